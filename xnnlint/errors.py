@@ -1,0 +1,25 @@
+"""Errors that reach a person: one clear sentence each, and exit code 2."""
+
+from __future__ import annotations
+
+import os
+
+
+class XnnlintError(Exception):
+    """Something xnnlint could not read or was asked in a way it cannot do; its text is one clear sentence."""
+
+
+class ModelError(XnnlintError):
+    """A model file that cannot be read.
+
+    Args:
+        path: the file, as the user gave it.
+        problem: what is wrong and where in the file, without a final full stop.
+        advice: what to do about it, without a final full stop; may be empty.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], problem: str, advice: str = "") -> None:
+        self.path = os.fspath(path)
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"{self.path}: {problem}" + (f"; {advice}" if advice else ""))

@@ -1,0 +1,220 @@
+"""The one graph: operators and tensors of a model as nodes of a networkx graph.
+
+Every loader builds this graph, and everything after the loaders reads only this. Operator types and attributes carry
+the names and units of the TFLite schema (tensorflow/lite/schema/schema.fbs), whatever file they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+if TYPE_CHECKING:
+    import numpy as np
+
+OP = "op"
+TENSOR = "tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    quantized_dimension: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SparseDimension:
+    """One level of a sparse tensor's traversal: `DENSE` with a size, or `SPARSE_CSR` with segments and indices."""
+
+    format: str
+    dense_size: int = 0
+    segments: np.ndarray | None = None
+    indices: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sparsity:
+    """How a sparse-encoded tensor is stored (SparsityParameters of the TFLite schema)."""
+
+    traversal_order: tuple[int, ...]
+    block_map: tuple[int, ...]
+    dims: tuple[SparseDimension, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """A value of the graph.
+
+    Attributes:
+        index: its index in its subgraph.
+        name: the name in the file, "" where it has none.
+        dtype: TensorType of the TFLite schema by name, such as "FLOAT32".
+        shape: dimensions as stored; a dynamic dimension is stored as 1 by TFLite.
+        shape_signature: dimensions with -1 for the dynamic ones; equal to `shape` where the file has no signature.
+        has_rank: False where the file says that not even the rank is known.
+        is_constant: True where the file holds data for it.
+        is_variable: True for a stateful tensor.
+        stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
+            tensor only the values that are stored. None for a tensor without data.
+        stored_bytes: size of the stored values in the file, in bytes.
+    """
+
+    index: int
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shape_signature: tuple[int, ...] = ()
+    has_rank: bool = True
+    quantization: Quantization | None = None
+    sparsity: Sparsity | None = None
+    is_variable: bool = False
+    stored: Callable[[], np.ndarray] | None = None
+    stored_bytes: int = 0
+
+    @property
+    def is_constant(self) -> bool:
+        return self.stored is not None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether any dimension is only known at run time."""
+        return not self.has_rank or any(d < 0 for d in self.shape_signature)
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.index} {self.name!r} {self.dtype}{list(self.shape)}>"
+
+
+@dataclass(eq=False, slots=True)
+class Operator:
+    """An operator of the graph.
+
+    Attributes:
+        index: its index in its subgraph, which is also its place in the execution order.
+        type: BuiltinOperator of the TFLite schema by name, such as "CONV_2D"; "CUSTOM" for custom operators.
+        inputs: tensor indices by input slot; -1 for an optional input that is absent.
+        outputs: tensor indices by output slot.
+        attributes: the builtin options, named as in the schema (`stride_h`, `keep_dims`, ...), enums by name ("SAME").
+        custom_code: the name of a custom operator, else "".
+        version: the operator's version in the file.
+        name: what a person calls it: the Keras layer's name, or what can be told from the names in the file.
+    """
+
+    index: int
+    type: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    custom_code: str = ""
+    version: int = 1
+    name: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
+
+
+class Graph:
+    """One subgraph of a model, as a networkx graph.
+
+    `nx` is a MultiDiGraph whose nodes are `("op", index)` and `("tensor", index)`, each with its `Operator` or `Tensor`
+    as attribute `data`; an edge into or out of an operator carries the slot as attribute `slot`.
+    """
+
+    def __init__(
+        self,
+        tensors: list[Tensor],
+        operators: list[Operator],
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        name: str = "",
+    ) -> None:
+        self.name = name
+        self.tensors = tensors
+        self.operators = operators
+        self.inputs = inputs
+        self.outputs = outputs
+        self.nx = nx.MultiDiGraph()
+        self.nx.add_nodes_from(((TENSOR, t.index), {"data": t}) for t in tensors)
+        self.nx.add_nodes_from(((OP, o.index), {"data": o}) for o in operators)
+        for op in operators:
+            self.nx.add_edges_from(
+                ((TENSOR, t), (OP, op.index), {"slot": slot}) for slot, t in enumerate(op.inputs) if t >= 0
+            )
+            self.nx.add_edges_from(
+                ((OP, op.index), (TENSOR, t), {"slot": slot}) for slot, t in enumerate(op.outputs) if t >= 0
+            )
+
+    def producer(self, tensor: int) -> Operator | None:
+        """The operator that writes a tensor, or None for constants and graph inputs."""
+        for _, index in self.nx.predecessors((TENSOR, tensor)):
+            return self.operators[index]
+        return None
+
+    def consumers(self, tensor: int) -> list[Operator]:
+        """The operators that read a tensor, each once, in execution order."""
+        return [self.operators[i] for i in sorted(i for _, i in self.nx.successors((TENSOR, tensor)))]
+
+    def input_tensor(self, op: Operator, slot: int) -> Tensor | None:
+        """The tensor in an input slot, or None where the slot is absent or left out."""
+        if slot >= len(op.inputs) or op.inputs[slot] < 0:
+            return None
+        return self.tensors[op.inputs[slot]]
+
+    def output_tensor(self, op: Operator, slot: int = 0) -> Tensor:
+        """The tensor that an operator writes in a slot."""
+        return self.tensors[op.outputs[slot]]
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name!r}: {len(self.operators)} operators, {len(self.tensors)} tensors>"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A named entry point: argument name -> tensor index, in one subgraph."""
+
+    key: str
+    subgraph: int
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+
+
+@dataclass(slots=True)
+class Model:
+    """A model file as read.
+
+    Attributes:
+        path: as the user gave it.
+        format: "tflite", "keras", "h5", "saved_model" or "live".
+        graphs: the subgraphs; the first one is the main one.
+        signatures: named entry points.
+        metadata: names of the file's metadata entries -> size in bytes.
+        description: the file's own description, may be "".
+        notes: what a person should know about the reading of the file, a sentence each.
+    """
+
+    path: str
+    format: str
+    graphs: list[Graph]
+    signatures: list[Signature] = field(default_factory=list)
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    description: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def main(self) -> Graph:
+        return self.graphs[0]
+
+    def operators(self) -> Iterator[tuple[Graph, Operator]]:
+        """Every operator of every subgraph."""
+        for graph in self.graphs:
+            for op in graph.operators:
+                yield graph, op

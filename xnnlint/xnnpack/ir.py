@@ -1,0 +1,190 @@
+"""XNNPACK's own view of a delegate partition: values and nodes, as `xnn_define_*` would create them.
+
+Names follow XNNPACK (google/XNNPACK, include/xnnpack.h and src/xnnpack/subgraph.h): a *value* is an edge of the
+subgraph, a *node* an operation. The delegate model (`lowering`) builds a `Subgraph`; `rewrites` and `layout` change it
+the way `xnn_subgraph_optimize` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Flag, auto
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+INF = float("inf")
+
+
+class NodeType:
+    """Node types, named as `enum xnn_node_type` without its prefix."""
+
+    FULLY_CONNECTED = "fully_connected"
+    CONVOLUTION_2D = "convolution_2d"
+    DEPTHWISE_CONVOLUTION_2D = "depthwise_convolution_2d"
+    DECONVOLUTION_2D = "deconvolution_2d"
+    DEPTH_TO_SPACE_2D = "depth_to_space_2d"
+    SPACE_TO_DEPTH_2D = "space_to_depth_2d"
+    GLOBAL_AVERAGE_POOLING_2D = "global_average_pooling_2d"
+    BINARY = "binary_elementwise"
+    UNARY = "unary_elementwise"
+    RESIZE_BILINEAR = "static_resize_bilinear_2d"
+    MEAN = "static_mean"
+    MEAN_SQUARED = "static_mean_squared"
+    SUM = "static_sum"
+    SUM_SQUARED = "static_sum_squared"
+    REDUCE_MAX = "static_reduce_max"
+    REDUCE_MIN = "static_reduce_min"
+    CONSTANT_PAD = "static_constant_pad"
+    RESHAPE = "static_reshape"
+    EXPAND_DIMS = "static_expand_dims"
+    COPY = "copy"
+    CONCATENATE = "concatenate"
+    EVEN_SPLIT = "even_split"
+    SOFTMAX = "softmax"
+    SLICE = "static_slice"
+    TRANSPOSE = "static_transpose"
+    AVERAGE_POOLING_2D = "average_pooling_2d"
+    MAX_POOLING_2D = "max_pooling_2d"
+    ARGMAX_POOLING_2D = "argmax_pooling_2d"
+    UNPOOLING_2D = "unpooling_2d"
+    BATCH_MATRIX_MULTIPLY = "batch_matrix_multiply"
+    OTHER = "other"
+
+
+class Layout(Flag):
+    """What the layout pass may do with a node (`XNN_LAYOUT_FLAG_*` in src/subgraph.c).
+
+    `NCHW`: runs in NCHW. `ENTRY`: reads NHWC, can write NCHW. `EXIT`: reads NCHW, can write NHWC.
+    """
+
+    NONE = 0
+    NCHW = auto()
+    ENTRY = auto()
+    EXIT = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """A value of the XNNPACK subgraph.
+
+    Attributes:
+        id: place in the subgraph's list of values; XNNPACK visits values in this order.
+        dtype: "fp32", "fp16", "qint8", "quint8", "qcint8", "qdint8", "int32", ...: the part after `xnn_datatype_`.
+        shape: dimensions when the delegate was applied (dynamic ones count as 1).
+        tensor: index of the TFLite tensor it stands for, None for values that only XNNPACK has.
+        data: gives the static values as a flat array in the shape's order, decoded as the runtime decodes them (fp16
+            stays float16); None for a value computed at run time.
+        external_input, external_output: whether the value crosses the border of the partition.
+        nchw: set by the layout pass.
+    """
+
+    id: int
+    dtype: str
+    shape: tuple[int, ...]
+    tensor: int | None = None
+    data: Callable[[], np.ndarray] | None = None
+    external_input: bool = False
+    external_output: bool = False
+    nchw: bool = False
+    static_shape: bool = False
+    tensor_name: str = ""
+
+    @property
+    def is_static(self) -> bool:
+        return self.data is not None
+
+    @property
+    def is_external(self) -> bool:
+        return self.external_input or self.external_output
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for dim in self.shape:
+            count *= dim
+        return count
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A node of the XNNPACK subgraph.
+
+    Attributes:
+        type: one of `NodeType`.
+        inputs, outputs: value ids, by slot.
+        op: index of the TFLite operator it was made from; nodes added by the delegate carry that of their origin.
+        operator: for unary and binary nodes `xnn_unary_*` / `xnn_binary_*` without the prefix ("clamp", "add", ...).
+        params: by type, named as in `struct xnn_node`:
+            convolution_2d, depthwise_convolution_2d: `padding` (top, right, bottom, left), `kernel` (h, w), `stride` (h, w),
+                `dilation` (h, w), `groups`, `group_input_channels`, `group_output_channels` or `depth_multiplier`,
+                `input_channels`; `same_padding` where XNNPACK still has to compute TensorFlow SAME padding;
+            reduce: `axes` (normalised, sorted), `keep_dims`;
+            static_constant_pad: `pre`, `post` (by dimension), `value`;
+            static_reshape: `new_shape` (0 = infer / keep);
+            clamp: `min`, `max`; static_resize_bilinear_2d: `new_height`, `new_width`;
+            concatenate: `axis`; depth_to_space_2d: `block_size`; pools: as convolutions.
+        activation: output range (min, max) of nodes that clamp their own output.
+    """
+
+    type: str
+    inputs: list[int]
+    outputs: list[int]
+    op: int
+    operator: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    activation: tuple[float, float] = (-INF, INF)
+
+    def __repr__(self) -> str:
+        name = f"{self.type}:{self.operator}" if self.operator else self.type
+        return f"<Node {name} op{self.op} {self.inputs}->{self.outputs}>"
+
+
+@dataclass(slots=True)
+class Subgraph:
+    """One delegate partition as an XNNPACK subgraph; `nodes` is in execution order.
+
+    `sparse_hint` is XNN_FLAG_HINT_SPARSE_INFERENCE: some node of the partition reads a weight that was stored sparse.
+    """
+
+    values: list[Value]
+    nodes: list[Node]
+    sparse_hint: bool = False
+
+    def new_value(self, dtype: str, shape: tuple[int, ...], **fields: Any) -> Value:
+        value = Value(id=len(self.values), dtype=dtype, shape=shape, **fields)
+        self.values.append(value)
+        return value
+
+    def producers(self) -> dict[int, int]:
+        """Value id -> index of the node that writes it."""
+        return {v: n for n, node in enumerate(self.nodes) for v in node.outputs}
+
+    def consumer_counts(self) -> dict[int, int]:
+        """Value id -> number of nodes that read it (each once), plus one for an external output.
+
+        Source: `xnn_subgraph_analyze_consumers_and_producers` in XNNPACK src/subgraph.c.
+        """
+        counts = dict.fromkeys(range(len(self.values)), 0)
+        for node in self.nodes:
+            for v in set(node.inputs):
+                counts[v] += 1
+        for value in self.values:
+            if value.external_output:
+                counts[value.id] += 1
+        return counts
+
+    def consumers(self, value: int) -> Iterator[Node]:
+        for node in self.nodes:
+            if value in node.inputs:
+                yield node
+
+    def dynamic_inputs(self, node: Node) -> list[Value]:
+        """Inputs of a node that are computed at run time, in slot order, repeats kept."""
+        return [self.values[v] for v in node.inputs if not self.values[v].is_static]

@@ -1,0 +1,94 @@
+"""Runtime profiles: what depends on the runtime's version or on the CPU, as data.
+
+`profiles/runtimes.json` and `profiles/cpus.json` hold the facts, each with its value, its source and how it is known
+("run": seen in a real run; "source": read from source only). Code asks a profile, never a version number.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from ..errors import XnnlintError
+
+DEFAULT_RUNTIME = "litert-2.3"
+DEFAULT_CPU = "arm64"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact about a runtime or a CPU: its value, where it comes from and how it is known."""
+
+    value: Any
+    source: str
+    verified: str  # "run" or "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value."""
+
+    runtime: str
+    cpu: str
+    runtime_title: str
+    cpu_title: str
+    facts: dict[str, Fact] = field(repr=False)
+
+    def __getitem__(self, fact: str) -> Any:
+        return self.facts[fact].value
+
+    @property
+    def name(self) -> str:
+        return f"{self.runtime} on {self.cpu}"
+
+    @property
+    def sparse_cpu(self) -> bool:
+        """Whether the CPU and the build have XNNPACK's sparse path switched on."""
+        return bool(self["sparse_inference"])
+
+
+@cache
+def _data(name: str) -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("profiles", name).read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def runtimes() -> dict[str, str]:
+    """Runtime profile names -> titles, newest first."""
+    return {name: entry["title"] for name, entry in _data("runtimes.json")["runtimes"].items()}
+
+
+def cpus() -> dict[str, str]:
+    """CPU profile names -> titles."""
+    return {name: entry["title"] for name, entry in _data("cpus.json")["cpus"].items()}
+
+
+def _choose(kind: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
+    if name in known:
+        return known[name]
+    raise XnnlintError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
+
+
+def _runtime_facts(name: str) -> dict[str, Fact]:
+    """A runtime's facts: its own over those of the runtime that it is `based_on`."""
+    entry = _choose("runtime", name, _data("runtimes.json")["runtimes"])
+    facts = _runtime_facts(entry["based_on"]) if "based_on" in entry else {}
+    return facts | {key: Fact(**fact) for key, fact in entry["facts"].items()}
+
+
+@cache
+def load_profile(runtime: str = DEFAULT_RUNTIME, cpu: str = DEFAULT_CPU) -> Profile:
+    """The profile of a runtime on a CPU.
+
+    Raises:
+        XnnlintError: no such runtime or CPU.
+    """
+    facts = _runtime_facts(runtime)
+    cpu_entry = _choose("CPU", cpu, _data("cpus.json")["cpus"])
+    facts |= {key: Fact(**fact) for key, fact in cpu_entry["facts"].items()}
+    if not facts["sparse_compiled_in"].value:
+        facts["sparse_inference"] = facts["sparse_compiled_in"]
+    return Profile(runtime, cpu, runtimes()[runtime], cpu_entry["title"], facts)
