@@ -1,0 +1,1 @@
+"""Differential testing: make .tflite models, predict and observe them, and shrink what disagrees."""

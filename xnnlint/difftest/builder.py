@@ -1,0 +1,740 @@
+"""Builds small .tflite files operator by operator, without TensorFlow.
+
+    g = ModelBuilder()
+    x = g.input((1, 24, 40, 3))
+    x = g.pad(x)
+    x = g.conv2d(x, 8, kernel=3, stride=2, fused="RELU")
+    x = g.conv2d(x, 16, zeros=0.8, storage="sparse")
+    g.output(g.mean(x, (1, 2)))
+    model = g.build()
+
+The builder computes every shape. Weights come from a seeded generator, scaled so that activations stay near 1 and
+with no accidental zeros: a value read in the wrong layout then shows in the outputs, and zero counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tflite
+
+from xnnlint.difftest.flatwriter import FILE_IDENTIFIER, Table, serialize, table
+from xnnlint.difftest.storage import quantization_parameters, set_zeros, store
+
+_DTYPE_NAMES = {
+    "float32": "FLOAT32",
+    "float16": "FLOAT16",
+    "int8": "INT8",
+    "uint8": "UINT8",
+    "int32": "INT32",
+    "int64": "INT64",
+    "bool": "BOOL",
+}
+# OperatorCode.deprecated_builtin_code is an int8; newer operators put this number there (schema.fbs, BuiltinOperator).
+_PLACEHOLDER_CODE = 127
+_FUSING_BINARIES = {"ADD": "AddOptions", "MUL": "MulOptions", "SUB": "SubOptions", "DIV": "DivOptions"}
+_UNARY_OPTIONS = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions"}
+
+Pair = int | tuple[int, int]
+Padding = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the model being built: its number in the order of making, and its shape (NHWC where rank 4)."""
+
+    id: int
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+@dataclass
+class _Tensor:
+    value: Value
+    name: str
+    data: np.ndarray | None = None
+    sparsity: Table | None = None
+    quantization: Table | None = None
+    signature: tuple[int, ...] | None = None
+    is_input: bool = False
+
+
+@dataclass
+class _Operator:
+    code: str  # builtin operator's name, or the custom code
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Table | None
+    version: int
+    custom: bool
+    custom_options: bytes | None
+
+
+class ModelBuilder:
+    """One subgraph, and with `build` the file around it; `add_subgraph` puts more into the same file."""
+
+    def __init__(self, seed: int = 0, name: str = "main") -> None:
+        self.name = name
+        self.signature_key: str | None = None
+        self.rng = np.random.default_rng(seed)
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+        self._tensors: list[_Tensor] = []
+        self._operators: list[_Operator] = []
+        self._more: list[ModelBuilder] = []
+        self._names: Counter[str] = Counter()
+        self._tensor_order: list[int] | None = None
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def input(
+        self,
+        shape: Sequence[int],
+        name: str = "input",
+        dtype: str = "float32",
+        signature: Sequence[int] | None = None,
+    ) -> Value:
+        """A model input; `signature` is its shape_signature (-1 where dynamic)."""
+        value = self._value(tuple(shape), self._unique(name), dtype=dtype)
+        self._tensors[value.id].is_input = True
+        self._tensors[value.id].signature = None if signature is None else tuple(signature)
+        self.inputs.append(value)
+        return value
+
+    def output(self, *values: Value) -> None:
+        """Makes `values` outputs of the model, after those already there."""
+        self.outputs.extend(values)
+
+    def constant(self, data: np.ndarray | Sequence[float] | float, name: str = "const") -> Value:
+        """A dense constant; Python numbers become fp32."""
+        array = data if isinstance(data, np.ndarray) else np.asarray(data, np.float32)
+        return self._value(array.shape, self._unique(name), data=array, dtype=str(array.dtype))
+
+    def weight(
+        self,
+        shape: Sequence[int],
+        fan_in: int,
+        zeros: int | float = 0,
+        storage: str = "dense",
+        name: str = "kernel",
+        block: int = 1,
+        data: np.ndarray | None = None,
+    ) -> Value:
+        """A weight and the DENSIFY and DEQUANTIZE operators that `storage` puts before its use.
+
+        Args:
+            shape: as the operator reads it (CONV_2D: out, height, width, in).
+            fan_in: number of inputs of one output; sets the scale.
+            zeros: how many elements are exactly zero; a float is a share.
+            storage: one of `xnnlint.difftest.storage.STORAGES`.
+            block: block size along the last dimension of a sparse encoding.
+            data: the weights themselves instead of random ones.
+        """
+        if data is None:
+            data = set_zeros(self._random_weights(shape), zeros, self.rng)
+            kept = max(1.0, fan_in * np.count_nonzero(data) / max(1, data.size))
+            data = data * np.float32(np.sqrt(2.0 / kept))
+        stored = store(data, storage, block)
+        scale = 0.0
+        if stored.quantization is not None:
+            scale = float(stored.quantization.fields["scale"][0])  # type: ignore[index]
+        value = self._value(
+            tuple(shape),
+            self._unique(name),
+            data=stored.data,
+            dtype=str(stored.data.dtype),
+            sparsity=stored.sparsity,
+            quantization=stored.quantization,
+            scale=scale,
+        )
+        if stored.densify:
+            value = self.densify(value)
+        if stored.dequantize:
+            value = self.dequantize(value)
+        return value
+
+    def bias(self, channels: int, name: str = "bias") -> Value:
+        """A rank-1 fp32 bias; mostly positive, so that a RELU after it leaves something over."""
+        return self.constant(self.rng.uniform(-0.1, 0.4, channels).astype(np.float32), name)
+
+    def random_constant(self, shape: Sequence[int], low: float = 0.5, high: float = 1.5) -> Value:
+        """A dense fp32 constant with all elements different and away from zero."""
+        return self.constant(self.rng.uniform(low, high, tuple(shape)).astype(np.float32))
+
+    # -- operators ---------------------------------------------------------------------------------------------------
+
+    def op(
+        self,
+        code: str,
+        inputs: Sequence[Value | None],
+        shapes: Sequence[Sequence[int]],
+        options: Table | None = None,
+        *,
+        version: int = 1,
+        dtype: str = "float32",
+        scale: float = 0.0,
+        zero_point: int = 0,
+        name: str = "",
+        custom: bool = False,
+        custom_options: bytes | None = None,
+    ) -> tuple[Value, ...]:
+        """Any operator: its name in the schema (or custom code), inputs (`None` for an absent one), output shapes."""
+        base = name or code.lower()
+        quantization = quantization_parameters(scale, zero_point) if scale else None
+        outputs = tuple(
+            self._value(
+                tuple(int(d) for d in shape),
+                self._unique(base),
+                dtype=dtype,
+                quantization=quantization,
+                scale=scale,
+                zero_point=zero_point,
+            )
+            for shape in shapes
+        )
+        self._operators.append(
+            _Operator(
+                code,
+                tuple(-1 if v is None else v.id for v in inputs),
+                tuple(v.id for v in outputs),
+                options,
+                version,
+                custom,
+                custom_options,
+            )
+        )
+        return outputs
+
+    def custom_op(
+        self, code: str, inputs: Sequence[Value | None], shapes: Sequence[Sequence[int]], options: bytes = b""
+    ) -> tuple[Value, ...]:
+        """A custom operator; it loads only where the runtime has a kernel of that name."""
+        return self.op(code, inputs, shapes, custom=True, custom_options=options or None)
+
+    def densify(self, x: Value) -> Value:
+        return self.op(
+            "DENSIFY", [x], [x.shape], table("DensifyOptions"), dtype=x.dtype, scale=x.scale, zero_point=x.zero_point
+        )[0]
+
+    def dequantize(self, x: Value) -> Value:
+        version = 3 if x.dtype == "float16" else 2
+        return self.op("DEQUANTIZE", [x], [x.shape], table("DequantizeOptions"), version=version)[0]
+
+    def quantize(self, x: Value, scale: float = 0.05, zero_point: int = 0) -> Value:
+        return self.op(
+            "QUANTIZE", [x], [x.shape], table("QuantizeOptions"), dtype="int8", scale=scale, zero_point=zero_point
+        )[0]
+
+    def pad(self, x: Value, amounts: int | Padding = 1, code: str = "PAD", index_dtype: str = "int32") -> Value:
+        """PAD (or MIRROR_PAD, PADV2) by (before, after) for each dimension; a number pads height and width by it."""
+        if isinstance(amounts, int):
+            amounts = ((0, 0), (amounts, amounts), (amounts, amounts), (0, 0))
+        inputs = [x, self.constant(np.array(amounts, index_dtype), "paddings")]
+        kind = {"PAD": "PadOptions", "PADV2": "PadV2Options", "MIRROR_PAD": "MirrorPadOptions"}[code]
+        if code == "PADV2":
+            inputs.append(self.constant(np.array([0.5], np.float32), "pad_value"))
+        shape = [d + before + after for d, (before, after) in zip(x.shape, amounts, strict=True)]
+        return self.op(code, inputs, [shape], table(kind))[0]
+
+    def conv2d(
+        self,
+        x: Value,
+        filters: int,
+        kernel: Pair = 1,
+        stride: Pair = 1,
+        padding: str = "VALID",
+        *,
+        dilation: Pair = 1,
+        groups: int = 1,
+        fused: str = "NONE",
+        zeros: int | float = 0,
+        storage: str = "dense",
+        weights: Value | np.ndarray | None = None,
+        bias: Value | bool = True,
+        name: str = "conv2d",
+    ) -> Value:
+        """CONV_2D; an int8 `x` gives an int8 convolution with an int32 bias."""
+        name = self._unique(name)
+        (kh, kw), (sh, sw), (dh, dw) = _pair(kernel), _pair(stride), _pair(dilation)
+        per_group = x.shape[3] // groups
+        if not isinstance(weights, Value):
+            shape = (filters, kh, kw, per_group)
+            if x.dtype == "int8" and storage in ("dense", "sparse"):
+                storage = {"dense": "int8_direct", "sparse": "sparse_int8_direct"}[storage]
+            weights = self.weight(shape, kh * kw * per_group, zeros, storage, f"{name}/kernel", data=weights)
+        shape = _window_shape(x.shape, (kh, kw), (sh, sw), (dh, dw), padding, filters)
+        options = table(
+            "Conv2DOptions",
+            padding=_enum("Padding", padding),
+            stride_h=sh,
+            stride_w=sw,
+            dilation_h_factor=dh,
+            dilation_w_factor=dw,
+            fused_activation_function=_enum("ActivationFunctionType", fused),
+        )
+        inputs = [x, weights, *self._bias_of(x, weights, filters, bias, name)]
+        scale = {"dtype": "int8", "scale": 2 * x.scale, "zero_point": x.zero_point} if x.dtype == "int8" else {}
+        return self.op("CONV_2D", inputs, [shape], options, version=3, name=name, **scale)[0]  # type: ignore[arg-type]
+
+    def depthwise(
+        self,
+        x: Value,
+        kernel: Pair = 3,
+        stride: Pair = 1,
+        padding: str = "SAME",
+        *,
+        multiplier: int = 1,
+        dilation: Pair = 1,
+        fused: str = "NONE",
+        zeros: int | float = 0,
+        storage: str = "dense",
+        bias: Value | bool = True,
+        name: str = "depthwise_conv2d",
+    ) -> Value:
+        """DEPTHWISE_CONV_2D."""
+        name = self._unique(name)
+        (kh, kw), (sh, sw), (dh, dw) = _pair(kernel), _pair(stride), _pair(dilation)
+        filters = x.shape[3] * multiplier
+        weights = self.weight((1, kh, kw, filters), kh * kw, zeros, storage, f"{name}/depthwise_kernel")
+        shape = _window_shape(x.shape, (kh, kw), (sh, sw), (dh, dw), padding, filters)
+        options = table(
+            "DepthwiseConv2DOptions",
+            padding=_enum("Padding", padding),
+            stride_h=sh,
+            stride_w=sw,
+            depth_multiplier=multiplier,
+            dilation_h_factor=dh,
+            dilation_w_factor=dw,
+            fused_activation_function=_enum("ActivationFunctionType", fused),
+        )
+        inputs = [x, weights, *self._bias_of(x, weights, filters, bias, name)]
+        return self.op("DEPTHWISE_CONV_2D", inputs, [shape], options, version=2, name=name)[0]
+
+    def fully_connected(
+        self,
+        x: Value,
+        units: int,
+        *,
+        keep_num_dims: bool = False,
+        fused: str = "NONE",
+        zeros: int | float = 0,
+        storage: str = "dense",
+        block: int = 1,
+        bias: Value | bool = True,
+        name: str = "dense",
+    ) -> Value:
+        """FULLY_CONNECTED over the last dimension; without `keep_num_dims` the others are flattened into one."""
+        name = self._unique(name)
+        depth = x.shape[-1]
+        weights = self.weight((units, depth), depth, zeros, storage, f"{name}/kernel", block)
+        options = table(
+            "FullyConnectedOptions",
+            fused_activation_function=_enum("ActivationFunctionType", fused),
+            keep_num_dims=keep_num_dims,
+        )
+        rows = int(np.prod(x.shape[:-1]))
+        shape = (*x.shape[:-1], units) if keep_num_dims else (rows, units)
+        version = 8 if storage == "sparse_direct" else 5 if keep_num_dims else 1
+        inputs = [x, weights, *self._bias_of(x, weights, units, bias, name)]
+        return self.op("FULLY_CONNECTED", inputs, [shape], options, version=version, name=name)[0]
+
+    def transpose_conv(self, x: Value, filters: int, kernel: Pair = 2, stride: Pair = 2, name: str = "up") -> Value:
+        """TRANSPOSE_CONV with SAME padding: output height and width are stride times the input's."""
+        (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
+        shape = (x.shape[0], x.shape[1] * sh, x.shape[2] * sw, filters)
+        name = self._unique(name)
+        weights = self.weight((filters, kh, kw, x.shape[3]), x.shape[3], name=f"{name}/kernel")
+        options = table("TransposeConvOptions", padding=_enum("Padding", "SAME"), stride_h=sh, stride_w=sw)
+        inputs = [self.constant(np.array(shape, np.int32), "output_shape"), weights, x, self.bias(filters)]
+        return self.op("TRANSPOSE_CONV", inputs, [shape], options, version=3, name=name)[0]
+
+    def unary(self, code: str, x: Value, **options: float | bool) -> Value:
+        """An operator of one input and the same output shape; `options` are those of LEAKY_RELU (alpha) and GELU."""
+        kind = _UNARY_OPTIONS.get(code)
+        return self.op(code, [x], [x.shape], table(kind, **options) if kind else None)[0]
+
+    def binary(self, code: str, a: Value, b: Value, fused: str = "NONE") -> Value:
+        """An operator of two broadcast inputs; only ADD, SUB, MUL and DIV can carry a fused activation."""
+        options = None
+        if code in _FUSING_BINARIES:
+            function = _enum("ActivationFunctionType", fused)
+            options = table(_FUSING_BINARIES[code], fused_activation_function=function)
+        return self.op(code, [a, b], [np.broadcast_shapes(a.shape, b.shape)], options)[0]
+
+    def prelu(self, x: Value, slope: Value | None = None) -> Value:
+        """PRELU; the default slope is one per channel, of shape [1, 1, C]."""
+        slope = slope or self.random_constant((1, 1, x.shape[3]), 0.1, 0.4)
+        return self.op("PRELU", [x, slope], [x.shape])[0]
+
+    def reduce(self, code: str, x: Value, axes: Iterable[int], keep_dims: bool = False) -> Value:
+        """MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD over `axes` (negative ones count from the end)."""
+        axes = tuple(axes)
+        gone = {axis % x.rank for axis in axes}
+        if keep_dims:
+            shape = [1 if i in gone else d for i, d in enumerate(x.shape)]
+        else:
+            shape = [d for i, d in enumerate(x.shape) if i not in gone]
+        options = table("ReducerOptions", keep_dims=keep_dims)
+        inputs = [x, self.constant(np.array(axes, np.int32), "reduction_indices")]
+        return self.op(code, inputs, [shape], options)[0]
+
+    def mean(self, x: Value, axes: Iterable[int] = (1, 2), keep_dims: bool = False) -> Value:
+        return self.reduce("MEAN", x, axes, keep_dims)
+
+    def reshape(self, x: Value, target: Sequence[int]) -> Value:
+        """RESHAPE to `target` (one -1 allowed), given as a constant and in the options."""
+        new = np.array(target, np.int32)
+        size = int(np.prod(x.shape))
+        shape = [size // -int(np.prod(target)) if d == -1 else d for d in target]
+        return self.op("RESHAPE", [x, self.constant(new, "shape")], [shape], table("ReshapeOptions", new_shape=new))[0]
+
+    def squeeze(self, x: Value, axes: Sequence[int]) -> Value:
+        gone = {axis % x.rank for axis in axes}
+        options = table("SqueezeOptions", squeeze_dims=np.array(sorted(gone), np.int32))
+        return self.op("SQUEEZE", [x], [[d for i, d in enumerate(x.shape) if i not in gone]], options)[0]
+
+    def expand_dims(self, x: Value, axis: int) -> Value:
+        shape = list(x.shape)
+        shape.insert(axis % (x.rank + 1), 1)
+        return self.op("EXPAND_DIMS", [x, self.constant(np.array(axis, np.int32), "axis")], [shape])[0]
+
+    def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        inputs = [x, self.constant(np.array(order, np.int32), "perm")]
+        return self.op("TRANSPOSE", inputs, [[x.shape[i] for i in order]], table("TransposeOptions"))[0]
+
+    def slice(self, x: Value, begin: Sequence[int], size: Sequence[int]) -> Value:
+        inputs = [x, self.constant(np.array(begin, np.int32), "begin"), self.constant(np.array(size, np.int32), "size")]
+        shape = [d - b if s == -1 else s for d, b, s in zip(x.shape, begin, size, strict=True)]
+        return self.op("SLICE", inputs, [shape], table("SliceOptions"))[0]
+
+    def strided_slice(self, x: Value, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]) -> Value:
+        """STRIDED_SLICE with positive indices and strides, no masks."""
+        inputs = [x]
+        inputs += [self.constant(np.array(a, np.int32), n) for a, n in ((begin, "begin"), (end, "end"))]
+        inputs.append(self.constant(np.array(strides, np.int32), "strides"))
+        shape = [-(-(e - b) // s) for b, e, s in zip(begin, end, strides, strict=True)]
+        return self.op("STRIDED_SLICE", inputs, [shape], table("StridedSliceOptions"))[0]
+
+    def split(self, x: Value, parts: int, axis: int = 3) -> tuple[Value, ...]:
+        inputs = [self.constant(np.array(axis, np.int32), "split_dim"), x]
+        shape = [d // parts if i == axis % x.rank else d for i, d in enumerate(x.shape)]
+        return self.op("SPLIT", inputs, [shape] * parts, table("SplitOptions", num_splits=parts))
+
+    def concat(self, values: Sequence[Value], axis: int = 3) -> Value:
+        at = axis % values[0].rank
+        shape = list(values[0].shape)
+        shape[at] = sum(v.shape[at] for v in values)
+        return self.op("CONCATENATION", values, [shape], table("ConcatenationOptions", axis=axis))[0]
+
+    def pool(
+        self,
+        code: str,
+        x: Value,
+        size: Pair = 2,
+        stride: Pair | None = None,
+        padding: str = "VALID",
+        fused: str = "NONE",
+    ) -> Value:
+        """MAX_POOL_2D or AVERAGE_POOL_2D."""
+        (kh, kw), (sh, sw) = _pair(size), _pair(size if stride is None else stride)
+        options = table(
+            "Pool2DOptions",
+            padding=_enum("Padding", padding),
+            filter_height=kh,
+            filter_width=kw,
+            stride_h=sh,
+            stride_w=sw,
+            fused_activation_function=_enum("ActivationFunctionType", fused),
+        )
+        return self.op(code, [x], [_window_shape(x.shape, (kh, kw), (sh, sw), (1, 1), padding, x.shape[3])], options)[0]
+
+    def resize_bilinear(
+        self,
+        x: Value,
+        height: int,
+        width: int,
+        *,
+        align_corners: bool = False,
+        half_pixel: bool = True,
+        code: str = "RESIZE_BILINEAR",
+    ) -> Value:
+        """RESIZE_BILINEAR (or RESIZE_NEAREST_NEIGHBOR) to a constant size."""
+        kind = {"RESIZE_BILINEAR": "ResizeBilinear", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor"}[code]
+        options = table(f"{kind}Options", align_corners=align_corners, half_pixel_centers=half_pixel)
+        size = self.constant(np.array([height, width], np.int32), "size")
+        return self.op(code, [x, size], [(x.shape[0], height, width, x.shape[3])], options, version=3)[0]
+
+    def depth_to_space(self, x: Value, block: int = 2) -> Value:
+        n, h, w, c = x.shape
+        options = table("DepthToSpaceOptions", block_size=block)
+        return self.op("DEPTH_TO_SPACE", [x], [(n, h * block, w * block, c // block**2)], options)[0]
+
+    def space_to_depth(self, x: Value, block: int = 2) -> Value:
+        n, h, w, c = x.shape
+        options = table("SpaceToDepthOptions", block_size=block)
+        return self.op("SPACE_TO_DEPTH", [x], [(n, h // block, w // block, c * block**2)], options)[0]
+
+    def softmax(self, x: Value, beta: float = 1.0) -> Value:
+        return self.op("SOFTMAX", [x], [x.shape], table("SoftmaxOptions", beta=beta))[0]
+
+    # -- order -------------------------------------------------------------------------------------------------------
+
+    def shuffle_operators(self, rng: np.random.Generator) -> None:
+        """Puts the operators in another valid order: at each step one of those whose inputs are there."""
+        made = {t.value.id for t in self._tensors} - {o for op in self._operators for o in op.outputs} | {-1}
+        waiting, order = list(self._operators), []
+        while waiting:
+            ready = [op for op in waiting if made.issuperset(op.inputs)]
+            chosen = ready[int(rng.integers(len(ready)))]
+            waiting.remove(chosen)
+            order.append(chosen)
+            made.update(chosen.outputs)
+        self._operators = order
+
+    def order_operators(self, order: Sequence[int]) -> None:
+        """Puts the operators in the given order (numbers in the order of making)."""
+        self._operators = [self._operators[i] for i in order]
+
+    def shuffle_tensors(self, rng: np.random.Generator) -> None:
+        """Gives the tensors random indexes instead of the converter's (inputs, constants, then results)."""
+        self._tensor_order = [int(i) for i in rng.permutation(len(self._tensors))]
+
+    # -- the file ----------------------------------------------------------------------------------------------------
+
+    def add_subgraph(self, other: ModelBuilder) -> None:
+        """Puts `other` into the file behind this subgraph; give both a `signature_key` to make them signatures."""
+        self._more.append(other)
+
+    def build(
+        self,
+        *,
+        identifier: bool = True,
+        dynamic_batch: bool = False,
+        metadata: Mapping[str, bytes] | None = None,
+        weights_outside: bool = False,
+        description: str = "made by xnnlint.difftest",
+    ) -> bytes:
+        """The file.
+
+        Args:
+            identifier: whether the file says `TFL3`.
+            dynamic_batch: gives every activation the shape_signature (-1, ...), as TensorFlow does for Keras models.
+            metadata: named metadata buffers.
+            weights_outside: keeps the constants behind the flatbuffer (Buffer.offset), as files over 2 GB do.
+        """
+        file = _FileWriter(dynamic_batch)
+        subgraphs = [file.subgraph(g) for g in (self, *self._more)]
+        entries = [table("Metadata", name=k, buffer=file.buffer(v)) for k, v in (metadata or {}).items()]
+        signatures = [_signature(g, number) for number, g in enumerate((self, *self._more))]
+        root = table(
+            "Model",
+            version=3,
+            operator_codes=file.operator_codes,
+            subgraphs=subgraphs,
+            description=description,
+            metadata=entries or None,
+            signature_defs=[s for s in signatures if s is not None] or None,
+        )
+        mark = FILE_IDENTIFIER if identifier else None
+        if not weights_outside:
+            root.fields["buffers"] = [table("Buffer", data=data) if data else table("Buffer") for data in file.buffers]
+            return serialize(root, mark)
+        # The places are known only once the flatbuffer's length is, which doesn't depend on them: write it twice.
+        start = 16
+        for _ in range(2):
+            root.fields["buffers"], tail = _outside(file.buffers, start)
+            head = serialize(root, mark)
+            start = -(-len(head) // 16) * 16
+        return head.ljust(start, b"\0") + tail
+
+    # -- inner -------------------------------------------------------------------------------------------------------
+
+    def _value(
+        self,
+        shape: tuple[int, ...],
+        name: str,
+        *,
+        dtype: str = "float32",
+        data: np.ndarray | None = None,
+        sparsity: Table | None = None,
+        quantization: Table | None = None,
+        scale: float = 0.0,
+        zero_point: int = 0,
+    ) -> Value:
+        value = Value(len(self._tensors), shape, dtype, scale, zero_point)
+        self._tensors.append(_Tensor(value, name, data, sparsity, quantization))
+        return value
+
+    def _unique(self, name: str) -> str:
+        """Keras's way: the second `conv2d` is `conv2d_1`."""
+        count = self._names[name]
+        self._names[name] += 1
+        return name if count == 0 else self._unique(f"{name}_{count}")
+
+    def _random_weights(self, shape: Sequence[int]) -> np.ndarray:
+        """Magnitudes between 0.4 and 1.4: no zero in fp16 or int8 either, and a mean square of about 0.9."""
+        sign = self.rng.choice(np.array([-1.0, 1.0]), size=tuple(shape))
+        return (sign * self.rng.uniform(0.4, 1.4, tuple(shape))).astype(np.float32)
+
+    def _bias_of(self, x: Value, weights: Value, channels: int, bias: Value | bool, name: str) -> list[Value]:
+        if isinstance(bias, Value):
+            return [bias]
+        if not bias:
+            return []
+        if x.dtype != "int8":
+            return [self.bias(channels, f"{name}/bias")]
+        scale = x.scale * weights.scale
+        stored = quantization_parameters(scale, 0)
+        data = np.rint(self.rng.uniform(-0.1, 0.4, channels) / scale).astype(np.int32)
+        full_name = self._unique(f"{name}/bias")
+        return [self._value(data.shape, full_name, dtype="int32", data=data, quantization=stored, scale=scale)]
+
+    def indexes(self) -> dict[int, int]:
+        """Tensor index in the file by value id."""
+        order = self._tensor_order
+        if order is None:
+            ids = range(len(self._tensors))
+            # The converter numbers inputs first, then constants, then results in the order of the operators.
+            results = [o for op in self._operators for o in op.outputs]
+            first = [i for i in ids if self._tensors[i].is_input]
+            constants = [i for i in ids if self._tensors[i].data is not None]
+            order = first + constants + results
+        return {value: index for index, value in enumerate(order)}
+
+
+class _FileWriter:
+    """Collects what the subgraphs of one file share: buffers and operator codes."""
+
+    def __init__(self, dynamic_batch: bool) -> None:
+        self.dynamic_batch = dynamic_batch
+        self.buffers: list[bytes] = [b""]  # by convention the first buffer is empty
+        self._codes: list[tuple[str, int, bool]] = []
+
+    def buffer(self, data: bytes) -> int:
+        self.buffers.append(data)
+        return len(self.buffers) - 1
+
+    @property
+    def operator_codes(self) -> list[Table]:
+        return [_operator_code(*code) for code in self._codes]
+
+    def subgraph(self, graph: ModelBuilder) -> Table:
+        index = graph.indexes()
+        in_order = sorted(graph._tensors, key=lambda t: index[t.value.id])
+        return table(
+            "SubGraph",
+            tensors=[self._tensor(t) for t in in_order],
+            inputs=np.array([index[v.id] for v in graph.inputs], np.int32),
+            outputs=np.array([index[v.id] for v in graph.outputs], np.int32),
+            operators=[self._operator(op, index) for op in graph._operators],
+            name=graph.name,
+        )
+
+    def _tensor(self, tensor: _Tensor) -> Table:
+        value, data = tensor.value, tensor.data
+        signature = tensor.signature
+        if signature is None and self.dynamic_batch and data is None and value.rank > 1:
+            signature = (-1, *value.shape[1:])
+        return table(
+            "Tensor",
+            shape=np.array(value.shape, np.int32),
+            type=_enum("TensorType", _DTYPE_NAMES[value.dtype]),
+            buffer=0 if data is None else self.buffer(np.ascontiguousarray(data).tobytes()),
+            name=tensor.name,
+            quantization=tensor.quantization,
+            sparsity=tensor.sparsity,
+            shape_signature=None if signature is None else np.array(signature, np.int32),
+        )
+
+    def _operator(self, op: _Operator, index: Mapping[int, int]) -> Table:
+        code = (op.code, op.version, op.custom)
+        if code not in self._codes:
+            self._codes.append(code)
+        fields: dict[str, int | Table | np.ndarray] = {}
+        if op.options is not None:
+            fields["builtin_options_type"] = _enum("BuiltinOptions", op.options.kind)
+            fields["builtin_options"] = op.options
+        if op.custom_options is not None:
+            fields["custom_options"] = np.frombuffer(op.custom_options, np.uint8)
+        return table(
+            "Operator",
+            opcode_index=self._codes.index(code),
+            inputs=np.array([index.get(i, -1) for i in op.inputs], np.int32),
+            outputs=np.array([index[o] for o in op.outputs], np.int32),
+            **fields,
+        )
+
+
+def _operator_code(code: str, version: int, custom: bool) -> Table:
+    number = _enum("BuiltinOperator", "CUSTOM" if custom else code)
+    return table(
+        "OperatorCode",
+        deprecated_builtin_code=min(number, _PLACEHOLDER_CODE),
+        builtin_code=number,
+        custom_code=code if custom else None,
+        version=version,
+    )
+
+
+def _signature(graph: ModelBuilder, number: int) -> Table | None:
+    if graph.signature_key is None:
+        return None
+    index = graph.indexes()
+
+    def maps(values: Sequence[Value], word: str) -> list[Table]:
+        return [table("TensorMap", name=f"{word}_{i}", tensor_index=index[v.id]) for i, v in enumerate(values)]
+
+    return table(
+        "SignatureDef",
+        inputs=maps(graph.inputs, "input"),
+        outputs=maps(graph.outputs, "output"),
+        signature_key=graph.signature_key,
+        subgraph_index=number,
+    )
+
+
+def _outside(buffers: Sequence[bytes], start: int) -> tuple[list[Table], bytes]:
+    """Buffer tables that point behind the flatbuffer, from `start` on, and the bytes that belong there."""
+    tables, tail = [], bytearray()
+    for data in buffers:
+        if data:
+            tables.append(table("Buffer", offset=start + len(tail), size=len(data)))
+            tail += data + bytes(-len(data) % 16)
+        else:
+            tables.append(table("Buffer"))
+    return tables, bytes(tail)
+
+
+def _enum(kind: str, name: str) -> int:
+    return int(getattr(getattr(tflite, kind), name))
+
+
+def _pair(value: Pair) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _window_shape(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: str,
+    channels: int,
+) -> tuple[int, int, int, int]:
+    """Output shape of a convolution or pooling window in TensorFlow's SAME and VALID sense."""
+    sizes = []
+    for size, k, s, d in zip(shape[1:3], kernel, stride, dilation, strict=True):
+        window = (k - 1) * d + 1
+        if padding == "VALID" and size < window:
+            raise ValueError(f"window of {window} over {size} without padding")
+        sizes.append(-(-size // s) if padding == "SAME" else (size - window) // s + 1)
+    return (shape[0], sizes[0], sizes[1], channels)
