@@ -1,0 +1,171 @@
+"""What a run showed, and the outcome that follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Status = Literal["ran", "error", "crash", "timeout", "unreadable"]
+Outcome = Literal["sparse", "dense", "wrong-results", "fails"]
+
+WRONG_ABOVE = 1e-3
+"""Relative error of an output above which the results are wrong."""
+ROUNDING_BELOW = 0.05
+"""Where the dense XNNPACK run itself is off by more than this, that is not called rounding any more."""
+ROUNDING_FACTOR = 10.0
+"""How much more than the dense XNNPACK run's own rounding error is still called rounding."""
+_SMALLEST_SCALE = 1e-6
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """One output tensor compared with the dense reference, elements in memory order, worst of all seeds.
+
+    Attributes:
+        index, name, dtype: of the tensor in the file.
+        shape: as the runtime reports it after the run.
+        reference_shape: as the reference reports it; None where there is no reference.
+        shape_differs: the two shapes are not the same; the elements may agree nevertheless.
+        max_abs_error: max |a - b|.
+        max_rel_error: max |a - b| / max(max |b|, 1e-6), b being the reference of the same seed. Infinite where one is
+            finite and the other is not, or where the numbers of elements differ.
+        rounding: the same relative error of the dense XNNPACK run (x86 with AVX), where it was worth asking.
+        nonfinite: how many elements are NaN or infinite; nonfinite_reference: of the reference.
+    """
+
+    index: int
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    reference_shape: tuple[int, ...] | None
+    shape_differs: bool
+    max_abs_error: float | None
+    max_rel_error: float | None
+    nonfinite: int
+    nonfinite_reference: int
+    rounding: float | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the error is more than rounding can explain."""
+        error = self.max_rel_error
+        if error is None or error <= WRONG_ABOVE:
+            return False
+        rounding = self.rounding
+        return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One model run in the real runtime.
+
+    Attributes:
+        path: as given.
+        status: "ran"; "error" (the runtime returned one), "crash" (a signal), "timeout"; "unreadable": the runtime
+            could not even read the file.
+        error: the runtime's words; for a crash the signal's name first. None where it ran.
+        kernels: XNNPACK's operators in the order in which one inference ran them (profiler events of type 8). None
+            where the model did not run or the release does not profile.
+        kernel_indices: XNNPACK's own number of each of them; it starts again at 0 with each delegate partition.
+        tflite_ops: operators that TFLite ran itself (events of type 2), without the delegate's node.
+        outputs: every output; empty where the model did not run.
+        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels), "xnnpack-avx" (the
+            dense XNNPACK run on the host, where the kernels cannot run the model), or None.
+        reference_error: why there is no better reference.
+        litert: version of the runtime; cpu: the CPU profile's name; emulated: whether user-mode emulation ran it.
+        outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.
+        seconds: wall time of everything.
+    """
+
+    path: str
+    status: Status
+    error: str | None
+    kernels: tuple[str, ...] | None
+    kernel_indices: tuple[int, ...] | None
+    tflite_ops: tuple[str, ...] | None
+    outputs: tuple[OutputError, ...]
+    reference: str | None
+    reference_error: str | None
+    litert: str
+    cpu: str
+    emulated: bool
+    outcome: Outcome | None
+    undecided: str | None
+    seconds: float
+
+    @property
+    def spmm(self) -> int | None:
+        """How many sparse matrix multiplications ran; None where not profiled."""
+        return None if self.kernels is None else sum(is_spmm(kernel) for kernel in self.kernels)
+
+    @property
+    def partitions(self) -> int | None:
+        """How many XNNPACK partitions ran; None where not profiled."""
+        return None if self.kernel_indices is None else self.kernel_indices.count(0)
+
+    @property
+    def max_rel_error(self) -> float | None:
+        """The worst of all outputs; None where nothing was compared."""
+        errors = [output.max_rel_error for output in self.outputs if output.max_rel_error is not None]
+        return max(errors, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers; an infinite error is the string "inf", which JSON can hold."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def is_spmm(kernel: str) -> bool:
+    return kernel.endswith(" SPMM")
+
+
+def compare(observed: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Largest absolute and relative error of one output of one run, elements in memory order (see OutputError)."""
+    if observed.size != reference.size:
+        return math.inf, math.inf
+    if observed.size == 0:
+        return 0.0, 0.0
+    a, b = (array.reshape(-1).astype(np.float64) for array in (observed, reference))
+    finite = np.isfinite(a) & np.isfinite(b)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if not (finite | same).all():
+        return math.inf, math.inf
+    if not finite.any():
+        return 0.0, 0.0
+    error = float(np.abs(a[finite] - b[finite]).max())
+    return error, error / max(float(np.abs(b[finite]).max()), _SMALLEST_SCALE)
+
+
+def decide(
+    status: Status,
+    error: str | None,
+    kernels: Sequence[str] | None,
+    outputs: Sequence[OutputError],
+    reference: str | None,
+    reference_error: str | None,
+) -> tuple[Outcome | None, str | None]:
+    """The outcome, or None and the reason why there is none."""
+    if reference is None:
+        return None, f"no dense reference: {reference_error}" if reference_error else "no dense reference was asked for"
+    if status == "timeout":
+        return None, error
+    if status != "ran":
+        return "fails", None
+    if any(output.wrong for output in outputs):
+        return "wrong-results", None
+    if kernels is None:
+        return None, "the outputs are right, and this release does not tell which operators ran"
+    return ("sparse" if any(map(is_spmm, kernels)) else "dense"), None

@@ -1,0 +1,129 @@
+"""Where a run happens: which interpreter and library, natively or under user-mode emulation."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from xnnlint.errors import XnnlintError
+from xnnlint.runtime import releases, sysroot
+
+AUTO = "auto"
+CPUS = ("x86-sse", "x86-avx", "arm64")
+"""CPUs that can be observed, by the names of their profiles."""
+
+LIBRARY_NAMES = {"linux": "libLiteRt.so", "darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}
+INSTALL_QEMU = "install user-mode emulation (Debian and Ubuntu: apt-get install qemu-user-static)"
+CHILDREN = Path(__file__).parent
+
+
+class Unavailable(XnnlintError):
+    """This machine cannot run what was asked for; the text says what to install."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to start children that see a given CPU.
+
+    Attributes:
+        cpu: the CPU profile's name.
+        emulator: command words before the interpreter; empty for a native run.
+        python: the interpreter as the child sees it.
+        release: the LiteRT that the child loads.
+    """
+
+    cpu: str
+    emulator: tuple[str, ...]
+    python: str
+    release: releases.Release
+
+    @property
+    def emulated(self) -> bool:
+        return bool(self.emulator)
+
+    def command(self) -> list[str]:
+        """The command of a child for this target: through the C API where the release has one."""
+        start = [*self.emulator, self.python]
+        if self.release.has_c_api:
+            library = str(self.release.package / LIBRARY_NAMES[sys.platform])
+            return [*start, "-I", "-S", str(CHILDREN / "litert_child.py"), library, self.release.version]
+        return [*start, "-I", str(CHILDREN / "interpreter_child.py"), "default", *self.release.interpreter_arguments()]
+
+
+def resolve(cpu: str = AUTO, litert_version: str | None = None) -> Target:
+    """The target for a CPU and a LiteRT version (None: the installed one).
+
+    Raises:
+        Unavailable: with the reason and what to install.
+    """
+    machine = host_machine()
+    if cpu == AUTO:
+        cpu = "arm64" if machine == "arm64" else "x86-sse"
+    if cpu not in CPUS:
+        raise Unavailable(f"no run can show CPU {cpu!r}; can be observed: {', '.join(CPUS)}")
+    if sys.platform not in LIBRARY_NAMES:
+        raise Unavailable(f"LiteRT has no wheel for {sys.platform}; use Linux, macOS or Windows")
+    if cpu == "arm64":
+        return _arm64(machine, litert_version)
+    if machine != "x86-64":
+        raise Unavailable(f"{cpu} can only be observed on an x86-64 machine, and this is {machine}")
+    release = releases.find(litert_version)
+    if (cpu == "x86-avx") == has_avx():
+        return Target(cpu, (), sys.executable, release)
+    if cpu == "x86-avx":
+        raise Unavailable("this machine's CPU has no AVX")
+    emulator = _emulator("qemu-x86_64", "x86 with AVX has no sparse path")
+    # Emulators run a real program, not the symbolic link or the stub that a virtual environment starts.
+    return Target(cpu, (emulator, "-cpu", "Nehalem"), str(Path(sys.executable).resolve()), release)
+
+
+def host(litert_version: str | None = None) -> Target:
+    """This machine as it is, whatever its CPU; for the dense reference."""
+    cpu = {"x86-64": "x86-avx" if has_avx() else "x86-sse"}.get(host_machine(), host_machine())
+    return Target(cpu, (), sys.executable, releases.find(litert_version))
+
+
+def _arm64(machine: str, litert_version: str | None) -> Target:
+    if machine == "arm64":
+        return Target("arm64", (), sys.executable, releases.find(litert_version))
+    emulator = _emulator("qemu-aarch64", "this machine is not arm64")
+    root = sysroot.find()
+    if root is None:
+        raise Unavailable(f"arm64 needs a Debian root folder for the emulator: {sysroot.HOW_TO}")
+    release = releases.find(litert_version, machine="arm64", root=root)
+    return Target("arm64", (emulator, "-cpu", "cortex-a72", "-L", str(root.folder)), str(root.python), release)
+
+
+def _emulator(name: str, why: str) -> str:
+    if sys.platform != "linux":
+        raise Unavailable(f"{why}, and user-mode emulation needs Linux; run xnnlint there or in a container")
+    found = shutil.which(f"{name}-static") or shutil.which(name)
+    if found is None:
+        raise Unavailable(f"{why}, and {name}-static is not there; {INSTALL_QEMU}")
+    return found
+
+
+def host_machine() -> str:
+    """ "x86-64", "arm64", or what the platform calls itself."""
+    name = platform.machine().lower()
+    return {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64"}.get(name, name)
+
+
+def has_avx() -> bool:
+    """Whether this x86 CPU has AVX; where that cannot be read (not Linux), assume that it has, as nearly all do."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return host_machine() == "x86-64"
+    return any(line.startswith("flags") and " avx " in f"{line} " for line in info.read_text().splitlines())
+
+
+def module_folder(module: str) -> Path | None:
+    """The folder on the search path that holds a top-level package, found without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent.parent
