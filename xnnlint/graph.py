@@ -21,11 +21,16 @@ TENSOR = "tensor"
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel."""
+    """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
+
+    Where `details` names another scheme of the schema ("BlockwiseQuantization", "MultiAxisQuantization"), scale and
+    zero_point are empty.
+    """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     quantized_dimension: int = 0
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Tensor:
         has_rank: False where the file says that not even the rank is known.
         is_constant: True where the file holds data for it.
         is_variable: True for a stateful tensor.
+        is_external: True where the data is in another file, which is not read; such a tensor is not `is_constant`.
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
         stored_bytes: size of the stored values in the file, in bytes.
@@ -74,6 +80,7 @@ class Tensor:
     quantization: Quantization | None = None
     sparsity: Sparsity | None = None
     is_variable: bool = False
+    is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
 
