@@ -1,0 +1,45 @@
+"""Which TFLite operators the XNNPACK delegate takes, and the first thing that it objects to in the others.
+
+Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc, `Subgraph::VisitNode` and the `Visit*Node`
+and `Check*` functions, read at f674577 (2026-08-21). The conditions are tested in the order of the runtime, and as
+there the first one that fails decides. Shapes are those stored in the file (dynamic dimensions count as 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from xnnlint.graph import Graph, Operator
+from xnnlint.xnnpack import accept_layers, accept_shapes, accept_simple
+from xnnlint.xnnpack.accept_checks import Rejection, Scope
+from xnnlint.xnnpack.profile import Profile
+
+__all__ = ["DELEGATED_TYPES", "Rejection", "Scope", "refusal"]
+
+Check = Callable[[Scope, Operator], Iterator[Rejection]]
+
+_BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
+_CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
+
+DELEGATED_TYPES = frozenset(_BUILTINS) - {"EXPAND_DIMS", "VAR_HANDLE"}
+"""Operator types that the newest delegate takes where their conditions hold."""
+
+
+def refusal(scope: Scope, op: Operator) -> Rejection | None:
+    """Why the delegate refuses an operator, or None where it takes it.
+
+    Args:
+        scope: the graph, the profile, and what is static so far in the execution order.
+        op: an operator that isn't an unpacking DEQUANTIZE or DENSIFY (`delegate.delegate` claims those itself).
+    """
+    is_custom = op.type == "CUSTOM"
+    check = _CUSTOM.get(op.custom_code) if is_custom else _BUILTINS.get(op.type)
+    name = op.custom_code if is_custom else op.type
+    if check is None or name in scope.profile["undelegated_operators"]:
+        return Rejection("operator-type", "an operator that XNNPACK supports", name)
+    return next(check(scope, op), None)
+
+
+def scope_for(graph: Graph, profile: Profile) -> Scope:
+    """A scope in which nothing is unpacked yet."""
+    return Scope(graph, profile)

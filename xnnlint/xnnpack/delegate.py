@@ -1,0 +1,234 @@
+"""What the XNNPACK delegate does with a graph before anything is lowered: claims, unpacking, partitions.
+
+Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc `Delegate::PrepareOpsToDelegate` and the
+first half of `Subgraph::Create`, read at f674577 (2026-08-21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from xnnlint.graph import Graph, Operator
+from xnnlint.xnnpack.acceptance import Rejection, Scope, refusal
+from xnnlint.xnnpack.partition import Subset, partition
+from xnnlint.xnnpack.profile import Profile
+
+__all__ = ["Delegation", "Failure", "Partition", "Rejection", "Unpacking", "delegate"]
+
+_FP16_CONSUMERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+_SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """A tensor that the delegate computes from constants when it is applied.
+
+    Attributes:
+        op: the DEQUANTIZE or DENSIFY operator that writes it in the file.
+        kind: "DEQUANTIZE" or "DENSIFY".
+        source: the tensor that it reads, a constant or itself unpacked.
+    """
+
+    op: int
+    kind: str
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why applying the delegate makes the whole model fail to load."""
+
+    op: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Partition:
+    """One delegate kernel, which becomes one XNNPACK subgraph.
+
+    Attributes:
+        index: place among the delegate's partitions, in execution order.
+        ops: operator indices in the order of lowering, skipped unpacking operators among them.
+        sparse_hint: whether an operator of it reads a weight that was stored sparse (XNN_FLAG_HINT_SPARSE_INFERENCE).
+        inputs: tensors computed elsewhere (external inputs), ascending.
+        outputs: tensors read elsewhere or by the model's user (external outputs), ascending.
+    """
+
+    index: int
+    ops: list[int]
+    sparse_hint: bool
+    inputs: list[int]
+    outputs: list[int]
+
+
+@dataclass(slots=True)
+class Delegation:
+    """What the delegate makes of a graph.
+
+    Attributes:
+        partitions: the delegate's kernels in execution order.
+        rejected: operator index -> why TFLite runs it itself.
+        unpacked: tensor -> how the delegate computes it when it is applied.
+        skipped: unpacking operators that the delegate claims and never executes.
+        sparse_weights: tensors that come out of a DENSIFY, directly or through a DEQUANTIZE.
+        aliases: fp32 tensor -> the fp16 tensor that XNNPACK gets in its place.
+        unwritten: tensors that are read but never written, since their DENSIFY or DEQUANTIZE is claimed and skipped.
+        schedule: the whole execution plan; each entry a `Partition`, or the index of an operator that TFLite runs.
+        assumed: operators that are delegated only because the caller asked what that would change.
+        failure: set where applying the delegate fails, which no fallback follows.
+    """
+
+    partitions: list[Partition]
+    rejected: dict[int, Rejection]
+    unpacked: dict[int, Unpacking]
+    skipped: frozenset[int]
+    sparse_weights: frozenset[int]
+    aliases: dict[int, int]
+    unwritten: frozenset[int]
+    schedule: list[Partition | int]
+    assumed: frozenset[int] = frozenset()
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class _Claims:
+    """State of the walk over the execution plan."""
+
+    scope: Scope
+    producers: dict[int, Unpacking] = field(default_factory=dict)
+    unpack_ops: set[int] = field(default_factory=set)
+    to_unpack: set[int] = field(default_factory=set)
+    sparse_weights: set[int] = field(default_factory=set)
+    delegated: set[int] = field(default_factory=set)
+    rejected: dict[int, Rejection] = field(default_factory=dict)
+
+
+def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] = ()) -> Delegation:
+    """Which operators the delegate takes, into which partitions.
+
+    Args:
+        assume: waivers; `("delegated", op)` treats an operator as accepted whatever stands against it.
+    """
+    assumed = frozenset(op for kind, op in assume if kind == "delegated")
+    claims = _claim(graph, profile, assumed)
+    claimed = claims.delegated | claims.unpack_ops
+    subsets = partition(graph, claimed)
+    aliases = claims.scope.aliases
+    unpacked = {t: claims.producers[t] for t in claims.to_unpack if t not in aliases}
+    skipped = frozenset(claims.unpack_ops)
+    partitions: list[Partition] = []
+    schedule: list[Partition | int] = []
+    for subset in subsets:
+        if not subset.delegated:
+            schedule.extend(subset.ops)
+            continue
+        partitions.append(_partition(graph, subset, len(partitions), claims, unpacked))
+        schedule.append(partitions[-1])
+    return Delegation(
+        partitions=partitions,
+        rejected=claims.rejected,
+        unpacked=unpacked,
+        skipped=skipped,
+        sparse_weights=frozenset(claims.sparse_weights),
+        aliases=dict(aliases),
+        unwritten=_unwritten(graph, skipped, claimed),
+        schedule=schedule,
+        assumed=assumed & claimed,
+    )
+
+
+def _claim(graph: Graph, profile: Profile, assumed: frozenset[int]) -> _Claims:
+    claims = _Claims(Scope(graph, profile))
+    handles: dict[int, int] = {}
+    for op in graph.operators:
+        if op.index in assumed:
+            _accept(claims, op)
+        elif _claim_dequantize(claims, op) or _claim_densify(claims, op):
+            continue
+        elif (reason := refusal(claims.scope, op)) is None:
+            _accept(claims, op)
+            if op.type in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs[0] in handles:
+                claims.delegated.add(handles[op.inputs[0]])
+        else:
+            if op.type == "VAR_HANDLE":
+                handles[op.outputs[0]] = op.index
+            claims.rejected[op.index] = reason
+            # Only the direct producers are handed back to TFLite: a DENSIFY before the DEQUANTIZE stays claimed.
+            claims.unpack_ops -= {claims.producers[t].op for t in op.inputs if t in claims.producers}
+    for index in claims.delegated & set(handles.values()):
+        claims.rejected.pop(index, None)
+    return claims
+
+
+def _accept(claims: _Claims, op: Operator) -> None:
+    claims.delegated.add(op.index)
+    claims.to_unpack.update(t for t in op.inputs if t in claims.scope.quasi_static)
+
+
+def _claim_dequantize(claims: _Claims, op: Operator) -> bool:
+    scope, graph = claims.scope, claims.scope.graph
+    if op.type != "DEQUANTIZE" or len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
+        return False
+    source, target = graph.tensors[op.inputs[0]], graph.output_tensor(op)
+    stored_int8 = source.dtype == "INT8" and source.quantization is not None and bool(source.quantization.scale)
+    if source.sparsity is not None or not scope.is_static(source.index) or target.dtype != "FLOAT32":
+        return False
+    if source.dtype != "FLOAT16" and not stored_int8:
+        return False
+    if source.dtype == "FLOAT16" and _reads_fp16(graph, target.index):
+        scope.aliases[target.index] = source.index
+    _unpack(claims, op)
+    if not source.is_constant:
+        claims.to_unpack.add(source.index)
+    if source.index in claims.sparse_weights:
+        claims.sparse_weights.add(target.index)
+    return True
+
+
+def _reads_fp16(graph: Graph, tensor: int) -> bool:
+    """Whether all readers take an fp16 weight as it is, and none reads it as its data."""
+    return all(op.type in _FP16_CONSUMERS and op.inputs[0] != tensor for op in graph.consumers(tensor))
+
+
+def _claim_densify(claims: _Claims, op: Operator) -> bool:
+    graph = claims.scope.graph
+    if op.type != "DENSIFY" or len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
+        return False
+    source, target = graph.tensors[op.inputs[0]], graph.output_tensor(op)
+    if not source.is_constant or source.sparsity is None:
+        return False
+    if source.dtype not in _SPARSE_DTYPES or target.dtype != source.dtype:
+        return False
+    _unpack(claims, op)
+    claims.sparse_weights.add(target.index)
+    return True
+
+
+def _unpack(claims: _Claims, op: Operator) -> None:
+    claims.unpack_ops.add(op.index)
+    claims.producers[op.outputs[0]] = Unpacking(op.index, op.type, op.inputs[0])
+    claims.scope.quasi_static.add(op.outputs[0])
+
+
+def _partition(graph: Graph, subset: Subset, index: int, claims: _Claims, unpacked: dict[int, Unpacking]) -> Partition:
+    sparse_hint = any(t in claims.sparse_weights for op in subset.ops for t in graph.operators[op].inputs)
+    hidden = unpacked.keys() | claims.scope.aliases.keys()
+
+    def crosses(tensor: int) -> bool:
+        return tensor not in hidden and not graph.tensors[tensor].is_constant
+
+    return Partition(
+        index,
+        subset.ops,
+        sparse_hint,
+        inputs=[t for t in subset.inputs if crosses(t)],
+        outputs=[t for t in subset.outputs if crosses(t) and graph.tensors[t].dtype != "RESOURCE"],
+    )
+
+
+def _unwritten(graph: Graph, skipped: frozenset[int], claimed: set[int]) -> frozenset[int]:
+    outputs = {t for op in skipped for t in graph.operators[op].outputs}
+    return frozenset(
+        t for t in outputs if t in graph.outputs or any(op.index not in claimed for op in graph.consumers(t))
+    )
