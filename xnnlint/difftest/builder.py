@@ -486,6 +486,17 @@ class ModelBuilder:
     def softmax(self, x: Value, beta: float = 1.0) -> Value:
         return self.op("SOFTMAX", [x], [x.shape], table("SoftmaxOptions", beta=beta))[0]
 
+    # -- taking back -------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> tuple[int, int, Counter[str]]:
+        """The state that `restore` goes back to."""
+        return len(self._tensors), len(self._operators), self._names.copy()
+
+    def restore(self, checkpoint: tuple[int, int, Counter[str]]) -> None:
+        """Takes back all tensors and operators made since; values of them must not be used any more."""
+        tensors, operators, self._names = checkpoint[0], checkpoint[1], checkpoint[2].copy()
+        del self._tensors[tensors:], self._operators[operators:]
+
     # -- order -------------------------------------------------------------------------------------------------------
 
     def shuffle_operators(self, rng: np.random.Generator) -> None:
