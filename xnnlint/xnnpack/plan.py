@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from .delegate import Delegation, Partition, delegate
+from .execution import Execution, Order, execute, is_order_free
+from .ir import Layout, Node, NodeType, Subgraph, Value
+from .kernels import kernel_name
+from .layout import LayoutDecision, decide_layouts
+from .lowering import lower
+from .rewrites import optimize
+
 if TYPE_CHECKING:
-    from ..graph import Graph, Model
+    from ..graph import Graph, Model, Operator
+    from ..rule import NodeRule, Verdict
     from .profile import Profile
+
+# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds: "compatible" (operator index; its
+# node can run in NCHW), "delegated" (operator), "exit" (tensor; a cluster end stands behind it), "entry" (tensor; a stem
+# stands behind it), "pruned" (operator; all its weights are zero), "encoded", "float" and "cpu" (the whole model, index -1).
+Waiver = tuple[str, int]
+WHOLE_MODEL = -1
 
 
 class Outcome(str, Enum):
@@ -72,6 +90,25 @@ class Summary:
 
 
 @dataclass(slots=True)
+class PartitionPlan:
+    """One delegate partition: its XNNPACK subgraph after all rewrites, and what was decided about it.
+
+    Attributes:
+        rules: per node, the rule that judged it.
+        sparse_mode: whether the layout pass runs at all.
+        decision: what the layout pass decided, or would decide where it does not run.
+        execution: what the operators then do; only of partitions with NCHW values.
+    """
+
+    partition: Partition
+    subgraph: Subgraph
+    rules: list[NodeRule]
+    sparse_mode: bool
+    decision: LayoutDecision
+    execution: Execution | None = None
+
+
+@dataclass(slots=True)
 class Plan:
     """What the runtime does with a model.
 
@@ -79,6 +116,8 @@ class Plan:
         operators: every XNNPACK operator of every partition, in execution order.
         kernels: the convolutions and fully-connected operators among them (depthwise and transposed ones included).
         tflite_ops: indices of the operators that TFLite runs itself.
+        assumed: the conditions taken as fulfilled; empty for the plan of the model as it is.
+        planner: plans the same model again under other assumptions.
     """
 
     model: Model
@@ -90,3 +129,280 @@ class Plan:
     tflite_ops: list[int] = field(default_factory=list)
     hazards: list[Hazard] = field(default_factory=list)
     summary: Summary | None = None
+    delegation: Delegation | None = None
+    partitions: list[PartitionPlan] = field(default_factory=list)
+    assumed: frozenset[Waiver] = frozenset()
+    planner: Planner | None = None
+
+    @property
+    def spmm_ops(self) -> set[int]:
+        """Indices of the operators that run SpMM."""
+        return {k.op for k in self.kernels if k.is_spmm}
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether the model runs, and gives right results."""
+        return self.outcome in (Outcome.SPARSE, Outcome.DENSE)
+
+
+KERNEL_NODES = frozenset(
+    {
+        NodeType.CONVOLUTION_2D,
+        NodeType.DEPTHWISE_CONVOLUTION_2D,
+        NodeType.FULLY_CONNECTED,
+        NodeType.DECONVOLUTION_2D,
+    }
+)
+
+
+def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
+    """What the runtime of a profile does with a model's main subgraph."""
+    return Planner(model, profile).plan(assume)
+
+
+class Planner:
+    """Plans one model again and again under different assumptions; delegation and rewrites are done once per set of claims."""
+
+    def __init__(self, model: Model, profile: Profile) -> None:
+        self.model = model
+        self.graph = model.main
+        self.profile = profile
+        self._prepared: dict[frozenset[Waiver], tuple[Delegation, list[tuple[Partition, Subgraph]]]] = {}
+        self._zeros: dict[int, tuple[int, int]] = {}
+
+    def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
+        assumed = frozenset(assume)
+        delegation, prepared = self._prepare(frozenset(w for w in assumed if w[0] == "delegated"))
+        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE, delegation=delegation, assumed=assumed, planner=self)
+        plan.tflite_ops = [entry for entry in delegation.schedule if isinstance(entry, int)]
+        for partition, subgraph in prepared:
+            plan.partitions.append(self._decide(partition, deepcopy(subgraph), assumed))
+        for part in plan.partitions:
+            for node in part.subgraph.nodes:
+                plan.operators.append(self._kernel(part, node))
+        kernel_nodes = {(p.partition.index, n.op) for p in plan.partitions for n in p.subgraph.nodes if n.type in KERNEL_NODES}
+        plan.kernels = [k for k in plan.operators if (k.partition, k.op) in kernel_nodes and _is_weighted(k.kernel)]
+        self._judge_outcome(plan)
+        plan.summary = self._summarize(plan)
+        return plan
+
+    def _prepare(self, claims: frozenset[Waiver]) -> tuple[Delegation, list[tuple[Partition, Subgraph]]]:
+        if claims not in self._prepared:
+            delegation = delegate(self.graph, self.profile, claims)
+            subgraphs = []
+            for partition in delegation.partitions if delegation.failure is None else ():
+                subgraph = lower(self.graph, partition, delegation, self.profile)
+                optimize(subgraph, self.profile)
+                subgraphs.append((partition, subgraph))
+            self._prepared[claims] = delegation, subgraphs
+        return self._prepared[claims]
+
+    def _decide(self, partition: Partition, subgraph: Subgraph, assumed: frozenset[Waiver]) -> PartitionPlan:
+        _insert_assumed_ends(subgraph, assumed)
+        judged = [self._verdict(node, subgraph, assumed) for node in subgraph.nodes]
+        hint = subgraph.sparse_hint or ("encoded", WHOLE_MODEL) in assumed
+        cpu = self.profile.sparse_cpu or ("cpu", WHOLE_MODEL) in assumed
+        decision = decide_layouts(subgraph, [v for _, v in judged], lambda node: self._weights(node, subgraph, assumed))
+        sparse_mode = hint and cpu
+        if not sparse_mode:
+            for value in subgraph.values:
+                value.nchw = False
+        part = PartitionPlan(partition, subgraph, [r for r, _ in judged], sparse_mode, decision)
+        if any(v.nchw for v in subgraph.values):
+            waived = {op for kind, op in assumed if kind in ("compatible", "delegated")}
+            part.execution = execute(subgraph, self.profile, waived)
+        return part
+
+    def _verdict(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[NodeRule, Verdict]:
+        from ..rule import Verdict, node_rules
+
+        for rule in node_rules():
+            if not rule.applies(node, subgraph) or (rule.code == "XNN100" and ("float", WHOLE_MODEL) in assumed):
+                continue
+            if ("compatible", node.op) in assumed:
+                layout = Layout.ENTRY if rule.code == "XNN101" else Layout.NCHW
+                return rule, Verdict(layout)
+            return rule, rule.judge(node, subgraph, self.profile)
+        raise AssertionError(f"no rule judges {node}")
+
+    def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
+        """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
+        filter_value = subgraph.values[node.inputs[1]]
+        params = filter_value.shape[0] * filter_value.shape[-1]
+        if ("pruned", node.op) in assumed:
+            return params, params
+        return params, self._count_zeros(filter_value, params)
+
+    def _count_zeros(self, value: Value, params: int) -> int:
+        key = value.tensor if value.tensor is not None else -1
+        known = self._zeros.get(key)
+        if known is None or known[0] != params:
+            from ..weights import count_zeros
+
+            zeros = count_zeros(value.data().reshape(-1)[:params]) if value.data else 0
+            known = (params, zeros)
+            if value.tensor is not None:
+                self._zeros[key] = known
+        return known[1]
+
+    def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
+        op = self.graph.operators[node.op]
+        nchw = any(part.subgraph.values[v].nchw for v in node.outputs)
+        kernel = kernel_name(node, part.subgraph)
+        return Kernel(op.index, op.name, op.custom_code or op.type, kernel, part.partition.index, nchw)
+
+    # -- what comes of it
+
+    def _judge_outcome(self, plan: Plan) -> None:
+        delegation = plan.delegation
+        if delegation is not None and delegation.failure is not None:
+            failure = delegation.failure
+            plan.hazards.append(Hazard(failure.op, "delegation", Outcome.FAILS, failure.reason))
+        for part in plan.partitions:
+            plan.hazards += self._hazards(part)
+        for tensor in sorted(delegation.unwritten if delegation else ()):
+            reader = self.graph.consumers(tensor)[0]
+            plan.hazards.append(
+                Hazard(reader.index, "unwritten-weights", Outcome.WRONG_RESULTS, "it reads weights that nobody unpacks")
+            )
+        outcomes = {h.outcome for h in plan.hazards}
+        if Outcome.FAILS in outcomes:
+            plan.outcome = Outcome.FAILS
+        elif outcomes:
+            plan.outcome = Outcome.WRONG_RESULTS
+        elif any(k.is_spmm for k in plan.kernels):
+            plan.outcome = Outcome.SPARSE
+
+    def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        run = part.execution
+        if run is None:
+            return
+        for trouble in run.troubles:
+            outcome = Outcome.FAILS if trouble.fatal else Outcome.WRONG_RESULTS
+            yield Hazard(trouble.node.op, trouble.kind, outcome, trouble.text)
+        if any(t.fatal for t in run.troubles):
+            return
+        producers = part.subgraph.producers()
+        for value in part.subgraph.values:
+            if not value.external_output or value.id not in producers:
+                continue
+            state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
+            if state.order is Order.NCHW and not is_order_free(value.shape):
+                yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
+
+    def _summarize(self, plan: Plan) -> Summary:
+        spmm = plan.spmm_ops
+        pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
+        pointwise |= {i: self.graph.operators[i] for i in spmm}
+        macs = {i: pointwise_macs(self.graph, op) for i, op in pointwise.items()}
+        params = zeros = 0
+        for op in pointwise.values():
+            count, zero = self.weight_zeros(op)
+            params, zeros = params + count, zeros + zero
+        return Summary(
+            pointwise_convs=len(pointwise),
+            spmm=len(spmm),
+            pointwise_macs=sum(macs.values()),
+            spmm_macs=sum(macs[i] for i in spmm),
+            pointwise_params=params,
+            pointwise_zeros=zeros,
+            partitions=len(plan.delegation.partitions) if plan.delegation else 0,
+        )
+
+    def weight_zeros(self, op: Operator) -> tuple[int, int]:
+        """(elements, zeros) of an operator's filter, whatever runs it."""
+        from ..weights import measure
+
+        measured = measure(self.graph, op.inputs[1])
+        return measured.elements, measured.zeros
+
+
+def _is_weighted(kernel: str) -> bool:
+    return kernel.startswith(("Convolution", "Fully Connected", "Deconvolution"))
+
+
+def is_pointwise(graph: Graph, op: Operator) -> bool:
+    """A 1x1 CONV_2D that SpMM could run: stride 1, one group."""
+    if op.type != "CONV_2D" or len(op.inputs) < 2:
+        return False
+    x, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    return (
+        weights.rank == 4
+        and weights.shape[1:3] == (1, 1)
+        and x.rank == 4
+        and weights.shape[3] == x.shape[3]
+        and op.attributes.get("stride_h") == op.attributes.get("stride_w") == 1
+    )
+
+
+def pointwise_macs(graph: Graph, op: Operator) -> int:
+    """Multiply-accumulates of one inference of a 1x1 convolution or fully-connected operator; a dynamic batch counts as 1."""
+    weights = graph.tensors[op.inputs[1]]
+    pixels = math.prod(graph.tensors[op.outputs[0]].shape[:-1])
+    return max(pixels, 1) * weights.shape[0] * weights.shape[-1]
+
+
+def _insert_assumed_ends(subgraph: Subgraph, assumed: frozenset[Waiver]) -> None:
+    """Put the cluster ends and entries that are assumed into the subgraph, as nodes that only pass values on."""
+    exits = {i for kind, i in assumed if kind == "exit"}
+    entries = {i for kind, i in assumed if kind == "entry"}
+    if not exits and not entries:
+        return
+    for value in list(subgraph.values):
+        if value.tensor in exits and value.is_static is False:
+            _insert_exit(subgraph, value)
+        if value.tensor in entries and not value.is_static:
+            _insert_entry(subgraph, value)
+
+
+def _insert_exit(subgraph: Subgraph, value: Value) -> None:
+    position = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.outputs), None)
+    if position is None:
+        return
+    ended = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
+    value.external_output = False
+    for node in subgraph.nodes:
+        if value.id in node.inputs and node.type not in _IN_CLUSTER:
+            node.inputs = [ended.id if v == value.id else v for v in node.inputs]
+    op = subgraph.nodes[position].op
+    end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
+    subgraph.nodes.insert(position + 1, end)
+
+
+def _insert_entry(subgraph: Subgraph, value: Value) -> None:
+    entered = subgraph.new_value(value.dtype, value.shape)
+    first = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.inputs), None)
+    if first is None:
+        return
+    op = subgraph.nodes[first].op
+    for node in subgraph.nodes:
+        node.inputs = [entered.id if v == value.id else v for v in node.inputs]
+    subgraph.nodes.insert(first, Node(NodeType.CONVOLUTION_2D, [value.id], [entered.id], op, params=dict(_ASSUMED_STEM)))
+
+
+_IN_CLUSTER = frozenset(
+    {
+        NodeType.FULLY_CONNECTED,
+        NodeType.DEPTHWISE_CONVOLUTION_2D,
+        NodeType.UNARY,
+        NodeType.BINARY,
+        NodeType.RESIZE_BILINEAR,
+        NodeType.DEPTH_TO_SPACE_2D,
+        NodeType.MEAN,
+        NodeType.MEAN_SQUARED,
+        NodeType.SUM,
+        NodeType.SUM_SQUARED,
+        NodeType.GLOBAL_AVERAGE_POOLING_2D,
+    }
+)
+_ASSUMED_STEM = {
+    "kernel": (3, 3),
+    "stride": (2, 2),
+    "dilation": (1, 1),
+    "padding": (1, 1, 1, 1),
+    "same_padding": False,
+    "groups": 1,
+    "group_input_channels": 3,
+    "group_output_channels": 3,
+    "assumed": True,
+}

@@ -1,0 +1,1 @@
+"""The rules: one condition of sparse inference a module."""

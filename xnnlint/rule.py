@@ -1,0 +1,159 @@
+"""What a rule is, and how rules are found.
+
+A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check, its
+fix in words, and the cases that prove it. Node rules also decide: the layout pass asks their `judge` which nodes can run
+in NCHW, so what a rule explains is what the plan used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from .errors import XnnlintError
+from .findings import Applicability, Finding, Fix, Location, Severity
+from .xnnpack.ir import Layout, Node, Subgraph
+
+if TYPE_CHECKING:
+    from .xnnpack.plan import Plan
+    from .xnnpack.profile import Profile
+
+SECTIONS = ("What it does", "Why it matters", "Example", "Use instead", "Fix safety", "References")
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A condition that does not hold: the value the runtime requires and the value the model has, in a user's words."""
+
+    required: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the layout pass may do with a node, and, where that is nothing, every reason why not."""
+
+    layout: Layout = Layout.NONE
+    unmet: tuple[Unmet, ...] = ()
+
+
+def verdict(layout: Layout, *conditions: tuple[bool, str, object]) -> Verdict:
+    """`layout` if all conditions hold, else every one that does not.
+
+    Args:
+        conditions: (holds, required value, actual value).
+    """
+    unmet = tuple(Unmet(required, str(actual)) for holds, required, actual in conditions if not holds)
+    return Verdict(Layout.NONE, unmet) if unmet else Verdict(layout)
+
+
+class Rule:
+    """One condition; subclass it in a module of `rules/` and give it a code, a name and a docstring.
+
+    Class attributes:
+        code: stable, "XNN" and three digits.
+        name: the problem in kebab case, not the remedy.
+        severity: of its findings, unless a finding says otherwise.
+        summary: one line for tables.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.ERROR
+    summary: ClassVar[str]
+
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        """Every place in the model where the condition does not hold."""
+        raise NotImplementedError
+
+    def finding(
+        self,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        required: str = "",
+        actual: str = "",
+        location: Location | None = None,
+        fix: str = "",
+        applicability: Applicability = Applicability.MANUAL,
+    ) -> Finding:
+        """A finding of this rule."""
+        return Finding(
+            rule=self.code,
+            name=self.name,
+            severity=severity or self.severity,
+            message=message,
+            required=required,
+            actual=actual,
+            location=location or Location(),
+            fix=Fix(fix, applicability) if fix else None,
+        )
+
+    @property
+    def documentation(self) -> str:
+        return importlib.import_module("inspect").cleandoc(type(self).__doc__ or "")
+
+
+class NodeRule(Rule):
+    """A condition on single XNNPACK nodes, asked by the layout pass for every node that it `applies` to."""
+
+    def applies(self, node: Node, subgraph: Subgraph) -> bool:
+        """Whether this rule is the one that judges the node; the first by code decides."""
+        raise NotImplementedError
+
+    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
+        """Whether the node can run in NCHW, and if not, every reason."""
+        raise NotImplementedError
+
+    def describe(self, node: Node, subgraph: Subgraph) -> str:
+        """One sentence on what stops the node, for the finding's message."""
+        raise NotImplementedError
+
+    def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
+        """The fix in words, and whether it is safe."""
+        raise NotImplementedError
+
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        from .blockers import node_findings
+
+        return node_findings(self, plan)
+
+
+def _modules(package: str) -> Iterable[str]:
+    root = importlib.import_module(package)
+    return (f"{package}.{module.name}" for module in pkgutil.iter_modules(root.__path__) if module.name[0] != "_")
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule of `rules/`, sorted by code.
+
+    Raises:
+        XnnlintError: two rules share a code or a name. A rule that cannot be imported stops the run, too.
+    """
+    rules: dict[str, Rule] = {}
+    names: set[str] = set()
+    for module in _modules("xnnlint.rules"):
+        for item in vars(importlib.import_module(module)).values():
+            if isinstance(item, type) and issubclass(item, Rule) and item.__module__ == module and "code" in vars(item):
+                if item.code in rules or item.name in names:
+                    raise XnnlintError(f"two rules share the code {item.code} or the name {item.name}")
+                rules[item.code] = item()
+                names.add(item.name)
+    return tuple(rules[code] for code in sorted(rules))
+
+
+@cache
+def node_rules() -> tuple[NodeRule, ...]:
+    """The rules that judge nodes, in the order in which they are asked."""
+    return tuple(rule for rule in all_rules() if isinstance(rule, NodeRule))
+
+
+def find_rule(code_or_name: str) -> Rule | None:
+    """A rule by its code or name, whatever the case."""
+    wanted = code_or_name.strip().lower()
+    return next((r for r in all_rules() if wanted in (r.code.lower(), r.name)), None)

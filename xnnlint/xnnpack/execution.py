@@ -1,0 +1,347 @@
+"""What the created operators do at run time: the shapes they use, the order their data is really in, and where it breaks.
+
+The layout pass only marks values. Operators are then created from the marks, and nothing checks that a producer and a
+consumer agree: an operator that is created as NHWC reads whatever lies in memory. This module follows every value
+through the operators as created and keeps two shapes (the right one, and the one the runtime uses) and the order of the
+data in memory. Sources: google/XNNPACK src/subgraph/*.c (`create_*`, `reshape_*`), named at each function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from .ir import Node, NodeType, Subgraph, Value
+from .profile import Profile
+
+NHWC_TO_NCHW = (0, 2, 3, 1)
+# The runtime's inverse of the table above; it swaps height and width (src/subgraph/static-reduce.c).
+NCHW_TO_NHWC_AS_SHIPPED = (0, 3, 2, 1)
+REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
+
+
+class Order(Enum):
+    """The order of a value's data in memory. `LOST`: not the right numbers, in whatever order."""
+
+    NHWC = "nhwc"
+    NCHW = "nchw"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the runtime holds for a value: the shape it works with, and the order of the data."""
+
+    shape: tuple[int, ...]
+    order: Order = Order.NHWC
+
+
+class RuntimeRefuses(Exception):
+    """The runtime returns an error when it sets up an operator, or crashes in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A node at which right data turns wrong (`fatal` false) or at which the runtime gives up (`fatal` true)."""
+
+    node: Node
+    kind: str
+    text: str
+    fatal: bool
+
+
+@dataclass(slots=True)
+class Execution:
+    """States of all values after a run, and the troubles met, in execution order."""
+
+    states: dict[int, State]
+    troubles: list[Trouble]
+
+
+def is_order_free(shape: tuple[int, ...]) -> bool:
+    """Whether NHWC and NCHW are the same bytes: one pixel, or one channel."""
+    return len(shape) != 4 or shape[1] * shape[2] == 1 or shape[3] == 1
+
+
+def execute(subgraph: Subgraph, profile: Profile, assumed: Collection[int] = ()) -> Execution:
+    """Follow all values of a subgraph, whose layouts are decided, through its operators.
+
+    Args:
+        assumed: operators taken as if they handled any layout.
+    """
+    states = {v.id: State(v.shape) for v in subgraph.values}
+    run = Execution(states, [])
+    runner = _Runner(subgraph, profile, run)
+    for node in subgraph.nodes:
+        try:
+            if node.op in assumed or node.params.get("assumed"):
+                runner.pass_on(node)
+            else:
+                runner.step(node)
+        except RuntimeRefuses as refusal:
+            run.troubles.append(Trouble(node, "refused", str(refusal), fatal=True))
+            break
+    return run
+
+
+class _Runner:
+    def __init__(self, subgraph: Subgraph, profile: Profile, run: Execution) -> None:
+        self.subgraph = subgraph
+        self.profile = profile
+        self.states = run.states
+        self.troubles = run.troubles
+
+    # -- helpers
+
+    def value(self, v: int) -> Value:
+        return self.subgraph.values[v]
+
+    def arrives(self, v: int, *, as_nchw: bool = False) -> bool:
+        """Whether an operator that reads a value in the given order finds the right data."""
+        state = self.states[v]
+        if state.order is Order.LOST:
+            return False
+        if self.value(v).is_static or is_order_free(self.value(v).shape):
+            return True
+        return (state.order is Order.NCHW) == as_nchw
+
+    def is_intact(self, v: int) -> bool:
+        return self.states[v].order is not Order.LOST
+
+    def has_right_shape(self, v: int) -> bool:
+        return self.states[v].shape == self.value(v).shape
+
+    def put(self, node: Node, shape: tuple[int, ...], order: Order, why: str = "", kind: str = "layout") -> None:
+        """Set the state of a node's outputs; a node that loses intact data is a trouble."""
+        for v in node.outputs:
+            self.states[v] = State(shape if len(node.outputs) == 1 else self.value(v).shape, order)
+        intact = all(self.is_intact(v) for v in node.inputs)
+        if order is Order.LOST and intact and why:
+            self.troubles.append(Trouble(node, kind, why, fatal=False))
+
+    # -- one operator
+
+    def step(self, node: Node) -> None:
+        match node.type:
+            case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D:
+                self.convolution(node)
+            case NodeType.FULLY_CONNECTED:
+                if self.value(node.outputs[0]).nchw:
+                    self.pointwise_nchw(node)
+                else:
+                    self.fully_connected(node)
+            case NodeType.UNARY | NodeType.COPY:
+                self.unary(node)
+            case NodeType.BINARY:
+                self.binary(node)
+            case NodeType.RESIZE_BILINEAR | NodeType.DEPTH_TO_SPACE_2D:
+                self.reads_by_input_mark(node)
+            case NodeType.GLOBAL_AVERAGE_POOLING_2D:
+                ok = self.arrives(node.inputs[0], as_nchw=self.value(node.inputs[0]).nchw)
+                self.put(node, self.value(node.outputs[0]).shape, Order.NHWC if ok else Order.LOST, _READS_WRONG)
+            case _ if node.type in (*REDUCTIONS, NodeType.REDUCE_MAX, NodeType.REDUCE_MIN):
+                self.reduce(node)
+            case NodeType.RESHAPE:
+                self.reshape(node)
+            case _:
+                self.plain_nhwc(node)
+
+    def pass_on(self, node: Node) -> None:
+        """An operator that is only assumed: it honours the layout marks."""
+        target = self.value(node.outputs[0])
+        ok = all(self.arrives(v, as_nchw=self.value(v).nchw) for v in node.inputs)
+        leaves = node.type != NodeType.DEPTH_TO_SPACE_2D and any(self.value(v).nchw for v in node.inputs)
+        self.put(node, target.shape, _order(ok, target.nchw or leaves), _READS_WRONG)
+
+    def convolution(self, node: Node) -> None:
+        """`reshape_convolution_operator` in convolution-2d.c, `create_nchw_convolution`."""
+        source, target = node.inputs[0], self.value(node.outputs[0])
+        shape = self.states[source].shape
+        if target.nchw and node.type == NodeType.CONVOLUTION_2D and node.params["kernel"] == (1, 1):
+            self.pointwise_nchw(node)
+            return
+        if len(shape) < 3:
+            raise RuntimeRefuses("a convolution gets fewer than 3 dimensions")
+        if not target.nchw and shape[-1] != self.value(source).shape[-1] and self.profile["convolution_checks_channels"]:
+            raise RuntimeRefuses(f"it gets {shape[-1]} channels where {self.value(source).shape[-1]} are expected")
+        ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
+        ok = ok and shape[:3] == self.value(source).shape[:3]
+        self.put(node, target.shape, _order(ok, target.nchw), _READS_WRONG)
+
+    def pointwise_nchw(self, node: Node) -> None:
+        """A 1x1 convolution created as SpMM: it takes N, H, W from the input's shape and never looks at the channels."""
+        source, target = node.inputs[0], self.value(node.outputs[0])
+        shape = self.states[source].shape
+        if len(shape) < 3:
+            raise RuntimeRefuses("the sparse 1x1 kernel gets fewer than 3 dimensions")
+        channels = target.shape[-1]
+        ok = self.arrives(source, as_nchw=True) and shape[:3] == self.value(source).shape[:3]
+        self.put(node, (*shape[:3], channels), _order(ok, True), _READS_WRONG)
+
+    def fully_connected(self, node: Node) -> None:
+        """`reshape_fully_connected_operator` in fully-connected.c."""
+        source, target = node.inputs[0], self.value(node.outputs[0])
+        shape = self.states[source].shape
+        weights = self.value(node.inputs[1]).shape
+        channels = weights[-1]
+        right = self.value(source).shape
+        if shape[-1:] != (channels,) and shape != right:
+            if self.profile["fully_connected_checks_channels"]:
+                last = shape[-1] if shape else 1
+                raise RuntimeRefuses(f"it gets {last} channels where {channels} are expected")
+            self.put(node, (*shape[:-1], weights[0]), Order.LOST, _WRONG_SHAPE, "shape")
+            return
+        ok = self.arrives(source) and math.prod(shape) == math.prod(right)
+        self.put(node, (*shape[:-1], target.shape[-1]), _order(ok, False), _READS_WRONG)
+
+    def unary(self, node: Node) -> None:
+        """Elementwise on memory: the order stays, and as many elements are computed as the shape says."""
+        source = node.inputs[0]
+        state = self.states[source]
+        if math.prod(state.shape) < math.prod(self.value(source).shape):
+            self.put(node, state.shape, Order.LOST, _WRONG_SHAPE, "shape")
+        else:
+            self.put(node, state.shape, state.order)
+
+    def binary(self, node: Node) -> None:
+        """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""
+        shapes = [self.states[v].shape for v in node.inputs]
+        shape = _broadcast(*shapes)
+        if shape is None:
+            raise RuntimeRefuses(f"operands of shapes {shapes[0]} and {shapes[1]} cannot be broadcast")
+        target = self.value(node.outputs[0])
+        if not all(self.has_right_shape(v) for v in node.inputs):
+            self.put(node, shape, Order.LOST, _WRONG_SHAPE, "shape")
+            return
+        if target.nchw:
+            ok = all(self.arrives(v, as_nchw=True) for v in node.inputs)
+            self.put(node, shape, _order(ok, True), _READS_WRONG)
+            return
+        if all(self.arrives(v) for v in node.inputs):
+            self.put(node, shape, Order.NHWC)
+            return
+        # The operator pairs elements as they lie in memory; that is still right where both lie in NCHW alike.
+        moving = [v for v in node.inputs if self.value(v).elements > 1]
+        ok = all(self.arrives(v, as_nchw=True) and not self.value(v).is_static for v in moving)
+        ok = ok and len({self.value(v).shape for v in moving}) == 1
+        self.put(node, shape, Order.NCHW if ok else Order.LOST, _READS_WRONG)
+
+    def reads_by_input_mark(self, node: Node) -> None:
+        """RESIZE_BILINEAR and DEPTH_TO_SPACE choose their kernel by the layout of their input."""
+        source, target = self.value(node.inputs[0]), self.value(node.outputs[0])
+        ok = self.arrives(source.id, as_nchw=source.nchw) and self.has_right_shape(source.id)
+        nchw = source.nchw and node.type == NodeType.RESIZE_BILINEAR
+        self.put(node, target.shape, _order(ok, nchw), _READS_WRONG)
+
+    def reduce(self, node: Node) -> None:
+        """`reshape_reduce_operator` in static-reduce.c, tables and loop as shipped."""
+        source, target = self.value(node.inputs[0]), self.value(node.outputs[0])
+        state = self.states[source.id]
+        if not source.nchw or len(state.shape) != 4:
+            whole = set(node.params["axes"]) >= {1, 2, 3} and state.order is Order.NCHW
+            ok = (self.arrives(source.id) or whole) and self.has_right_shape(source.id)
+            self.put(node, target.shape, _order(ok, False), _READS_WRONG)
+            return
+        shape, keeps = reduce_in_nchw(state.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
+        ok = self.arrives(source.id, as_nchw=True) and self.has_right_shape(source.id) and keeps
+        self.put(node, shape, _order(ok, target.nchw and len(shape) == 4), _WRONG_AXES, "axes")
+
+    def reshape(self, node: Node) -> None:
+        source, target = node.inputs[0], self.value(node.outputs[0])
+        if math.prod(self.states[source].shape) != math.prod(self.value(source).shape):
+            raise RuntimeRefuses(
+                f"{math.prod(self.states[source].shape)} elements cannot be reshaped to {list(target.shape)}"
+            )
+        self.put(node, target.shape, _order(self.arrives(source), False), _READS_WRONG)
+
+    def plain_nhwc(self, node: Node) -> None:
+        """Every operator that knows no layout but NHWC."""
+        ok = all(self.arrives(v) and self.has_right_shape(v) for v in node.inputs)
+        why = _READS_WRONG if all(self.has_right_shape(v) for v in node.inputs) else _WRONG_SHAPE
+        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), why)
+
+
+_READS_WRONG = "it reads NCHW data as if it were NHWC"
+_WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly"
+_WRONG_AXES = "in NCHW the runtime reduces other axes than the model says"
+
+
+def _order(ok: bool, nchw: bool) -> Order:
+    if not ok:
+        return Order.LOST
+    return Order.NCHW if nchw else Order.NHWC
+
+
+def _broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:
+    rank = max(len(first), len(second))
+    padded = [(1,) * (rank - len(s)) + s for s in (first, second)]
+    if any(a != b and 1 not in (a, b) for a, b in zip(*padded, strict=True)):
+        return None
+    return tuple(max(a, b) for a, b in zip(*padded, strict=True))
+
+
+def _rewritten_axes(axes: tuple[int, ...]) -> list[int]:
+    """`rewrite_reduction_axes_for_nchw` as shipped, its re-mapping loop included."""
+    mapped = [NHWC_TO_NCHW[a] for a in axes]
+    mask = [a in mapped for a in range(5)]
+    counter = 0
+    for i in range(len(mapped)):
+        while mask[counter]:
+            mapped[counter] = i
+            counter += 1
+            mask[i] = False
+    return mapped
+
+
+def _reduced_shape(
+    dims: tuple[int, ...], axes: list[int], keep_dims: bool, output_nchw: bool
+) -> Iterator[int]:
+    for i, dim in enumerate(dims):
+        mapped = NCHW_TO_NHWC_AS_SHIPPED[i]
+        position = NHWC_TO_NCHW[mapped] if output_nchw else i
+        compared = [NHWC_TO_NCHW[a] for a in axes] if output_nchw and keep_dims else axes
+        if position not in compared:
+            yield dim
+        elif keep_dims:
+            yield 1
+
+
+def reduce_in_nchw(
+    shape: tuple[int, ...], axes: tuple[int, ...], keep_dims: bool, output_nchw: bool
+) -> tuple[tuple[int, ...], bool]:
+    """What a reduction does with an input marked NCHW.
+
+    Args:
+        shape: the input's shape, NHWC.
+        axes: the axes of the model, normalised.
+
+    Returns:
+        The shape that the runtime gives the output, and whether the numbers are right.
+    """
+    dims = tuple(shape[i] for i in NCHW_TO_NHWC_AS_SHIPPED)
+    rewritten = _rewritten_axes(axes)
+    result = tuple(_reduced_shape(dims, rewritten, keep_dims, output_nchw))
+    return result, _sums_agree(shape, axes, dims, rewritten, output_nchw)
+
+
+def _sums_agree(
+    shape: tuple[int, ...], axes: tuple[int, ...], dims: tuple[int, ...], rewritten: list[int], output_nchw: bool
+) -> bool:
+    """Whether summing NCHW memory over the rewritten axes gives what summing NHWC over the model's axes does.
+
+    Decided on a small array with the same equalities between dimensions, so that the cost does not grow with the map.
+    """
+    import numpy as np
+
+    if len(set(rewritten)) != len(rewritten):
+        return False
+    sizes = {d: (1 if d == 1 else n + 2) for n, d in enumerate(sorted(set(shape)))}
+    small = tuple(sizes[d] for d in shape)
+    data = np.arange(math.prod(small), dtype=np.float64).reshape(small) ** 2
+    wanted = data.sum(axis=tuple(axes), keepdims=True)
+    wanted = (wanted.transpose(0, 3, 1, 2) if output_nchw else wanted).reshape(-1)
+    memory = data.transpose(0, 3, 1, 2).reshape([sizes[d] for d in dims])
+    got = memory.sum(axis=tuple(rewritten)).reshape(-1)
+    return got.shape == wanted.shape and bool(np.array_equal(got, wanted))

@@ -1,0 +1,160 @@
+"""Names of the operators that XNNPACK creates for nodes, exactly as LiteRT's profiler prints them.
+
+Sources (google/XNNPACK): src/operator-utils.c `xnn_operator_type_to_string_v2`, src/xnnpack/operator-type-defs.inc,
+src/xnnpack/microkernel-type-defs.inc, and the functions named below.
+"""
+
+from __future__ import annotations
+
+from .ir import Node, NodeType, Subgraph
+
+_UNARY = {
+    "abs": "Abs",
+    "approxgelu": "ApproxGELU",
+    # The misspelling is the runtime's own.
+    "bankers_rounding": "Bankders Rounding",
+    "ceiling": "Ceiling",
+    "clamp": "Clamp",
+    "convert": "Convert",
+    "cosine": "Cosine",
+    "elu": "ELU",
+    "exp": "Exp",
+    "floor": "Floor",
+    "gelu": "GELU",
+    "hardswish": "HardSwish",
+    "leaky_relu": "LeakyReLU",
+    "log": "Log",
+    "negate": "Negate",
+    "reciprocal_square_root": "Reciprocal Square Root",
+    "sigmoid": "Sigmoid",
+    "sine": "Sine",
+    "square": "Square",
+    "square_root": "Square Root",
+    "tanh": "TanH",
+}
+
+_BINARY = {
+    "add": "Add",
+    "divide": "Divide",
+    "maximum": "Maximum",
+    "minimum": "Minimum",
+    "multiply": "Multiply",
+    "prelu": "PReLU",
+    "squared_difference": "Squared Difference",
+    "subtract": "Subtract",
+}
+
+_REDUCE = {
+    NodeType.MEAN: "Mean (ND) Reduce2",
+    NodeType.MEAN_SQUARED: "Mean Squared (ND) Reduce2",
+    NodeType.SUM: "Sum (ND) Reduce2",
+    NodeType.SUM_SQUARED: "Normalize (ND) Reduce2",
+    NodeType.REDUCE_MAX: "Reduce Max (ND) Reduce",
+    NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce",
+}
+
+_BITS = {"fp32": "X32", "fp16": "X16", "qint8": "X8", "quint8": "X8", "int32": "X32"}
+_FLOAT = {"fp32": "F32", "fp16": "F16", "qint8": "QS8", "quint8": "QU8"}
+_POOLED = {"fp32": "F32", "fp16": "F16", "qint8": "S8", "quint8": "U8"}
+
+
+def _weighted_type(node: Node, subgraph: Subgraph, *, is_convolution: bool) -> str:
+    """The types in the name of an operator with weights, such as "F32" or "QD8, F32, QC8W"."""
+    data, weights = (subgraph.values[v].dtype for v in node.inputs[:2])
+    if data in ("qdint8", "qduint8"):
+        output = _FLOAT.get(subgraph.values[node.outputs[0]].dtype, "F32")
+        return f"{'QD8' if data == 'qdint8' else 'QDU8'}, {output}, {weights[1:3].upper()}{weights[-1]}W"
+    if data == "qint8" and weights == "qcint8":
+        return "QC8" if is_convolution else "QS8, QC8W"
+    return _FLOAT.get(data, data.upper())
+
+
+def _convolution_kernel(node: Node) -> str:
+    """`select_microkernel_type` in src/operators/convolution-nhwc.c."""
+    p = node.params
+    if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D:
+        one_to_one = p["depth_multiplier"] == 1
+    else:
+        one_to_one = p["group_input_channels"] == 1 and p["group_output_channels"] == 1
+    if not one_to_one:
+        return "IGEMM"
+    plain = p["kernel"] == (1, 1) and p["stride"] == (1, 1) and not any(p["padding"])
+    return "VMulCAddC" if plain else "DWConv"
+
+
+def _convolution_name(node: Node, subgraph: Subgraph) -> str:
+    source, target = subgraph.values[node.inputs[0]], subgraph.values[node.outputs[0]]
+    if target.nchw:
+        if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D:
+            kernel = "DWConv"
+        else:
+            kernel = "SPMM" if source.nchw else "Conv2D HWC2CHW"
+        return f"Convolution (NCHW, F32) {kernel}"
+    if node.type == NodeType.FULLY_CONNECTED:
+        return f"Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
+    kernel = _convolution_kernel(node)
+    types = _weighted_type(node, subgraph, is_convolution=True)
+    if kernel == "VMulCAddC" and types not in ("F32", "F16"):
+        kernel = "DWConv"
+    return f"Convolution (NHWC, {types}) {kernel}"
+
+
+def _deconvolution_name(node: Node, subgraph: Subgraph) -> str:
+    """`is_subconv2d` in src/operators/deconvolution-nhwc.c."""
+    p = node.params
+    (height, width), (stride_h, stride_w) = p["kernel"], p["stride"]
+    strided = max(stride_h, stride_w) > 1 and p.get("dilation", (1, 1)) == (1, 1)
+    kernel = "Subconv2D" if strided and stride_w <= width and stride_h <= height else "IGEMM"
+    return f"Deconvolution (NHWC, {_weighted_type(node, subgraph, is_convolution=True)}) {kernel}"
+
+
+def kernel_name(node: Node, subgraph: Subgraph) -> str:
+    """The profiler's name for the operator of a node, once the layouts are set."""
+    source = subgraph.values[node.inputs[0]]
+    bits = _BITS.get(source.dtype, "X32")
+    types = _FLOAT.get(source.dtype, "F32")
+    match node.type:
+        case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D | NodeType.FULLY_CONNECTED:
+            return _convolution_name(node, subgraph)
+        case NodeType.DECONVOLUTION_2D:
+            return _deconvolution_name(node, subgraph)
+        case NodeType.UNARY:
+            if node.operator == "convert" and subgraph.values[node.outputs[0]].dtype.startswith("qd"):
+                return f"Convert (NC, {types}, {subgraph.values[node.outputs[0]].dtype.upper().replace('INT8', '8')})"
+            return f"{_UNARY.get(node.operator, node.operator)} (NC)"
+        case NodeType.BINARY:
+            return f"{_BINARY.get(node.operator, node.operator)} (ND)"
+        case NodeType.RESIZE_BILINEAR:
+            return f"Resize Bilinear ({'NCHW' if source.nchw else 'NHWC'})"
+        case NodeType.DEPTH_TO_SPACE_2D:
+            return f"Depth To Space ({'NCHW2NHWC' if source.nchw else 'NHWC'}, {bits}) Transpose"
+        case NodeType.SPACE_TO_DEPTH_2D:
+            return f"Space To Depth (NHWC, {bits}) Transpose"
+        case NodeType.GLOBAL_AVERAGE_POOLING_2D:
+            return f"Global Average Pooling ({'NCW' if source.nchw else 'NWC'}, {types})"
+        case NodeType.CONSTANT_PAD:
+            return f"Constant Pad (ND, {bits})"
+        case NodeType.RESHAPE:
+            return "Static Reshape (NC)"
+        case NodeType.EXPAND_DIMS:
+            return "Static Expand Dims (NC)"
+        case NodeType.COPY | NodeType.CONCATENATE | NodeType.EVEN_SPLIT:
+            return f"Copy (NC, {bits})"
+        case NodeType.SOFTMAX:
+            return f"Softmax (NC, {types})"
+        case NodeType.SLICE:
+            return f"Slice (ND, {bits})"
+        case NodeType.TRANSPOSE:
+            return f"Transpose (ND, {bits})" + (" Transpose" if source.rank > 1 else "")
+        case NodeType.AVERAGE_POOLING_2D:
+            return f"Average Pooling (NHWC, {types})"
+        case NodeType.MAX_POOLING_2D:
+            return f"Max Pooling (NHWC, {_POOLED.get(source.dtype, 'F32')})"
+        case NodeType.ARGMAX_POOLING_2D:
+            return "ArgMax Pooling (NHWC, F32)"
+        case NodeType.UNPOOLING_2D:
+            return "Unpooling (NHWC, X32)"
+        case NodeType.BATCH_MATRIX_MULTIPLY:
+            return f"Batch Matrix Multiply (NC, {types}) GEMM"
+        case _:
+            return _REDUCE.get(node.type, node.type)

@@ -1,0 +1,182 @@
+"""Which values XNNPACK lays out in NCHW: the cluster algorithm of `xnn_subgraph_rewrite_for_nchw`, step by step.
+
+Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (asked through `judge`, whose conditions stand in the
+rules) and `xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster
+is named by its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .ir import Layout, Node, NodeType, Subgraph
+
+if TYPE_CHECKING:
+    from ..rule import Verdict
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Nodes that the runtime switches to NCHW together, or not at all.
+
+    Attributes:
+        leader: index of the node that names it.
+        nodes: indices of its nodes that can run in NCHW.
+        params, zeros: elements and zeros of the weights that count in the two-thirds test.
+        broken_by: why the runtime leaves it in NHWC: node index -> reason. Empty for a cluster that passed.
+        enough_zeros: whether strictly more than two thirds of the weights are zero.
+    """
+
+    leader: int
+    nodes: list[int] = field(default_factory=list)
+    params: int = 0
+    zeros: int = 0
+    broken_by: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def enough_zeros(self) -> bool:
+        return 3 * self.zeros > 2 * self.params
+
+    @property
+    def runs_nchw(self) -> bool:
+        return not self.broken_by and self.enough_zeros
+
+
+@dataclass(slots=True)
+class LayoutDecision:
+    """The outcome of the layout pass for one subgraph; `Value.nchw` holds the layouts themselves.
+
+    Attributes:
+        verdicts: per node, what its rule said.
+        armed: whether any cluster end has a producer that can run in NCHW; else nothing else happens.
+        clusters: the clusters, by leader.
+    """
+
+    verdicts: list[Verdict]
+    armed: bool
+    clusters: list[Cluster]
+    cluster_of: dict[int, Cluster]
+
+
+class _Pass:
+    """The state of one run of the pass: one entry per node, as `struct xnn_node` has it."""
+
+    def __init__(self, subgraph: Subgraph, flags: list[Layout]) -> None:
+        self.subgraph = subgraph
+        self.flags = flags
+        self.leader = list(range(len(subgraph.nodes)))
+        self.bad: dict[int, str] = {}
+        self.producer = subgraph.producers()
+
+    def link(self, n: int) -> bool:
+        """Join a node with the producers of its inputs, or mark it as incompatible; whether a leader changed."""
+        updated = False
+        for v in self.subgraph.nodes[n].inputs:
+            value = self.subgraph.values[v]
+            if value.is_static:
+                continue
+            if value.is_external:
+                self.bad.setdefault(n, "external")
+                continue
+            p = self.producer[v]
+            if not self.flags[p] & (Layout.NCHW | Layout.ENTRY) or p in self.bad:
+                self.bad.setdefault(n, "producer")
+                continue
+            self.flags[p] &= ~Layout.EXIT
+            if self.leader[p] != self.leader[n]:
+                self.leader[p] = self.leader[n] = max(self.leader[p], self.leader[n])
+                updated = True
+        return updated
+
+    def is_live(self, n: int) -> bool:
+        return self.leader[n] not in self.bad and bool(self.flags[n] & (Layout.NCHW | Layout.EXIT))
+
+    def live_inputs(self, n: int) -> list[int]:
+        return [v for v in self.subgraph.nodes[n].inputs if not self.subgraph.values[v].is_static]
+
+
+def decide_layouts(
+    subgraph: Subgraph,
+    verdicts: list[Verdict],
+    weights: Callable[[Node], tuple[int, int]],
+) -> LayoutDecision:
+    """Run the pass: set `nchw` on the values of the subgraph, and tell why where it is not set.
+
+    Args:
+        verdicts: per node, whether it can run in NCHW.
+        weights: (elements, zeros) of a node's weights, as the runtime counts them.
+    """
+    nodes = subgraph.nodes
+    state = _Pass(subgraph, [v.layout for v in verdicts])
+    # A comparison of lists would stop at the first update; every node must be linked.
+    armed = any([state.link(n) for n in range(len(nodes)) if state.flags[n] & Layout.EXIT])
+    clusters: dict[int, Cluster] = {}
+    if armed:
+        _spread(state)
+        _reject_values_read_from_outside(state)
+        clusters = _count_weights(state, weights)
+        _set_layouts(state, clusters)
+    cluster_of = {n: c for c in clusters.values() for n in c.nodes}
+    return LayoutDecision(verdicts, armed, list(clusters.values()), cluster_of)
+
+
+def _spread(state: _Pass) -> None:
+    """Spread leaders from node to node until nothing changes, then hand incompatibility to the leaders."""
+    updated = True
+    while updated:
+        updated = False
+        for n in range(len(state.subgraph.nodes)):
+            if n not in state.bad and state.flags[n] & (Layout.NCHW | Layout.EXIT):
+                updated |= state.link(n)
+    for n in range(len(state.subgraph.nodes)):
+        if n in state.bad:
+            state.bad.setdefault(state.leader[n], f"member:{n}")
+
+
+def _reject_values_read_from_outside(state: _Pass) -> None:
+    """A value read by a node of the cluster and by one outside (or exposed as an output) breaks the whole cluster."""
+    live = [n for n in range(len(state.subgraph.nodes)) if state.is_live(n)]
+    readers: dict[int, int] = {}
+    for n in live:
+        for v in state.live_inputs(n):
+            readers[v] = readers.get(v, 0) + 1
+    counts = state.subgraph.consumer_counts()
+    for n in live:
+        if state.leader[n] in state.bad:
+            continue
+        for v in state.live_inputs(n):
+            if readers[v] != counts[v]:
+                state.bad.setdefault(state.leader[n], f"value:{v}")
+
+
+def _count_weights(state: _Pass, weights: Callable[[Node], tuple[int, int]]) -> dict[int, Cluster]:
+    clusters: dict[int, Cluster] = {}
+    for n, node in enumerate(state.subgraph.nodes):
+        if not state.flags[n]:
+            continue
+        leader = state.leader[n]
+        cluster = clusters.setdefault(leader, Cluster(leader))
+        cluster.nodes.append(n)
+        if n in state.bad:
+            cluster.broken_by[n] = state.bad[n]
+        if leader in state.bad:
+            cluster.broken_by.setdefault(leader, state.bad[leader])
+    for n, node in enumerate(state.subgraph.nodes):
+        cluster = clusters.get(state.leader[n])
+        is_pointwise = node.type == NodeType.CONVOLUTION_2D and max(node.params["kernel"]) == 1
+        if cluster is None or not (is_pointwise or node.type == NodeType.FULLY_CONNECTED):
+            continue
+        params, zeros = weights(node)
+        cluster.params += params
+        cluster.zeros += zeros
+    return clusters
+
+
+def _set_layouts(state: _Pass, clusters: dict[int, Cluster]) -> None:
+    for n in range(len(state.subgraph.nodes)):
+        cluster = clusters.get(state.leader[n])
+        if cluster is not None and state.is_live(n) and cluster.enough_zeros:
+            for v in state.live_inputs(n):
+                state.subgraph.values[v].nchw = True

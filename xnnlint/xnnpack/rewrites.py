@@ -1,0 +1,272 @@
+"""What `xnn_subgraph_optimize` does to a subgraph before the layout pass, in its order.
+
+Sources (google/XNNPACK): src/runtime.c `propagate_rank`; src/subgraph.c `xnn_subgraph_clean_up`, `xnn_subgraph_fusion`,
+`optimize_common_subgraphs_iter`. Only what can change an operator list or a layout decision is modelled.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from .ir import Node, NodeType, Subgraph, Value
+from .profile import Profile
+
+CLAMPING = frozenset(
+    {
+        NodeType.AVERAGE_POOLING_2D,
+        NodeType.CONVOLUTION_2D,
+        NodeType.DECONVOLUTION_2D,
+        NodeType.DEPTHWISE_CONVOLUTION_2D,
+        NodeType.FULLY_CONNECTED,
+        NodeType.MAX_POOLING_2D,
+    }
+)
+PADDED = frozenset({NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D})
+SQUARED = {NodeType.MEAN: NodeType.MEAN_SQUARED, NodeType.SUM: NodeType.SUM_SQUARED}
+
+
+def optimize(subgraph: Subgraph, profile: Profile) -> None:
+    """Rewrite a subgraph in place as the runtime does before it decides on layouts."""
+    clean_up(subgraph)
+    _fuse(subgraph)
+    if profile["common_subgraph_loop"]:
+        while _simplify(subgraph, profile):
+            clean_up(subgraph)
+    else:
+        _merge_clamps_upstream(subgraph)
+        clean_up(subgraph)
+
+
+def clean_up(subgraph: Subgraph) -> None:
+    """Drop nodes whose outputs nobody reads, then sort stably so that producers come first."""
+    nodes = subgraph.nodes
+    while True:
+        counts = subgraph.consumer_counts()
+        alive = [n for n in nodes if len(n.outputs) > 1 or any(counts[v] for v in n.outputs)]
+        if len(alive) == len(nodes):
+            break
+        nodes = subgraph.nodes = alive
+    produced = {v for node in nodes for v in node.outputs}
+    ready = {v.id for v in subgraph.values if v.id not in produced}
+    ordered: list[Node] = []
+    pending = nodes
+    while pending:
+        waiting = []
+        for node in pending:
+            if all(v in ready for v in node.inputs):
+                ordered.append(node)
+                ready.update(node.outputs)
+            else:
+                waiting.append(node)
+        if len(waiting) == len(pending):
+            break
+        pending = waiting
+    subgraph.nodes = ordered
+
+
+class _Sweep:
+    """Producers and consumer counts at the start of a sweep over the nodes.
+
+    The runtime computes them once per sweep, too, and marks removed nodes as invalid until the sweep ends.
+    """
+
+    def __init__(self, subgraph: Subgraph) -> None:
+        self.subgraph = subgraph
+        self.counts = subgraph.consumer_counts()
+        self.producers = {v: n for n in subgraph.nodes for v in n.outputs}
+        self.removed: set[int] = set()
+        self.renamed: dict[int, int] = {}
+
+    def producer(self, value: int) -> Node | None:
+        node = self.producers.get(value)
+        return None if node is None or id(node) in self.removed else node
+
+    def remove(self, node: Node) -> None:
+        self.removed.add(id(node))
+
+    def is_removed(self, node: Node) -> bool:
+        return id(node) in self.removed
+
+    def read_instead(self, old: int, new: int) -> None:
+        """Let every reader of one value read another."""
+        for node in self.subgraph.nodes:
+            if old in node.inputs:
+                node.inputs = [new if v == old else v for v in node.inputs]
+
+    def finish(self) -> None:
+        if self.removed:
+            self.subgraph.nodes = [n for n in self.subgraph.nodes if id(n) not in self.removed]
+
+
+def _fuse(subgraph: Subgraph) -> None:
+    """`xnn_subgraph_fusion`: pads into convolutions and copies into their neighbours, values in the order of their ids."""
+    sweep = _Sweep(subgraph)
+    consumers: dict[int, Node] = {}
+    for node in subgraph.nodes:
+        for v in node.inputs:
+            consumers.setdefault(v, node)
+    for value in subgraph.values:
+        producer, consumer = sweep.producer(value.id), consumers.get(value.id)
+        if sweep.counts[value.id] != 1 or producer is None or consumer is None or sweep.is_removed(consumer):
+            continue
+        if producer.type == NodeType.CONSTANT_PAD and consumer.type in PADDED:
+            if _fuse_pad(value, producer, consumer):
+                consumers[consumer.inputs[0]] = consumer
+                sweep.remove(producer)
+        elif consumer.type == NodeType.COPY and not value.is_external:
+            producer.outputs[producer.outputs.index(value.id)] = consumer.outputs[0]
+            sweep.producers[consumer.outputs[0]] = producer
+            sweep.remove(consumer)
+        elif producer.type == NodeType.COPY and not value.is_external:
+            consumer.inputs[consumer.inputs.index(value.id)] = producer.inputs[0]
+            consumers[producer.inputs[0]] = consumer
+            sweep.remove(producer)
+    sweep.finish()
+
+
+def _fuse_pad(value: Value, pad: Node, conv: Node) -> bool:
+    """PAD in front of a convolution becomes the convolution's own padding."""
+    pre, post = pad.params["pre"], pad.params["post"]
+    spatial = value.rank == 4 and not (pre[0] or post[0] or pre[3] or post[3])
+    # Zero padding of fp16 values is never fused: the runtime compares fp32 and 8-bit pad values only.
+    zero = (value.dtype == "fp32" and pad.params["value"] == 0) or value.dtype in ("qint8", "quint8")
+    if not spatial or not zero or conv.params["same_padding"]:
+        return False
+    top, right, bottom, left = conv.params["padding"]
+    conv.params["padding"] = (top + pre[1], right + post[2], bottom + post[1], left + pre[2])
+    conv.inputs[0] = pad.inputs[0]
+    return True
+
+
+def _is_clamp(node: Node) -> bool:
+    return node.type == NodeType.UNARY and node.operator == "clamp"
+
+
+def _merge_clamp(sweep: _Sweep, node: Node) -> bool:
+    """Fold a clamp into a producer that can clamp its own output, if nobody else reads between."""
+    producer = sweep.producer(node.inputs[0])
+    if producer is None or sweep.counts[node.inputs[0]] > 1:
+        return False
+    low, high = node.params["min"], node.params["max"]
+    if _is_clamp(producer):
+        bounds = producer.params["min"], producer.params["max"]
+        producer.params["min"], producer.params["max"] = (min(max(b, low), high) for b in bounds)
+    elif producer.type in CLAMPING:
+        producer.activation = tuple(min(max(b, low), high) for b in producer.activation)  # type: ignore[assignment]
+    else:
+        return False
+    producer.outputs[0] = node.outputs[0]
+    sweep.remove(node)
+    return True
+
+
+def _drop_clamp_without_bounds(sweep: _Sweep, node: Node) -> bool:
+    """clamp(-inf, inf) is bypassed, or becomes a copy where an output must be written."""
+    if node.params["min"] != -inf or node.params["max"] != inf:
+        return False
+    source, target = (sweep.subgraph.values[v] for v in (node.inputs[0], node.outputs[0]))
+    if target.external_output:
+        producer = sweep.producer(source.id)
+        if source.external_output or producer is None:
+            node.type, node.operator, node.params = NodeType.COPY, "", {}
+            return True
+        producer.outputs[producer.outputs.index(source.id)] = target.id
+        source, target = target, source
+    sweep.remove(node)
+    sweep.read_instead(target.id, source.id)
+    return True
+
+
+def _min_max_to_clamp(sweep: _Sweep, node: Node) -> bool:
+    """max/min against a static scalar becomes a clamp."""
+    if node.operator not in ("maximum", "minimum"):
+        return False
+    first, second = (sweep.subgraph.values[v] for v in node.inputs)
+
+    def is_scalar(value: Value) -> bool:
+        return value.is_static and value.elements == 1
+
+    if is_scalar(first) and not is_scalar(second):
+        first, second = second, first
+    elif not is_scalar(second):
+        return False
+    if second.rank > first.rank or second.data is None:
+        return False
+    bound = float(second.data().reshape(-1)[0])
+    low, high = (bound, inf) if node.operator == "maximum" else (-inf, bound)
+    node.type, node.operator, node.params = NodeType.UNARY, "clamp", {"min": low, "max": high}
+    node.inputs = [first.id]
+    return True
+
+
+def _square(node: Node) -> bool:
+    """mul(x, x) becomes square(x)."""
+    if node.operator != "multiply" or node.inputs[0] != node.inputs[1]:
+        return False
+    node.type, node.operator, node.params = NodeType.UNARY, "square", {}
+    node.inputs = node.inputs[:1]
+    return True
+
+
+def _reduce_of_square(sweep: _Sweep, node: Node) -> bool:
+    """mean/sum(square(x)) becomes mean/sum of squares of x."""
+    producer = sweep.producer(node.inputs[0])
+    if producer is None or producer.type != NodeType.UNARY or producer.operator != "square":
+        return False
+    node.type = SQUARED[node.type]
+    node.inputs = producer.inputs[:]
+    return True
+
+
+def _merge_reshape(sweep: _Sweep, node: Node) -> bool:
+    """reshape(reshape(x)) becomes one; a reshape of a constant, or to the shape that a value is known to have, goes away."""
+    value, target = (sweep.subgraph.values[v] for v in (node.inputs[0], node.outputs[0]))
+    if sweep.counts[value.id] != 1:
+        return False
+    producer = sweep.producer(value.id)
+    if producer is not None and producer.type == NodeType.RESHAPE:
+        node.inputs = producer.inputs[:]
+        sweep.remove(producer)
+        return True
+    known = value.is_static or (value.static_shape and tuple(node.params["new_shape"]) == value.shape)
+    if not known or target.external_output:
+        return False
+    value.shape = tuple(node.params["new_shape"])
+    sweep.remove(node)
+    sweep.read_instead(target.id, value.id)
+    return True
+
+
+def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
+    """One sweep of `optimize_common_subgraphs_iter`; whether anything changed."""
+    changed = False
+    sweep = _Sweep(subgraph)
+    for node in subgraph.nodes:
+        if sweep.is_removed(node):
+            continue
+        if node.type in (NodeType.UNARY, NodeType.BINARY):
+            inputs = (subgraph.values[v] for v in node.inputs)
+            if all(v.static_shape or v.is_static for v in inputs):
+                subgraph.values[node.outputs[0]].static_shape = True
+        if node.type == NodeType.BINARY:
+            changed |= _square(node) or (profile["min_max_scalar_to_clamp"] and _min_max_to_clamp(sweep, node))
+        elif _is_clamp(node):
+            changed |= _merge_clamp(sweep, node) or _drop_clamp_without_bounds(sweep, node)
+        elif node.type in SQUARED:
+            changed |= _reduce_of_square(sweep, node)
+        elif node.type == NodeType.RESHAPE and 0 not in node.params["new_shape"]:
+            subgraph.values[node.outputs[0]].static_shape = True
+            changed |= _merge_reshape(sweep, node)
+    sweep.finish()
+    return changed
+
+
+def _merge_clamps_upstream(subgraph: Subgraph) -> None:
+    """Before the common-subgraph loop existed, `xnn_subgraph_fusion` folded clamps into their producers in one sweep."""
+    sweep = _Sweep(subgraph)
+    for node in subgraph.nodes:
+        if _is_clamp(node) and _merge_clamp(sweep, node):
+            # The old sweep went on from the merged pair, so that chains of clamps fold in one go.
+            producer = sweep.producers[node.inputs[0]]
+            sweep.producers[node.outputs[0]] = producer
+    sweep.finish()
