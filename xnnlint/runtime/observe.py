@@ -71,22 +71,26 @@ def _observe(
             return made
 
         judge = worker("judge", target.command())
-        kernels = worker("reference", _reference_command(host)) if host else None
+        kernels = worker("reference", [host.python, "-I", *host.interpreter(REFERENCE_RESOLVER)]) if host else None
         # Dense XNNPACK is a second opinion; only x86 with AVX runs sparse models densely.
         dense = worker("dense", host.command()) if host and host.cpu == "x86-avx" and target.cpu != "x86-avx" else None
         for path in paths:
-            yield _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
+            observation = _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
+            if _suspicious(observation) and judge.may_be_damaged(observation.status):
+                judge.close()
+                observation = _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
+            judge.damaged |= _suspicious(observation)
+            yield observation
+
+
+def _suspicious(observation: Observation) -> bool:
+    """Such a model may have written where it must not, and the models after it in the same child suffer from it."""
+    return observation.status != "ran" or any(output.wrong for output in observation.outputs)
 
 
 def _fast_folder() -> str | None:
     """Tensors are passed as files; in memory where the system has such a place."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-def _reference_command(host: targets.Target) -> list[str]:
-    script = str(targets.CHILDREN / "interpreter_child.py")
-    folders = [str(folder) for folder in [targets.module_folder("numpy")] if folder]
-    return [host.python, "-I", script, REFERENCE_RESOLVER, *host.release.interpreter_arguments(), *folders]
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,21 @@ class _Worker:
     def __init__(self, command: Sequence[str], folder: Path, batch: int, timeout: float) -> None:
         self.command, self.folder, self.batch, self.timeout = list(command), folder, batch, timeout
         self.child: Child | None = None
+        self.damaged = False
+        self.fresh = True  # whether the last model was the child's first
         folder.mkdir()
+
+    def may_be_damaged(self, status: Status) -> bool:
+        """Whether a bad result may be the fault of a model before it, so that only a fresh child can tell."""
+        return not self.fresh and (self.damaged or status == "crash")
 
     def start_load(self, path: str) -> None:
         if self.child and (self.child.jobs >= self.batch or self.child.rss_kib > RSS_LIMIT_KIB):
             self.close()
         if self.child is None:
             self.child = Child(self.command, self.folder / "log")
+            self.damaged = False
+        self.fresh = self.child.jobs == 0
         self.child.jobs += 1
         self.child.mark_log()
         self.child.send({"model": path, "work": str(self.folder)})

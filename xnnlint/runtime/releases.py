@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
+import platform
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
 
 INSTALL = "install it with: pip install 'xnnlint[verify]'"
+DISTRIBUTION = "ai-edge-litert"
+PACKAGE = "ai_edge_litert"
 FIRST_WITH_C_API = (2, 1, 0)
+"""The first release whose library opens a model file and lets it be profiled."""
+FIRST_FOR_NUMPY_2 = (1, 1, 0)
+_SUFFIXES = {"linux": ".so", "darwin": ".dylib", "win32": ".dll"}
 
 
 class ReleaseMissing(XnnlintError):
@@ -23,22 +34,20 @@ class Release:
     """A LiteRT wheel on disk.
 
     Attributes:
-        version: "2.3.0"; package: the folder of the Python package, which also holds the C library.
-        module: the Python module with the Interpreter class.
+        version: such as "2.3.0".
+        package: the folder of the Python package, which also holds the C library.
     """
 
     version: str
     package: Path
-    module: str = "ai_edge_litert.interpreter"
 
     @property
-    def has_c_api(self) -> bool:
-        """Whether the wheel's library has the C API that gives a profile of XNNPACK's operators."""
-        return version_tuple(self.version) >= FIRST_WITH_C_API
-
-    def interpreter_arguments(self) -> list[str]:
-        """Arguments of interpreter_child.py: the module, and the folders to search first."""
-        return [self.module, str(self.package.parent)]
+    def library(self) -> Path | None:
+        """The library with LiteRT's C API; None where this wheel has none that can profile."""
+        if version_tuple(self.version) < FIRST_WITH_C_API:
+            return None
+        library = self.package / f"libLiteRt{_SUFFIXES.get(sys.platform, '.so')}"
+        return library if library.is_file() else None
 
 
 def version_tuple(version: str) -> tuple[int, ...]:
@@ -48,25 +57,74 @@ def version_tuple(version: str) -> tuple[int, ...]:
 
 
 def find(version: str | None = None) -> Release:
-    """The release of that version, or the installed one; installs one into the cache where it was asked for by name.
+    """The installed release where `version` is None or just that; otherwise the one in the cache, fetched with pip
+    if it is not there yet: naming a version is the user's consent.
 
     Raises:
-        ReleaseMissing: with what to install.
+        ReleaseMissing: with what to install, or pip's complaint.
     """
-    installed = _installed()
-    if version is None or (installed is not None and installed.version == version):
-        if installed is None:
-            raise ReleaseMissing(f"LiteRT (ai-edge-litert) is not installed; {INSTALL}")
-        return installed
-    raise ReleaseMissing(f"LiteRT {version} is not installed")
+    here = installed()
+    if version is None:
+        if here is None:
+            raise ReleaseMissing(f"LiteRT ({DISTRIBUTION}) is not installed; {INSTALL}")
+        return here
+    if here is not None and here.version == version:
+        return here
+    return cached(version) or _fetch(version)
 
 
-def _installed() -> Release | None:
-    spec = importlib.util.find_spec("ai_edge_litert")
+def installed() -> Release | None:
+    """The release in this Python environment, found without importing it."""
+    spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None
     try:
-        version = importlib.metadata.version("ai-edge-litert")
+        version = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         return None
     return Release(version, Path(spec.origin).parent)
+
+
+def cached(version: str) -> Release | None:
+    """The release of that version in the cache, for this Python."""
+    package = _folder(version) / PACKAGE
+    return Release(version, package) if package.is_dir() else None
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/xnnlint, or the place where this platform keeps caches."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "xnnlint"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "xnnlint"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "xnnlint"
+    return Path.home() / ".cache" / "xnnlint"
+
+
+def _folder(version: str) -> Path:
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}-{sys.platform}-{platform.machine().lower()}"
+    return cache_folder() / "litert" / f"{version}-{tag}"
+
+
+def _fetch(version: str) -> Release:
+    """Install a release into the cache: complete, or not at all."""
+    if not re.fullmatch(r"[0-9A-Za-z.]+", version):
+        raise ReleaseMissing(f"{version!r} is not a LiteRT version")
+    wanted = [f"{DISTRIBUTION}=={version}"]
+    if version_tuple(version) < FIRST_FOR_NUMPY_2:
+        wanted.append("numpy<2")  # its extension module was compiled for numpy 1
+    folder = _folder(version)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        target = Path(temporary) / "wheel"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [*pip, "--only-binary", ":all:", "--target", str(target), *wanted]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            complaint = (done.stderr.strip() or "pip failed").splitlines()[-1]
+            python = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise ReleaseMissing(f"LiteRT {version} cannot be had for Python {python} here: {complaint}")
+        if not folder.exists():
+            shutil.move(target, folder)
+    return Release(version, folder / PACKAGE)

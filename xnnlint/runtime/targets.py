@@ -16,7 +16,7 @@ AUTO = "auto"
 CPUS = ("x86-sse", "x86-avx", "arm64")
 """CPUs that can be observed, by the names of their profiles."""
 
-LIBRARY_NAMES = {"linux": "libLiteRt.so", "darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}
+PLATFORMS = ("linux", "darwin", "win32")
 INSTALL_QEMU = "install user-mode emulation (Debian and Ubuntu: apt-get install qemu-user-static)"
 CHILDREN = Path(__file__).parent
 
@@ -46,12 +46,17 @@ class Target:
         return bool(self.emulator)
 
     def command(self) -> list[str]:
-        """The command of a child for this target: through the C API where the release has one."""
-        start = [*self.emulator, self.python]
-        if self.release.has_c_api:
-            library = str(self.release.package / LIBRARY_NAMES[sys.platform])
-            return [*start, "-I", "-S", str(CHILDREN / "litert_child.py"), library, self.release.version]
-        return [*start, "-I", str(CHILDREN / "interpreter_child.py"), "default", *self.release.interpreter_arguments()]
+        """The command of a child for this target: through the C API where the release has one that profiles."""
+        start = [*self.emulator, self.python, "-I"]
+        if self.release.library:
+            return [*start, "-S", str(CHILDREN / "litert_child.py"), str(self.release.library), self.release.version]
+        return [*start, *self.interpreter("default")]
+
+    def interpreter(self, resolver: str) -> list[str]:
+        """Arguments for a child that uses the Python interpreter of the release, with that op resolver."""
+        folders = [self.release.package.parent, module_folder("numpy")]
+        script = CHILDREN / "interpreter_child.py"
+        return [str(script), resolver, f"{releases.PACKAGE}.interpreter", *(str(f) for f in folders if f)]
 
 
 def resolve(cpu: str = AUTO, litert_version: str | None = None) -> Target:
@@ -65,7 +70,7 @@ def resolve(cpu: str = AUTO, litert_version: str | None = None) -> Target:
         cpu = "arm64" if machine == "arm64" else "x86-sse"
     if cpu not in CPUS:
         raise Unavailable(f"no run can show CPU {cpu!r}; can be observed: {', '.join(CPUS)}")
-    if sys.platform not in LIBRARY_NAMES:
+    if sys.platform not in PLATFORMS:
         raise Unavailable(f"LiteRT has no wheel for {sys.platform}; use Linux, macOS or Windows")
     if cpu == "arm64":
         return _arm64(machine, litert_version)
@@ -90,12 +95,11 @@ def host(litert_version: str | None = None) -> Target:
 def _arm64(machine: str, litert_version: str | None) -> Target:
     if machine == "arm64":
         return Target("arm64", (), sys.executable, releases.find(litert_version))
-    emulator = _emulator("qemu-aarch64", "this machine is not arm64")
+    _emulator("qemu-aarch64", "this machine is not arm64")
     root = sysroot.find()
     if root is None:
         raise Unavailable(f"arm64 needs a Debian root folder for the emulator: {sysroot.HOW_TO}")
-    release = releases.find(litert_version, machine="arm64", root=root)
-    return Target("arm64", (emulator, "-cpu", "cortex-a72", "-L", str(root.folder)), str(root.python), release)
+    raise Unavailable("arm64 under emulation is not there yet")
 
 
 def _emulator(name: str, why: str) -> str:
