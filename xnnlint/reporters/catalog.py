@@ -1,0 +1,81 @@
+"""What xnnlint knows, for a person: its rules, a rule's documentation, the runtime profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, Fact, _data, _runtime_facts, cpus, runtimes
+
+from .layout import FAINT, STRONG, Line, Span, wrap
+
+if TYPE_CHECKING:
+    from xnnlint.rule import Rule
+
+
+def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
+    """Code, severity and name of every rule, with its summary below."""
+    for rule in rules:
+        yield [
+            Span(rule.code, STRONG),
+            Span("  "),
+            Span(rule.severity.value.ljust(7), rule.severity.value),
+            Span(f"  {rule.name}"),
+        ]
+        yield from wrap([Span(rule.summary, FAINT)], width, 8)
+
+
+def explanation_lines(rule: Rule, width: int) -> Iterator[Line]:
+    """A rule's documentation, its section heads marked."""
+    yield [Span(rule.code, STRONG), Span(f" {rule.name} ("), Span(rule.severity.value, rule.severity.value), Span(")")]
+    yield []
+    for text in rule.documentation.splitlines():
+        yield [Span(text, STRONG if text.startswith("## ") else "")]
+
+
+def profile_data() -> dict[str, Any]:
+    """Every runtime and CPU with its facts, as plain values."""
+    return {
+        "default": {"runtime": DEFAULT_RUNTIME, "cpu": DEFAULT_CPU},
+        "runtimes": [
+            {"name": name, "title": title, "facts": _plain(_runtime_facts(name))} for name, title in runtimes().items()
+        ],
+        "cpus": [{"name": name, "title": title, "facts": _plain(_cpu_facts(name))} for name, title in cpus().items()],
+    }
+
+
+def profile_lines(width: int) -> Iterator[Line]:
+    """Every runtime and CPU with its facts, each with its value, how it is known, and its source."""
+    yield from _kind("Runtimes", "--runtime", runtimes(), DEFAULT_RUNTIME, _runtime_facts, width)
+    yield []
+    yield from _kind("CPUs", "--cpu", cpus(), DEFAULT_CPU, _cpu_facts, width)
+
+
+def _kind(title, option, entries, default, facts_of, width) -> Iterator[Line]:
+    yield [Span(title, STRONG), Span(f" ({option}; default {default})")]
+    for name, about in entries.items():
+        yield []
+        yield from wrap([Span(name, STRONG, keep=True), f"  {about}"], width, 2, 4)
+        for fact, known in facts_of(name).items():
+            how = "seen in a run" if known.verified == "run" else "read in the source"
+            yield from wrap([f"{fact} = {_value(known.value)}  ", Span(f"({how})", FAINT)], width, 4, 6)
+            yield from wrap([Span(known.source, FAINT)], width, 6, 6)
+
+
+def _cpu_facts(name: str) -> dict[str, Fact]:
+    return {key: Fact(**fact) for key, fact in _data("cpus.json")["cpus"][name]["facts"].items()}
+
+
+def _plain(facts: dict[str, Fact]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "value": fact.value, "source": fact.source, "verified": fact.verified}
+        for name, fact in facts.items()
+    ]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

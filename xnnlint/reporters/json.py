@@ -1,0 +1,103 @@
+"""The report as one JSON document; `report.schema.json` beside this file is its published schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from xnnlint import __version__
+
+if TYPE_CHECKING:
+    from xnnlint.findings import Finding, ModelReport
+    from xnnlint.xnnpack.plan import Kernel, Summary
+    from xnnlint.xnnpack.profile import Profile
+
+SCHEMA_VERSION = 1
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the document."""
+    return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
+    """The whole report as plain values; consumes `models` one by one, so that each can be let go of."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "profile": _profile(profile),
+        "models": [_model(model) for model in models],
+    }
+
+
+def dumps(value: Any) -> str:
+    """JSON text that any program can read: ASCII only, whatever stdout's encoding and the names in the model are."""
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def tool() -> dict[str, str]:
+    return {"name": "xnnlint", "version": __version__}
+
+
+def _profile(profile: Profile) -> dict[str, Any]:
+    return {
+        "runtime": profile.runtime,
+        "runtime_title": profile.runtime_title,
+        "cpu": profile.cpu,
+        "cpu_title": profile.cpu_title,
+        "facts": {name: fact.value for name, fact in profile.facts.items()},
+    }
+
+
+def _model(model: ModelReport) -> dict[str, Any]:
+    plan = model.plan
+    return {
+        "path": model.path,
+        "format": model.format,
+        "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
+        "kernels": [_kernel(kernel) for kernel in plan.kernels] if plan is not None else [],
+        "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
+        "findings": [_finding(finding) for finding in model.findings],
+        "error": model.error,
+    }
+
+
+def _kernel(kernel: Kernel) -> dict[str, Any]:
+    return {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
+
+
+def _summary(summary: Summary) -> dict[str, int]:
+    # int(): counts may come as numpy integers, which json refuses.
+    return {
+        "pointwise_convs": int(summary.pointwise_convs),
+        "spmm": int(summary.spmm),
+        "pointwise_macs": int(summary.pointwise_macs),
+        "spmm_macs": int(summary.spmm_macs),
+        "pointwise_params": int(summary.pointwise_params),
+        "pointwise_zeros": int(summary.pointwise_zeros),
+        "partitions": int(summary.partitions),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    unlocks, fix = finding.unlocks, finding.fix
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "required": finding.required,
+        "actual": finding.actual,
+        "location": {"op": finding.location.op, "name": finding.location.name},
+        "unlocks": None
+        if unlocks is None
+        else {
+            "alone": int(unlocks.alone),
+            "alone_macs": float(unlocks.alone_macs),
+            "with_others": int(unlocks.with_others),
+            "in_smallest_set": bool(unlocks.in_smallest_set),
+        },
+        "fix": None if fix is None else {"title": fix.title, "applicability": fix.applicability.value},
+    }

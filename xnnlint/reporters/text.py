@@ -1,0 +1,353 @@
+"""The report for a person: is it sparse, is it right, what to change; then every finding, by what it unlocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from xnnlint.findings import Applicability, Finding, Fix, ModelReport, Severity
+from xnnlint.xnnpack.plan import Outcome
+
+from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.profile import Profile
+
+LABEL = 10  # columns of "required  " and the like
+_OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
+_APPLICABILITY = {
+    Applicability.SAFE: "safe: same outputs",
+    Applicability.UNSAFE: "unsafe: changes what the model computes, fine-tune afterwards",
+}
+
+
+def model_lines(model: ModelReport, profile: Profile, width: int, *, with_plan: bool = False) -> list[Line]:
+    """Everything about one model that was read: the verdict first."""
+    groups = group(model.findings)
+    lines = list(_verdict(model, profile, width))
+    if with_plan and model.plan is not None:
+        lines += [[], *plan_table(model.plan, width)]
+    for findings in groups:
+        lines += [[], *_finding(findings, model, width)]
+    changes = _smallest_set(model, width)
+    if changes:
+        lines += [[], *changes]
+    return lines
+
+
+def summary_lines(models: Tally, width: int) -> list[Line]:
+    """One paragraph over all files."""
+    return wrap([Span(models.text(), STRONG)], width)
+
+
+class Tally:
+    """Counts over all models of a run, kept while the models themselves are let go of."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.severities: Counter[Severity] = Counter()
+        self.unreadable = 0
+        self.first_rule = ""
+
+    def add(self, model: ModelReport) -> None:
+        if model.error is not None:
+            self.unreadable += 1
+        else:
+            outcome = model.plan.outcome if model.plan is not None else None
+            self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
+        for finding in model.findings:
+            self.severities[finding.severity] += 1
+            self.first_rule = self.first_rule or finding.rule
+
+    @property
+    def models(self) -> int:
+        return sum(self.outcomes.values()) + self.unreadable
+
+    def text(self) -> str:
+        parts = []
+        if self.models != 1:
+            order = [*(o.value for o in Outcome), "unknown"]
+            outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
+            if self.unreadable:
+                outcomes.append(f"{self.unreadable} unreadable")
+            parts.append(f"{counted(self.models, 'model')}: {', '.join(outcomes)}.")
+        found = [counted(self.severities[s], s.value) for s in Severity if self.severities[s]]
+        parts.append((", ".join(found) if found else "No findings") + ".")
+        if self.first_rule:
+            parts.append(f"More on a finding: xnnlint explain {self.first_rule}")
+        return " ".join(parts)
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def _verdict(model: ModelReport, profile: Profile, width: int) -> Iterator[Line]:
+    plan = model.plan
+    outcome = plan.outcome if plan is not None else None
+    path = Span(safe(model.path) + ":", STRONG, keep=True)
+    word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG))
+    summary = plan.summary if plan is not None else None
+    told = [path, " ", word, ": ", _headline(outcome, summary), "  ", Span(f"({profile.name})", FAINT, keep=True)]
+    yield from wrap(told, width, 0, 2)
+    for sentence in _meaning(model, outcome, summary):
+        yield from wrap([sentence], width, 2)
+
+
+def _headline(outcome: Outcome | None, summary: Summary | None) -> str:
+    if outcome is Outcome.WRONG_RESULTS:
+        return "outputs will be wrong; no error is reported"
+    if outcome is Outcome.FAILS:
+        return "the runtime refuses the model or crashes"
+    if summary is None:
+        return "no prediction"
+    return _share(summary)
+
+
+def _share(summary: Summary) -> str:
+    if not summary.pointwise_convs:
+        return "it has no 1x1 convolution that could run SpMM"
+    verb = "runs" if 1 in (summary.spmm, summary.pointwise_convs) else "run"
+    text = f"{summary.spmm} of {counted(summary.pointwise_convs, '1x1 convolution')} {verb} SpMM"
+    if summary.spmm:
+        text += f", {percent(summary.spmm_macs, summary.pointwise_macs)} of their MACs"
+    return text
+
+
+def _meaning(model: ModelReport, outcome: Outcome | None, summary: Summary | None) -> Iterator[str]:
+    """What the verdict means and what to do, a sentence each; the first screen must answer both."""
+    if outcome is Outcome.WRONG_RESULTS and summary is not None:
+        yield f"The runtime takes the sparse path ({_share(summary)}) and mixes up its memory layouts."
+    if outcome is Outcome.FAILS:
+        yield "The same model runs with its sparse path off, or with dense weights."
+    if summary is not None and summary.pointwise_params and outcome in (Outcome.DENSE, Outcome.SPARSE):
+        zeros = percent(summary.pointwise_zeros, summary.pointwise_params)
+        if outcome is Outcome.SPARSE:
+            yield f"Results are right. Zeros in 1x1 weights: {zeros}."
+        else:
+            yield f"Results are right, speed is that of a dense model. Zeros in 1x1 weights: {zeros}."
+    chosen = smallest_set(model.findings)
+    if chosen and outcome is not Outcome.SPARSE:
+        gain = _gain(max(f.unlocks.with_others or f.unlocks.alone for f in chosen if f.unlocks), summary)
+        if len(chosen) == 1:
+            yield f"To run sparse, change one thing: {_rule_at(chosen[0])}; it unlocks {gain}."
+        else:
+            yield f"To run sparse, make {len(chosen)} changes together (listed at the end); they unlock {gain}."
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def group(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that say the same of several places, together, in the order of the first of each."""
+    groups: dict[tuple, list[Finding]] = {}
+    for finding in findings:
+        key = (
+            finding.rule,
+            finding.severity,
+            _impersonal(finding),
+            finding.required,
+            finding.actual,
+            finding.fix,
+            finding.unlocks,
+        )
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def _impersonal(finding: Finding) -> str:
+    """The message without the place's name, so that it can be said once of many places."""
+    return finding.message.replace(finding.location.name, "\0") if finding.location.name else finding.message
+
+
+def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterator[Line]:
+    first = findings[0]
+    head: list[Piece] = [
+        Span(first.rule, STRONG, keep=True),
+        " ",
+        Span(first.severity.value, first.severity.value, keep=True),
+        "  ",
+        Span(first.name, PLAIN, keep=True),
+    ]
+    if len(findings) == 1 and place(first):
+        head += ["  ", Span(place(first), STRONG)]
+    elif len(findings) > 1:
+        head += ["  ", Span(f"{len(findings)} {_one_type(findings) or 'places'}", STRONG)]
+    yield from wrap(head, width, 0, 2)
+    yield from wrap([safe(first.message)], width, 2)
+    for label, text in _rows(findings, model):
+        yield from _row(label, text, width)
+    if len(findings) > 1:
+        yield from _row("at", _places(findings), width)
+
+
+def _rows(findings: list[Finding], model: ModelReport) -> Iterator[tuple[str, list[Piece]]]:
+    first = findings[0]
+    if first.required:
+        yield "required", [safe(first.required)]
+    if first.actual:
+        yield "actual", [safe(first.actual)]
+    unlocks = _unlocks(findings, model)
+    if unlocks:
+        yield "unlocks", [unlocks]
+    if first.fix is not None:
+        note = _APPLICABILITY.get(first.fix.applicability, "")
+        yield "fix", [safe(first.fix.title), *([" ", Span(f"({note})", FAINT)] if note else [])]
+
+
+def _unlocks(findings: list[Finding], model: ModelReport) -> str:
+    unlock = findings[0].unlocks
+    if unlock is None:
+        return ""
+    summary = model.plan.summary if model.plan is not None else None
+    others = len(smallest_set(model.findings)) - 1
+    each = "each alone" if len(findings) > 1 else "alone"
+    together = unlock.in_smallest_set and unlock.with_others > unlock.alone and others > 0
+    if unlock.alone:
+        text = f"{_gain(unlock.alone, summary)} ({_share_of_macs(unlock.alone_macs)} of their MACs) {each}"
+        return text + (f"; {unlock.with_others} together with {counted(others, 'other')}" if together else "")
+    if together:
+        return f"{_gain(unlock.with_others, summary)} together with {counted(others, 'other')}, none alone"
+    return "nothing by itself"
+
+
+def _smallest_set(model: ModelReport, width: int) -> list[Line]:
+    """The changes to make, where there are several; a single one is told in the verdict and in its finding."""
+    chosen = smallest_set(model.findings)
+    if len(chosen) < 2:
+        return []
+    summary = model.plan.summary if model.plan is not None else None
+    gain = _gain(max(f.unlocks.with_others for f in chosen if f.unlocks), summary)
+    title = f"Smallest set of changes that makes it sparse (unlocks {gain}):"
+    lines = wrap([Span(title, STRONG)], width)
+    alike: dict[tuple[str, Fix | None], list[Finding]] = {}
+    for finding in chosen:
+        alike.setdefault((finding.rule, finding.fix), []).append(finding)
+    for (rule, fix), findings in alike.items():
+        what = fix.title if fix is not None else findings[0].name
+        lines += wrap(["- ", Span(rule, STRONG, keep=True), " ", safe(what)], width, 2, 4)
+        if any(place(f) for f in findings):
+            lines += wrap(["at ", *_places(findings)], width, 4, 7)
+    return lines
+
+
+def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
+    return [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+def plan_table(plan: Plan, width: int | None) -> Iterator[Line]:
+    """Every operator in the order in which it runs: those that XNNPACK takes, and those that TFLite runs itself.
+
+    Args:
+        width: columns that a row may take; None to never shorten a name.
+    """
+    rows = [("", "op", "part", "layout", "kernel", "type", "name")]
+    styles = [FAINT]
+    for mark, op, part, layout, kernel, kind, called in _plan_rows(plan):
+        rows.append((mark, str(op), part, layout, kernel, kind, called))
+        styles.append(GOOD if mark else PLAIN)
+    sizes = [max(columns(row[i]) for row in rows) for i in range(6)]
+    for row, style in zip(rows, styles, strict=True):
+        cells = [row[0].ljust(1), row[1].rjust(sizes[1])]
+        cells += [cell + " " * (size - columns(cell)) for cell, size in zip(row[2:6], sizes[2:6], strict=True)]
+        text = " ".join(cells) + " "
+        called = row[6] if width is None else shorten(row[6], max(width - columns(text), 12))
+        yield [Span(text + called, style)]
+    yield []
+    yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
+
+
+def _plan_rows(plan: Plan) -> Iterator[tuple[str, int, str, str, str, str, str]]:
+    """XNNPACK operators in their order, each TFLite operator before the first XNNPACK operator of a later index."""
+    rest = sorted(plan.tflite_ops)
+    for kernel in plan.operators:
+        while rest and rest[0] < kernel.op:
+            yield _tflite_row(plan, rest.pop(0))
+        yield _kernel_row(kernel)
+    for op in rest:
+        yield _tflite_row(plan, op)
+
+
+def _kernel_row(kernel: Kernel) -> tuple[str, int, str, str, str, str, str]:
+    mark = "*" if kernel.is_spmm else ""
+    layout = "NCHW" if kernel.nchw else "NHWC"
+    return mark, kernel.op, str(kernel.partition), layout, safe(kernel.kernel), safe(kernel.type), name(kernel.name)
+
+
+def _tflite_row(plan: Plan, op: int) -> tuple[str, int, str, str, str, str, str]:
+    operator = plan.graph.operators[op]
+    return "", op, "-", "-", "(TFLite)", safe(operator.custom_code or operator.type), name(operator.name)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def place(finding: Finding, *, with_type: bool = True) -> str:
+    """`conv_pw_3 (CONV_2D #12)`, or "" for the model as a whole."""
+    where = finding.location
+    kind = " ".join(
+        [
+            *([safe(where.type)] if where.type and with_type else []),
+            *([f"#{where.op}"] if where.op is not None else []),
+        ]
+    )
+    called = name(where.name or where.tensor)
+    if called and kind:
+        return f"{called} ({kind})"
+    return called or kind
+
+
+def _rule_at(finding: Finding) -> str:
+    where = place(finding)
+    return f"{finding.rule} at {where}" if where else f"{finding.rule} {finding.name}"
+
+
+def _row(label: str, text: list[Piece], width: int) -> list[Line]:
+    head = Span(label.ljust(LABEL), FAINT, keep=True)
+    return wrap([head, *text], width, 2, 2 + LABEL)
+
+
+def _places(findings: list[Finding]) -> list[Piece]:
+    """Every place by name, its type left out where it is the same for all."""
+    kind = _one_type(findings)
+    pieces: list[Piece] = []
+    for index, finding in enumerate(findings):
+        where = place(finding, with_type=not kind or len(findings) == 1)
+        if not where:
+            continue
+        pieces += [" ", Span(where + ("," if index + 1 < len(findings) else ""), keep=True)]
+    return pieces[1:]
+
+
+def _one_type(findings: list[Finding]) -> str:
+    """The type of operator that all findings are at, or ""."""
+    types = {f.location.type for f in findings}
+    return safe(types.pop()) if len(types) == 1 else ""
+
+
+def _gain(count: int, summary: Summary | None) -> str:
+    if summary is None:
+        return counted(count, "1x1 convolution")
+    return f"{count} of {counted(summary.pointwise_convs, '1x1 convolution')}"
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Whole percent that never says 0% or 100% of what is neither."""
+    return _share_of_macs(part / whole if whole else 0.0)
+
+
+def _share_of_macs(share: float) -> str:
+    rounded = round(100 * share)
+    if rounded == 0 and share > 0:
+        return "<1%"
+    if rounded == 100 and share < 1:
+        return ">99%"
+    return f"{rounded}%"
