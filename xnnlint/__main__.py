@@ -1,0 +1,5 @@
+"""`python -m xnnlint`."""
+
+from .cli import main
+
+main()

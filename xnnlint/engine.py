@@ -1,0 +1,106 @@
+"""The machine that runs a check: find the models, read each, plan it, ask every rule, order what they found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .errors import XnnlintError
+from .findings import Finding, ModelReport, Report, Severity
+from .loaders import find_models, load
+from .rule import all_rules
+from .unlock import add_unlocks
+from .xnnpack.plan import Outcome, make_plan
+
+if TYPE_CHECKING:
+    from .xnnpack.plan import Plan
+    from .xnnpack.profile import Profile
+
+
+def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False) -> Report:
+    """Check files, and folders with every model in them.
+
+    Args:
+        paths: files and folders, as the user gave them.
+        profile: the runtime and CPU to predict for.
+        require_sparse: a model that does not run sparse is an error, even if it only isn't pruned yet.
+
+    Returns:
+        One `ModelReport` for each model; a file that cannot be read has its `error` set, and the others are checked.
+    """
+    return Report(profile, list(check_each(paths, profile, require_sparse=require_sparse)))
+
+
+def check_each(
+    paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False
+) -> Iterator[ModelReport]:
+    """The same, model by model: only one is in memory at a time."""
+    # A rule that cannot be imported must stop the run, not become one file's error.
+    all_rules()
+    for path in find_models(paths):
+        yield check_model(path, profile, require_sparse=require_sparse)
+
+
+def check_model(path: str | os.PathLike[str], profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+    """Check one file; whatever goes wrong becomes the report's `error`."""
+    report = ModelReport(os.fspath(path))
+    try:
+        model = load(path)
+        plan = make_plan(model, profile)
+        findings = find(plan, require_sparse=require_sparse)
+    except (XnnlintError, OSError) as error:
+        report.error = sentence(error, path)
+    except Exception as error:
+        # One file that trips a mistake of ours must not hide what the others have; it is told as what it is.
+        if os.environ.get("XNNLINT_DEBUG"):
+            raise
+        report.error = f"{report.path}: {internal(error)}"
+    else:
+        report.format, report.plan, report.findings = model.format, plan, findings
+    return report
+
+
+def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
+    """Every finding of every rule, with what it would unlock, ordered by that."""
+    findings = add_unlocks(plan, [finding for rule in all_rules() for finding in rule.check(plan)])
+    if require_sparse and plan.outcome is not Outcome.SPARSE:
+        findings = [_demanded(finding) for finding in findings]
+    return findings
+
+
+def _demanded(finding: Finding) -> Finding:
+    """What stands between the model and sparse is an error where sparse is demanded."""
+    unlocks = finding.unlocks
+    if unlocks is not None and (unlocks.alone or unlocks.in_smallest_set):
+        return replace(finding, severity=Severity.ERROR)
+    return finding
+
+
+def exit_code(model: ModelReport, fail_on: Severity | None, *, require_sparse: bool = False) -> int:
+    """2 if the file could not be read, else 1 if a finding is as grave as `fail_on` (None: never), else 0."""
+    if model.error is not None:
+        return 2
+    if fail_on is None:
+        return 0
+    grave = model.worst is not None and model.worst.rank <= fail_on.rank
+    return 1 if grave or (require_sparse and not is_sparse(model)) else 0
+
+
+def is_sparse(model: ModelReport) -> bool:
+    return model.plan is not None and model.plan.outcome is Outcome.SPARSE
+
+
+def sentence(error: Exception, path: str | os.PathLike[str]) -> str:
+    """An error in one sentence that names the file."""
+    if isinstance(error, OSError):
+        return f"{os.fspath(path)}: {(error.strerror or str(error) or type(error).__name__).lower()}"
+    text = " ".join(str(error).split())
+    return text if os.fspath(path) in text else f"{os.fspath(path)}: {text}"
+
+
+def internal(error: Exception) -> str:
+    """A mistake of ours, in one sentence."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"xnnlint itself failed ({what}); please report it with the file (XNNLINT_DEBUG=1 shows where)"
