@@ -155,6 +155,42 @@ def test_an_unknown_runtime_is_answered_with_those_that_exist(call):
     assert "litert-2.3" in call("check", "m.tflite", "--runtime", "litert-99")[2]
 
 
+# --- bad input, with the real loader ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    (tmp_path / "noise.tflite").write_bytes(bytes(range(7, 256)) * 9)
+    (tmp_path / "cut.tflite").write_bytes(b"\x1c\0\0\0TFL3" + b"\0" * 8)
+    (tmp_path / "zip.tflite").write_bytes(b"PK\x03\x04" + b"\0" * 60)
+    (tmp_path / "notes.txt").write_text("not a model")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+BAD = ["empty.tflite", "noise.tflite", "cut.tflite", "zip.tflite", "notes.txt", "folder", "missing.tflite"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_input_is_2_and_one_sentence_that_names_the_file(bad_files, capsys, monkeypatch, bad):
+    path = str(bad_files / bad)
+    code, out, err = run(capsys, monkeypatch, "check", path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"xnnlint: error: {path}: ")
+    assert err.count("\n") == 1
+    assert "xnnlint itself failed" not in err
+
+
+def test_bad_input_does_not_keep_the_others_from_being_checked(bad_files, capsys, monkeypatch):
+    code, out, err = run(capsys, monkeypatch, "check", *(str(bad_files / bad) for bad in BAD), "--format", "json")
+    models = json.loads(out)["models"]
+    assert code == 2
+    assert [Path(m["path"]).name for m in models] == BAD
+    assert all(m["error"] for m in models)
+    assert len(err.splitlines()) == len(BAD)
+
+
 # --- output ----------------------------------------------------------------------------------------------------------
 
 
