@@ -19,6 +19,8 @@ from .profile import Profile
 NHWC_TO_NCHW = (0, 2, 3, 1)
 # The runtime's inverse of the table above; it swaps height and width (src/subgraph/static-reduce.c).
 NCHW_TO_NHWC_AS_SHIPPED = (0, 3, 2, 1)
+# Operators that give one and the same number for (x, x), wherever x lies in memory.
+SAME_EVERYWHERE = ("subtract", "squared_difference", "divide")
 REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
 
 
@@ -207,13 +209,13 @@ class _Runner:
 
     def binary(self, node: Node) -> None:
         """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""
-        shapes = [self.states[v].shape for v in node.inputs]
-        shape = _broadcast(*shapes)
-        if shape is None:
-            raise RuntimeRefuses(f"operands of shapes {shapes[0]} and {shapes[1]} cannot be broadcast")
         target = self.value(node.outputs[0])
         if not all(self.has_right_shape(v) for v in node.inputs):
-            self.put(node, shape, Order.LOST, _WRONG_SHAPE, "shape")
+            self.with_wrong_shape(node)
+            return
+        shape = target.shape
+        if node.inputs[0] == node.inputs[1] and node.operator in SAME_EVERYWHERE and self.is_intact(node.inputs[0]):
+            self.put(node, shape, _order(True, target.nchw))
             return
         if target.nchw:
             ok = all(self.arrives(v, as_nchw=True) for v in node.inputs)
@@ -231,7 +233,10 @@ class _Runner:
     def reads_by_input_mark(self, node: Node) -> None:
         """RESIZE_BILINEAR and DEPTH_TO_SPACE choose their kernel by the layout of their input."""
         source, target = self.value(node.inputs[0]), self.value(node.outputs[0])
-        ok = self.arrives(source.id, as_nchw=source.nchw) and self.has_right_shape(source.id)
+        if not self.has_right_shape(source.id):
+            self.with_wrong_shape(node)
+            return
+        ok = self.arrives(source.id, as_nchw=source.nchw)
         nchw = source.nchw and node.type == NodeType.RESIZE_BILINEAR
         self.put(node, target.shape, _order(ok, nchw), _READS_WRONG)
 
@@ -239,6 +244,9 @@ class _Runner:
         """`reshape_reduce_operator` in static-reduce.c, tables and loop as shipped."""
         source, target = self.value(node.inputs[0]), self.value(node.outputs[0])
         state = self.states[source.id]
+        if (not source.nchw or len(state.shape) != 4) and not self.has_right_shape(source.id):
+            self.with_wrong_shape(node)
+            return
         if not source.nchw or len(state.shape) != 4:
             whole = set(node.params["axes"]) >= {1, 2, 3} and state.order is Order.NCHW
             ok = (self.arrives(source.id) or whole) and self.has_right_shape(source.id)
@@ -258,10 +266,26 @@ class _Runner:
 
     def plain_nhwc(self, node: Node) -> None:
         """Every operator that knows no layout but NHWC."""
-        ok = all(self.arrives(v) and self.has_right_shape(v) for v in node.inputs)
-        why = _READS_WRONG if all(self.has_right_shape(v) for v in node.inputs) else _WRONG_SHAPE
-        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), why)
+        if not all(self.has_right_shape(v) for v in node.inputs):
+            self.with_wrong_shape(node)
+            return
+        ok = all(self.arrives(v) for v in node.inputs)
+        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), _READS_WRONG)
 
+    def with_wrong_shape(self, node: Node) -> None:
+        """An operator whose inputs have other shapes at run time than in the model."""
+        from .probe import Refused, probe
+
+        target = self.value(node.outputs[0])
+        try:
+            result = probe(node, [self.value(v).shape for v in node.inputs], [self.states[v].shape for v in node.inputs])
+        except Refused as refused:
+            raise RuntimeRefuses(str(refused)) from None
+        except (ValueError, IndexError):
+            result = None  # The stand-in cannot work with these shapes; the runtime reads past what it has.
+        shape, ok = result or (target.shape, False)
+        ok = ok and all(self.arrives(v, as_nchw=target.nchw) for v in node.inputs)
+        self.put(node, shape, _order(ok, target.nchw), _WRONG_SHAPE, "shape")
 
 _READS_WRONG = "it reads NCHW data as if it were NHWC"
 _WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly"
@@ -272,14 +296,6 @@ def _order(ok: bool, nchw: bool) -> Order:
     if not ok:
         return Order.LOST
     return Order.NCHW if nchw else Order.NHWC
-
-
-def _broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:
-    rank = max(len(first), len(second))
-    padded = [(1,) * (rank - len(s)) + s for s in (first, second)]
-    if any(a != b and 1 not in (a, b) for a, b in zip(*padded, strict=True)):
-        return None
-    return tuple(max(a, b) for a, b in zip(*padded, strict=True))
 
 
 def _rewritten_axes(axes: tuple[int, ...]) -> list[int]:

@@ -53,6 +53,9 @@ _REDUCE = {
     NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce",
 }
 
+# Elements of the largest depthwise kernel: src/configs/dwconv-config.c.
+LARGEST_DEPTHWISE_TILE = 25
+
 _BITS = {"fp32": "X32", "fp16": "X16", "qint8": "X8", "quint8": "X8", "int32": "X32"}
 _FLOAT = {"fp32": "F32", "fp16": "F16", "qint8": "QS8", "quint8": "QU8"}
 _POOLED = {"fp32": "F32", "fp16": "F16", "qint8": "S8", "quint8": "U8"}
@@ -61,9 +64,10 @@ _POOLED = {"fp32": "F32", "fp16": "F16", "qint8": "S8", "quint8": "U8"}
 def _weighted_type(node: Node, subgraph: Subgraph, *, is_convolution: bool) -> str:
     """The types in the name of an operator with weights, such as "F32" or "QD8, F32, QC8W"."""
     data, weights = (subgraph.values[v].dtype for v in node.inputs[:2])
+    data = node.params.get("inlined_input", data)
     if data in ("qdint8", "qduint8"):
         output = _FLOAT.get(subgraph.values[node.outputs[0]].dtype, "F32")
-        return f"{'QD8' if data == 'qdint8' else 'QDU8'}, {output}, {weights[1:3].upper()}{weights[-1]}W"
+        return f"{'QD8' if data == 'qdint8' else 'QDU8'}, {output}, {weights.upper().replace('INT', '')}W"
     if data == "qint8" and weights == "qcint8":
         return "QC8" if is_convolution else "QS8, QC8W"
     return _FLOAT.get(data, data.upper())
@@ -76,10 +80,7 @@ def _convolution_kernel(node: Node) -> str:
         one_to_one = p["depth_multiplier"] == 1
     else:
         one_to_one = p["group_input_channels"] == 1 and p["group_output_channels"] == 1
-    if not one_to_one:
-        return "IGEMM"
-    plain = p["kernel"] == (1, 1) and p["stride"] == (1, 1) and not any(p["padding"])
-    return "VMulCAddC" if plain else "DWConv"
+    return "DWConv" if one_to_one and p["kernel"][0] * p["kernel"][1] <= LARGEST_DEPTHWISE_TILE else "IGEMM"
 
 
 def _convolution_name(node: Node, subgraph: Subgraph) -> str:
@@ -94,8 +95,6 @@ def _convolution_name(node: Node, subgraph: Subgraph) -> str:
         return f"Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
     kernel = _convolution_kernel(node)
     types = _weighted_type(node, subgraph, is_convolution=True)
-    if kernel == "VMulCAddC" and types not in ("F32", "F16"):
-        kernel = "DWConv"
     return f"Convolution (NHWC, {types}) {kernel}"
 
 
@@ -147,7 +146,8 @@ def kernel_name(node: Node, subgraph: Subgraph) -> str:
         case NodeType.TRANSPOSE:
             return f"Transpose (ND, {bits})" + (" Transpose" if source.rank > 1 else "")
         case NodeType.AVERAGE_POOLING_2D:
-            return f"Average Pooling (NHWC, {types})"
+            kernel = "Pixelwise Average Pooling" if node.params.get("same_padding") else "Average Pooling"
+            return f"Average Pooling (NHWC, {types}) {kernel}"
         case NodeType.MAX_POOLING_2D:
             return f"Max Pooling (NHWC, {_POOLED.get(source.dtype, 'F32')})"
         case NodeType.ARGMAX_POOLING_2D:

@@ -7,6 +7,7 @@ google/XNNPACK src/subgraph/convolution-2d.c, depthwise-convolution-2d.c, fully-
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from xnnlint.graph import Operator
@@ -107,7 +108,8 @@ def _fully_connected(lowering: Lowering, op: Operator) -> None:
     explicit = lowering.profile["fully_connected_explicit_reshape"]
     channels = weights.shape[1]
     if not keep_num_dims and explicit:
-        flat = lowering.subgraph.new_value(datatype(x), (0, channels))
+        rows = math.prod(x.shape) // channels if channels else 0
+        flat = lowering.subgraph.new_value(datatype(x), (rows, channels))
         lowering.node(op, NodeType.RESHAPE, [source], [flat.id], new_shape=(0, channels))
         source = flat.id
     small = weights.dtype in _SMALL

@@ -15,7 +15,7 @@ from .ir import Layout, Node, NodeType, Subgraph, Value
 from .kernels import kernel_name
 from .layout import LayoutDecision, decide_layouts
 from .lowering import lower
-from .rewrites import optimize
+from .rewrites import inline_quantization, optimize
 
 if TYPE_CHECKING:
     from ..graph import Graph, Model, Operator
@@ -94,6 +94,7 @@ class PartitionPlan:
     """One delegate partition: its XNNPACK subgraph after all rewrites, and what was decided about it.
 
     Attributes:
+        nodes: the nodes as the layout pass saw them; `rules` and `decision` count along them.
         rules: per node, the rule that judged it.
         sparse_mode: whether the layout pass runs at all.
         decision: what the layout pass decided, or would decide where it does not run.
@@ -102,6 +103,7 @@ class PartitionPlan:
 
     partition: Partition
     subgraph: Subgraph
+    nodes: list[Node]
     rules: list[NodeRule]
     sparse_mode: bool
     decision: LayoutDecision
@@ -207,7 +209,8 @@ class Planner:
         if not sparse_mode:
             for value in subgraph.values:
                 value.nchw = False
-        part = PartitionPlan(partition, subgraph, [r for r, _ in judged], sparse_mode, decision)
+        part = PartitionPlan(partition, subgraph, list(subgraph.nodes), [r for r, _ in judged], sparse_mode, decision)
+        inline_quantization(subgraph)
         if any(v.nchw for v in subgraph.values):
             waived = {op for kind, op in assumed if kind in ("compatible", "delegated")}
             part.execution = execute(subgraph, self.profile, waived)
@@ -287,8 +290,21 @@ class Planner:
             if not value.external_output or value.id not in producers:
                 continue
             state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
+            yield from self._shape_hazards(value, state.shape, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
                 yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
+
+    def _shape_hazards(self, value: Value, shape: tuple[int, ...], op: int) -> Iterable[Hazard]:
+        """What follows from an output of a partition that has another shape at run time than in the model."""
+        if shape == value.shape or value.tensor is None:
+            return
+        if math.prod(shape) > math.prod(value.shape):
+            text = f"it writes {math.prod(shape)} elements into a buffer of {math.prod(value.shape)}"
+            yield Hazard(op, "overflow", Outcome.FAILS, text)
+        for reader in self.graph.consumers(value.tensor):
+            if reader.type == "SQUEEZE":
+                text = f"it gets the shape {list(shape)} where {list(value.shape)} is right"
+                yield Hazard(reader.index, "shape", Outcome.FAILS, text)
 
     def _summarize(self, plan: Plan) -> Summary:
         spmm = plan.spmm_ops

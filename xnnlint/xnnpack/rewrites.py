@@ -270,3 +270,23 @@ def _merge_clamps_upstream(subgraph: Subgraph) -> None:
             producer = sweep.producers[node.inputs[0]]
             sweep.producers[node.outputs[0]] = producer
     sweep.finish()
+
+
+def inline_quantization(subgraph: Subgraph) -> None:
+    """After the layout pass: fully-connected nodes quantize their own dynamic inputs, so the convert in front goes away.
+
+    Source: google/XNNPACK src/subgraph.c `xnn_subgraph_optimize_packed_lhs`.
+    """
+    sweep = _Sweep(subgraph)
+    for node in subgraph.nodes:
+        if node.type not in (NodeType.FULLY_CONNECTED, NodeType.BATCH_MATRIX_MULTIPLY):
+            continue
+        source = subgraph.values[node.inputs[0]]
+        convert = sweep.producer(source.id)
+        if source.dtype == "qdint8" and convert is not None:
+            node.inputs[0] = convert.inputs[0]
+            node.params["inlined_input"] = source.dtype
+            sweep.counts[source.id] -= 1
+            if not sweep.counts[source.id]:
+                sweep.remove(convert)
+    sweep.finish()
