@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xnnlint import sparse
 from xnnlint.errors import ModelError
 from xnnlint.graph import Graph, Model, Operator, Quantization, Signature, SparseDimension, Sparsity, Tensor
 from xnnlint.loaders import tflite_schema as schema
@@ -201,6 +202,11 @@ class _File:
             if size < needed:
                 raise Malformed(f"its shape takes {needed:,} bytes, and buffer {buffer} holds {size:,}")
             size = needed
+        elif tensor.sparsity is not None:
+            try:
+                sparse.check(tensor.sparsity, tensor.shape, size * 8 // bits)
+            except ValueError as problem:
+                raise Malformed(str(problem)) from None
         tensor.stored = partial(_view, self.reader.data, numpy_type, size, offset)
         tensor.stored_bytes = size
 
