@@ -25,6 +25,11 @@ ZERO_SHARES: dict[float | str, float] = {
     **{0.8: 45, 0.9: 12, 0.95: 5, 0.72: 8, 0.6: 4, 0.5: 4, 0.3: 2, 0.0: 4, 1.0: 0.3},
     **{"2/3": 5, "2/3-1": 4, "2/3+1": 7},
 }
+# How a model keeps its 1x1 weights, with its weight.
+STORAGE_POLICIES = {
+    **{"sparse": 54, "sparse_fp16": 14, "sparse_int8": 6},
+    **{"mixed": 19, "dense": 3, "fp16": 2, "int8": 2},
+}
 # What reads a MEAN that kept its dimensions, with its weight.
 AFTER_KEPT_MEAN = {
     **{"fc": 25, "reshape": 18, "pointwise": 12, "pointwise reshape": 8, "softmax": 5, "unary": 6, "bare": 6},
@@ -59,17 +64,9 @@ class _Writer:
         self.session = Session(self.recipe)
         self.sizes: dict[int, float] = {}
         self.maps: list[int] = []  # every rank-4 value made, for skip connections and taps
-        self.policy = self.choice(
-            [
-                ("sparse", 50),
-                ("sparse_fp16", 13),
-                ("sparse_int8", 6),
-                ("dense", 6),
-                ("mixed", 20),
-                ("fp16", 3),
-                ("int8", 2),
-            ]
-        )
+        # A cluster is judged by all its zeros together: with each share at random, most would fall below two thirds.
+        self.pruned_well = self.chance(0.75)
+        self.policy = self.choice(list(STORAGE_POLICIES.items()))
 
     # -- chance ------------------------------------------------------------------------------------------------------
 
@@ -136,13 +133,15 @@ class _Writer:
         )
 
     def zeros(self) -> float | str:
+        if self.pruned_well:
+            return float(self.pick((0.75, 0.8, 0.8, 0.85, 0.9, 0.95)))
         return self.choice(list(ZERO_SHARES.items()))
 
     def pointwise(self, x: int, filters: int | None = None, fused: str | None = None, **other: Any) -> int:
         """A 1x1 convolution, most often pruned."""
         zeros = self.zeros()
         storage = self.storage()
-        if self.chance(0.08):
+        if self.chance(0.02 if self.pruned_well else 0.1):
             zeros, storage = 0.0, "dense"
         parameters = {"filters": filters or self.pick(CHANNELS), "kernel": [1, 1], "zeros": zeros, "storage": storage}
         parameters |= {"fused": fused or self.pick(FUSED), "padding": self.pick(("VALID", "SAME"))}
@@ -210,7 +209,7 @@ def _network(w: _Writer) -> None:
     x = _stem(w)
     if w.chance(0.07):
         x = _join(w, x, _stem(w))
-    odd = w.choice([(0, 18), (1, 35), (2, 28), (3, 19)])
+    odd = w.choice([(0, 22), (1, 40), (2, 25), (3, 13)])
     blocks = w.choice([(1, 20), (2, 45), (3, 25), (4, 10)])
     if w.chance(0.6):
         x = w.depthwise(x)
@@ -227,13 +226,13 @@ def _network(w: _Writer) -> None:
 
 def _stem(w: _Writer) -> int:
     height, width = w.rng.sample(SIZES, 2)
-    channels = w.choice([(3, 93), (1, 2), (4, 3), (6, 2)])
+    channels = w.choice([(3, 96), (1, 1), (4, 2), (6, 1)])
     x = w.input((2 if w.chance(0.03) else 1, height, width, channels))
     if w.chance(0.1):
         x = w.add("constant", x, code=w.pick(("MUL", "SUB", "ADD")), shape=w.pick(("scalar", "c", "111c")))
     options: dict[str, Any] = {"filters": w.pick(CHANNELS), "kernel": [3, 3], "stride": [2, 2], "fused": w.pick(FUSED)}
     kind = w.choice(
-        [("good", 84), ("same", 4), ("none", 3), ("uneven", 2), ("stride 1", 2), ("5x5", 2), ("missing", 3)]
+        [("good", 90), ("same", 3), ("none", 2), ("uneven", 1), ("stride 1", 1), ("5x5", 1), ("missing", 2)]
     )
     if kind == "missing":
         return w.pointwise(x)
@@ -716,6 +715,8 @@ def _head_flat(w: _Writer, x: int) -> None:
 
 def _head_map(w: _Writer, x: int) -> None:
     """A map as the output, in the ways of detection and segmentation networks."""
+    if w.chance(0.65):  # a MEAN elsewhere arms the whole partition
+        _head_mean(w, w.pick((x, w.pick(w.maps))) if w.maps else x)
     kind = w.pick(("pointwise", "depthwise", "unary", "resize", "softmax", "reshape", "conv", "concat", "bare"))
     if kind == "pointwise":
         x = w.pointwise(x, w.pick((2, 4, 5)), "NONE")
