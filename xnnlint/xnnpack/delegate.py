@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from xnnlint.graph import Graph, Operator
 from xnnlint.xnnpack.acceptance import Rejection, Scope, refusal
+from xnnlint.xnnpack.definitions import undefinable
+from xnnlint.xnnpack.delegation import Delegation, Failure, Partition, Unpacking
+from xnnlint.xnnpack.lowering import lower
 from xnnlint.xnnpack.partition import Subset, partition
 from xnnlint.xnnpack.profile import Profile
 
@@ -18,77 +21,6 @@ __all__ = ["Delegation", "Failure", "Partition", "Rejection", "Unpacking", "dele
 
 _FP16_CONSUMERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 _SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacking:
-    """A tensor that the delegate computes from constants when it is applied.
-
-    Attributes:
-        op: the DEQUANTIZE or DENSIFY operator that writes it in the file.
-        kind: "DEQUANTIZE" or "DENSIFY".
-        source: the tensor that it reads, a constant or itself unpacked.
-    """
-
-    op: int
-    kind: str
-    source: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why applying the delegate makes the whole model fail to load."""
-
-    op: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Partition:
-    """One delegate kernel, which becomes one XNNPACK subgraph.
-
-    Attributes:
-        index: place among the delegate's partitions, in execution order.
-        ops: operator indices in the order of lowering, skipped unpacking operators among them.
-        sparse_hint: whether an operator of it reads a weight that was stored sparse (XNN_FLAG_HINT_SPARSE_INFERENCE).
-        inputs: tensors computed elsewhere (external inputs), ascending.
-        outputs: tensors read elsewhere or by the model's user (external outputs), ascending.
-    """
-
-    index: int
-    ops: list[int]
-    sparse_hint: bool
-    inputs: list[int]
-    outputs: list[int]
-
-
-@dataclass(slots=True)
-class Delegation:
-    """What the delegate makes of a graph.
-
-    Attributes:
-        partitions: the delegate's kernels in execution order.
-        rejected: operator index -> why TFLite runs it itself.
-        unpacked: tensor -> how the delegate computes it when it is applied.
-        skipped: unpacking operators that the delegate claims and never executes.
-        sparse_weights: tensors that come out of a DENSIFY, directly or through a DEQUANTIZE.
-        aliases: fp32 tensor -> the fp16 tensor that XNNPACK gets in its place.
-        unwritten: tensors that are read but never written, since their DENSIFY or DEQUANTIZE is claimed and skipped.
-        schedule: the whole execution plan; each entry a `Partition`, or the index of an operator that TFLite runs.
-        assumed: operators that are delegated only because the caller asked what that would change.
-        failure: set where applying the delegate fails, which no fallback follows.
-    """
-
-    partitions: list[Partition]
-    rejected: dict[int, Rejection]
-    unpacked: dict[int, Unpacking]
-    skipped: frozenset[int]
-    sparse_weights: frozenset[int]
-    aliases: dict[int, int]
-    unwritten: frozenset[int]
-    schedule: list[Partition | int]
-    assumed: frozenset[int] = frozenset()
-    failure: Failure | None = None
 
 
 @dataclass(slots=True)
@@ -125,7 +57,7 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
             continue
         partitions.append(_partition(graph, subset, len(partitions), claims, unpacked))
         schedule.append(partitions[-1])
-    return Delegation(
+    delegation = Delegation(
         partitions=partitions,
         rejected=claims.rejected,
         unpacked=unpacked,
@@ -136,6 +68,10 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
         schedule=schedule,
         assumed=assumed & claimed,
     )
+    for entry in partitions:
+        subgraph = lower(graph, entry, delegation, profile)
+        delegation.failure = delegation.failure or undefinable(graph, subgraph)
+    return delegation
 
 
 def _claim(graph: Graph, profile: Profile, assumed: frozenset[int]) -> _Claims:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.accept_checks import ACTIVATION_RANGES
-from xnnlint.xnnpack.delegate import Delegation, Partition
+from xnnlint.xnnpack.delegation import Delegation, Partition
 from xnnlint.xnnpack.ir import INF, Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.profile import Profile
 

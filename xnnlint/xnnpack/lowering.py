@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xnnlint.graph import Graph
 from xnnlint.xnnpack import lower_layers, lower_shapes, lower_simple
-from xnnlint.xnnpack.delegate import Delegation, Partition
+from xnnlint.xnnpack.delegation import Delegation, Partition
 from xnnlint.xnnpack.ir import Subgraph
 from xnnlint.xnnpack.lower_values import Lowering, define_tensors
 from xnnlint.xnnpack.profile import Profile
