@@ -41,8 +41,7 @@ def observe(
         cpu: "auto" (a CPU with the sparse path: this one, or else an emulated one) or one of targets.CPUS.
         litert_version: a LiteRT release, such as "2.1.2"; None for the installed one.
         seeds: of the random inputs; the model runs once for each.
-        reference: whether to run the dense reference and to compare the outputs; without it there is no outcome
-            but "fails" is never known either.
+        reference: whether to run the dense reference and to compare the outputs; without it there is no outcome.
         timeout: seconds for one model to load, or to run all its seeds.
         batch: models per child process.
 
@@ -65,15 +64,19 @@ def _observe(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=_fast_folder())))
 
-        def worker(name: str, command: Sequence[str]) -> _Worker:
-            made = _Worker(command, folder / name, batch, timeout)
+        def worker(name: str, on: targets.Target, command: Sequence[str]) -> _Worker:
+            made = _Worker(command, on.environment, folder / name, batch, timeout)
             stack.callback(made.close)
             return made
 
-        judge = worker("judge", target.command())
-        kernels = worker("reference", [host.python, "-I", *host.interpreter(REFERENCE_RESOLVER)]) if host else None
+        judge = worker("judge", target, target.command())
+        kernels = None
+        if host:
+            kernels = worker("reference", host, [host.python, "-I", *host.interpreter(REFERENCE_RESOLVER)])
         # Dense XNNPACK is a second opinion; only x86 with AVX runs sparse models densely.
-        dense = worker("dense", host.command()) if host and host.cpu == "x86-avx" and target.cpu != "x86-avx" else None
+        dense = None
+        if host and host.cpu == "x86-avx" and target.cpu != "x86-avx":
+            dense = worker("dense", host, host.command())
         for path in paths:
             observation = _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
             if _suspicious(observation) and judge.may_be_damaged(observation.status):
@@ -106,8 +109,11 @@ class _Run:
 class _Worker:
     """A child that is replaced when it ended, grew, or served a batch. It answers in two steps: load, then run."""
 
-    def __init__(self, command: Sequence[str], folder: Path, batch: int, timeout: float) -> None:
-        self.command, self.folder, self.batch, self.timeout = list(command), folder, batch, timeout
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, batch: int, timeout: float
+    ) -> None:
+        self.command, self.environment, self.folder = list(command), environment, folder
+        self.batch, self.timeout = batch, timeout
         self.child: Child | None = None
         self.damaged = False
         self.fresh = True  # whether the last model was the child's first
@@ -121,7 +127,7 @@ class _Worker:
         if self.child and (self.child.jobs >= self.batch or self.child.rss_kib > RSS_LIMIT_KIB):
             self.close()
         if self.child is None:
-            self.child = Child(self.command, self.folder / "log")
+            self.child = Child(self.command, self.folder / "log", self.environment)
             self.damaged = False
         self.fresh = self.child.jobs == 0
         self.child.jobs += 1
@@ -269,7 +275,7 @@ def _profile(run: _Run) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None,
     if events is None:
         return None, None, None
     xnnpack = [(name, index) for kind, name, index, _ in events if kind == XNNPACK_OPERATOR_EVENT]
-    tflite = [name for kind, name, _, _ in events if kind == TFLITE_OPERATOR_EVENT and "Delegate" not in name]
+    tflite = [name for kind, name, _, _ in events if kind == TFLITE_OPERATOR_EVENT and "delegate" not in name.lower()]
     return tuple(name for name, _ in xnnpack), tuple(index for _, index in xnnpack), tuple(tflite)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 import sys
@@ -44,6 +45,13 @@ class Target:
     @property
     def emulated(self) -> bool:
         return bool(self.emulator)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The children's environment. OpenBLAS, which numpy loads, recognizes emulated CPUs as some with AVX and
+        dies of an illegal instruction, unless told which kernels to use."""
+        core = {"x86-sse": "Nehalem", "arm64": "ARMV8"}.get(self.cpu)
+        return {**os.environ, **({"OPENBLAS_CORETYPE": core} if core and self.emulated else {})}
 
     def command(self) -> list[str]:
         """The command of a child for this target: through the C API where the release has one that profiles."""

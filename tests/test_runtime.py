@@ -1,0 +1,290 @@
+"""The judge itself: does it see what the runtime does, and survive what the runtime does?"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xnnlint.difftest.builder import ModelBuilder, Value
+from xnnlint.errors import XnnlintError
+from xnnlint.runtime import releases, targets
+from xnnlint.runtime.availability import availability
+from xnnlint.runtime.inputs import random_tensor
+from xnnlint.runtime.observation import Observation, OutputError, compare, decide
+from xnnlint.runtime.observe import observe
+from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout, describe_exit, informative
+
+AVAILABLE = availability()
+judged = pytest.mark.skipif(not AVAILABLE.available, reason=f"no judge: {AVAILABLE.reason}")
+
+
+def sparse_trunk(storage: str = "sparse") -> tuple[ModelBuilder, Value]:
+    """The smallest graph that XNNPACK runs sparsely once a MEAN follows: padded stem, then a pruned 1x1 convolution."""
+    g = ModelBuilder()
+    x = g.pad(g.input((1, 24, 40, 3)))
+    x = g.conv2d(x, 8, kernel=3, stride=2, fused="RELU")
+    return g, g.conv2d(x, 16, zeros=0.8, storage=storage)
+
+
+def write(path: Path, g: ModelBuilder, *outputs: Value) -> Path:
+    g.output(*outputs)
+    path.write_bytes(g.build())
+    return path
+
+
+def good(folder: Path, name: str = "good.tflite") -> Path:
+    g, x = sparse_trunk()
+    return write(folder / name, g, g.mean(x))
+
+
+def crashing(folder: Path) -> Path:
+    """A mean over batch and width of a value in NCHW layout; seen to end in a segmentation fault."""
+    g, x = sparse_trunk()
+    return write(folder / "crashing.tflite", g, g.mean(x, (0, 2)))
+
+
+def one(path: Path, **options: object) -> Observation:
+    (observation,) = observe([path], **options)  # type: ignore[arg-type]
+    return observation
+
+
+# -- the real runtime ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.judge
+@judged
+@pytest.mark.parametrize(
+    ("model", "spmm"), [("pose_detection.tflite", 38), ("face_detection_full_range_sparse.tflite", 48)]
+)
+def test_production_models_run_sparse(mediapipe_models: Path, model: str, spmm: int) -> None:
+    seen = one(next(mediapipe_models.rglob(model)))
+    assert (seen.outcome, seen.spmm, seen.reference) == ("sparse", spmm, "kernels")
+    assert seen.max_rel_error is not None and seen.max_rel_error < 1e-5
+    assert len(seen.outputs) == 2
+
+
+@pytest.mark.judge
+@judged
+def test_kernels_come_in_order_of_execution(tmp_path: Path) -> None:
+    seen = one(good(tmp_path))
+    assert seen.kernels == (
+        "Convolution (NCHW, F32) Conv2D HWC2CHW",
+        "Convolution (NCHW, F32) SPMM",
+        "Mean (ND) Reduce2",
+    )
+    assert (seen.status, seen.outcome, seen.partitions, seen.tflite_ops) == ("ran", "sparse", 1, ())
+
+
+@pytest.mark.judge
+@judged
+def test_weights_stored_dense_run_dense(tmp_path: Path) -> None:
+    g, x = sparse_trunk(storage="dense")
+    seen = one(write(tmp_path / "dense.tflite", g, g.mean(x)))
+    assert (seen.outcome, seen.spmm) == ("dense", 0)
+    assert not any("NCHW" in kernel for kernel in seen.kernels or ())
+
+
+@pytest.mark.judge
+@judged
+def test_a_dense_convolution_inside_the_cluster_gives_wrong_results(tmp_path: Path) -> None:
+    g, x = sparse_trunk()
+    x = g.conv2d(x, 16, kernel=3, padding="SAME")
+    x = g.conv2d(x, 11, zeros=0.8, storage="sparse")
+    seen = one(write(tmp_path / "wrong.tflite", g, g.mean(x)))
+    assert seen.outcome == "wrong-results"
+    assert seen.max_rel_error is not None and seen.max_rel_error > 0.01
+
+
+@pytest.mark.judge
+@judged
+def test_a_shape_reported_wrongly_is_recorded_though_the_elements_agree(tmp_path: Path) -> None:
+    g, x = sparse_trunk()
+    seen = one(write(tmp_path / "keep.tflite", g, g.mean(x, keep_dims=True)))
+    (output,) = seen.outputs
+    assert (output.shape, output.reference_shape, output.shape_differs) == ((1, 16, 1, 1), (1, 1, 1, 16), True)
+    assert seen.outcome == "sparse"
+
+
+@pytest.mark.judge
+@judged
+def test_a_crash_is_an_observation_and_the_next_model_is_not_hurt(tmp_path: Path) -> None:
+    before, crash, after = observe([good(tmp_path), crashing(tmp_path), good(tmp_path, "after.tflite")])
+    assert before.outcome == after.outcome == "sparse"
+    assert (crash.status, crash.outcome) in (("crash", "fails"), ("error", "fails"))
+    assert crash.kernels is None and crash.error
+    assert before.kernels == after.kernels
+
+
+@pytest.mark.judge
+@judged
+def test_operators_that_tflite_runs_are_told_apart_from_the_delegate(tmp_path: Path) -> None:
+    g, x = sparse_trunk()
+    seen = one(write(tmp_path / "squeeze.tflite", g, g.squeeze(g.mean(x, keep_dims=False), (0,))))
+    assert seen.tflite_ops == ("SQUEEZE",)
+    assert seen.spmm == 1
+
+
+@pytest.mark.judge
+@judged
+def test_no_reference_no_outcome(tmp_path: Path) -> None:
+    seen = one(good(tmp_path), reference=False)
+    assert (seen.outcome, seen.spmm) == (None, 1)
+    assert seen.undecided == "no dense reference was asked for"
+
+
+@pytest.mark.judge
+@judged
+def test_a_model_that_nobody_can_run_has_no_outcome(tmp_path: Path) -> None:
+    g, x = sparse_trunk()
+    (y,) = g.custom_op("Nowhere", [x], [x.shape])
+    seen = one(write(tmp_path / "custom.tflite", g, g.mean(y)))
+    assert (seen.status, seen.outcome) == ("error", None)
+    assert "Nowhere" in (seen.error or "") and "Nowhere" in (seen.undecided or "")
+
+
+@pytest.mark.judge
+@judged
+@pytest.mark.parametrize("content", [b"", b"not a model" * 50], ids=["empty", "garbage"])
+def test_a_file_that_is_no_model_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(content)
+    seen = one(path)
+    assert (seen.status, seen.outcome) == ("unreadable", None)
+    assert seen.error
+
+
+@pytest.mark.judge
+@judged
+def test_dynamic_batch_runs_as_one(tmp_path: Path) -> None:
+    g, x = sparse_trunk()
+    g.output(g.mean(x))
+    path = tmp_path / "dynamic.tflite"
+    path.write_bytes(g.build(dynamic_batch=True))
+    assert one(path).outputs[0].shape == (1, 16)
+
+
+@pytest.mark.judge
+@judged
+def test_a_small_batch_changes_nothing(tmp_path: Path) -> None:
+    paths = [good(tmp_path, f"{number}.tflite") for number in range(3)]
+    assert [seen.spmm for seen in observe(paths, batch=1)] == [1, 1, 1]
+
+
+@pytest.mark.judge
+@judged
+def test_an_observation_is_json(tmp_path: Path) -> None:
+    text = json.dumps(one(good(tmp_path)).to_json(), allow_nan=False)
+    assert json.loads(text)["kernels"][1] == "Convolution (NCHW, F32) SPMM"
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("version", ["2.2.0", "2.1.6", "2.1.2", "2.0.2", "1.4.0", "1.2.0", "1.0.1"])
+def test_older_releases_are_profiled_too(tmp_path: Path, version: str) -> None:
+    if not AVAILABLE.available:
+        pytest.skip(f"no judge: {AVAILABLE.reason}")
+    if releases.cached(version) is None:
+        pytest.skip(f"LiteRT {version} is not in the cache")
+    seen = one(good(tmp_path), litert_version=version)
+    assert (seen.litert, seen.outcome, seen.spmm) == (version, "sparse", 1)
+    assert seen.kernels is not None and seen.kernels[0] == "Convolution (NCHW, F32) Conv2D HWC2CHW"
+
+
+# -- without the runtime ---------------------------------------------------------------------------------------------
+
+
+def test_relative_error_is_of_the_largest_reference_element() -> None:
+    absolute, relative = compare(np.array([1.0, 4.0]), np.array([1.5, 4.0]))
+    assert (absolute, relative) == (0.5, 0.125)
+
+
+def test_a_nan_on_one_side_only_is_an_infinite_error() -> None:
+    assert compare(np.array([math.nan, 1.0]), np.array([1.0, 1.0])) == (math.inf, math.inf)
+    assert compare(np.array([math.nan, 1.0]), np.array([math.nan, 1.0])) == (0.0, 0.0)
+    assert compare(np.array([math.inf]), np.array([-math.inf])) == (math.inf, math.inf)
+
+
+def test_different_numbers_of_elements_are_an_infinite_error() -> None:
+    assert compare(np.zeros(3), np.zeros(4)) == (math.inf, math.inf)
+
+
+def test_elements_are_compared_in_memory_order() -> None:
+    values = np.arange(6.0)
+    assert compare(values.reshape(1, 6, 1, 1), values.reshape(1, 1, 1, 6)) == (0.0, 0.0)
+    assert compare(values.reshape(2, 3), values.reshape(3, 2).T)[1] > 0.1
+
+
+def output_error(relative: float, rounding: float | None) -> OutputError:
+    return OutputError(0, "y", "float32", (1,), (1,), False, relative, relative, 0, 0, rounding)
+
+
+@pytest.mark.parametrize(
+    ("relative", "rounding", "wrong"),
+    [
+        (9e-4, None, False),
+        (2e-3, None, True),
+        (2e-3, 1e-7, True),  # the dense run is exact, so this is no rounding
+        (8e-3, 4e-3, False),  # one int8 step, in the dense run as well
+        (8e-3, 4e-4, True),
+        (0.3, 0.3, True),  # far too much to be rounding, even if dense XNNPACK shares it
+    ],
+)
+def test_rounding_is_not_a_wrong_result(relative: float, rounding: float | None, wrong: bool) -> None:
+    assert output_error(relative, rounding).wrong is wrong
+
+
+def test_a_model_fails_only_where_its_dense_reference_runs() -> None:
+    assert decide("crash", "SIGSEGV", None, [], "kernels", None) == ("fails", None)
+    outcome, why = decide("crash", "SIGSEGV", None, [], None, "no such operator")
+    assert outcome is None and why == "no dense reference: no such operator"
+
+
+def test_inputs_depend_on_the_seed_alone() -> None:
+    first, again, other = (random_tensor((2, 3), np.dtype("float32"), seed) for seed in ((7, 0), (7, 0), (8, 0)))
+    assert (first == again).all() and (first != other).any()
+    assert random_tensor((-1, 4), np.dtype("int8"), (0, 0)).shape == (1, 4)
+
+
+def test_a_child_that_dies_is_told_by_its_signal(tmp_path: Path) -> None:
+    child = Child([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"], tmp_path / "log")
+    with pytest.raises(ChildEnded, match="SIGABRT"):
+        child.receive(timeout=20)
+
+
+def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
+    child = Child([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log")
+    with pytest.raises(ChildTimeout, match="no answer within"):
+        child.receive(timeout=0.2)
+
+
+def test_exit_codes_above_128_are_signals() -> None:
+    assert (describe_exit(-11), describe_exit(139), describe_exit(3)) == ("SIGSEGV", "SIGSEGV", "exit code 3")
+
+
+def test_the_log_is_shown_without_chatter() -> None:
+    lines = ["INFO: hello", "ERROR: bad", "WARNING: Sparsity tensors may not yet be fully supported.", "ERROR: bad"]
+    assert informative(lines) == ["ERROR: bad"]
+
+
+def test_asking_for_an_unknown_cpu_or_version_is_refused() -> None:
+    with pytest.raises(XnnlintError, match="x86-sse, x86-avx, arm64"):
+        targets.resolve("z80")
+    with pytest.raises(XnnlintError, match="not a LiteRT version"):
+        releases.find("2.3.0; evil")
+
+
+def test_without_emulator_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "host_machine", lambda: "x86-64")
+    monkeypatch.setattr(targets, "has_avx", lambda: True)
+    monkeypatch.setattr(targets.sys, "platform", "linux")
+    monkeypatch.setattr(targets.shutil, "which", lambda name: None)
+    monkeypatch.setattr(releases, "find", lambda version=None: releases.Release("2.3.0", Path("nowhere")))
+    reason = availability().reason
+    assert reason is not None and "apt-get install qemu-user-static" in reason
+    monkeypatch.setattr(targets.sys, "platform", "darwin")
+    reason = availability().reason
+    assert reason is not None and "needs Linux" in reason

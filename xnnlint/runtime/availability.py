@@ -1,0 +1,57 @@
+"""What can be observed on this machine, and what is missing where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xnnlint.errors import XnnlintError
+from xnnlint.runtime import targets
+
+
+@dataclass(frozen=True)
+class CpuAvailability:
+    """Whether runs on one CPU can be observed here.
+
+    Attributes:
+        cpu: the CPU profile's name.
+        available: whether they can.
+        emulated: whether under user-mode emulation.
+        litert: the LiteRT version that would run; None where unavailable.
+        reason: why not, and what to install, in one sentence; None where available.
+    """
+
+    cpu: str
+    available: bool
+    emulated: bool = False
+    litert: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Availability:
+    """By CPU profile name, and "auto" for the CPU that observe() takes unasked."""
+
+    cpus: Mapping[str, CpuAvailability]
+
+    @property
+    def available(self) -> bool:
+        """Whether the default run can be observed."""
+        return self.cpus[targets.AUTO].available
+
+    @property
+    def reason(self) -> str | None:
+        return self.cpus[targets.AUTO].reason
+
+
+def availability() -> Availability:
+    """Looks, runs nothing and installs nothing; so the installed LiteRT only."""
+    return Availability({cpu: _check(cpu) for cpu in (targets.AUTO, *targets.CPUS)})
+
+
+def _check(cpu: str) -> CpuAvailability:
+    try:
+        target = targets.resolve(cpu)
+    except XnnlintError as error:
+        return CpuAvailability(cpu, available=False, reason=str(error))
+    return CpuAvailability(target.cpu, available=True, emulated=target.emulated, litert=target.release.version)
