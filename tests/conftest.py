@@ -1,0 +1,86 @@
+"""Model sets as fixtures, and the one place that decides whether the real runtime can judge."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import models
+import pytest
+
+from xnnlint.runtime.availability import CpuAvailability, availability
+
+REQUIRE_JUDGE = "XNNLINT_REQUIRE_JUDGE"
+REQUIRE_KERAS = "XNNLINT_REQUIRE_KERAS"
+MARKER = "judge"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
+
+
+@functools.cache
+def _judge() -> CpuAvailability:
+    return availability().cpus["auto"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker(MARKER) and not _judge().available:
+        _missing(f"the real runtime cannot judge: {_judge().reason}", REQUIRE_JUDGE)
+
+
+def _missing(reason: str, variable: str) -> None:
+    """Skip the test, or fail it where the environment says that this must be there."""
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{reason} (and {variable}=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ran, skipped = 0, 0
+    for outcome, reports in terminalreporter.stats.items():
+        judged = [r for r in reports if MARKER in getattr(r, "keywords", ()) and getattr(r, "when", None)]
+        if outcome == "skipped":
+            skipped += len(judged)
+        elif outcome in ("passed", "failed"):
+            ran += sum(r.when == "call" for r in judged)
+    if not ran and not skipped and not _judged_errors(terminalreporter):
+        line = "judged tests: none selected"
+    elif not _judge().available:
+        line = f"judged tests: 0 ran, {skipped} skipped: {_judge().reason}"
+    else:
+        place = f"LiteRT {_judge().litert} on {_judge().cpu}{' (emulated)' if _judge().emulated else ''}"
+        line = f"judged tests: {ran} ran in {place}, {skipped} skipped"
+    terminalreporter.write_line(line)
+
+
+def _judged_errors(terminalreporter: pytest.TerminalReporter) -> bool:
+    return any(MARKER in r.keywords for r in terminalreporter.stats.get("error", []))
+
+
+def _find(find: Callable[[], Path], variable: str) -> Path:
+    try:
+        return find()
+    except models.Unavailable as error:
+        _missing(str(error), variable)
+        raise
+
+
+@pytest.fixture(scope="session")
+def committed_fixtures() -> Path:
+    """The folder of committed model files."""
+    return models.FIXTURES
+
+
+@pytest.fixture(scope="session")
+def mediapipe_models() -> Path:
+    """`mediapipe/modules` of the mediapipe wheel: real models, read-only."""
+    return _find(models.mediapipe_models, REQUIRE_JUDGE)
+
+
+@pytest.fixture(scope="session")
+def keras_models() -> Path:
+    """The set that `fixtures/make_keras_set.py` writes; optional, since making it needs TensorFlow."""
+    return _find(models.keras_models, REQUIRE_KERAS)
