@@ -126,7 +126,7 @@ def test_a_tensor_read_elsewhere_is_an_output_even_if_read_inside(tmp_path: Path
     assert partition.outputs == sorted(tensors_of(graph, "RELU") | tensors_of(graph, "NEG"))
 
 
-# -- weights behind DENSIFY and DEQUANTIZE -------------------------------------------------------------------------------
+# -- weights behind DENSIFY and DEQUANTIZE ----------------------------------------------------------------------------
 
 
 def convolution(storage: str) -> bytes:

@@ -94,7 +94,7 @@ class Lowering:
 def _decode(graph: Graph, tensor: int) -> np.ndarray:
     from xnnlint import weights  # heavy only where a weight is really looked at
 
-    return weights.decode(graph, tensor)
+    return weights.decode(graph, tensor).reshape(-1)
 
 
 def output_range(op: Operator) -> tuple[float, float]:
