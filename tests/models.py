@@ -16,7 +16,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 MEDIAPIPE = "mediapipe==0.10.14"
 # Any platform's wheel holds the same models; one is named, so that every machine tests the same bytes.
-MEDIAPIPE_WHEEL = "--only-binary :all: --python-version 3.11 --abi cp311 --platform manylinux_2_17_x86_64".split()
+MEDIAPIPE_WHEEL = ["--python-version=3.11", "--abi=cp311", "--platform=manylinux_2_17_x86_64", "--only-binary=:all:"]
 MEDIAPIPE_SHA256 = "a807328339e7356fda0bb14df12fedbf1d33bdf81649c5f8666b0026b1cc30b4"
 MEDIAPIPE_MODULES = "mediapipe/modules/"
 
