@@ -4,8 +4,8 @@ A sparse-encoded tensor is a tree. Its levels are the tensor's dimensions in tra
 block; a DENSE level has all its indices, a SPARSE_CSR level lists them. The stored values are the leaves in order.
 
 The semantics are those of FormatConverter::Populate (tflite/kernels/internal/utils/sparsity_format_converter.cc of
-google-ai-edge/LiteRT). It checks nothing, and reads or writes out of bounds where an encoding is wrong; the conditions of
-`check` are those of VerifyAndCountSparseElements (tflite/core/tools/verifier.cc).
+google-ai-edge/LiteRT). It checks nothing, and reads or writes out of bounds where an encoding is wrong; the conditions
+of `check` are those of VerifyAndCountSparseElements (tflite/core/tools/verifier.cc).
 """
 
 from __future__ import annotations

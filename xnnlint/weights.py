@@ -80,7 +80,7 @@ def measure(graph: Graph, tensor: int) -> Measured | None:
     """Counts a weight's zeros as the operator that reads it will see them; None if it is not a constant.
 
     A quantized value is zero where it equals its channel's zero point. (The runtime's NEON code may turn those into
-    tiny numbers if the zero point is not 0, which no converter makes for weights.) fp16 values keep their zeros in fp32.
+    tiny numbers if the zero point is not 0, which no converter makes for weights.) fp16 values keep zeros in fp32.
 
     Args:
         graph: the graph.

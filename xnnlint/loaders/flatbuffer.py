@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What it means where a read of a few bytes fails.
+OFFSET_OUTSIDE = "an offset points past the end of the file"
+
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 _I32 = struct.Struct("<i")
@@ -30,14 +33,15 @@ _MAX_NUMBERS = 1 << 16
 
 
 class Malformed(Exception):
-    """A place in the file that cannot be read; `problem` grows the place's name on its way out."""
+    """A place in the file that cannot be read; the place's name grows on the way out, as "subgraph 0, tensor 7"."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: str, place: str = "") -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
         self.problem = problem
+        self.place = place
 
     def at(self, place: str) -> Malformed:
-        return Malformed(f"{place}: {self.problem}")
+        return Malformed(self.problem, f"{place}, {self.place}" if self.place else place)
 
 
 def each(place: str, items: Any, read: Callable[[int, Any], T]) -> list[T]:
@@ -50,7 +54,7 @@ def each(place: str, items: Any, read: Callable[[int, Any], T]) -> list[T]:
     except Malformed as fault:
         raise fault.at(f"{place} {max(index, 0)}") from None
     except struct.error:
-        raise Malformed(f"{place} {max(index, 0)}: an offset points past the end of the file") from None
+        raise Malformed(OFFSET_OUTSIDE, f"{place} {max(index, 0)}") from None
     return results
 
 

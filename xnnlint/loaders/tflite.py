@@ -19,7 +19,7 @@ from xnnlint import sparse
 from xnnlint.errors import ModelError
 from xnnlint.graph import Graph, Model, Operator, Quantization, Signature, SparseDimension, Sparsity, Tensor
 from xnnlint.loaders import tflite_schema as schema
-from xnnlint.loaders.flatbuffer import Malformed, Reader, Table, Tables, defaults, each
+from xnnlint.loaders.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.names import operator_names
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ _STORAGE = {
     "INT4": (4, "u1"), "UINT4": (4, "u1"), "INT2": (2, "u1"),
 }  # fmt: skip
 
-# Far beyond any model known, and few enough to be read and drawn as a graph in reasonable time and memory.
-_MAX_PARTS = 300_000
-_MAX_EDGES = 1_000_000
+# Far beyond any model known, and few enough to become a graph in reasonable time and memory.
+_MAX_PARTS = 250_000
+_MAX_EDGES = 400_000
 _MAX_RANK = 32
 _MAX_BYTES = 2**63 - 1
 
@@ -55,9 +55,9 @@ def load(path: str | os.PathLike[str]) -> Model:
     try:
         return _read_model(os.fspath(path), Reader(data, size))
     except Malformed as fault:
-        problem = fault.problem
+        problem = str(fault)
     except struct.error:
-        problem = "an offset points past the end of the file"
+        problem = OFFSET_OUTSIDE
     if data[4:8] == IDENTIFIER:
         raise ModelError(path, problem, "the file is truncated or damaged") from None
     raise ModelError(path, f"this is not a TFLite model ({problem})") from None
