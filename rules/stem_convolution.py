@@ -61,4 +61,5 @@ class StemConvolution(NodeRule):
         return "the first convolution is not one that XNNPACK can run from NHWC input to NCHW output"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "use ZeroPadding2D(1) and Conv2D(filters, 3, strides=2, padding='valid') on 3 channels", Applicability.UNSAFE
+        layers = "ZeroPadding2D(1) and Conv2D(filters, 3, strides=2, padding='valid')"
+        return f"use {layers} on 3 channels", Applicability.UNSAFE

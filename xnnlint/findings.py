@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .xnnpack.plan import Plan
+    from .xnnpack.plan import Plan, Waiver
     from .xnnpack.profile import Profile
 
 
@@ -75,7 +75,10 @@ class Unlock:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem at one place: what the runtime requires, what the model has, what fixing it brings."""
+    """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
+
+    `waivers` are the conditions of the plan that a fix would fulfil; they never leave the program.
+    """
 
     rule: str
     name: str
@@ -86,6 +89,7 @@ class Finding:
     location: Location = Location()
     unlocks: Unlock | None = None
     fix: Fix | None = None
+    waivers: frozenset[Waiver] = frozenset()
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What a rule is, and how rules are found.
 
-A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check, its
-fix in words, and the cases that prove it. Node rules also decide: the layout pass asks their `judge` which nodes can run
-in NCHW, so what a rule explains is what the plan used.
+A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check and its
+fix in words. Node rules also decide: the layout pass asks their `judge` which nodes can run in NCHW, so what a rule
+explains is what the plan used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .findings import Applicability, Finding, Fix, Location, Severity
 from .xnnpack.ir import Layout, Node, Subgraph
 
 if TYPE_CHECKING:
-    from .xnnpack.plan import Plan
+    from .xnnpack.plan import Plan, Waiver
     from .xnnpack.profile import Profile
 
 SECTIONS = ("What it does", "Why it matters", "Example", "Use instead", "Fix safety", "References")
@@ -80,8 +80,13 @@ class Rule:
         location: Location | None = None,
         fix: str = "",
         applicability: Applicability = Applicability.MANUAL,
+        waivers: Iterable[Waiver] = (),
     ) -> Finding:
-        """A finding of this rule."""
+        """A finding of this rule.
+
+        Args:
+            waivers: the conditions that would be fulfilled if this were fixed, for planning again; see `xnnpack.plan`.
+        """
         return Finding(
             rule=self.code,
             name=self.name,
@@ -91,6 +96,7 @@ class Rule:
             actual=actual,
             location=location or Location(),
             fix=Fix(fix, applicability) if fix else None,
+            waivers=frozenset(waivers),
         )
 
     @property
@@ -118,9 +124,29 @@ class NodeRule(Rule):
         raise NotImplementedError
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        from .blockers import node_findings
+        """One finding for each operator with a node that this rule turned down."""
+        seen: set[int] = set()
+        for part in plan.partitions:
+            for node, rule, verdict in zip(part.nodes, part.rules, part.decision.verdicts, strict=True):
+                if rule is not self or not verdict.unmet or node.op in seen or node.params.get("assumed"):
+                    continue
+                seen.add(node.op)
+                fix, applicability = self.remedy(node, part.subgraph)
+                yield self.finding(
+                    self.describe(node, part.subgraph),
+                    required="; ".join(u.required for u in verdict.unmet),
+                    actual="; ".join(u.actual for u in verdict.unmet),
+                    location=locate(plan, node.op),
+                    fix=fix,
+                    applicability=applicability,
+                    waivers=[("compatible", node.op)],
+                )
 
-        return node_findings(self, plan)
+
+def locate(plan: Plan, op: int) -> Location:
+    """Where an operator of the planned graph is."""
+    operator = plan.graph.operators[op]
+    return Location(op=op, name=operator.name, type=operator.custom_code or operator.type)
 
 
 def _modules(package: str) -> Iterable[str]:

@@ -1,7 +1,7 @@
-"""What the created operators do at run time: the shapes they use, the order their data is really in, and where it breaks.
+"""What the created operators do at run time: the shapes they use, the order of their data, and where it breaks.
 
-The layout pass only marks values. Operators are then created from the marks, and nothing checks that a producer and a
-consumer agree: an operator that is created as NHWC reads whatever lies in memory. This module follows every value
+The layout pass only marks values. Operators are then created from the marks, and nothing checks that a producer and
+its consumer agree: an operator that is created as NHWC reads whatever lies in memory. This module follows every value
 through the operators as created and keeps two shapes (the right one, and the one the runtime uses) and the order of the
 data in memory. Sources: google/XNNPACK src/subgraph/*.c (`create_*`, `reshape_*`), named at each function.
 """
@@ -166,14 +166,15 @@ class _Runner:
             return
         if len(shape) < 3:
             raise RuntimeRefuses("a convolution gets fewer than 3 dimensions")
-        if not target.nchw and shape[-1] != self.value(source).shape[-1] and self.profile["convolution_checks_channels"]:
-            raise RuntimeRefuses(f"it gets {shape[-1]} channels where {self.value(source).shape[-1]} are expected")
+        channels = self.value(source).shape[-1]
+        if not target.nchw and shape[-1] != channels and self.profile["convolution_checks_channels"]:
+            raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
         ok = ok and shape[:3] == self.value(source).shape[:3]
         self.put(node, target.shape, _order(ok, target.nchw), _READS_WRONG)
 
     def pointwise_nchw(self, node: Node) -> None:
-        """A 1x1 convolution created as SpMM: it takes N, H, W from the input's shape and never looks at the channels."""
+        """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
         source, target = node.inputs[0], self.value(node.outputs[0])
         shape = self.states[source].shape
         if len(shape) < 3:
@@ -214,7 +215,7 @@ class _Runner:
             self.with_wrong_shape(node)
             return
         shape = target.shape
-        if node.inputs[0] == node.inputs[1] and node.operator in SAME_EVERYWHERE and self.is_intact(node.inputs[0]):
+        if node.inputs[0] == node.inputs[1] and node.operator in SAME_EVERYWHERE:
             self.put(node, shape, _order(True, target.nchw))
             return
         if target.nchw:
@@ -277,8 +278,9 @@ class _Runner:
         from .probe import Refused, probe
 
         target = self.value(node.outputs[0])
+        right, used = ([s[v].shape for v in node.inputs] for s in (self.subgraph.values, self.states))
         try:
-            result = probe(node, [self.value(v).shape for v in node.inputs], [self.states[v].shape for v in node.inputs])
+            result = probe(node, right, used)
         except Refused as refused:
             raise RuntimeRefuses(str(refused)) from None
         except (ValueError, IndexError):

@@ -8,7 +8,7 @@ the way `xnn_subgraph_optimize` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,13 @@ class Subgraph:
     values: list[Value]
     nodes: list[Node]
     sparse_hint: bool = False
+
+    def copy(self) -> Subgraph:
+        """A copy whose nodes and values can be changed; static data is shared."""
+        nodes = [
+            replace(n, inputs=n.inputs[:], outputs=n.outputs[:], params=dict(n.params)) for n in self.nodes
+        ]
+        return Subgraph([replace(v) for v in self.values], nodes, self.sparse_hint)
 
     def new_value(self, dtype: str, shape: tuple[int, ...], **fields: Any) -> Value:
         value = Value(id=len(self.values), dtype=dtype, shape=shape, **fields)

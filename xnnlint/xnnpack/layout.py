@@ -1,8 +1,8 @@
 """Which values XNNPACK lays out in NCHW: the cluster algorithm of `xnn_subgraph_rewrite_for_nchw`, step by step.
 
-Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (asked through `judge`, whose conditions stand in the
-rules) and `xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster
-is named by its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
+Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (its conditions stand in the rules) and
+`xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster is named by
+its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .ir import Layout, Node, NodeType, Subgraph
 
 if TYPE_CHECKING:
-    from ..rule import Verdict
+    from xnnlint.rule import Verdict
 
 
 @dataclass(slots=True)
@@ -153,7 +153,7 @@ def _reject_values_read_from_outside(state: _Pass) -> None:
 
 def _count_weights(state: _Pass, weights: Callable[[Node], tuple[int, int]]) -> dict[int, Cluster]:
     clusters: dict[int, Cluster] = {}
-    for n, node in enumerate(state.subgraph.nodes):
+    for n in range(len(state.subgraph.nodes)):
         if not state.flags[n]:
             continue
         leader = state.leader[n]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .delegate import Delegation, Partition, delegate
@@ -18,15 +18,21 @@ from .lowering import lower
 from .rewrites import inline_quantization, optimize
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Model, Operator
-    from ..rule import NodeRule, Verdict
+    from xnnlint.graph import Graph, Model, Operator
+    from xnnlint.rule import NodeRule, Verdict
+
     from .profile import Profile
 
-# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds: "compatible" (operator index; its
-# node can run in NCHW), "delegated" (operator), "exit" (tensor; a cluster end stands behind it), "entry" (tensor; a stem
-# stands behind it), "pruned" (operator; all its weights are zero), "encoded", "float" and "cpu" (the whole model, index -1).
+# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds: "compatible" (operator; its node can
+# run in NCHW), "delegated" (operator), "exit" (tensor; a cluster end stands behind it), "entry" (tensor; a stem stands
+# behind it), "pruned" (operator; its weights are zero), "encoded", "float" and "cpu" (the whole model, index -1).
 Waiver = tuple[str, int]
 WHOLE_MODEL = -1
+# A node's rule and its verdict.
+Judgement = tuple["NodeRule", "Verdict"]
+# Rules that assumptions treat in a way of their own.
+QUANTIZED, STEM = "XNN100", "XNN101"
+POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 
 
 class Outcome(str, Enum):
@@ -75,7 +81,7 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Totals over the 1x1 convolutions (stride 1, ungrouped CONV_2D, and FULLY_CONNECTED inside a cluster) of the main subgraph.
+    """Totals over the main subgraph's 1x1 convolutions: CONV_2D of stride 1 and one group, and whatever else runs SpMM.
 
     `macs` are multiply-accumulates of one inference, `params` weights, `zeros` weights equal to 0 (or -0).
     """
@@ -147,86 +153,165 @@ class Plan:
         return self.outcome in (Outcome.SPARSE, Outcome.DENSE)
 
 
-KERNEL_NODES = frozenset(
-    {
-        NodeType.CONVOLUTION_2D,
-        NodeType.DEPTHWISE_CONVOLUTION_2D,
-        NodeType.FULLY_CONNECTED,
-        NodeType.DECONVOLUTION_2D,
-    }
-)
+WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 
 
 def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
     """What the runtime of a profile does with a model's main subgraph."""
-    return Planner(model, profile).plan(assume)
+    planner = Planner(model, profile)
+    plan = planner.plan(assume)
+    plan.summary = planner.summarize(plan)
+    return plan
+
+
+@dataclass
+class _Prepared:
+    """A partition after all rewrites, before any decision."""
+
+    partition: Partition
+    subgraph: Subgraph
+    judged: list[Judgement]
+    decisions: dict[frozenset[Waiver], PartitionPlan] = field(default_factory=dict)
+
+    @cached_property
+    def ops(self) -> set[int]:
+        return set(self.partition.ops)
+
+    @cached_property
+    def tensors(self) -> set[int | None]:
+        return {v.tensor for v in self.subgraph.values}
 
 
 class Planner:
-    """Plans one model again and again under different assumptions; delegation and rewrites are done once per set of claims."""
+    """Plans one model again and again under different assumptions; what they do not touch is done once."""
 
     def __init__(self, model: Model, profile: Profile) -> None:
         self.model = model
         self.graph = model.main
         self.profile = profile
-        self._prepared: dict[frozenset[Waiver], tuple[Delegation, list[tuple[Partition, Subgraph]]]] = {}
+        self._prepared: dict[frozenset[Waiver], tuple[Delegation, list[_Prepared]]] = {}
         self._zeros: dict[int, tuple[int, int]] = {}
 
     def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
+        """The plan under the given assumptions."""
         assumed = frozenset(assume)
-        delegation, prepared = self._prepare(frozenset(w for w in assumed if w[0] == "delegated"))
-        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE, delegation=delegation, assumed=assumed, planner=self)
-        plan.tflite_ops = [entry for entry in delegation.schedule if isinstance(entry, int)]
-        for partition, subgraph in prepared:
-            plan.partitions.append(self._decide(partition, deepcopy(subgraph), assumed))
+        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
+        plan.delegation, prepared = self._prepare(assumed)
+        plan.assumed, plan.planner = assumed, self
+        plan.tflite_ops = [entry for entry in plan.delegation.schedule if isinstance(entry, int)]
+        plan.partitions = [self._decided(part, assumed) for part in prepared]
         for part in plan.partitions:
-            for node in part.subgraph.nodes:
-                plan.operators.append(self._kernel(part, node))
-        kernel_nodes = {(p.partition.index, n.op) for p in plan.partitions for n in p.subgraph.nodes if n.type in KERNEL_NODES}
-        plan.kernels = [k for k in plan.operators if (k.partition, k.op) in kernel_nodes and _is_weighted(k.kernel)]
+            nodes = (node for node in part.subgraph.nodes if not node.params.get("assumed"))
+            plan.operators += (self._kernel(part, node) for node in nodes)
+        plan.kernels = [k for k in plan.operators if k.kernel.startswith(WEIGHTED_KERNELS)]
         self._judge_outcome(plan)
-        plan.summary = self._summarize(plan)
         return plan
 
-    def _prepare(self, claims: frozenset[Waiver]) -> tuple[Delegation, list[tuple[Partition, Subgraph]]]:
+    def spmm(self, assume: Iterable[Waiver]) -> frozenset[int]:
+        """Operators that would run SpMM with right results; empty where the model would not be sparse and right.
+
+        The same answer as from `plan`, without the rest of it.
+        """
+        assumed = frozenset(assume)
+        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
+        plan.delegation, prepared = self._prepare(assumed)
+        if not any(self._sparse_mode(part.subgraph, assumed) for part in prepared):
+            return frozenset()
+        plan.partitions = [self._decided(part, assumed) for part in prepared]
+        self._judge_outcome(plan)
+        if plan.hazards:
+            return frozenset()
+        return frozenset(
+            node.op
+            for part in plan.partitions
+            for node in part.subgraph.nodes
+            if node.type in POINTWISE_NODES and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
+        )
+
+    def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
+        hint = subgraph.sparse_hint or ("encoded", WHOLE_MODEL) in assumed
+        return hint and (self.profile.sparse_cpu or ("cpu", WHOLE_MODEL) in assumed)
+
+    def _prepare(self, assumed: frozenset[Waiver]) -> tuple[Delegation, list[_Prepared]]:
+        """Delegation, lowering and rewrites, once for each set of operators assumed to be delegated."""
+        claims = frozenset(w for w in assumed if w[0] == "delegated")
         if claims not in self._prepared:
             delegation = delegate(self.graph, self.profile, claims)
-            subgraphs = []
+            prepared = []
             for partition in delegation.partitions if delegation.failure is None else ():
                 subgraph = lower(self.graph, partition, delegation, self.profile)
                 optimize(subgraph, self.profile)
-                subgraphs.append((partition, subgraph))
-            self._prepared[claims] = delegation, subgraphs
+                judged = [self._judge(node, subgraph) for node in subgraph.nodes]
+                prepared.append(_Prepared(partition, subgraph, judged))
+            self._prepared[claims] = delegation, prepared
         return self._prepared[claims]
 
-    def _decide(self, partition: Partition, subgraph: Subgraph, assumed: frozenset[Waiver]) -> PartitionPlan:
-        _insert_assumed_ends(subgraph, assumed)
-        judged = [self._verdict(node, subgraph, assumed) for node in subgraph.nodes]
-        hint = subgraph.sparse_hint or ("encoded", WHOLE_MODEL) in assumed
-        cpu = self.profile.sparse_cpu or ("cpu", WHOLE_MODEL) in assumed
-        decision = decide_layouts(subgraph, [v for _, v in judged], lambda node: self._weights(node, subgraph, assumed))
-        sparse_mode = hint and cpu
+    def _decided(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
+        """`_decide`, once for each set of assumptions that touches the partition."""
+        ops, tensors = prepared.ops, prepared.tensors
+        touching = frozenset(
+            (kind, i)
+            for kind, i in assumed
+            if i == WHOLE_MODEL or (i in tensors if kind in ("exit", "entry") else i in ops)
+        )
+        if touching not in prepared.decisions:
+            prepared.decisions[touching] = self._decide(prepared, touching)
+        return prepared.decisions[touching]
+
+    def _decide(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
+        """Decide on the layouts of one partition."""
+        subgraph = prepared.subgraph.copy()
+        known = {
+            id(node): self._assume(node, subgraph, judged, assumed)
+            for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
+        }
+        self._insert_assumed_ends(subgraph, known, assumed)
+        judged = [known.get(id(node)) or self._judge(node, subgraph) for node in subgraph.nodes]
+        verdicts = [v for _, v in judged]
+        decision = decide_layouts(subgraph, verdicts, lambda node: self._weights(node, subgraph, assumed))
+        sparse_mode = self._sparse_mode(subgraph, assumed)
         if not sparse_mode:
             for value in subgraph.values:
                 value.nchw = False
-        part = PartitionPlan(partition, subgraph, list(subgraph.nodes), [r for r, _ in judged], sparse_mode, decision)
+        nodes, rules = list(subgraph.nodes), [r for r, _ in judged]
+        part = PartitionPlan(prepared.partition, subgraph, nodes, rules, sparse_mode, decision)
         inline_quantization(subgraph)
         if any(v.nchw for v in subgraph.values):
             waived = {op for kind, op in assumed if kind in ("compatible", "delegated")}
             part.execution = execute(subgraph, self.profile, waived)
         return part
 
-    def _verdict(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[NodeRule, Verdict]:
-        from ..rule import Verdict, node_rules
+    def _insert_assumed_ends(
+        self, subgraph: Subgraph, known: dict[int, Judgement], assumed: frozenset[Waiver]
+    ) -> None:
+        """Put the cluster ends and entries that are assumed into a subgraph, as nodes that only pass values on."""
+        exits = {i for kind, i in assumed if kind == "exit"}
+        entries = {i for kind, i in assumed if kind == "entry"}
+        if not exits and not entries:
+            return
+        for value in list(subgraph.values):
+            if value.tensor in exits and not value.is_static:
+                _insert_exit(subgraph, value, known)
+            if value.tensor in entries and not value.is_static:
+                _insert_entry(subgraph, value)
 
-        for rule in node_rules():
-            if not rule.applies(node, subgraph) or (rule.code == "XNN100" and ("float", WHOLE_MODEL) in assumed):
-                continue
-            if ("compatible", node.op) in assumed:
-                layout = Layout.ENTRY if rule.code == "XNN101" else Layout.NCHW
-                return rule, Verdict(layout)
-            return rule, rule.judge(node, subgraph, self.profile)
-        raise AssertionError(f"no rule judges {node}")
+    def _judge(self, node: Node, subgraph: Subgraph, ignored: str = "") -> Judgement:
+        """The rule that judges a node, and what it says."""
+        from xnnlint.rule import node_rules
+
+        rule = next(r for r in node_rules() if r.code != ignored and r.applies(node, subgraph))
+        return rule, rule.judge(node, subgraph, self.profile)
+
+    def _assume(self, node: Node, subgraph: Subgraph, judged: Judgement, assumed: frozenset[Waiver]) -> Judgement:
+        """A node's judgement with the assumptions about it in place."""
+        from xnnlint.rule import Verdict
+
+        rule, verdict = judged
+        if rule.code == QUANTIZED and ("float", WHOLE_MODEL) in assumed:
+            rule, verdict = self._judge(node, subgraph, ignored=QUANTIZED)
+        if ("compatible", node.op) in assumed and verdict.unmet:
+            return rule, Verdict(Layout.ENTRY if rule.code == STEM else Layout.NCHW)
+        return rule, verdict
 
     def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
@@ -240,7 +325,7 @@ class Planner:
         key = value.tensor if value.tensor is not None else -1
         known = self._zeros.get(key)
         if known is None or known[0] != params:
-            from ..weights import count_zeros
+            from xnnlint.weights import count_zeros
 
             zeros = count_zeros(value.data().reshape(-1)[:params]) if value.data else 0
             known = (params, zeros)
@@ -280,15 +365,15 @@ class Planner:
         run = part.execution
         if run is None:
             return
-        for trouble in run.troubles:
-            outcome = Outcome.FAILS if trouble.fatal else Outcome.WRONG_RESULTS
-            yield Hazard(trouble.node.op, trouble.kind, outcome, trouble.text)
-        if any(t.fatal for t in run.troubles):
+        fatal = [t for t in run.troubles if t.fatal]
+        if fatal:
+            yield from (Hazard(t.node.op, t.kind, Outcome.FAILS, t.text) for t in fatal)
             return
         producers = part.subgraph.producers()
-        for value in part.subgraph.values:
-            if not value.external_output or value.id not in producers:
-                continue
+        outputs = [v for v in part.subgraph.values if v.external_output and v.id in producers]
+        if any(run.states[v.id].order is Order.LOST for v in outputs):
+            yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
+        for value in outputs:
             state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
             yield from self._shape_hazards(value, state.shape, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
@@ -306,7 +391,8 @@ class Planner:
                 text = f"it gets the shape {list(shape)} where {list(value.shape)} is right"
                 yield Hazard(reader.index, "shape", Outcome.FAILS, text)
 
-    def _summarize(self, plan: Plan) -> Summary:
+    def summarize(self, plan: Plan) -> Summary:
+        """Totals of a plan."""
         spmm = plan.spmm_ops
         pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
         pointwise |= {i: self.graph.operators[i] for i in spmm}
@@ -327,14 +413,10 @@ class Planner:
 
     def weight_zeros(self, op: Operator) -> tuple[int, int]:
         """(elements, zeros) of an operator's filter, whatever runs it."""
-        from ..weights import measure
+        from xnnlint.weights import measure
 
         measured = measure(self.graph, op.inputs[1])
         return measured.elements, measured.zeros
-
-
-def _is_weighted(kernel: str) -> bool:
-    return kernel.startswith(("Convolution", "Fully Connected", "Deconvolution"))
 
 
 def is_pointwise(graph: Graph, op: Operator) -> bool:
@@ -351,34 +433,27 @@ def is_pointwise(graph: Graph, op: Operator) -> bool:
     )
 
 
+def pointwise_ops(graph: Graph) -> list[int]:
+    """Indices of the 1x1 convolutions of a graph."""
+    return [op.index for op in graph.operators if is_pointwise(graph, op)]
+
+
 def pointwise_macs(graph: Graph, op: Operator) -> int:
-    """Multiply-accumulates of one inference of a 1x1 convolution or fully-connected operator; a dynamic batch counts as 1."""
+    """Multiply-accumulates of a 1x1 convolution or fully-connected operator in one inference; a dynamic batch is 1."""
     weights = graph.tensors[op.inputs[1]]
     pixels = math.prod(graph.tensors[op.outputs[0]].shape[:-1])
     return max(pixels, 1) * weights.shape[0] * weights.shape[-1]
 
 
-def _insert_assumed_ends(subgraph: Subgraph, assumed: frozenset[Waiver]) -> None:
-    """Put the cluster ends and entries that are assumed into the subgraph, as nodes that only pass values on."""
-    exits = {i for kind, i in assumed if kind == "exit"}
-    entries = {i for kind, i in assumed if kind == "entry"}
-    if not exits and not entries:
-        return
-    for value in list(subgraph.values):
-        if value.tensor in exits and value.is_static is False:
-            _insert_exit(subgraph, value)
-        if value.tensor in entries and not value.is_static:
-            _insert_entry(subgraph, value)
-
-
-def _insert_exit(subgraph: Subgraph, value: Value) -> None:
+def _insert_exit(subgraph: Subgraph, value: Value, known: dict[int, Judgement]) -> None:
+    """Let every reader outside the cluster read a value through a cluster end."""
     position = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.outputs), None)
     if position is None:
         return
     ended = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
     value.external_output = False
     for node in subgraph.nodes:
-        if value.id in node.inputs and node.type not in _IN_CLUSTER:
+        if value.id in node.inputs and id(node) in known and not known[id(node)][1].layout:
             node.inputs = [ended.id if v == value.id else v for v in node.inputs]
     op = subgraph.nodes[position].op
     end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
@@ -386,31 +461,18 @@ def _insert_exit(subgraph: Subgraph, value: Value) -> None:
 
 
 def _insert_entry(subgraph: Subgraph, value: Value) -> None:
-    entered = subgraph.new_value(value.dtype, value.shape)
+    """Let every reader read a value through a stem that enters the cluster."""
     first = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.inputs), None)
     if first is None:
         return
+    entered = subgraph.new_value(value.dtype, value.shape)
     op = subgraph.nodes[first].op
     for node in subgraph.nodes:
         node.inputs = [entered.id if v == value.id else v for v in node.inputs]
-    subgraph.nodes.insert(first, Node(NodeType.CONVOLUTION_2D, [value.id], [entered.id], op, params=dict(_ASSUMED_STEM)))
+    stem = Node(NodeType.CONVOLUTION_2D, [value.id], [entered.id], op, params=dict(_ASSUMED_STEM))
+    subgraph.nodes.insert(first, stem)
 
 
-_IN_CLUSTER = frozenset(
-    {
-        NodeType.FULLY_CONNECTED,
-        NodeType.DEPTHWISE_CONVOLUTION_2D,
-        NodeType.UNARY,
-        NodeType.BINARY,
-        NodeType.RESIZE_BILINEAR,
-        NodeType.DEPTH_TO_SPACE_2D,
-        NodeType.MEAN,
-        NodeType.MEAN_SQUARED,
-        NodeType.SUM,
-        NodeType.SUM_SQUARED,
-        NodeType.GLOBAL_AVERAGE_POOLING_2D,
-    }
-)
 _ASSUMED_STEM = {
     "kernel": (3, 3),
     "stride": (2, 2),

@@ -1,9 +1,9 @@
 """Small numeric stand-ins for operators: what a wrong shape makes of right data.
 
 A pooled value whose shape the runtime reports wrongly still holds the right numbers. Whether the next operator keeps
-them right depends on what it does along which axis, so it is computed: each function takes arrays in the shapes that the
-runtime uses and gives the output array with the runtime's shape. Operators are replaced by simpler ones that mix the
-same elements.
+them right depends on what it does along which axis, so it is computed: each function takes arrays in the shapes that
+the runtime uses and gives the output array with the runtime's shape. Operators are replaced by simpler ones that mix
+the same elements.
 """
 
 from __future__ import annotations

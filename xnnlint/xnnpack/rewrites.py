@@ -99,7 +99,7 @@ class _Sweep:
 
 
 def _fuse(subgraph: Subgraph) -> None:
-    """`xnn_subgraph_fusion`: pads into convolutions and copies into their neighbours, values in the order of their ids."""
+    """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids."""
     sweep = _Sweep(subgraph)
     consumers: dict[int, Node] = {}
     for node in subgraph.nodes:
@@ -219,7 +219,7 @@ def _reduce_of_square(sweep: _Sweep, node: Node) -> bool:
 
 
 def _merge_reshape(sweep: _Sweep, node: Node) -> bool:
-    """reshape(reshape(x)) becomes one; a reshape of a constant, or to the shape that a value is known to have, goes away."""
+    """reshape(reshape(x)) becomes one; a reshape of a constant, or to the shape that is there already, goes away."""
     value, target = (sweep.subgraph.values[v] for v in (node.inputs[0], node.outputs[0]))
     if sweep.counts[value.id] != 1:
         return False
@@ -262,7 +262,7 @@ def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
 
 
 def _merge_clamps_upstream(subgraph: Subgraph) -> None:
-    """Before the common-subgraph loop existed, `xnn_subgraph_fusion` folded clamps into their producers in one sweep."""
+    """Before the common-subgraph loop existed, `xnn_subgraph_fusion` folded clamps into their producers."""
     sweep = _Sweep(subgraph)
     for node in subgraph.nodes:
         if _is_clamp(node) and _merge_clamp(sweep, node):
@@ -273,7 +273,7 @@ def _merge_clamps_upstream(subgraph: Subgraph) -> None:
 
 
 def inline_quantization(subgraph: Subgraph) -> None:
-    """After the layout pass: fully-connected nodes quantize their own dynamic inputs, so the convert in front goes away.
+    """After the layout pass: fully-connected nodes quantize their own dynamic inputs, and the convert in front goes.
 
     Source: google/XNNPACK src/subgraph.c `xnn_subgraph_optimize_packed_lhs`.
     """

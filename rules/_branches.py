@@ -1,0 +1,63 @@
+"""Where values leave a cluster, asked by the rules about cluster ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xnnlint.xnnpack.execution import is_order_free
+from xnnlint.xnnpack.ir import Layout, Node, Value
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBranch:
+    """A map that leaves the part of a partition that can run in NCHW without a pooling or DEPTH_TO_SPACE.
+
+    Attributes:
+        value: the last value of the branch that NCHW operators produce.
+        node: the node that writes it.
+        output: the output of the partition that it leads to.
+        through: the nodes between the two, from the output upwards.
+    """
+
+    value: Value
+    node: Node
+    output: Value
+    through: tuple[Node, ...]
+
+
+def ends(part: PartitionPlan) -> list[Node]:
+    """The nodes of a partition that can end a cluster."""
+    return [n for n, v in zip(part.nodes, part.decision.verdicts, strict=True) if v.layout & Layout.EXIT]
+
+
+def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
+    """Every way from an output of the partition upwards that meets NCHW operators before it meets a cluster end."""
+    values = part.subgraph.values
+    producers = {v: i for i, node in enumerate(part.nodes) for v in node.outputs}
+    found: set[int] = set()
+    for output in values:
+        if not output.external_output:
+            continue
+        pending: list[tuple[int, tuple[Node, ...]]] = [(output.id, ())]
+        seen: set[int] = set()
+        while pending:
+            v, through = pending.pop()
+            if v in seen or v not in producers:
+                continue
+            seen.add(v)
+            node, verdict = part.nodes[producers[v]], part.decision.verdicts[producers[v]]
+            if verdict.layout & Layout.EXIT:
+                continue
+            if verdict.layout:
+                if not is_order_free(values[v].shape) and v not in found and values[v].tensor is not None:
+                    found.add(v)
+                    yield OpenBranch(values[v], node, output, through)
+                continue
+            pending += [(i, (*through, node)) for i in node.inputs if not values[i].is_static]
+
+
+def pointwise_in(plan: Plan, part: PartitionPlan) -> bool:
+    """Whether a partition has any weights that SpMM could run."""
+    return any(n.type == "fully_connected" or n.params.get("kernel") == (1, 1) for n in part.nodes)

@@ -1,0 +1,92 @@
+"""What each finding would unlock: the model is planned again with the finding's conditions taken as fulfilled.
+
+Findings carry the conditions that a fix would fulfil (`Finding.waivers`). The smallest set of changes is found by
+taking all of them as fulfilled and then dropping, half by half, whatever is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .findings import Finding, Severity, Unlock
+from .xnnpack.plan import Outcome, Plan, pointwise_macs, pointwise_ops
+
+if TYPE_CHECKING:
+    from .xnnpack.plan import Planner, Waiver
+
+Change = frozenset["Waiver"]
+
+
+def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
+    """Tell for each finding what it would unlock, drop those that would not, and order the rest by it.
+
+    Findings without waivers (notes, wrong results, failures) always stay. Where the model runs sparse and right already,
+    what would unlock more is a warning.
+    """
+    assert plan.planner is not None
+    search = _Search(plan.planner, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
+    changes = list(dict.fromkeys(f.waivers for f in findings if f.waivers))
+    now = search.spmm(())
+    smallest, then = search.smallest(changes, now)
+    kept = []
+    for finding in findings:
+        if not finding.waivers:
+            kept.append(finding)
+            continue
+        alone = search.spmm([finding.waivers]) - now
+        needed = finding.waivers in smallest
+        if not alone and not needed:
+            continue
+        unlocks = Unlock(len(alone), _share(plan, alone), len(then - now) if needed else 0, needed)
+        severity = finding.severity
+        if plan.outcome is Outcome.SPARSE and severity is Severity.ERROR:
+            severity = Severity.WARNING
+        kept.append(replace(finding, unlocks=unlocks, severity=severity))
+    return sorted(kept, key=_rank)
+
+
+def _rank(finding: Finding) -> tuple:
+    """Broken models first, then by what fixing alone brings, then members of the smallest set."""
+    unlocks = finding.unlocks
+    gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
+    place = finding.location.op if finding.location.op is not None else -1
+    return finding.severity.rank, unlocks is not None, *gain, finding.rule, place
+
+
+def _share(plan: Plan, ops: Iterable[int]) -> float:
+    total = plan.summary.pointwise_macs if plan.summary else 0
+    return sum(pointwise_macs(plan.graph, plan.graph.operators[op]) for op in ops) / total if total else 0.0
+
+
+class _Search:
+    def __init__(self, planner: Planner, wanted: frozenset[int]) -> None:
+        self.planner = planner
+        self.wanted = wanted
+        self.known: dict[frozenset[Waiver], frozenset[int]] = {}
+
+    def spmm(self, changes: Iterable[Change]) -> frozenset[int]:
+        """1x1 convolutions that run SpMM, with right results, once the changes are made."""
+        assumed = frozenset().union(*changes)
+        if assumed not in self.known:
+            self.known[assumed] = self.planner.spmm(assumed) & self.wanted
+        return self.known[assumed]
+
+    def smallest(self, changes: list[Change], now: frozenset[int]) -> tuple[set[Change], frozenset[int]]:
+        """A set of changes from which none can be left out without losing SpMM operators, and what runs SpMM then."""
+        best = self.spmm(changes)
+        if len(best) <= len(now):
+            return set(), now
+        kept = list(changes)
+        size = len(kept)
+        while size:
+            start = 0
+            while start < len(kept):
+                fewer = kept[:start] + kept[start + size :]
+                if len(self.spmm(fewer)) >= len(best):
+                    kept = fewer
+                else:
+                    start += size
+            size //= 2
+        return set(kept), self.spmm(kept)
