@@ -1,8 +1,8 @@
 """Which values XNNPACK lays out in NCHW: the cluster algorithm of `xnn_subgraph_rewrite_for_nchw`, step by step.
 
 Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (its conditions stand in the rules) and
-`xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster is named by
-its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
+`xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster is named
+by its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
 """
 
 from __future__ import annotations
@@ -60,38 +60,43 @@ class LayoutDecision:
     cluster_of: dict[int, Cluster]
 
 
+# Plain numbers: the pass asks for them hundreds of thousands of times when a large model is planned again and again.
+_NCHW, _ENTRY, _EXIT = Layout.NCHW.value, Layout.ENTRY.value, Layout.EXIT.value
+_EXTERNAL = -1
+
+
 class _Pass:
     """The state of one run of the pass: one entry per node, as `struct xnn_node` has it."""
 
     def __init__(self, subgraph: Subgraph, flags: list[Layout]) -> None:
         self.subgraph = subgraph
-        self.flags = flags
+        self.flags = [f.value for f in flags]
         self.leader = list(range(len(subgraph.nodes)))
         self.bad: dict[int, str] = {}
-        self.producer = subgraph.producers()
+        producer = subgraph.producers()
+        self.sources = [
+            [_EXTERNAL if v.is_external else producer[v.id] for v in subgraph.dynamic_inputs(node)]
+            for node in subgraph.nodes
+        ]
 
     def link(self, n: int) -> bool:
         """Join a node with the producers of its inputs, or mark it as incompatible; whether a leader changed."""
         updated = False
-        for v in self.subgraph.nodes[n].inputs:
-            value = self.subgraph.values[v]
-            if value.is_static:
-                continue
-            if value.is_external:
-                self.bad.setdefault(n, "external")
-                continue
-            p = self.producer[v]
-            if not self.flags[p] & (Layout.NCHW | Layout.ENTRY) or p in self.bad:
-                self.bad.setdefault(n, "producer")
-                continue
-            self.flags[p] &= ~Layout.EXIT
-            if self.leader[p] != self.leader[n]:
-                self.leader[p] = self.leader[n] = max(self.leader[p], self.leader[n])
-                updated = True
+        flags, leader, bad = self.flags, self.leader, self.bad
+        for p in self.sources[n]:
+            if p == _EXTERNAL:
+                bad.setdefault(n, "external")
+            elif p in bad or not flags[p] & (_NCHW | _ENTRY):
+                bad.setdefault(n, "producer")
+            else:
+                flags[p] &= ~_EXIT
+                if leader[p] != leader[n]:
+                    leader[p] = leader[n] = max(leader[p], leader[n])
+                    updated = True
         return updated
 
     def is_live(self, n: int) -> bool:
-        return self.leader[n] not in self.bad and bool(self.flags[n] & (Layout.NCHW | Layout.EXIT))
+        return self.leader[n] not in self.bad and bool(self.flags[n] & (_NCHW | _EXIT))
 
     def live_inputs(self, n: int) -> list[int]:
         return [v for v in self.subgraph.nodes[n].inputs if not self.subgraph.values[v].is_static]
@@ -111,7 +116,7 @@ def decide_layouts(
     nodes = subgraph.nodes
     state = _Pass(subgraph, [v.layout for v in verdicts])
     # A comparison of lists would stop at the first update; every node must be linked.
-    armed = any([state.link(n) for n in range(len(nodes)) if state.flags[n] & Layout.EXIT])
+    armed = any([state.link(n) for n in range(len(nodes)) if state.flags[n] & _EXIT])
     clusters: dict[int, Cluster] = {}
     if armed:
         _spread(state)
@@ -128,7 +133,7 @@ def _spread(state: _Pass) -> None:
     while updated:
         updated = False
         for n in range(len(state.subgraph.nodes)):
-            if n not in state.bad and state.flags[n] & (Layout.NCHW | Layout.EXIT):
+            if n not in state.bad and state.flags[n] & (_NCHW | _EXIT):
                 updated |= state.link(n)
     for n in range(len(state.subgraph.nodes)):
         if n in state.bad:
