@@ -59,16 +59,26 @@ def written(expected: str) -> str:
 # --- text: the verdict -----------------------------------------------------------------------------------------------
 
 
-def test_a_sparse_model_without_findings():
-    model = report(
-        Outcome.SPARSE, path="pose_detection.tflite", totals=summary(45, 38, 1000, 970, params=1000, zeros=816)
+POSE = report(Outcome.SPARSE, path="pose_detection.tflite", totals=summary(45, 38, 1000, 970, params=1000, zeros=816))
+
+
+def test_the_verdict_for_a_pipe_is_one_line():
+    assert shown(POSE, for_pipe=True) == (
+        "pose_detection.tflite: sparse: 38 of 45 1x1 convolutions run SpMM, 97% of their MACs  (litert-2.3 on arm64)\n"
+        "  Results are right. Zeros in 1x1 weights: 82%.\n"
     )
-    assert shown(model) == written(
+
+
+def test_the_verdict_on_a_screen_breaks_between_its_parts():
+    assert shown(POSE) == written(
         """
-        pose_detection.tflite: sparse: 38 of 45 1x1 convolutions run SpMM, 97% of their
-          MACs  (litert-2.3 on arm64)
+        pose_detection.tflite: sparse
+          38 of 45 1x1 convolutions run SpMM, 97% of their MACs  (litert-2.3 on arm64)
           Results are right. Zeros in 1x1 weights: 82%.
         """
+    )
+    assert shown(POSE, width=120).splitlines()[0] == (
+        "pose_detection.tflite: sparse: 38 of 45 1x1 convolutions run SpMM, 97% of their MACs  (litert-2.3 on arm64)"
     )
 
 
@@ -131,9 +141,9 @@ def test_a_single_change_is_told_in_the_verdict():
     assert shown(report(findings=[zeros])) == written(
         """
         model.tflite: dense: 0 of 14 1x1 convolutions run SpMM  (litert-2.3 on arm64)
-          Results are right, speed is that of a dense model. Zeros in 1x1 weights: 80%.
-          To run sparse, change one thing: XNN301 at conv_pw_3 (CONV_2D #12); it unlocks
-          14 of 14 1x1 convolutions.
+          Results are right. Speed is that of a dense model. Zeros in 1x1 weights: 80%.
+          To run sparse: one change, XNN301 at conv_pw_3 (CONV_2D #12); it unlocks 14 of
+          14 1x1 convolutions.
 
         XNN301 error  zeros-at-or-below-two-thirds  conv_pw_3 (CONV_2D #12)
           the zeros of this cluster are too few for the sparse path
@@ -173,9 +183,9 @@ def test_findings_alike_are_one_with_every_place_named():
     assert shown(several_changes()) == written(
         """
         model.tflite: dense: 0 of 14 1x1 convolutions run SpMM  (litert-2.3 on arm64)
-          Results are right, speed is that of a dense model. Zeros in 1x1 weights: 80%.
-          To run sparse, make 4 changes together (listed at the end); they unlock 14 of
-          14 1x1 convolutions.
+          Results are right. Speed is that of a dense model. Zeros in 1x1 weights: 80%.
+          To run sparse: 4 changes together, for XNN104 and XNN302; they unlock 14 of 14
+          1x1 convolutions.
 
         XNN104 error  depthwise-convolution-without-nchw-kernel  3 DEPTHWISE_CONV_2D
           XNNPACK has no NCHW kernel for this depthwise convolution
@@ -194,11 +204,9 @@ def test_findings_alike_are_one_with_every_place_named():
         XNN900 note  something-to-know
           this is only good to know
 
-        Smallest set of changes that makes it sparse (unlocks 14 of 14 1x1
-        convolutions):
-          - XNN104 use ZeroPadding2D(1) and padding='valid'
-            at conv_dw_4 (#4), conv_dw_10 (#10), conv_dw_16 (#16)
-          - XNN302 convert with EXPERIMENTAL_SPARSITY
+        Smallest set of changes that makes it sparse, all of them needed:
+          XNN104  3 DEPTHWISE_CONV_2D: use ZeroPadding2D(1) and padding='valid'
+          XNN302  convert with EXPERIMENTAL_SPARSITY
         """
     )
 
@@ -215,9 +223,36 @@ def test_a_change_that_helps_alone_and_more_with_others():
     assert "unlocks   nothing by itself\n" in said
 
 
-def test_findings_that_differ_in_what_they_say_stay_apart():
-    near = [finding(actual="stride 3"), finding(actual="stride 4"), finding(actual="stride 3", severity=Severity.NOTE)]
-    assert len(text.group(near)) == 3
+def test_findings_that_differ_in_what_they_ask_stay_apart():
+    near = [finding(required="stride 1"), finding(required="stride 2"), finding("XNN105", required="stride 1")]
+    near += [finding(required="stride 1", severity=Severity.NOTE), finding(required="stride 1", message="else")]
+    near += [finding(required="stride 1", unlocks=Unlock(1, 0.1, 0, False))]
+    assert len(text.group(near)) == 6
+
+
+def test_what_only_one_place_has_is_told_with_it():
+    few = [
+        finding(
+            "XNN301",
+            "zeros-at-or-below-two-thirds",
+            message=f"too few zeros; {name} has the fewest",
+            required="more than 66.7% zeros",
+            actual=f"{share}%",
+            location=Location(op, name, "CONV_2D"),
+            fix=Fix("prune it further"),
+        )
+        for op, name, share in ((3, "conv", 48), (7, "conv_1", 55))
+    ]
+    assert shown(report(findings=few)).split("\n\n")[1] == written(
+        """
+        XNN301 error  zeros-at-or-below-two-thirds  2 CONV_2D
+          too few zeros; this one has the fewest
+          required  more than 66.7% zeros
+          fix       prune it further
+          at        conv (#3): 48%
+                    conv_1 (#7): 55%
+        """
+    )
 
 
 def test_a_message_with_the_places_own_name_does_not_keep_findings_apart():
@@ -328,10 +363,10 @@ def tally(*models: ModelReport) -> str:
 def test_the_summary_of_one_model_and_of_several():
     unreadable = ModelReport("x.tflite", error="x.tflite: the file is empty")
     warned = report(findings=[finding(severity=Severity.WARNING), finding("XNN200"), finding("XNN201")])
-    assert tally(report()) == "No findings."
-    assert tally(warned) == "2 errors, 1 warning. More on a finding: xnnlint explain XNN104"
+    assert tally(report()) == "dense: no findings."
+    assert tally(warned) == "dense: 2 errors, 1 warning. More on a finding: xnnlint explain XNN104"
     assert tally(report(Outcome.SPARSE), warned, report(Outcome.FAILS), unreadable) == (
-        "4 models: 1 sparse, 1 dense, 1 fails, 1 unreadable. 2 errors, 1 warning. "
+        "4 models: 1 sparse, 1 dense, 1 fails, 1 unreadable; 2 errors, 1 warning. "
         "More on a finding: xnnlint explain XNN104"
     )
 

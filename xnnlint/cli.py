@@ -209,7 +209,7 @@ def _print_report(models: Iterable[ModelReport], profile: Profile, *, with_plan:
     for model in models:
         tally.add(model)
         if model.error is None:
-            lines = model_lines(model, profile, printer.width, with_plan=with_plan)
+            lines = model_lines(model, profile, printer.width, with_plan=with_plan, for_pipe=not printer.is_terminal)
             with _writing():
                 printer.print([*lines, []])
     if tally.models > 1 or not tally.unreadable:

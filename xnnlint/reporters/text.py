@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from xnnlint.findings import Applicability, Finding, Fix, ModelReport, Severity
+from xnnlint.findings import Applicability, Finding, ModelReport, Severity
 from xnnlint.xnnpack.plan import Outcome
 
 from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
@@ -23,13 +24,22 @@ _APPLICABILITY = {
 }
 
 
-def model_lines(model: ModelReport, profile: Profile, width: int, *, with_plan: bool = False) -> list[Line]:
-    """Everything about one model that was read: the verdict first."""
-    groups = group(model.findings)
-    lines = list(_verdict(model, profile, width))
+def model_lines(
+    model: ModelReport, profile: Profile, width: int, *, with_plan: bool = False, for_pipe: bool = False
+) -> list[Line]:
+    """Everything about one model that was read: the verdict first.
+
+    Args:
+        width: columns to wrap at.
+        with_plan: add the table of operators.
+        for_pipe: keep the verdict in one line and every name whole, whatever the width: programs read them.
+    """
+    lines = list(_verdict(model, profile, None if for_pipe else width))
+    for sentence in _meaning(model):
+        lines += wrap([sentence], width, 2)
     if with_plan and model.plan is not None:
-        lines += [[], *plan_table(model.plan, width)]
-    for findings in groups:
+        lines += [[], *plan_table(model.plan, None if for_pipe else width)]
+    for findings in group(model.findings):
         lines += [[], *_finding(findings, model, width)]
     changes = _smallest_set(model, width)
     if changes:
@@ -66,33 +76,37 @@ class Tally:
         return sum(self.outcomes.values()) + self.unreadable
 
     def text(self) -> str:
-        parts = []
-        if self.models != 1:
-            order = [*(o.value for o in Outcome), "unknown"]
-            outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
-            if self.unreadable:
-                outcomes.append(f"{self.unreadable} unreadable")
-            parts.append(f"{counted(self.models, 'model')}: {', '.join(outcomes)}.")
-        found = [counted(self.severities[s], s.value) for s in Severity if self.severities[s]]
-        parts.append((", ".join(found) if found else "No findings") + ".")
-        if self.first_rule:
-            parts.append(f"More on a finding: xnnlint explain {self.first_rule}")
-        return " ".join(parts)
+        order = [*(o.value for o in Outcome), "unknown"]
+        outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
+        if self.unreadable:
+            outcomes.append(f"{self.unreadable} unreadable")
+        found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s])
+        about = f"{self.models} models: {', '.join(outcomes)}; " if self.models != 1 else f"{outcomes[0][2:]}: "
+        more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
+        return f"{about}{found or 'no findings'}.{more}"
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
 
 
-def _verdict(model: ModelReport, profile: Profile, width: int) -> Iterator[Line]:
-    plan = model.plan
-    outcome = plan.outcome if plan is not None else None
+def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Line]:
+    outcome, summary = _outcome(model), _summary(model)
     path = Span(safe(model.path) + ":", STRONG, keep=True)
-    word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG))
-    summary = plan.summary if plan is not None else None
-    told = [path, " ", word, ": ", _headline(outcome, summary), "  ", Span(f"({profile.name})", FAINT, keep=True)]
-    yield from wrap(told, width, 0, 2)
-    for sentence in _meaning(model, outcome, summary):
-        yield from wrap([sentence], width, 2)
+    word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
+    headline = Span(_headline(outcome, summary), keep=True)
+    told = Span(f"({profile.name})", FAINT, keep=True)
+    short = [path, " ", word]
+    # Where it does not fit into one line, break between its parts rather than within one.
+    whole = [*short, ": ", headline, "  ", told]
+    if width is None or _size(whole) <= width:
+        return wrap(whole, None)
+    if _size([*short, ": ", headline]) <= width:
+        return [*wrap([*short, ": ", headline], None), *wrap([told], None, 2)]
+    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", told], width, 2)]
+
+
+def _size(pieces: list[Piece]) -> int:
+    return sum(columns(p.text if isinstance(p, Span) else p) for p in pieces)
 
 
 def _headline(outcome: Outcome | None, summary: Summary | None) -> str:
@@ -115,25 +129,45 @@ def _share(summary: Summary) -> str:
     return text
 
 
-def _meaning(model: ModelReport, outcome: Outcome | None, summary: Summary | None) -> Iterator[str]:
-    """What the verdict means and what to do, a sentence each; the first screen must answer both."""
+def _meaning(model: ModelReport) -> Iterator[str]:
+    """What the verdict means and what to do, a sentence or two each; the first screen must answer both."""
+    outcome, summary = _outcome(model), _summary(model)
     if outcome is Outcome.WRONG_RESULTS and summary is not None:
         yield f"The runtime takes the sparse path ({_share(summary)}) and mixes up its memory layouts."
     if outcome is Outcome.FAILS:
         yield "The same model runs with its sparse path off, or with dense weights."
-    if summary is not None and summary.pointwise_params and outcome in (Outcome.DENSE, Outcome.SPARSE):
-        zeros = percent(summary.pointwise_zeros, summary.pointwise_params)
-        if outcome is Outcome.SPARSE:
-            yield f"Results are right. Zeros in 1x1 weights: {zeros}."
-        else:
-            yield f"Results are right, speed is that of a dense model. Zeros in 1x1 weights: {zeros}."
+    if outcome in (Outcome.DENSE, Outcome.SPARSE):
+        speed = "" if outcome is Outcome.SPARSE else " Speed is that of a dense model."
+        zeros = summary and percent(summary.pointwise_zeros, summary.pointwise_params)
+        weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
+        yield f"Results are right.{speed}{weights}"
     chosen = smallest_set(model.findings)
-    if chosen and outcome is not Outcome.SPARSE:
-        gain = _gain(max(f.unlocks.with_others or f.unlocks.alone for f in chosen if f.unlocks), summary)
+    if chosen:
+        kinds = list(dict.fromkeys(f.rule for f in chosen))
         if len(chosen) == 1:
-            yield f"To run sparse, change one thing: {_rule_at(chosen[0])}; it unlocks {gain}."
+            what = f"one change, {_rule_at(chosen[0])}; it unlocks"
         else:
-            yield f"To run sparse, make {len(chosen)} changes together (listed at the end); they unlock {gain}."
+            of_rules = f"{kinds[0]}" if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            what = f"{len(chosen)} changes together, for {of_rules}; they unlock"
+        yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), summary)}."
+    elif outcome is Outcome.DENSE and summary is not None and summary.pointwise_convs:
+        yield "No set of changes that xnnlint knows would make it run sparse."
+
+
+def _goal(outcome: Outcome | None) -> str:
+    return {
+        Outcome.SPARSE: "To run more of it sparse",
+        Outcome.WRONG_RESULTS: "To run sparse and right",
+        Outcome.FAILS: "To run, and sparse",
+    }.get(outcome, "To run sparse")
+
+
+def _outcome(model: ModelReport) -> Outcome | None:
+    return model.plan.outcome if model.plan is not None else None
+
+
+def _summary(model: ModelReport) -> Summary | None:
+    return model.plan.summary if model.plan is not None else None
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
@@ -143,22 +177,15 @@ def group(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that say the same of several places, together, in the order of the first of each."""
     groups: dict[tuple, list[Finding]] = {}
     for finding in findings:
-        key = (
-            finding.rule,
-            finding.severity,
-            _impersonal(finding),
-            finding.required,
-            finding.actual,
-            finding.fix,
-            finding.unlocks,
-        )
+        key = (finding.rule, finding.severity, _impersonal(finding, "\0"), finding.required, finding.unlocks)
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
 
 
-def _impersonal(finding: Finding) -> str:
-    """The message without the place's name, so that it can be said once of many places."""
-    return finding.message.replace(finding.location.name, "\0") if finding.location.name else finding.message
+def _impersonal(finding: Finding, pronoun: str) -> str:
+    """The message without the place's own name, so that it can be said once of many places."""
+    own = finding.location.name
+    return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", pronoun, finding.message) if own else finding.message
 
 
 def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterator[Line]:
@@ -170,41 +197,74 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
         "  ",
         Span(first.name, PLAIN, keep=True),
     ]
-    if len(findings) == 1 and place(first):
-        head += ["  ", Span(place(first), STRONG)]
-    elif len(findings) > 1:
-        head += ["  ", Span(f"{len(findings)} {_one_type(findings) or 'places'}", STRONG)]
-    yield from wrap(head, width, 0, 2)
-    yield from wrap([safe(first.message)], width, 2)
+    where = _where(findings)
+    yield from wrap([*head, *(["  ", Span(where, STRONG)] if where else [])], width, 0, 2)
+    yield from wrap([safe(first.message if len(findings) == 1 else _impersonal(first, "this one"))], width, 2)
     for label, text in _rows(findings, model):
         yield from _row(label, text, width)
     if len(findings) > 1:
-        yield from _row("at", _places(findings), width)
+        yield from _places(findings, width)
+
+
+def _where(findings: list[Finding]) -> str:
+    """The one place, or how many there are."""
+    if len(findings) == 1:
+        return place(findings[0])
+    return f"{len(findings)} {_one_type(findings) or 'places'}"
 
 
 def _rows(findings: list[Finding], model: ModelReport) -> Iterator[tuple[str, list[Piece]]]:
+    """What all of these findings share."""
     first = findings[0]
     if first.required:
         yield "required", [safe(first.required)]
-    if first.actual:
+    if first.actual and _same(findings, "actual"):
         yield "actual", [safe(first.actual)]
     unlocks = _unlocks(findings, model)
     if unlocks:
         yield "unlocks", [unlocks]
-    if first.fix is not None:
+    if first.fix is not None and _same(findings, "fix"):
         note = _APPLICABILITY.get(first.fix.applicability, "")
         yield "fix", [safe(first.fix.title), *([" ", Span(f"({note})", FAINT)] if note else [])]
+
+
+def _places(findings: list[Finding], width: int) -> Iterator[Line]:
+    """Every place by name, its type left out where it is the same for all, with what only it has."""
+    with_type = not _one_type(findings)
+    names = [place(f, with_type=with_type) for f in findings]
+    own = [field for field in ("actual", "fix") if not _same(findings, field)]
+    if own:
+        for index, (finding, where) in enumerate(zip(findings, names, strict=True)):
+            told = "; ".join(filter(None, (_told(finding, field) for field in own)))
+            label = Span(("" if index else "at").ljust(LABEL), FAINT, keep=True)
+            yield from wrap([label, Span(where, keep=True), f": {told}"], width, 2, 4 + LABEL)
+        return
+    pieces: list[Piece] = []
+    for where in filter(None, names):
+        pieces += [Span(where, keep=True), Span(",", keep=True), " "]
+    if pieces:
+        yield from _row("at", pieces[:-2], width)
+
+
+def _told(finding: Finding, field: str) -> str:
+    if field == "fix":
+        return safe(finding.fix.title) if finding.fix is not None else ""
+    return safe(finding.actual)
+
+
+def _same(findings: list[Finding], field: str) -> bool:
+    return all(getattr(f, field) == getattr(findings[0], field) for f in findings)
 
 
 def _unlocks(findings: list[Finding], model: ModelReport) -> str:
     unlock = findings[0].unlocks
     if unlock is None:
         return ""
-    summary = model.plan.summary if model.plan is not None else None
+    summary = _summary(model)
     others = len(smallest_set(model.findings)) - 1
-    each = "each alone" if len(findings) > 1 else "alone"
     together = unlock.in_smallest_set and unlock.with_others > unlock.alone and others > 0
     if unlock.alone:
+        each = "each alone" if len(findings) > 1 else "alone"
         text = f"{_gain(unlock.alone, summary)} ({_share_of_macs(unlock.alone_macs)} of their MACs) {each}"
         return text + (f"; {unlock.with_others} together with {counted(others, 'other')}" if together else "")
     if together:
@@ -217,19 +277,27 @@ def _smallest_set(model: ModelReport, width: int) -> list[Line]:
     chosen = smallest_set(model.findings)
     if len(chosen) < 2:
         return []
-    summary = model.plan.summary if model.plan is not None else None
-    gain = _gain(max(f.unlocks.with_others for f in chosen if f.unlocks), summary)
-    title = f"Smallest set of changes that makes it sparse (unlocks {gain}):"
+    goal = "runs more of it sparse" if _outcome(model) is Outcome.SPARSE else "makes it sparse"
+    title = f"Smallest set of changes that {goal}, all of them needed:"
     lines = wrap([Span(title, STRONG)], width)
-    alike: dict[tuple[str, Fix | None], list[Finding]] = {}
+    alike: dict[tuple[str, str], list[Finding]] = {}
     for finding in chosen:
-        alike.setdefault((finding.rule, finding.fix), []).append(finding)
-    for (rule, fix), findings in alike.items():
-        what = fix.title if fix is not None else findings[0].name
-        lines += wrap(["- ", Span(rule, STRONG, keep=True), " ", safe(what)], width, 2, 4)
-        if any(place(f) for f in findings):
-            lines += wrap(["at ", *_places(findings)], width, 4, 7)
+        alike.setdefault((finding.rule, finding.required), []).append(finding)
+    for findings in alike.values():
+        lines += _change(findings, width)
     return lines
+
+
+def _change(findings: list[Finding], width: int) -> list[Line]:
+    first = findings[0]
+    what = first.fix.title if first.fix is not None and _same(findings, "fix") else first.name
+    where = _where(findings)
+    text = f"{where}: {safe(what)}" if where else safe(what)
+    return wrap([Span(first.rule, STRONG, keep=True), "  ", text], width, 2, 4 + len(first.rule))
+
+
+def _gained(chosen: list[Finding]) -> int:
+    return max(max(f.unlocks.with_others, f.unlocks.alone) for f in chosen if f.unlocks)
 
 
 def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
@@ -311,18 +379,6 @@ def _row(label: str, text: list[Piece], width: int) -> list[Line]:
     return wrap([head, *text], width, 2, 2 + LABEL)
 
 
-def _places(findings: list[Finding]) -> list[Piece]:
-    """Every place by name, its type left out where it is the same for all."""
-    kind = _one_type(findings)
-    pieces: list[Piece] = []
-    for index, finding in enumerate(findings):
-        where = place(finding, with_type=not kind or len(findings) == 1)
-        if not where:
-            continue
-        pieces += [" ", Span(where + ("," if index + 1 < len(findings) else ""), keep=True)]
-    return pieces[1:]
-
-
 def _one_type(findings: list[Finding]) -> str:
     """The type of operator that all findings are at, or ""."""
     types = {f.location.type for f in findings}
@@ -330,9 +386,11 @@ def _one_type(findings: list[Finding]) -> str:
 
 
 def _gain(count: int, summary: Summary | None) -> str:
-    if summary is None:
+    """How many convolutions are won, out of all unless the changes make new ones count (such as FULLY_CONNECTED)."""
+    if summary is None or count > summary.pointwise_convs - summary.spmm:
         return counted(count, "1x1 convolution")
-    return f"{count} of {counted(summary.pointwise_convs, '1x1 convolution')}"
+    more = " more" if summary.spmm else ""
+    return f"{count}{more} of {counted(summary.pointwise_convs, '1x1 convolution')}"
 
 
 def counted(count: int, noun: str) -> str:
