@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
@@ -50,12 +49,17 @@ def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
             node, verdict = part.nodes[producers[v]], part.decision.verdicts[producers[v]]
             if verdict.layout & Layout.EXIT:
                 continue
-            if verdict.layout:
-                if not is_order_free(values[v].shape) and v not in found and values[v].tensor is not None:
+            if verdict.layout and is_map(values[v]):
+                if v not in found and values[v].tensor is not None:
                     found.add(v)
                     yield OpenBranch(values[v], node, output, through)
                 continue
             pending += [(i, (*through, node)) for i in node.inputs if not values[i].is_static]
+
+
+def is_map(value: Value) -> bool:
+    """Whether a value has more than one pixel."""
+    return value.rank == 4 and value.shape[1] * value.shape[2] > 1
 
 
 def pointwise_in(plan: Plan, part: PartitionPlan) -> bool:

@@ -29,7 +29,10 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     search = _Search(plan.planner, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
     changes = list(dict.fromkeys(f.waivers for f in findings if f.waivers))
     now = search.spmm(())
-    smallest, then = search.smallest(changes, now)
+    # A cluster end put behind a value takes it away from readers that another change would have made part of the
+    # cluster, so both ways are tried.
+    splitting = {f.waivers for f in findings if f.rule in ("XNN203", "XNN204")}
+    smallest, then = search.smallest([changes, [c for c in changes if c not in splitting]], now)
     kept = []
     for finding in findings:
         if not finding.waivers:
@@ -73,19 +76,24 @@ class _Search:
             self.known[assumed] = self.planner.spmm(assumed) & self.wanted
         return self.known[assumed]
 
-    def smallest(self, changes: list[Change], now: frozenset[int]) -> tuple[set[Change], frozenset[int]]:
-        """A set of changes from which none can be left out without losing SpMM operators, and what runs SpMM then."""
-        best = self.spmm(changes)
-        if len(best) <= len(now):
+    def smallest(self, starts: list[list[Change]], now: frozenset[int]) -> tuple[set[Change], frozenset[int]]:
+        """A set of changes from which none can be left out without losing SpMM operators, and what runs SpMM then.
+
+        Args:
+            starts: sets of changes to begin with; the one that unlocks most is thinned out.
+            now: what runs SpMM without any change.
+        """
+        kept = max(starts, key=lambda changes: len(self.spmm(changes)))
+        most = len(self.spmm(kept))
+        if most <= len(now):
             return set(), now
-        kept = list(changes)
         size = len(kept)
         while size:
             start = 0
             while start < len(kept):
                 fewer = kept[:start] + kept[start + size :]
-                if len(self.spmm(fewer)) >= len(best):
-                    kept = fewer
+                if len(self.spmm(fewer)) >= most:
+                    kept, most = fewer, len(self.spmm(fewer))
                 else:
                     start += size
             size //= 2

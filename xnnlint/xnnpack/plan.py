@@ -265,7 +265,8 @@ class Planner:
             id(node): self._assume(node, subgraph, judged, assumed)
             for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
         }
-        self._insert_assumed_ends(subgraph, known, assumed)
+        own = {id(node): judged for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)}
+        self._insert_assumed_ends(subgraph, own, assumed)
         judged = [known.get(id(node)) or self._judge(node, subgraph) for node in subgraph.nodes]
         verdicts = [v for _, v in judged]
         decision = decide_layouts(subgraph, verdicts, lambda node: self._weights(node, subgraph, assumed))
@@ -282,16 +283,20 @@ class Planner:
         return part
 
     def _insert_assumed_ends(
-        self, subgraph: Subgraph, known: dict[int, Judgement], assumed: frozenset[Waiver]
+        self, subgraph: Subgraph, own: dict[int, Judgement], assumed: frozenset[Waiver]
     ) -> None:
-        """Put the cluster ends and entries that are assumed into a subgraph, as nodes that only pass values on."""
+        """Put the cluster ends and entries that are assumed into a subgraph, as nodes that only pass values on.
+
+        Args:
+            own: per node, what its rule says of it without any assumption.
+        """
         exits = {i for kind, i in assumed if kind == "exit"}
         entries = {i for kind, i in assumed if kind == "entry"}
         if not exits and not entries:
             return
         for value in list(subgraph.values):
             if value.tensor in exits and not value.is_static:
-                _insert_exit(subgraph, value, known)
+                _insert_exit(subgraph, value, own)
             if value.tensor in entries and not value.is_static:
                 _insert_entry(subgraph, value)
 
@@ -445,7 +450,7 @@ def pointwise_macs(graph: Graph, op: Operator) -> int:
     return max(pixels, 1) * weights.shape[0] * weights.shape[-1]
 
 
-def _insert_exit(subgraph: Subgraph, value: Value, known: dict[int, Judgement]) -> None:
+def _insert_exit(subgraph: Subgraph, value: Value, own: dict[int, Judgement]) -> None:
     """Let every reader outside the cluster read a value through a cluster end."""
     position = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.outputs), None)
     if position is None:
@@ -453,7 +458,7 @@ def _insert_exit(subgraph: Subgraph, value: Value, known: dict[int, Judgement]) 
     ended = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
     value.external_output = False
     for node in subgraph.nodes:
-        if value.id in node.inputs and id(node) in known and not known[id(node)][1].layout:
+        if value.id in node.inputs and id(node) in own and not own[id(node)][1].layout:
             node.inputs = [ended.id if v == value.id else v for v in node.inputs]
     op = subgraph.nodes[position].op
     end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
