@@ -203,7 +203,7 @@ class Model:
         format: "tflite", "keras", "h5", "saved_model" or "live".
         graphs: the subgraphs; the first one is the main one.
         signatures: named entry points.
-        metadata: names of the file's metadata entries -> size in bytes.
+        metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
     """

@@ -1,6 +1,7 @@
 """The TFLite schema as data: tables, fields, enums and unions by name, in the order that gives them their numbers.
 
-Source: tflite/converter/schema/schema.fbs of google-ai-edge/LiteRT (f674577, August 2026; schema version 3), and for
+Source: tflite/converter/schema/schema.fbs of google-ai-edge/LiteRT (f674577, August 2026; schema version 3), with the
+one field that the schema in the ai-edge-litert 2.3.0 wheel has more (FullyConnectedOptions.quant_spec), and for
 `options_of` the parse functions in tflite/core/api/flatbuffer_conversions.cc. The tests compare all of it with the code
 that flatc generated for two published packages.
 
@@ -70,7 +71,7 @@ EmbeddingLookupSparseOptions combiner:CombinerType
 FakeQuantOptions min:float32 max:float32 num_bits:int32 narrow_range:bool
 FullyConnectedOptions fused_activation_function:ActivationFunctionType
     weights_format:FullyConnectedOptionsWeightsFormat keep_num_dims:bool asymmetric_quantize_inputs:bool
-    quantized_bias_type:TensorType
+    quantized_bias_type:TensorType quant_spec:[uint8]
 GatherOptions axis:int32 batch_dims:int32
 GeluOptions approximate:bool
 HashtableOptions table_id:int32 key_dtype:TensorType value_dtype:TensorType
