@@ -25,6 +25,11 @@ ZERO_SHARES: dict[float | str, float] = {
     **{0.8: 45, 0.9: 12, 0.95: 5, 0.72: 8, 0.6: 4, 0.5: 4, 0.3: 2, 0.0: 4, 1.0: 0.3},
     **{"2/3": 5, "2/3-1": 4, "2/3+1": 7},
 }
+# Operators that jump: a rounding error becomes a large one, so they are rare here (patterns.py has each of them).
+JUMPING = ("CEIL", "FLOOR", "ROUND")
+SMOOTH_UNARY = tuple(code for code in UNARY if code not in JUMPING)
+# TFLite's optimized LOCAL_RESPONSE_NORMALIZATION differs from its reference where the radius reaches over all channels.
+SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater", "lrn"))
 # How a model keeps its 1x1 weights, with its weight.
 STORAGE_POLICIES = {
     **{"sparse": 54, "sparse_fp16": 14, "sparse_int8": 6},
@@ -42,7 +47,7 @@ LARGEST = 150.0
 def random_recipe(seed: int) -> Recipe:
     """The recipe of graph number `seed`."""
     writer = _Writer(seed)
-    if writer.chance(0.18):
+    if writer.chance(0.14):
         _wild(writer)
     else:
         _network(writer)
@@ -98,7 +103,7 @@ class _Writer:
         refs = [refs] if isinstance(refs, int) else list(refs)
         step: Step = {"id": len(self.recipe.steps), "op": op, "in": refs, **parameters}
         size = _size_after(step, [self.sizes[r] for r in refs], [self.shape(r) for r in refs])
-        if size > LARGEST:
+        if size > max(LARGEST, *(self.sizes[r] for r in refs)):
             return refs[0]
         result = self.session.apply(step)
         if step["id"] in self.session.skipped:
@@ -161,7 +166,7 @@ class _Writer:
 
     def activation(self, x: int) -> int:
         """Any unary operator."""
-        code = self.pick(UNARY)
+        code = self.pick(JUMPING if self.chance(0.02) else SMOOTH_UNARY)
         options = {"alpha": self.pick((0.1, 0.25, 1.5))} if code == "LEAKY_RELU" else {}
         return self.add("unary", x, code=code, **options)
 
@@ -177,7 +182,7 @@ def _size_after(step: Step, sizes: list[float], shapes: list[tuple[int, ...]]) -
     size, other = sizes[0], sizes[-1]
     code = step.get("code", "")
     if step["op"] in ("conv2d", "depthwise", "fully_connected", "transpose_conv"):
-        size = 1.3 * size + 0.4
+        size = size + 0.4
     elif step["op"] == "unary":
         size = {
             "EXP": math.exp(min(size, 20.0)),
@@ -221,18 +226,20 @@ def _network(w: _Writer) -> None:
         x = w.choice(BLOCKS)(w, x)
     for _ in range(oddities.count(blocks)):
         x = w.choice(ODDITIES)(w, x)
+        if w.chance(0.6):  # an oddity next to the head often keeps the whole partition dense
+            x = w.pointwise(x)
     w.choice(HEADS)(w, x)
 
 
 def _stem(w: _Writer) -> int:
     height, width = w.rng.sample(SIZES, 2)
-    channels = w.choice([(3, 96), (1, 1), (4, 2), (6, 1)])
+    channels = w.choice([(3, 98), (1, 0.5), (4, 1), (6, 0.5)])
     x = w.input((2 if w.chance(0.03) else 1, height, width, channels))
     if w.chance(0.1):
         x = w.add("constant", x, code=w.pick(("MUL", "SUB", "ADD")), shape=w.pick(("scalar", "c", "111c")))
     options: dict[str, Any] = {"filters": w.pick(CHANNELS), "kernel": [3, 3], "stride": [2, 2], "fused": w.pick(FUSED)}
     kind = w.choice(
-        [("good", 90), ("same", 3), ("none", 2), ("uneven", 1), ("stride 1", 1), ("5x5", 1), ("missing", 2)]
+        [("good", 95), ("same", 1.5), ("none", 1), ("uneven", 0.7), ("stride 1", 0.5), ("5x5", 0.5), ("missing", 1)]
     )
     if kind == "missing":
         return w.pointwise(x)
@@ -265,7 +272,7 @@ def _separable(w: _Writer, x: int) -> int:
 
 
 def _down(w: _Writer, x: int) -> int:
-    kind = w.choice([("explicit", 78), ("same", 8), ("uneven", 6), ("5x5", 8)])
+    kind = w.choice([("explicit", 84), ("same", 4), ("uneven", 3), ("5x5", 9)])
     if kind == "same":
         x = w.depthwise(x, kernel=[3, 3], stride=[2, 2], padding="SAME")
     elif kind == "5x5":
@@ -290,7 +297,7 @@ def _inverted_residual(w: _Writer, x: int) -> int:
 
 def _residual(w: _Writer, x: int) -> int:
     y = w.pointwise(w.depthwise(x), w.channels(x), "NONE")
-    code = w.choice([("ADD", 70), ("MUL", 12), ("SUB", 6), ("DIV", 2), ("MAXIMUM", 5), ("SQUARED_DIFFERENCE", 3)])
+    code = w.choice([("ADD", 80), ("MUL", 12), ("SUB", 3), ("DIV", 1), ("MAXIMUM", 2), ("SQUARED_DIFFERENCE", 2)])
     return w.add(
         "binary", w.rng.sample([x, y], 2), code=code, fused="RELU" if code == "ADD" and w.chance(0.4) else "NONE"
     )
@@ -537,7 +544,7 @@ def _odd_branch(w: _Writer, x: int) -> int:
 
 
 def _odd_refused(w: _Writer, x: int) -> int:
-    what = w.pick([name for name in REFUSED if name not in ("concat_6", "tile") or w.channels(x) < 12])
+    what = w.pick([name for name in SMOOTH_REFUSED if name not in ("concat_6", "tile") or w.channels(x) < 12])
     return w.add("refused", x, what=what)
 
 
@@ -642,7 +649,10 @@ def _classified(w: _Writer, x: int) -> int:
 
 def _mean(w: _Writer, x: int, keep_dims: bool = False) -> int:
     axes = w.choice([([1, 2], 10), ([2, 1], 1), ([-2, -3], 1), ([-3, -2], 1)])
-    return w.add("reduce", x, code=w.choice([("MEAN", 9), ("SUM", 1)]), axes=axes, keep_dims=keep_dims)
+    result = x
+    if w.chance(0.1):
+        result = w.add("reduce", x, code="SUM", axes=axes, keep_dims=keep_dims)
+    return w.add("reduce", x, code="MEAN", axes=axes, keep_dims=keep_dims) if result == x else result
 
 
 def _head_mean(w: _Writer, x: int) -> None:

@@ -262,7 +262,9 @@ def _constant(g: ModelBuilder, values: list[Value], step: Step) -> Value:
     """A binary operator of a value and a constant."""
     x, kind = values[0], step["shape"]
     _need(x.rank == 4 or (x.rank > 0 and kind in ("scalar", "1", "c", "full")) or (x.rank > 1 and kind == "1c"))
-    constant = g.random_constant(CONSTANT_SHAPES[kind](x.shape))
+    # A MAXIMUM above all of x, or a MINIMUM below, would leave nothing of x to see.
+    low, high = {"MAXIMUM": (-0.4, 0.2), "MINIMUM": (0.4, 1.2)}.get(step["code"], (0.5, 1.5))
+    constant = g.random_constant(CONSTANT_SHAPES[kind](x.shape), low, high)
     return _two_operands(g, step, *((constant, x) if step.get("first") else (x, constant)))
 
 
