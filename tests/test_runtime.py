@@ -282,7 +282,7 @@ def test_without_emulator_the_refusal_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setattr(targets, "has_avx", lambda: True)
     monkeypatch.setattr(targets.sys, "platform", "linux")
     monkeypatch.setattr(targets.shutil, "which", lambda name: None)
-    monkeypatch.setattr(releases, "find", lambda version=None: releases.Release("2.3.0", Path("nowhere")))
+    monkeypatch.setattr(releases, "find", lambda version=None, **options: releases.Release("2.3.0", Path("nowhere")))
     reason = availability().reason
     assert reason is not None and "apt-get install qemu-user-static" in reason
     monkeypatch.setattr(targets.sys, "platform", "darwin")

@@ -51,7 +51,7 @@ def availability() -> Availability:
 
 def _check(cpu: str) -> CpuAvailability:
     try:
-        target = targets.resolve(cpu)
+        target = targets.resolve(cpu, fetch=False)
     except XnnlintError as error:
         return CpuAvailability(cpu, available=False, reason=str(error))
     return CpuAvailability(target.cpu, available=True, emulated=target.emulated, litert=target.release.version)

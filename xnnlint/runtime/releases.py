@@ -56,9 +56,14 @@ def version_tuple(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
-def find(version: str | None = None) -> Release:
+def find(version: str | None = None, *, machine: str | None = None, fetch: bool = True) -> Release:
     """The installed release where `version` is None or just that; otherwise the one in the cache, fetched with pip
-    if it is not there yet: naming a version is the user's consent.
+    if it is not there yet: naming a version or a machine is the user's consent.
+
+    Args:
+        version: such as "2.1.2".
+        machine: "arm64" for the wheel that the emulated arm64 Python loads; None for this machine's.
+        fetch: False to look only.
 
     Raises:
         ReleaseMissing: with what to install, or pip's complaint.
@@ -67,10 +72,31 @@ def find(version: str | None = None) -> Release:
     if version is None:
         if here is None:
             raise ReleaseMissing(f"LiteRT ({DISTRIBUTION}) is not installed; {INSTALL}")
+        version = here.version
+    if here is not None and here.version == version and machine is None:
         return here
-    if here is not None and here.version == version:
-        return here
-    return cached(version) or _fetch(version)
+    found = cached(version, machine)
+    if found is None and not fetch:
+        kind = f" for {machine}" if machine else ""
+        raise ReleaseMissing(f"LiteRT {version}{kind} is not in the cache; ask for it by name to have it installed")
+    return found or _fetch(version, _wheel(machine))
+
+
+@dataclass(frozen=True)
+class _Wheel:
+    """Which wheel: the tag of its folder in the cache, and how pip is told to take it."""
+
+    tag: str
+    options: tuple[str, ...] = ()
+
+
+def _wheel(machine: str | None) -> _Wheel:
+    if machine is None:
+        version = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        return _Wheel(f"{version}-{sys.platform}-{platform.machine().lower()}")
+    # pip takes several platforms; LiteRT's wheels were manylinux_2_17 first and manylinux_2_27 later.
+    platforms = [word for glibc in ("2_17", "2_27") for word in ("--platform", f"manylinux_{glibc}_aarch64")]
+    return _Wheel("cp311-linux-aarch64", (*platforms, "--python-version", "3.11", "--implementation", "cp"))
 
 
 def installed() -> Release | None:
@@ -85,9 +111,9 @@ def installed() -> Release | None:
     return Release(version, Path(spec.origin).parent)
 
 
-def cached(version: str) -> Release | None:
-    """The release of that version in the cache, for this Python."""
-    package = _folder(version) / PACKAGE
+def cached(version: str, machine: str | None = None) -> Release | None:
+    """The release of that version in the cache, for this Python or for that machine's."""
+    package = _folder(version, _wheel(machine)) / PACKAGE
     return Release(version, package) if package.is_dir() else None
 
 
@@ -102,29 +128,29 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "xnnlint"
 
 
-def _folder(version: str) -> Path:
-    tag = f"cp{sys.version_info.major}{sys.version_info.minor}-{sys.platform}-{platform.machine().lower()}"
-    return cache_folder() / "litert" / f"{version}-{tag}"
+def _folder(version: str, wheel: _Wheel) -> Path:
+    return cache_folder() / "litert" / f"{version}-{wheel.tag}"
 
 
-def _fetch(version: str) -> Release:
+def _fetch(version: str, wheel: _Wheel) -> Release:
     """Install a release into the cache: complete, or not at all."""
     if not re.fullmatch(r"[0-9A-Za-z.]+", version):
         raise ReleaseMissing(f"{version!r} is not a LiteRT version")
     wanted = [f"{DISTRIBUTION}=={version}"]
     if version_tuple(version) < FIRST_FOR_NUMPY_2:
         wanted.append("numpy<2")  # its extension module was compiled for numpy 1
-    folder = _folder(version)
+    elif wheel.options and version_tuple(version) < FIRST_WITH_C_API:
+        wanted.append("numpy")  # the emulated Python has none
+    folder = _folder(version, wheel)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         target = Path(temporary) / "wheel"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command = [*pip, "--only-binary", ":all:", "--target", str(target), *wanted]
+        command = [*pip, "--only-binary", ":all:", *wheel.options, "--target", str(target), *wanted]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             complaint = (done.stderr.strip() or "pip failed").splitlines()[-1]
-            python = f"{sys.version_info.major}.{sys.version_info.minor}"
-            raise ReleaseMissing(f"LiteRT {version} cannot be had for Python {python} here: {complaint}")
+            raise ReleaseMissing(f"LiteRT {version} cannot be had for {wheel.tag}: {complaint}")
         if not folder.exists():
             shutil.move(target, folder)
     return Release(version, folder / PACKAGE)

@@ -47,6 +47,11 @@ class Target:
         return bool(self.emulator)
 
     @property
+    def foreign(self) -> bool:
+        """Whether the children are of another machine than this one, and cannot load this one's modules."""
+        return self.emulated and self.cpu == "arm64"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The children's environment. OpenBLAS, which numpy loads, recognizes emulated CPUs as some with AVX and
         dies of an illegal instruction, unless told which kernels to use."""
@@ -62,13 +67,13 @@ class Target:
 
     def interpreter(self, resolver: str) -> list[str]:
         """Arguments for a child that uses the Python interpreter of the release, with that op resolver."""
-        folders = [self.release.package.parent, module_folder("numpy")]
+        folders = [self.release.package.parent, *([] if self.foreign else [module_folder("numpy")])]
         script = CHILDREN / "interpreter_child.py"
         return [str(script), resolver, f"{releases.PACKAGE}.interpreter", *(str(f) for f in folders if f)]
 
 
-def resolve(cpu: str = AUTO, litert_version: str | None = None) -> Target:
-    """The target for a CPU and a LiteRT version (None: the installed one).
+def resolve(cpu: str = AUTO, litert_version: str | None = None, *, fetch: bool = True) -> Target:
+    """The target for a CPU and a LiteRT version (None: the installed one). `fetch`: see releases.find.
 
     Raises:
         Unavailable: with the reason and what to install.
@@ -81,10 +86,10 @@ def resolve(cpu: str = AUTO, litert_version: str | None = None) -> Target:
     if sys.platform not in PLATFORMS:
         raise Unavailable(f"LiteRT has no wheel for {sys.platform}; use Linux, macOS or Windows")
     if cpu == "arm64":
-        return _arm64(machine, litert_version)
+        return _arm64(machine, litert_version, fetch)
     if machine != "x86-64":
         raise Unavailable(f"{cpu} can only be observed on an x86-64 machine, and this is {machine}")
-    release = releases.find(litert_version)
+    release = releases.find(litert_version, fetch=fetch)
     if (cpu == "x86-avx") == has_avx():
         return Target(cpu, (), sys.executable, release)
     if cpu == "x86-avx":
@@ -100,14 +105,15 @@ def host(litert_version: str | None = None) -> Target:
     return Target(cpu, (), sys.executable, releases.find(litert_version))
 
 
-def _arm64(machine: str, litert_version: str | None) -> Target:
+def _arm64(machine: str, litert_version: str | None, fetch: bool) -> Target:
     if machine == "arm64":
-        return Target("arm64", (), sys.executable, releases.find(litert_version))
-    _emulator("qemu-aarch64", "this machine is not arm64")
+        return Target("arm64", (), sys.executable, releases.find(litert_version, fetch=fetch))
+    emulator = _emulator("qemu-aarch64", "this machine is not arm64")
     root = sysroot.find()
     if root is None:
-        raise Unavailable(f"arm64 needs a Debian root folder for the emulator: {sysroot.HOW_TO}")
-    raise Unavailable("arm64 under emulation is not there yet")
+        raise Unavailable(f"an arm64 root folder for the emulator is not there; {sysroot.HOW_TO}")
+    release = releases.find(litert_version, machine="arm64", fetch=fetch)
+    return Target("arm64", (emulator, "-cpu", "cortex-a72", "-L", str(root.folder)), str(root.python), release)
 
 
 def _emulator(name: str, why: str) -> str:
