@@ -156,5 +156,7 @@ def kernel_name(node: Node, subgraph: Subgraph) -> str:
             return "Unpooling (NHWC, X32)"
         case NodeType.BATCH_MATRIX_MULTIPLY:
             return f"Batch Matrix Multiply (NC, {types}) GEMM"
+        case _ if node.type in _REDUCE:
+            return _REDUCE[node.type] if source.dtype in ("fp32", "fp16") else _REDUCE[node.type].replace("2", "")
         case _:
-            return _REDUCE.get(node.type, node.type)
+            return node.type
