@@ -10,7 +10,7 @@ from delegate_cases import CASES, Case
 
 from xnnlint.difftest.builder import ModelBuilder, Value
 from xnnlint.difftest.patterns import PATTERNS
-from xnnlint.graph import Graph
+from xnnlint.graph import Graph, Operator, Tensor
 from xnnlint.loaders import load
 from xnnlint.xnnpack.delegate import Delegation, Partition, delegate
 from xnnlint.xnnpack.lowering import lower
@@ -233,6 +233,13 @@ def test_a_dynamic_batch_counts_as_stored(tmp_path: Path) -> None:
     assert delegation.rejected == {} and len(delegation.partitions) == 1
 
 
+def test_a_waived_operator_may_have_types_that_xnnpack_lacks(tmp_path: Path) -> None:
+    graph = graph_of(BY_NAME["PAD:int64"].build(), tmp_path)
+    pad = op_named(graph, "PAD")
+    delegation = delegate(graph, load_profile(), [("delegated", pad)])
+    assert delegation.failure is None and len(delegation.partitions) == 1
+
+
 @pytest.mark.parametrize("shape", [(1, 0, 6, 8), (1, 6, 8)])
 def test_a_map_of_another_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     g = ModelBuilder()
@@ -303,3 +310,38 @@ def test_random_bytes_as_custom_options_are_refused(tmp_path: Path) -> None:
         _, delegation = delegated(g.build(), tmp_path)
         assert {r.condition for r in delegation.rejected.values()} <= {"pool-stride", "fused-activation", "padding"}
         assert delegation.partitions == []
+
+
+def variable_graph(read_shape: tuple[int, ...] = (1, 4, 6, 3)) -> Graph:
+    """x -> ASSIGN_VARIABLE, READ_VARIABLE -> NEG."""
+    shape = (1, 4, 6, 3)
+    tensors = [
+        Tensor(index, "", dtype, dims)
+        for index, (dtype, dims) in enumerate(
+            [("FLOAT32", shape), ("RESOURCE", ()), ("FLOAT32", read_shape), ("FLOAT32", shape)]
+        )
+    ]
+    operators = [
+        Operator(0, "VAR_HANDLE", (), (1,)),
+        Operator(1, "ASSIGN_VARIABLE", (1, 0), ()),
+        Operator(2, "READ_VARIABLE", (1,), (2,)),
+        Operator(3, "NEG", (2,), (3,)),
+    ]
+    return Graph(tensors, operators, (0,), (3,))
+
+
+def test_variables_are_delegated_with_their_handle() -> None:
+    graph = variable_graph()
+    delegation = delegate(graph, load_profile())
+    (partition,) = delegation.partitions
+    assert partition.ops == [0, 1, 2, 3] and delegation.rejected == {}
+    subgraph = lower(graph, partition, delegation, load_profile())
+    assert [n.type for n in subgraph.nodes] == ["copy", "copy", "unary_elementwise"]
+    variable = next(v for v in subgraph.values if v.tensor == 1)
+    assert (variable.dtype, variable.shape) == ("fp32", (1, 4, 6, 3))
+    assert variable.external_input and variable.external_output
+
+
+def test_a_variable_of_two_shapes_is_refused() -> None:
+    delegation = delegate(variable_graph((1, 4, 18)), load_profile())
+    assert {op: r.condition for op, r in delegation.rejected.items()} == {2: "variable"}

@@ -48,19 +48,22 @@ class Scope:
     Attributes:
         quasi_static: tensors that the delegate can unpack from constants when it is applied (DEQUANTIZE, DENSIFY).
         aliases: fp32 tensor -> the fp16 tensor that XNNPACK gets in its place.
+        variables: resource tensor -> the first tensor read from it or assigned to it, which has its type and shape.
     """
 
     graph: Graph
     profile: Profile
     quasi_static: set[int] = field(default_factory=set)
     aliases: dict[int, int] = field(default_factory=dict)
+    variables: dict[int, int] = field(default_factory=dict)
 
     def dtype(self, tensor: int) -> str:
         """The type that XNNPACK sees: FLOAT16 where a DEQUANTIZE is left out (`GetTensorType`)."""
         return "FLOAT16" if tensor in self.aliases else self.graph.tensors[tensor].dtype
 
     def is_static(self, tensor: int) -> bool:
-        return self.graph.tensors[tensor].is_constant or tensor in self.quasi_static
+        stored = self.graph.tensors[tensor]
+        return stored.is_constant or stored.is_external or tensor in self.quasi_static
 
 
 def name_of(tensor: Tensor) -> str:
@@ -71,6 +74,8 @@ def origin(graph: Graph, tensor: Tensor) -> str:
     """Where a tensor's values come from, as a user would say it."""
     if tensor.is_constant:
         return "a constant"
+    if tensor.is_external:
+        return "kept in another file"
     producer = graph.producer(tensor.index)
     if producer is not None:
         return f"computed by {producer.custom_code or producer.type}"

@@ -111,15 +111,29 @@ def _read_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
     if y.rank == 0:
         yield Rejection("rank", "a variable of known rank above 0", "rank 0 or unknown", y.index)
     yield from check.float_or_q8(y)
+    yield from _variable(scope, op, y)
 
 
 def _assign_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 0)
-    yield from check.float_or_q8(scope.graph.tensors[op.inputs[1]])
+    x = scope.graph.tensors[op.inputs[1]]
+    yield from check.float_or_q8(x)
+    yield from _variable(scope, op, x)
+
+
+def _variable(scope: Scope, op: Operator, value: Tensor) -> Iterator[Rejection]:
+    """`ResourceInfo::AddProxyValue`: the variable is named in this subgraph, and has one type and shape throughout."""
+    handle = scope.graph.producer(op.inputs[0])
+    if handle is None or handle.type != "VAR_HANDLE":
+        yield Rejection("variable", "a VAR_HANDLE in the same subgraph", "none", op.inputs[0])
+    first = scope.graph.tensors[scope.variables.setdefault(op.inputs[0], value.index)]
+    if (first.dtype, first.shape) != (value.dtype, value.shape):
+        actual = f"{first.dtype}{list(first.shape)} and {value.dtype}{list(value.shape)}"
+        yield Rejection("variable", "one type and shape for the variable", actual, op.inputs[0])
 
 
 def _var_handle(scope: Scope, op: Operator) -> Iterator[Rejection]:
-    # The delegate adds handles afterwards, with the reads and assignments that use them (`delegate._variables`).
+    # The delegate adds handles afterwards, with the reads and assignments that use them.
     yield Rejection("variable", "a variable that a delegated operator reads or assigns", "none")
 
 

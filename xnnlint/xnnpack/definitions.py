@@ -58,18 +58,15 @@ _SAME_TYPES = _MOVES | {
 
 def undefinable(graph: Graph, subgraph: Subgraph) -> Failure | None:
     """The first value or node of a fresh subgraph that XNNPACK refuses, None where it takes all."""
-    reason = next((r for value in subgraph.values for r in _value(value)), "")
-    if reason:
-        return Failure(_first_user(subgraph, reason), reason)
-    for node in subgraph.nodes:
+    nodes = [node for node in subgraph.nodes if node.operator != "assumed"]
+    for node in nodes:
+        for value in (subgraph.values[v] for v in (*node.inputs, *node.outputs)):
+            for reason in _value(value):
+                return Failure(node.op, reason)
+    for node in nodes:
         for reason in _node(graph, subgraph, node):
             return Failure(node.op, reason)
     return None
-
-
-def _first_user(subgraph: Subgraph, reason: str) -> int:
-    bad = {value.id for value in subgraph.values if reason in _value(value)}
-    return next((n.op for n in subgraph.nodes if bad.intersection((*n.inputs, *n.outputs))), -1)
 
 
 def _value(value: Value) -> Iterator[str]:
@@ -81,8 +78,6 @@ def _value(value: Value) -> Iterator[str]:
 
 
 def _node(graph: Graph, subgraph: Subgraph, node: Node) -> Iterator[str]:
-    if node.operator == "assumed":
-        return
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
         yield from _weights(graph, node, inputs, outputs[0])

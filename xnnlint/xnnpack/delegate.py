@@ -67,6 +67,7 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
         unwritten=_unwritten(graph, skipped, claimed),
         schedule=schedule,
         assumed=assumed & claimed,
+        variables=dict(claims.scope.variables),
     )
     for entry in partitions:
         subgraph = lower(graph, entry, delegation, profile)
@@ -76,7 +77,6 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
 
 def _claim(graph: Graph, profile: Profile, assumed: frozenset[int]) -> _Claims:
     claims = _Claims(Scope(graph, profile))
-    handles: dict[int, int] = {}
     for op in graph.operators:
         if op.index in assumed:
             _accept(claims, op)
@@ -84,16 +84,15 @@ def _claim(graph: Graph, profile: Profile, assumed: frozenset[int]) -> _Claims:
             continue
         elif (reason := refusal(claims.scope, op)) is None:
             _accept(claims, op)
-            if op.type in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs[0] in handles:
-                claims.delegated.add(handles[op.inputs[0]])
         else:
-            if op.type == "VAR_HANDLE":
-                handles[op.outputs[0]] = op.index
             claims.rejected[op.index] = reason
             # Only the direct producers are handed back to TFLite: a DENSIFY before the DEQUANTIZE stays claimed.
             claims.unpack_ops -= {claims.producers[t].op for t in op.inputs if t in claims.producers}
-    for index in claims.delegated & set(handles.values()):
-        claims.rejected.pop(index, None)
+    for variable in claims.scope.variables:
+        handle = graph.producer(variable)
+        if handle is not None:
+            claims.delegated.add(handle.index)
+            claims.rejected.pop(handle.index, None)
     return claims
 
 
@@ -115,7 +114,7 @@ def _claim_dequantize(claims: _Claims, op: Operator) -> bool:
     if source.dtype == "FLOAT16" and _reads_fp16(graph, target.index):
         scope.aliases[target.index] = source.index
     _unpack(claims, op)
-    if not source.is_constant:
+    if source.index in scope.quasi_static:
         claims.to_unpack.add(source.index)
     if source.index in claims.sparse_weights:
         claims.sparse_weights.add(target.index)
@@ -132,7 +131,7 @@ def _claim_densify(claims: _Claims, op: Operator) -> bool:
     if op.type != "DENSIFY" or len(op.inputs) != 1 or len(op.outputs) != 1 or op.inputs[0] < 0:
         return False
     source, target = graph.tensors[op.inputs[0]], graph.output_tensor(op)
-    if not source.is_constant or source.sparsity is None:
+    if not (source.is_constant or source.is_external) or source.sparsity is None:
         return False
     if source.dtype not in _SPARSE_DTYPES or target.dtype != source.dtype:
         return False
@@ -152,7 +151,8 @@ def _partition(graph: Graph, subset: Subset, index: int, claims: _Claims, unpack
     hidden = unpacked.keys() | claims.scope.aliases.keys()
 
     def crosses(tensor: int) -> bool:
-        return tensor not in hidden and not graph.tensors[tensor].is_constant
+        stored = graph.tensors[tensor]
+        return tensor not in hidden and not stored.is_constant and not stored.is_external
 
     return Partition(
         index,

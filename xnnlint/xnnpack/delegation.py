@@ -6,7 +6,7 @@ Source of the notions: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xnnlint.xnnpack.acceptance import Rejection
 
@@ -67,6 +67,7 @@ class Delegation:
         unwritten: tensors that are read but never written, since their DENSIFY or DEQUANTIZE is claimed and skipped.
         schedule: the whole execution plan; each entry a `Partition`, or the index of an operator that TFLite runs.
         assumed: operators that are delegated only because the caller asked what that would change.
+        variables: resource tensor -> a tensor of the type and shape that the variable has.
         failure: set where applying the delegate fails, which no fallback follows.
     """
 
@@ -79,4 +80,5 @@ class Delegation:
     unwritten: frozenset[int]
     schedule: list[Partition | int]
     assumed: frozenset[int] = frozenset()
+    variables: dict[int, int] = field(default_factory=dict)
     failure: Failure | None = None

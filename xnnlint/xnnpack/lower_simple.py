@@ -97,8 +97,9 @@ def _nothing(lowering: Lowering, op: Operator) -> None:
 
 def assumed(lowering: Lowering, op: Operator) -> None:
     """An operator that XNNPACK doesn't take, as if it were an elementwise one that fits every layout."""
-    data = next((t for t in op.inputs if t >= 0 and not lowering.value(t).is_static), None)
-    outputs = [lowering.ids[t] for t in op.outputs if t >= 0]
+    values = [t for t in op.inputs if t in lowering.ids]
+    data = next((t for t in values if not lowering.value(t).is_static), None)
+    outputs = [lowering.ids[t] for t in op.outputs if t in lowering.ids]
     if data is not None and outputs:
         lowering.node(op, NodeType.UNARY, [lowering.ids[data]], outputs, "assumed")
 

@@ -28,6 +28,7 @@ _FIRST_IS_DATA = (
     *("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "PAD", "RESHAPE", "RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE"),
     *("TRANSPOSE", "EXPAND_DIMS"),
 )
+_VARIABLE_ACCESS = ("READ_VARIABLE", "ASSIGN_VARIABLE")
 _DATA_SLOTS = dict.fromkeys(_FIRST_IS_DATA, (0,)) | {"SPLIT": (1,), "TRANSPOSE_CONV": (1, 2, 3)}
 
 
@@ -85,10 +86,21 @@ class Lowering:
         return self.node(op, NodeType.UNARY, [source], [target], "clamp", limits, min=low, max=high)
 
     def data(self, tensor: int) -> Callable[[], np.ndarray] | None:
-        """How to get a tensor's static values, None where it is computed at run time."""
+        """How to get a tensor's static values, None where it is computed at run time.
+
+        Of a tensor whose data is in another file nothing is known but that it is static.
+        """
+        if self.graph.tensors[tensor].is_external:
+            return _unknown
         if self.graph.tensors[tensor].is_constant or tensor in self.delegation.unpacked:
             return lambda: _decode(self.graph, tensor)
         return None
+
+
+def _unknown() -> np.ndarray:
+    import numpy as np
+
+    return np.zeros(0, np.float32)
 
 
 def _decode(graph: Graph, tensor: int) -> np.ndarray:
@@ -104,11 +116,11 @@ def output_range(op: Operator) -> tuple[float, float]:
 
 def define_tensors(lowering: Lowering) -> None:
     """Makes a value for each tensor in use: external ones first, then the others, each ascending by tensor index."""
-    graph, partition, delegation = lowering.graph, lowering.partition, lowering.delegation
+    graph, delegation = lowering.graph, lowering.delegation
     used = set(_used(lowering)) - delegation.aliases.keys()
     # Every fp16 tensor that stands in for an fp32 one is defined in every partition, used there or not.
     used |= set(delegation.aliases.values())
-    inputs, outputs = set(partition.inputs), set(partition.outputs)
+    inputs, outputs = _border(lowering)
     order = sorted(used)
     if lowering.profile["external_values_first"]:
         order.sort(key=lambda t: t not in inputs and t not in outputs)
@@ -116,6 +128,17 @@ def define_tensors(lowering: Lowering) -> None:
         _define(lowering, graph.tensors[tensor], tensor in inputs, tensor in outputs)
     for hidden, stand_in in delegation.aliases.items():
         lowering.ids[hidden] = lowering.ids[stand_in]
+
+
+def _border(lowering: Lowering) -> tuple[set[int], set[int]]:
+    """External inputs and outputs: what crosses the border of the partition, and the variables it reads and assigns."""
+    inputs, outputs = set(lowering.partition.inputs), set(lowering.partition.outputs)
+    inputs = {t for t in inputs if lowering.graph.tensors[t].dtype != "RESOURCE"}
+    # The flags of a variable are those of all its readers and writers, in whichever partition they are.
+    for op in lowering.graph.operators:
+        if op.type in _VARIABLE_ACCESS and op.index not in lowering.delegation.rejected and op.inputs:
+            (inputs if op.type == "READ_VARIABLE" else outputs).add(op.inputs[0])
+    return inputs, outputs
 
 
 def _used(lowering: Lowering) -> Iterator[int]:
@@ -129,9 +152,11 @@ def _used(lowering: Lowering) -> Iterator[int]:
 
 
 def _define(lowering: Lowering, tensor: Tensor, external_input: bool, external_output: bool) -> None:
+    # A variable is a value of the type and shape of what is read from it or assigned to it.
+    like = lowering.graph.tensors[lowering.delegation.variables.get(tensor.index, tensor.index)]
     value = lowering.subgraph.new_value(
-        datatype(tensor),
-        tensor.shape,
+        datatype(like),
+        like.shape,
         tensor=tensor.index,
         data=lowering.data(tensor.index),
         external_input=external_input,
