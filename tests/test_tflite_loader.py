@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import tflite
+from published import published
 
 from xnnlint import loaders
 from xnnlint.difftest.builder import ModelBuilder
@@ -27,7 +28,7 @@ FORMATS |= {"q": "Int64", "Q": "Uint64", "f": "Float32"}
 
 def litert() -> ModuleType:
     """LiteRT's own reader of the schema: generated code, not ours."""
-    return pytest.importorskip("ai_edge_litert.schema_py_generated")
+    return published("ai_edge_litert.schema_py_generated")
 
 
 def real_models(folder: Path) -> list[Path]:
@@ -86,7 +87,7 @@ def known_tables() -> list[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("name", known_tables())
 def test_tables_are_those_of_the_generated_code(package: str, name: str) -> None:
-    generated = getattr(pytest.importorskip(package), name, None)
+    generated = getattr(published(package), name, None)
     if generated is None:
         assert package == "tflite", f"{name} is in no published schema"
         pytest.skip("newer than the package")
@@ -123,7 +124,7 @@ def test_tables_are_those_of_the_generated_code(package: str, name: str) -> None
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("name", sorted(schema._ENUMS))
 def test_enums_are_those_of_the_generated_code(package: str, name: str) -> None:
-    values = {k: v for k, v in vars(getattr(pytest.importorskip(package), name)).items() if isinstance(v, int)}
+    values = {k: v for k, v in vars(getattr(published(package), name)).items() if isinstance(v, int)}
     ours = {value: number for number, value in enumerate(schema.enum(name))}
     assert {k: ours.get(k) for k in values} == values
     assert package == "tflite" or values == ours
@@ -132,7 +133,7 @@ def test_enums_are_those_of_the_generated_code(package: str, name: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("name", sorted(schema._UNIONS))
 def test_unions_are_those_of_the_generated_code(package: str, name: str) -> None:
-    values = {k: v for k, v in vars(getattr(pytest.importorskip(package), name)).items() if isinstance(v, int)}
+    values = {k: v for k, v in vars(getattr(published(package), name)).items() if isinstance(v, int)}
     ours = {value: number for number, value in enumerate(schema.union(name))}
     assert {k: ours.get(k) for k in values} == values
     assert package == "tflite" or values == ours
@@ -233,7 +234,7 @@ def test_committed_models_are_read_as_litert_reads_them(committed_fixtures: Path
 
 
 def test_real_models_have_the_operators_and_tensors_of_the_interpreter(mediapipe_models: Path) -> None:
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    interpreter = published("ai_edge_litert.interpreter")
     for path in real_models(mediapipe_models):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -397,7 +398,7 @@ def test_data_behind_a_flatbuffer_of_more_than_2_gb(tmp_path: Path) -> None:
 
 
 def test_external_buffers_are_said_to_be_unread(tmp_path: Path) -> None:
-    generated, flatbuffers = litert(), pytest.importorskip("flatbuffers")
+    generated, flatbuffers = litert(), published("flatbuffers")
     root = generated.ModelT()
     root.version, root.buffers = 3, [generated.BufferT()]
     root.operatorCodes = [generated.OperatorCodeT()]

@@ -35,6 +35,9 @@ def check(sparsity: Sparsity, shape: tuple[int, ...], stored: int) -> None:
         nodes = _check_level(level, dimension, size, nodes)
     if nodes > stored:
         raise ValueError(f"its sparsity describes {nodes:,} values, and {stored:,} are stored")
+    last = sum((size - 1) * weight for size, weight in zip(sizes, _weights(sparsity, shape), strict=True))
+    if nodes and last >= math.prod(shape):
+        raise ValueError("the blocks of its sparsity reach outside of it")
 
 
 def count_stored(sparsity: Sparsity) -> int:

@@ -290,8 +290,9 @@ def _strings(source: Tensor) -> np.ndarray:
     assert source.stored is not None
     data = source.stored().tobytes()
     count = math.prod(source.shape)
-    offsets = np.frombuffer(data[: 4 * (count + 2)], "<i4")
-    if len(offsets) != count + 2 or offsets[0] != count or (np.diff(offsets[1:]) < 0).any() or offsets[-1] > len(data):
+    header = 4 * (count + 2)
+    offsets = np.frombuffer(data[:header] if len(data) >= header else bytes(8), "<i4").astype(np.int64)
+    if [offsets[0], offsets[1], offsets[-1]] != [count, header, len(data)] or (np.diff(offsets[1:]) < 0).any():
         raise XnnlintError(f"tensor {source.index} ({source.name}) is not a valid string tensor")
     strings = np.empty(count, object)
     strings[:] = [data[a:b] for a, b in pairwise(offsets[1:])]
