@@ -290,7 +290,7 @@ def test_version_and_help():
     assert all(command in shown.stdout for command in ("check", "rules", "explain", "profiles"))
 
 
-HEAVY = ("numpy", "networkx", "rich", "flatbuffers", "tflite", "tensorflow", "keras", "ai_edge_litert")
+HEAVY = ("numpy", "pydantic", "networkx", "rich", "flatbuffers", "tflite", "tensorflow", "keras", "ai_edge_litert")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["check", "--help"], ["profiles"]])

@@ -6,6 +6,7 @@ Exit codes: 0 no finding at or above --fail-on; 1 findings; 2 something could no
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ import typer
 
 from . import __version__
 from .errors import XnnlintError
+from .quick_parameters import QuickCommand, QuickGroup
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class FailOn(str, Enum):
 # rich_markup_mode None keeps rich, 0.08 s of it, out of --help and of usage errors.
 app = typer.Typer(
     name="xnnlint",
+    cls=QuickGroup,
     help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its results will be right, and what "
     "to change.",
     no_args_is_help=True,
@@ -67,7 +70,7 @@ def _options(
     pass
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def check(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Model files, and folders to search for them.")],
     output: FormatOption = Format.TEXT,
@@ -86,9 +89,13 @@ def check(
     ] = False,
 ) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
+    # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
+    gc.disable()
     from .engine import check_each
     from .xnnpack.profile import load_profile
 
+    gc.freeze()
+    gc.enable()
     profile = load_profile(runtime, cpu)
     outcome = _Outcome(fail_on, require_sparse)
     models = outcome.watch(check_each(paths, profile, require_sparse=require_sparse))
@@ -102,7 +109,7 @@ def check(
     raise typer.Exit(outcome.code)
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def rules(output: FormatOption = Format.TEXT) -> None:
     """List the rules."""
     from .rule import all_rules
@@ -120,7 +127,7 @@ def rules(output: FormatOption = Format.TEXT) -> None:
         _print(lambda printer: rule_lines(all_rules(), printer.width))
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")]) -> None:
     """Print a rule's documentation."""
     from .reporters.catalog import explanation_lines
@@ -133,7 +140,7 @@ def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's c
     _print(lambda printer: explanation_lines(found, printer.width))
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def profiles(output: FormatOption = Format.TEXT) -> None:
     """List the runtimes and CPUs that can be predicted for, with the facts of each and their sources."""
     from .reporters.catalog import profile_data, profile_lines

@@ -280,9 +280,9 @@ def _smallest_set(model: ModelReport, width: int) -> list[Line]:
     goal = "runs more of it sparse" if _outcome(model) is Outcome.SPARSE else "makes it sparse"
     title = f"Smallest set of changes that {goal}, all of them needed:"
     lines = wrap([Span(title, STRONG)], width)
-    alike: dict[tuple[str, str], list[Finding]] = {}
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in chosen:
-        alike.setdefault((finding.rule, finding.required), []).append(finding)
+        alike.setdefault((finding.rule, finding.required, finding.location.type), []).append(finding)
     for findings in alike.values():
         lines += _change(findings, width)
     return lines

@@ -1,0 +1,64 @@
+"""Command-line parameters of plain types without typer's own coercion, which since 0.29 imports pydantic (0.07 s).
+
+Only where this typer has that coercion and the parameter is a flag, text, a list of text or an enumeration; whatever
+else comes along is typer's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class _Quick:
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            coercion = _coercion_for(parameter)
+            if coercion is not None:
+                parameter._runtime_param = coercion
+        return parameters
+
+
+class QuickCommand(_Quick, TyperCommand):
+    """For `app.command(cls=...)`."""
+
+
+class QuickGroup(_Quick, TyperGroup):
+    """For `typer.Typer(cls=...)`."""
+
+
+def _coercion_for(parameter: Any) -> _Coercion | None:
+    if getattr(parameter, "_runtime_param", "unknown") is not None:
+        return None  # a typer that coerces in another way, or done already
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    plain = kind is bool or kind is str or kind == list[str] or (isinstance(kind, type) and issubclass(kind, Enum))
+    return _Coercion(kind) if plain else None
+
+
+class _Coercion:
+    """Stands in for typer's `RuntimeParam`."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+    def coerce(self, value: Any, param: Any = None, ctx: Any = None, **_: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        if value is None or not isinstance(value, str) or self.kind is str:
+            return value
+        if isinstance(self.kind, type) and issubclass(self.kind, Enum):
+            return self._choice(value, param, ctx)
+        # A flag as text, from somewhere else than the command line.
+        param._runtime_param = None
+        return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+    def _choice(self, value: str, param: Any, ctx: Any) -> Enum:
+        try:
+            return self.kind(value)
+        except ValueError:
+            known = ", ".join(repr(choice.value) for choice in self.kind)
+            raise typer.BadParameter(f"{value!r} is not one of {known}.", ctx=ctx, param=param) from None
