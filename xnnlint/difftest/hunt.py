@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from xnnlint.difftest.compare import Comparison, Observer, Predictor, compare
@@ -53,9 +54,6 @@ class Tally:
     """What a hunt found so far; `lines` has one record a model."""
 
     lines: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, line: dict[str, Any]) -> None:
-        self.lines.append(line)
 
     @property
     def disagreements(self) -> list[dict[str, Any]]:
@@ -111,13 +109,22 @@ def hunt(
     names = {line["name"] for line in done}
     waiting = [case for case in cases if case.name not in names]
     chunks = [waiting[i : i + CHUNK] for i in range(0, len(waiting), CHUNK)]
+    lock = Lock()
     with ThreadPoolExecutor(jobs) as pool, progress.open("a", encoding="utf-8") as log:
-        for lines in pool.map(lambda chunk: list(_compare_chunk(chunk, predictor, folder, options)), chunks):
-            for line in lines:
-                log.write(json.dumps(line) + "\n")
-                tally.add(line)
-            log.flush()
-            report(tally)
+        if log.tell():
+            log.write("\n")  # ends a line that a kill cut off; empty lines don't matter
+
+        def work(chunk: Sequence[Case]) -> None:
+            for line in _compare_chunk(chunk, predictor, folder, options):
+                with lock:
+                    log.write(json.dumps(line) + "\n")
+                    log.flush()
+                    tally.lines.append(line)
+            with lock:
+                report(tally)
+
+        for _ in pool.map(work, chunks):  # raises what a worker raised
+            pass
     return tally
 
 
@@ -162,7 +169,7 @@ def _keep(comparison: Comparison, model: bytes, recipe: Recipe | None, folder: P
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records written so far; a last line cut off by a kill is dropped."""
+    """The records written so far; a line cut off by a kill is dropped."""
     lines = []
     if path.exists():
         for text in path.read_text(encoding="utf-8").splitlines():

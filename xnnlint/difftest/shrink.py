@@ -92,6 +92,12 @@ def _plainer(recipe: Recipe) -> Iterator[Recipe]:
         candidate = recipe.copy()
         del candidate.outputs[number]
         yield candidate
+    for number, (batch, height, width, channels) in enumerate(recipe.inputs):
+        for smaller in ((height, max(3, width // 2)), (max(4, height // 2), width)):
+            if smaller < (height, width):
+                candidate = recipe.copy()
+                candidate.inputs[number] = [batch, *smaller, channels]
+                yield candidate
     for number, step in enumerate(recipe.steps):
         for name, value in _simpler_parameters(step):
             candidate = recipe.copy()
