@@ -14,7 +14,7 @@ from xnnlint.findings import Applicability, Finding, Fix, Location, ModelReport,
 from xnnlint.graph import Graph, Model, Operator, Tensor
 from xnnlint.reporters import catalog, layout, text
 from xnnlint.reporters import json as json_reporter
-from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary
+from xnnlint.xnnpack.plan import Hazard, Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
 PROFILE = load_profile()
@@ -82,32 +82,60 @@ def test_the_verdict_on_a_screen_breaks_between_its_parts():
     )
 
 
+def broken(outcome: Outcome) -> ModelReport:
+    graph = Graph([Tensor(0, "x", "FLOAT32", (1,))], [Operator(0, "MAX_POOL_2D", (0,), (0,), name="pool")], (0,), (0,))
+    wrong = finding(
+        "XNN901",
+        "wrong-results",
+        message="the outputs are wrong from here on",
+        location=Location(0, "pool", "MAX_POOL_2D"),
+        fix=Fix("convert without EXPERIMENTAL_SPARSITY", Applicability.SAFE),
+    )
+    blocker = finding(unlocks=Unlock(3, 1.0, 3, True), location=Location(0, "pool", "MAX_POOL_2D"))
+    model = report(outcome, [wrong, blocker], totals=summary(3, 2, 100, 60), graph=graph)
+    model.plan.hazards.append(Hazard(0, "layout", outcome, "it reads NCHW data as if it were NHWC"))
+    return model
+
+
 def test_wrong_results_are_said_plainly_and_first():
-    model = report(Outcome.WRONG_RESULTS, totals=summary(3, 2, 100, 60))
-    assert shown(model) == written(
+    assert shown(broken(Outcome.WRONG_RESULTS)).split("\n\n")[0] + "\n" == written(
         """
         model.tflite: wrong-results: outputs will be wrong; no error is reported
           (litert-2.3 on arm64)
-          The runtime takes the sparse path (2 of 3 1x1 convolutions run SpMM, 60% of
-          their MACs) and mixes up its memory layouts.
+          The sparse path breaks at pool (MAX_POOL_2D #0): it reads NCHW data as if it
+          were NHWC.
+          To be right, at pool (MAX_POOL_2D #0): convert without EXPERIMENTAL_SPARSITY.
+          To run sparse and right: one change, XNN104 at pool (MAX_POOL_2D #0); it
+          unlocks 3 of 3 1x1 convolutions.
         """
     )
 
 
 def test_a_model_that_fails():
-    assert shown(report(Outcome.FAILS)) == written(
-        """
-        model.tflite: fails: the runtime refuses the model or crashes
-          (litert-2.3 on arm64)
-          The same model runs with its sparse path off, or with dense weights.
-        """
+    assert shown(broken(Outcome.FAILS)).startswith(
+        "model.tflite: fails: the runtime refuses the model or crashes\n  (litert-2.3 on arm64)\n"
+        "  The sparse path breaks at pool (MAX_POOL_2D #0)"
     )
+    assert shown(report(Outcome.FAILS)).startswith("model.tflite: fails: ")
 
 
 def test_a_model_without_1x1_convolutions():
     model = report(totals=summary(0, params=0, zeros=0, macs=0))
     assert "dense: it has no 1x1 convolution that could run SpMM" in shown(model)
     assert "0%" not in shown(model)
+
+
+def test_a_dense_model_says_so_where_nothing_helps():
+    assert "No set of changes that xnnlint knows would make it run sparse." in shown(report())
+    helpful = finding(unlocks=Unlock(2, 0.1, 0, False), location=Location(4, "dw", "DEPTHWISE_CONV_2D"))
+    said = " ".join(shown(report(findings=[helpful])).split())
+    assert "To run sparse: one change, XNN104 at dw (DEPTHWISE_CONV_2D #4); it unlocks 2 of 14 1x1" in said
+
+
+def test_what_a_sparse_model_could_still_win_is_counted_as_more():
+    more = finding(severity=Severity.WARNING, unlocks=Unlock(2, 0.1, 2, True), location=Location(4, "dw", "ADD"))
+    said = shown(report(Outcome.SPARSE, [more], totals=summary(14, 10, 100, 60)))
+    assert "To run more of it sparse: one change, XNN104 at dw (ADD #4); it unlocks 2 more\n  of 14 1x1" in said
 
 
 def test_an_outcome_that_is_not_known():
@@ -150,8 +178,8 @@ def test_a_single_change_is_told_in_the_verdict():
           required  more than 2/3 of the cluster's weights are zero
           actual    50% (384 of 768)
           unlocks   14 of 14 1x1 convolutions (100% of their MACs) alone
-          fix       prune to at least 70% and train again (unsafe: changes what the
-                    model computes, fine-tune afterwards)
+          fix       prune to at least 70% and train again (unsafe: other outputs, train
+                    again)
         """
     )
 
@@ -192,8 +220,8 @@ def test_findings_alike_are_one_with_every_place_named():
           required  padding 1 on each side
           actual    top 0, bottom 1, left 0, right 1
           unlocks   14 of 14 1x1 convolutions together with 3 others, none alone
-          fix       use ZeroPadding2D(1) and padding='valid' (unsafe: changes what the
-                    model computes, fine-tune afterwards)
+          fix       use ZeroPadding2D(1) and padding='valid' (unsafe: other outputs,
+                    train again)
           at        conv_dw_4 (#4), conv_dw_10 (#10), conv_dw_16 (#16)
 
         XNN302 error  zeros-stored-dense

@@ -20,7 +20,7 @@ LABEL = 10  # columns of "required  " and the like
 _OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
 _APPLICABILITY = {
     Applicability.SAFE: "safe: same outputs",
-    Applicability.UNSAFE: "unsafe: changes what the model computes, fine-tune afterwards",
+    Applicability.UNSAFE: "unsafe: other outputs, train again",
 }
 
 
@@ -132,26 +132,45 @@ def _share(summary: Summary) -> str:
 def _meaning(model: ModelReport) -> Iterator[str]:
     """What the verdict means and what to do, a sentence or two each; the first screen must answer both."""
     outcome, summary = _outcome(model), _summary(model)
-    if outcome is Outcome.WRONG_RESULTS and summary is not None:
-        yield f"The runtime takes the sparse path ({_share(summary)}) and mixes up its memory layouts."
-    if outcome is Outcome.FAILS:
-        yield "The same model runs with its sparse path off, or with dense weights."
+    if outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
+        yield from _breakage(model)
     if outcome in (Outcome.DENSE, Outcome.SPARSE):
         speed = "" if outcome is Outcome.SPARSE else " Speed is that of a dense model."
         zeros = summary and percent(summary.pointwise_zeros, summary.pointwise_params)
         weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
         yield f"Results are right.{speed}{weights}"
-    chosen = smallest_set(model.findings)
+    chosen = smallest_set(model.findings) or _best_alone(model.findings)
     if chosen:
-        kinds = list(dict.fromkeys(f.rule for f in chosen))
+        rules = list(dict.fromkeys(f.rule for f in chosen))
         if len(chosen) == 1:
             what = f"one change, {_rule_at(chosen[0])}; it unlocks"
         else:
-            of_rules = f"{kinds[0]}" if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
-            what = f"{len(chosen)} changes together, for {of_rules}; they unlock"
-        yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), summary)}."
+            named = rules[0] if len(rules) == 1 else f"{', '.join(rules[:-1])} and {rules[-1]}"
+            what = f"{len(chosen)} changes together, for {named}; they unlock"
+        yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
     elif outcome is Outcome.DENSE and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
+
+
+def _breakage(model: ModelReport) -> Iterator[str]:
+    """Where the sparse path goes wrong, and how to be right again, sparse or not."""
+    plan = model.plan
+    for hazard in plan.hazards[:1] if plan is not None else []:
+        operator = plan.graph.operators[hazard.op]
+        where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+        more = len({h.op for h in plan.hazards}) - 1
+        also = f" and {counted(more, 'other place')}" if more else ""
+        yield f"The sparse path breaks at {where}{also}: {safe(hazard.text)}."
+    fixable = [f for f in model.findings if f.severity is Severity.ERROR and f.unlocks is None and f.fix]
+    if fixable and fixable[0].fix:
+        where = place(fixable[0])
+        yield f"To be right{', at ' + where if where else ''}: {safe(fixable[0].fix.title)}."
+
+
+def _best_alone(findings: Iterable[Finding]) -> list[Finding]:
+    """The finding that unlocks most by itself."""
+    helpful = [f for f in findings if f.unlocks is not None and f.unlocks.alone]
+    return [max(helpful, key=lambda f: f.unlocks.alone if f.unlocks else 0)] if helpful else []
 
 
 def _goal(outcome: Outcome | None) -> str:
@@ -198,7 +217,7 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
         Span(first.name, PLAIN, keep=True),
     ]
     where = _where(findings)
-    yield from wrap([*head, *(["  ", Span(where, STRONG)] if where else [])], width, 0, 2)
+    yield from wrap([*head, *(["  ", Span(where, STRONG, keep=True)] if where else [])], width, 0, 2)
     yield from wrap([safe(first.message if len(findings) == 1 else _impersonal(first, "this one"))], width, 2)
     for label, text in _rows(findings, model):
         yield from _row(label, text, width)
@@ -260,15 +279,14 @@ def _unlocks(findings: list[Finding], model: ModelReport) -> str:
     unlock = findings[0].unlocks
     if unlock is None:
         return ""
-    summary = _summary(model)
     others = len(smallest_set(model.findings)) - 1
     together = unlock.in_smallest_set and unlock.with_others > unlock.alone and others > 0
     if unlock.alone:
         each = "each alone" if len(findings) > 1 else "alone"
-        text = f"{_gain(unlock.alone, summary)} ({_share_of_macs(unlock.alone_macs)} of their MACs) {each}"
+        text = f"{_gain(unlock.alone, model)} ({_share_of_macs(unlock.alone_macs)} of their MACs) {each}"
         return text + (f"; {unlock.with_others} together with {counted(others, 'other')}" if together else "")
     if together:
-        return f"{_gain(unlock.with_others, summary)} together with {counted(others, 'other')}, none alone"
+        return f"{_gain(unlock.with_others, model)} together with {counted(others, 'other')}, none alone"
     return "nothing by itself"
 
 
@@ -385,12 +403,13 @@ def _one_type(findings: list[Finding]) -> str:
     return safe(types.pop()) if len(types) == 1 else ""
 
 
-def _gain(count: int, summary: Summary | None) -> str:
+def _gain(count: int, model: ModelReport) -> str:
     """How many convolutions are won, out of all unless the changes make new ones count (such as FULLY_CONNECTED)."""
-    if summary is None or count > summary.pointwise_convs - summary.spmm:
+    summary = _summary(model)
+    now = summary.spmm if summary is not None and _outcome(model) is Outcome.SPARSE else 0
+    if summary is None or count > summary.pointwise_convs - now:
         return counted(count, "1x1 convolution")
-    more = " more" if summary.spmm else ""
-    return f"{count}{more} of {counted(summary.pointwise_convs, '1x1 convolution')}"
+    return f"{count}{' more' if now else ''} of {counted(summary.pointwise_convs, '1x1 convolution')}"
 
 
 def counted(count: int, noun: str) -> str:
