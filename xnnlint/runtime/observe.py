@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import DTYPES, write_inputs
-from xnnlint.runtime.observation import Observation, OutputError, Status, compare, decide
-from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
+from xnnlint.runtime.observation import Observation, OutputError, compare, decide
+from xnnlint.runtime.workers import InputFiles, Run, Worker
 
-RSS_LIMIT_KIB = 2 * 1024 * 1024
-"""The runtime does not give its memory back: a child above this is replaced by a fresh one."""
 XNNPACK_OPERATOR_EVENT = 8  # DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT in litert/c/litert_profiler_event.h
 TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
 REFERENCE_RESOLVER = "BUILTIN_REF"
@@ -31,7 +27,7 @@ def observe(
     litert_version: str | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     reference: bool = True,
-    timeout: float = 300.0,
+    timeout: float = 600.0,
     batch: int = 200,
 ) -> Iterator[Observation]:
     """Run each model and yield one observation per path, in order.
@@ -64,25 +60,24 @@ def _observe(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=_fast_folder())))
 
-        def worker(name: str, on: targets.Target, command: Sequence[str]) -> _Worker:
-            made = _Worker(command, on.environment, folder / name, batch, timeout)
+        def worker(name: str, on: targets.Target, command: Sequence[str]) -> Worker:
+            made = Worker(command, on.environment, folder / name, batch, timeout)
             stack.callback(made.close)
             return made
 
-        judge = worker("judge", target, target.command())
-        kernels = None
+        kernels, dense = None, None
         if host:
             kernels = worker("reference", host, [host.python, "-I", *host.interpreter(REFERENCE_RESOLVER)])
-        # Dense XNNPACK is a second opinion; only x86 with AVX runs sparse models densely.
-        dense = None
-        if host and host.cpu == "x86-avx" and target.cpu != "x86-avx":
-            dense = worker("dense", host, host.command())
+            if host.cpu == "x86-avx" and target.cpu != "x86-avx":
+                dense = worker("dense", host, host.command())
+        sparse = worker("judge", target, target.command())
+        judges = _Judges(target, sparse, kernels, dense, folder)
         for path in paths:
-            observation = _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
-            if _suspicious(observation) and judge.may_be_damaged(observation.status):
-                judge.close()
-                observation = _observe_one(str(path), target, judge, kernels, dense, seeds, folder)
-            judge.damaged |= _suspicious(observation)
+            observation = judges.observe(str(path), seeds)
+            if _suspicious(observation) and sparse.may_be_damaged(observation.status):
+                sparse.close()
+                observation = judges.observe(str(path), seeds)
+            sparse.damaged |= _suspicious(observation)
             yield observation
 
 
@@ -96,181 +91,92 @@ def _fast_folder() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What one child said of one model."""
+class _Judges:
+    """The workers that look at each model.
 
-    status: Status
-    error: str | None = None
-    tensors: Mapping[str, Any] | None = None  # {"inputs": [...], "outputs": [...]}
-    answer: Mapping[str, Any] | None = None
-
-
-class _Worker:
-    """A child that is replaced when it ended, grew, or served a batch. It answers in two steps: load, then run."""
+    Attributes:
+        sparse: the runtime on the CPU in question.
+        kernels: LiteRT's reference kernels on this machine; None where no reference is wanted.
+        dense: XNNPACK on this machine where that runs sparse models densely, which is a second opinion; else None.
+    """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, batch: int, timeout: float
+        self, target: targets.Target, sparse: Worker, kernels: Worker | None, dense: Worker | None, folder: Path
     ) -> None:
-        self.command, self.environment, self.folder = list(command), environment, folder
-        self.batch, self.timeout = batch, timeout
-        self.child: Child | None = None
-        self.damaged = False
-        self.fresh = True  # whether the last model was the child's first
-        folder.mkdir()
+        self.target, self.sparse, self.kernels, self.dense, self.folder = target, sparse, kernels, dense, folder
 
-    def may_be_damaged(self, status: Status) -> bool:
-        """Whether a bad result may be the fault of a model before it, so that only a fresh child can tell."""
-        return not self.fresh and (self.damaged or status == "crash")
+    def observe(self, path: str, seeds: Sequence[int]) -> Observation:
+        began = time.monotonic()
+        self.sparse.start_load(path)
+        if self.kernels:
+            self.kernels.start_load(path)
+        loaded = [self.sparse.finish_load(), self.kernels.finish_load() if self.kernels else None]
+        tensors = next((run.tensors for run in loaded if run and run.tensors), None)
+        inputs: InputFiles = []
+        refused = None
+        if tensors:
+            try:
+                inputs = write_inputs(tensors["inputs"], seeds, self.folder)
+            except ValueError as error:
+                refused = str(error)
+        # Both children compute at the same time.
+        self.sparse.start_run(inputs)
+        if self.kernels:
+            self.kernels.start_run(inputs)
+        run = self.sparse.finish_run()
+        expected = self.kernels.finish_run() if self.kernels else None
+        if refused:
+            run = Run("error", refused)
+            expected = expected and Run("error", refused)
+        return self._conclude(path, run, expected, inputs, began)
 
-    def start_load(self, path: str) -> None:
-        if self.child and (self.child.jobs >= self.batch or self.child.rss_kib > RSS_LIMIT_KIB):
-            self.close()
-        if self.child is None:
-            self.child = Child(self.command, self.folder / "log", self.environment)
-            self.damaged = False
-        self.fresh = self.child.jobs == 0
-        self.child.jobs += 1
-        self.child.mark_log()
-        self.child.send({"model": path, "work": str(self.folder)})
-
-    def finish_load(self) -> _Run:
-        run = self._answer()
-        return _Run("ran", tensors=run.answer) if run.status == "ran" else run
-
-    def start_run(self, inputs: list[list[str]] | None) -> None:
-        """None: do not run the loaded model after all."""
-        if self.child:
-            self.child.send({"inputs": inputs})
-
-    def finish_run(self) -> _Run:
-        return self._answer()
-
-    def close(self) -> None:
-        if self.child:
-            self.child.close()
-            self.child = None
-
-    def _answer(self) -> _Run:
-        assert self.child is not None
-        try:
-            answer = self.child.receive(self.timeout)
-        except ChildTimeout as error:
-            self.child = None
-            return _Run("timeout", str(error))
-        except ChildEnded as error:
-            self.child = None
-            return _Run("crash", str(error))
-        if "error" not in answer:
-            return _Run("ran", answer=answer)
-        log = self.child.log_tail()
-        text = " ".join(answer["error"].split())
-        status: Status = "error" if answer["loaded"] else "unreadable"
-        return _Run(status, f"{text}: {log}" if log else text)
-
-
-def _observe_one(
-    path: str,
-    target: targets.Target,
-    judge: _Worker,
-    kernels: _Worker | None,
-    dense: _Worker | None,
-    seeds: Sequence[int],
-    folder: Path,
-) -> Observation:
-    began = time.monotonic()
-    judge.start_load(path)
-    if kernels:
-        kernels.start_load(path)
-    run = judge.finish_load()
-    known = kernels.finish_load() if kernels else None
-    tensors = run.tensors or (known.tensors if known else None)
-    inputs: list[dict[int, str]] = []
-    refused = None
-    if tensors:
-        try:
-            inputs = write_inputs(tensors["inputs"], seeds, folder)
-        except ValueError as error:
-            refused = str(error)
-    # Both children compute at the same time.
-    if run.tensors:
-        judge.start_run(_in_order(run.tensors, inputs))
-    if kernels and known and known.tensors:
-        kernels.start_run(_in_order(known.tensors, inputs))
-    if refused:
-        run = _Run("error", refused, run.tensors)
-        known = known and _Run("error", refused)
-    else:
-        if run.tensors:
-            run = _joined(run, judge.finish_run())
-        if kernels and known and known.tensors:
-            known = _joined(known, kernels.finish_run())
-
-    reference, reference_error = None, None
-    if known is not None:
-        reference, reference_error = ("kernels", None) if known.status == "ran" else (None, known.error)
-    dense_run: _Run | None = None
-
-    def run_dense() -> _Run | None:
-        nonlocal dense_run
-        if dense and dense_run is None:
-            dense_run = _run_alone(dense, path, inputs)
-        return dense_run
-
-    if known is not None and reference is None and not refused:
-        instead = run_dense()
-        if instead and instead.status == "ran":
-            known, reference = instead, "xnnpack-avx"
-    outputs: tuple[OutputError, ...] = ()
-    if run.status == "ran":
-        outputs = _compare_all(run, known if reference else None, None)
-        if reference == "kernels" and any(output.wrong for output in outputs):
-            second = run_dense()
-            if second and second.status == "ran":
-                outputs = _compare_all(run, known, second)
-    names, indices, tflite_ops = _profile(run)
-    outcome, undecided = decide(run.status, run.error, names, outputs, reference, reference_error)
-    return Observation(
-        path=path,
-        status=run.status,
-        error=run.error,
-        kernels=names,
-        kernel_indices=indices,
-        tflite_ops=tflite_ops,
-        outputs=outputs,
-        reference=reference,
-        reference_error=reference_error,
-        litert=target.release.version,
-        cpu=target.cpu,
-        emulated=target.emulated,
-        outcome=outcome,
-        undecided=undecided,
-        seconds=round(time.monotonic() - began, 3),
-    )
+    def _conclude(self, path: str, run: Run, expected: Run | None, inputs: InputFiles, began: float) -> Observation:
+        reference, reference_error, second = None, None, None
+        if expected is not None:
+            reference = "kernels" if expected.ran and _comparable(run, expected) else None
+            reference_error = None if reference else expected.error or "the reference has other outputs"
+            # Of a cut file, LiteRT's C API makes a model without inputs and outputs; that is nothing to judge.
+            if reference is None and self.dense and inputs and not (run.tensors and not run.tensors["outputs"]):
+                expected = self.dense.run(path, inputs)
+                reference = "xnnpack-avx" if expected.ran and _comparable(run, expected) else None
+        outputs: tuple[OutputError, ...] = ()
+        if run.ran:
+            outputs = _compare_all(run, expected if reference else None, None)
+            if reference == "kernels" and self.dense and any(output.wrong for output in outputs):
+                second = self.dense.run(path, inputs)
+                if second.ran and _comparable(run, second):
+                    outputs = _compare_all(run, expected, second)
+        names, indices, tflite_ops = _profile(run)
+        outcome, undecided = decide(run.status, run.error, names, outputs, reference, reference_error)
+        return Observation(
+            path=path,
+            status=run.status,
+            error=run.error,
+            kernels=names,
+            kernel_indices=indices,
+            tflite_ops=tflite_ops,
+            outputs=outputs,
+            reference=reference,
+            reference_error=reference_error,
+            litert=self.target.release.version,
+            cpu=self.target.cpu,
+            emulated=self.target.emulated,
+            outcome=outcome,
+            undecided=undecided,
+            seconds=round(time.monotonic() - began, 3),
+        )
 
 
-def _run_alone(worker: _Worker, path: str, inputs: list[dict[int, str]]) -> _Run:
-    worker.start_load(path)
-    run = worker.finish_load()
-    if not run.tensors:
-        return run
-    worker.start_run(_in_order(run.tensors, inputs))
-    return _joined(run, worker.finish_run())
+def _comparable(run: Run, reference: Run) -> bool:
+    """Whether the two have the same outputs; also true where the first has none because it did not run."""
+    if not run.ran:
+        return True
+    assert run.tensors is not None and reference.tensors is not None
+    mine, theirs = ({(t["index"], t["type"]) for t in side.tensors["outputs"]} for side in (run, reference))
+    return mine == theirs
 
 
-def _joined(loaded: _Run, ran: _Run) -> _Run:
-    return _Run(ran.status, ran.error, loaded.tensors, ran.answer)
-
-
-def _in_order(tensors: Mapping[str, Any], inputs: list[dict[int, str]]) -> list[list[str]] | None:
-    """The input files in the order in which this child names its inputs; None where there are none to give."""
-    indices = [tensor["index"] for tensor in tensors["inputs"]]
-    if not inputs or any(index not in files for files in inputs for index in indices):
-        return None
-    return [[files[index] for index in indices] for files in inputs]
-
-
-def _profile(run: _Run) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None, tuple[str, ...] | None]:
+def _profile(run: Run) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None, tuple[str, ...] | None]:
     events = run.answer.get("events") if run.answer else None
     if events is None:
         return None, None, None
@@ -279,7 +185,7 @@ def _profile(run: _Run) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None,
     return tuple(name for name, _ in xnnpack), tuple(index for _, index in xnnpack), tuple(tflite)
 
 
-def _values(run: _Run) -> dict[int, tuple[tuple[int, ...], list[np.ndarray]]]:
+def _values(run: Run) -> dict[int, tuple[tuple[int, ...], list[np.ndarray]]]:
     """Runtime shape and one array per seed, by tensor index."""
     assert run.tensors is not None and run.answer is not None
     values = {}
@@ -290,7 +196,7 @@ def _values(run: _Run) -> dict[int, tuple[tuple[int, ...], list[np.ndarray]]]:
     return values
 
 
-def _compare_all(run: _Run, reference: _Run | None, dense: _Run | None) -> tuple[OutputError, ...]:
+def _compare_all(run: Run, reference: Run | None, dense: Run | None) -> tuple[OutputError, ...]:
     assert run.tensors is not None
     values = _values(run)
     expected = _values(reference) if reference else {}
