@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 
     from .profile import Profile
 
-# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds: "compatible" (operator; its node can
-# run in NCHW), "delegated" (operator), "exit" (tensor; a cluster end stands behind it), "entry" (tensor; a stem stands
-# behind it), "pruned" (operator; its weights are zero), "encoded", "float" and "cpu" (the whole model, index -1).
+# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds, by what they count along:
+# operators: "compatible" (its node can run in NCHW), "delegated", "once" (it reads a value once that it reads twice),
+#   "pruned" (its weights are zero);
+# tensors: "exit" (a cluster end stands behind it), "entry" (a stem stands behind it), "reshape" (a RESHAPE to the same
+#   shape stands behind it);
+# the whole model, index -1: "encoded", "float", "cpu".
 Waiver = tuple[str, int]
+_OF_TENSORS = ("exit", "entry", "reshape")
 WHOLE_MODEL = -1
 # A node's rule and its verdict.
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
 QUANTIZED, STEM = "XNN100", "XNN101"
+# Operators, run by TFLite, that check or pass on the shape of their input.
+SHAPE_READERS = ("SQUEEZE", "SHAPE")
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 
 
@@ -252,7 +258,7 @@ class Planner:
         touching = frozenset(
             (kind, i)
             for kind, i in assumed
-            if i == WHOLE_MODEL or (i in tensors if kind in ("exit", "entry") else i in ops)
+            if i == WHOLE_MODEL or (i in tensors if kind in _OF_TENSORS else i in ops)
         )
         if touching not in prepared.decisions:
             prepared.decisions[touching] = self._decide(prepared, touching)
@@ -266,6 +272,10 @@ class Planner:
             for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
         }
         own = {id(node): judged for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)}
+        for node in subgraph.nodes:
+            if ("once", node.op) in assumed and len(set(node.inputs)) < len(node.inputs):
+                node.inputs = node.inputs[:1]
+                node.type, node.operator = NodeType.UNARY, "assumed"
         self._insert_assumed_ends(subgraph, own, assumed)
         judged = [known.get(id(node)) or self._judge(node, subgraph) for node in subgraph.nodes]
         verdicts = [v for _, v in judged]
@@ -276,7 +286,7 @@ class Planner:
                 value.nchw = False
         nodes, rules = list(subgraph.nodes), [r for r, _ in judged]
         part = PartitionPlan(prepared.partition, subgraph, nodes, rules, sparse_mode, decision)
-        inline_quantization(subgraph)
+        inline_quantization(subgraph, self.profile)
         if any(v.nchw for v in subgraph.values):
             waived = {op for kind, op in assumed if kind in ("compatible", "delegated")}
             part.execution = execute(subgraph, self.profile, waived)
@@ -285,16 +295,17 @@ class Planner:
     def _insert_assumed_ends(
         self, subgraph: Subgraph, own: dict[int, Judgement], assumed: frozenset[Waiver]
     ) -> None:
-        """Put the cluster ends and entries that are assumed into a subgraph, as nodes that only pass values on.
+        """Put what is assumed to stand between operators into a subgraph, as nodes that only pass values on.
 
         Args:
             own: per node, what its rule says of it without any assumption.
         """
         exits = {i for kind, i in assumed if kind == "exit"}
         entries = {i for kind, i in assumed if kind == "entry"}
-        if not exits and not entries:
-            return
-        for value in list(subgraph.values):
+        reshapes = {i for kind, i in assumed if kind == "reshape"}
+        for value in list(subgraph.values) if exits or entries or reshapes else ():
+            if value.tensor in reshapes and not value.is_static:
+                _insert_reshape(subgraph, value)
             if value.tensor in exits and not value.is_static:
                 _insert_exit(subgraph, value, own)
             if value.tensor in entries and not value.is_static:
@@ -375,7 +386,9 @@ class Planner:
             yield from (Hazard(t.node.op, t.kind, Outcome.FAILS, t.text) for t in fatal)
             return
         producers = part.subgraph.producers()
-        outputs = [v for v in part.subgraph.values if v.external_output and v.id in producers]
+        outputs = [
+            v for v in part.subgraph.values if v.external_output and v.id in producers and v.tensor in self._mattering
+        ]
         if any(run.states[v.id].order is Order.LOST for v in outputs):
             yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
         for value in outputs:
@@ -383,6 +396,19 @@ class Planner:
             yield from self._shape_hazards(value, state.shape, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
                 yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
+
+    @cached_property
+    def _mattering(self) -> set[int]:
+        """Tensors on which an output of the model depends; nobody sees what happens to the others."""
+        mattering: set[int] = set()
+        pending = [t for t in self.graph.outputs if t >= 0]
+        while pending:
+            tensor = pending.pop()
+            if tensor not in mattering:
+                mattering.add(tensor)
+                producer = self.graph.producer(tensor)
+                pending += [t for t in producer.inputs if t >= 0] if producer else []
+        return mattering
 
     def _shape_hazards(self, value: Value, shape: tuple[int, ...], op: int) -> Iterable[Hazard]:
         """What follows from an output of a partition that has another shape at run time than in the model."""
@@ -392,7 +418,7 @@ class Planner:
             text = f"it writes {math.prod(shape)} elements into a buffer of {math.prod(value.shape)}"
             yield Hazard(op, "overflow", Outcome.FAILS, text)
         for reader in self.graph.consumers(value.tensor):
-            if reader.type == "SQUEEZE":
+            if reader.type in SHAPE_READERS:
                 text = f"it gets the shape {list(shape)} where {list(value.shape)} is right"
                 yield Hazard(reader.index, "shape", Outcome.FAILS, text)
 
@@ -463,6 +489,20 @@ def _insert_exit(subgraph: Subgraph, value: Value, own: dict[int, Judgement]) ->
     op = subgraph.nodes[position].op
     end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
     subgraph.nodes.insert(position + 1, end)
+
+
+def _insert_reshape(subgraph: Subgraph, value: Value) -> None:
+    """Let every reader read a value through a RESHAPE that keeps its shape."""
+    position = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.outputs), None)
+    if position is None:
+        return
+    reshaped = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
+    value.external_output = False
+    for node in subgraph.nodes:
+        node.inputs = [reshaped.id if v == value.id else v for v in node.inputs]
+    op = subgraph.nodes[position].op
+    params = {"assumed": True, "new_shape": value.shape}
+    subgraph.nodes.insert(position + 1, Node(NodeType.RESHAPE, [value.id], [reshaped.id], op, params=params))
 
 
 def _insert_entry(subgraph: Subgraph, value: Value) -> None:
