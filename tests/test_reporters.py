@@ -574,6 +574,7 @@ def test_the_profiles_are_listed_with_every_fact_and_its_source():
     for fact_name, fact in PROFILE.facts.items():
         assert f"{fact_name} = " in listed
         assert fact.source in listed
+    assert "sparse_inference = no  (seen in a run)" in listed.split("x86-avx")[1].split("x86-sse")[0]
     data = catalog.profile_data()
     assert {entry["name"] for entry in data["cpus"]} >= {"arm64", "x86-avx"}
     of_arm64 = next(entry for entry in data["cpus"] if entry["name"] == "arm64")

@@ -136,7 +136,7 @@ def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's c
     found = find_rule(rule)
     if found is None:
         known = [name for r in all_rules() for name in (r.code, r.name)]
-        raise XnnlintError(f"no rule {rule!r}{_suggestion(rule, known)}; `xnnlint rules` lists them")
+        raise XnnlintError(f"no rule {rule!r}{_suggestion(rule, known)} (`xnnlint rules` lists them)")
     _print(lambda printer: explanation_lines(found, printer.width))
 
 
@@ -265,7 +265,7 @@ def _suggestion(wanted: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
     folded = {name.lower(): name for name in known}
-    close = get_close_matches(wanted.lower(), folded, n=3, cutoff=0.5)
+    close = get_close_matches(wanted.lower(), folded, n=2, cutoff=0.5)
     return f"; did you mean {' or '.join(folded[c] for c in close)}?" if close else ""
 
 

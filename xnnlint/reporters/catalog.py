@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, Fact, _data, _runtime_facts, cpus, runtimes
@@ -26,11 +26,29 @@ def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
 
 
 def explanation_lines(rule: Rule, width: int) -> Iterator[Line]:
-    """A rule's documentation, its section heads marked."""
+    """A rule's documentation, its section heads marked, its paragraphs wrapped; code and tables stay as they are."""
     yield [Span(rule.code, STRONG), Span(f" {rule.name} ("), Span(rule.severity.value, rule.severity.value), Span(")")]
     yield []
+    paragraph: list[str] = []
+    in_code = False
     for text in rule.documentation.splitlines():
-        yield [Span(text, STRONG if text.startswith("## ") else "")]
+        fence = text.lstrip().startswith("```")
+        keep = in_code or fence or text.startswith(("    ", "#", "|")) or text.endswith("::")
+        if keep or not text.strip() or text.startswith(("- ", "* ")):
+            yield from _wrapped(paragraph, width)
+            paragraph = []
+        in_code = in_code != fence
+        if keep or not text.strip():
+            yield [Span(text, STRONG if text.startswith("#") and not in_code else "")]
+        else:
+            paragraph.append(text.strip())
+    yield from _wrapped(paragraph, width)
+
+
+def _wrapped(paragraph: list[str], width: int) -> list[Line]:
+    if not paragraph:
+        return []
+    return wrap([" ".join(paragraph)], width, 0, 2 if paragraph[0].startswith(("- ", "* ")) else 0)
 
 
 def profile_data() -> dict[str, Any]:
@@ -51,15 +69,28 @@ def profile_lines(width: int) -> Iterator[Line]:
     yield from _kind("CPUs", "--cpu", cpus(), DEFAULT_CPU, _cpu_facts, width)
 
 
-def _kind(title, option, entries, default, facts_of, width) -> Iterator[Line]:
+def _kind(
+    title: str,
+    option: str,
+    entries: dict[str, str],
+    default: str,
+    facts_of: Callable[[str], dict[str, Fact]],
+    width: int,
+) -> Iterator[Line]:
+    """All of a kind; of those after the default one, what differs from it."""
     yield [Span(title, STRONG), Span(f" ({option}; default {default})")]
+    usual = facts_of(default)
     for name, about in entries.items():
         yield []
         yield from wrap([Span(name, STRONG, keep=True), f"  {about}"], width, 2, 4)
-        for fact, known in facts_of(name).items():
-            how = "seen in a run" if known.verified == "run" else "read in the source"
-            yield from wrap([f"{fact} = {_value(known.value)}  ", Span(f"({how})", FAINT)], width, 4, 6)
-            yield from wrap([Span(known.source, FAINT)], width, 6, 6)
+        facts = facts_of(name)
+        if name != default:
+            facts = {key: fact for key, fact in facts.items() if key not in usual or fact.value != usual[key].value}
+            yield from wrap([Span(f"as {default}{', but' if facts else ''}", FAINT)], width, 4)
+        for key, fact in facts.items():
+            how = "seen in a run" if fact.verified == "run" else "read in the source"
+            yield from wrap([f"{key} = {_value(fact.value)}  ", Span(f"({how})", FAINT)], width, 4, 6)
+            yield from wrap([Span(fact.source, FAINT)], width, 6, 6)
 
 
 def _cpu_facts(name: str) -> dict[str, Fact]:
