@@ -1,7 +1,7 @@
 """What a rule is, and how rules are found.
 
-A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check and its
-fix in words. Node rules also decide: the layout pass asks their `judge` which nodes can run in NCHW, so what a rule
+A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check and
+its fix in words. Node rules also decide: the layout pass asks their `judge` which nodes can run in NCHW, so what a rule
 explains is what the plan used.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -59,12 +59,14 @@ class Rule:
         name: the problem in kebab case, not the remedy.
         severity: of its findings, unless a finding says otherwise.
         summary: one line for tables.
+        limits: what the `$names` in the docstring stand for, so that a number is written once.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
     summary: ClassVar[str]
+    limits: ClassVar[Mapping[str, str]] = {}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         """Every place in the model where the condition does not hold."""
@@ -101,7 +103,11 @@ class Rule:
 
     @property
     def documentation(self) -> str:
-        return importlib.import_module("inspect").cleandoc(type(self).__doc__ or "")
+        """One sentence on the problem, then `SECTIONS`, each under a `## ` head."""
+        import inspect
+        from string import Template
+
+        return Template(inspect.cleandoc(type(self).__doc__ or "")).substitute(self.limits)
 
 
 class NodeRule(Rule):
@@ -124,11 +130,14 @@ class NodeRule(Rule):
         raise NotImplementedError
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        """One finding for each operator with a node that this rule turned down."""
+        """One finding for each operator with a node that this rule turned down, where a cluster could be."""
         seen: set[int] = set()
         for part in plan.partitions:
+            at_maps = nodes_at_maps(part.nodes, part.subgraph)
             for node, rule, verdict in zip(part.nodes, part.rules, part.decision.verdicts, strict=True):
-                if rule is not self or not verdict.unmet or node.op in seen or node.params.get("assumed"):
+                if rule is not self or not verdict.unmet or node.params.get("assumed"):
+                    continue
+                if node.op in seen or id(node) not in at_maps:
                     continue
                 seen.add(node.op)
                 fix, applicability = self.remedy(node, part.subgraph)
@@ -141,6 +150,20 @@ class NodeRule(Rule):
                     applicability=applicability,
                     waivers=[("compatible", node.op)],
                 )
+
+
+def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:
+    """`id` of every node that reads a map of more than one pixel, or that leads to one that does.
+
+    The others stand behind the last pooling, where no cluster can be and nothing stops one.
+    """
+    found: set[int] = set()
+    maps = {v.id for v in subgraph.values if v.rank == 4 and v.shape[1] * v.shape[2] > 1 and not v.is_static}
+    for node in reversed(nodes):
+        if any(v in maps for v in (*node.inputs, *node.outputs)):
+            found.add(id(node))
+            maps.update(v for v in node.inputs if not subgraph.values[v].is_static)
+    return found
 
 
 def locate(plan: Plan, op: int) -> Location:

@@ -231,7 +231,8 @@ class Planner:
             node.op
             for part in plan.partitions
             for node in part.subgraph.nodes
-            if node.type in POINTWISE_NODES and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
+            if node.type in POINTWISE_NODES
+            and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
         )
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
@@ -387,7 +388,9 @@ class Planner:
             return
         producers = part.subgraph.producers()
         outputs = [
-            v for v in part.subgraph.values if v.external_output and v.id in producers and v.tensor in self._mattering
+            v
+            for v in part.subgraph.values
+            if v.external_output and v.id in producers and (v.tensor is None or v.tensor in self._mattering)
         ]
         if any(run.states[v.id].order is Order.LOST for v in outputs):
             yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
