@@ -36,8 +36,6 @@ WHOLE_MODEL = -1
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
 QUANTIZED, STEM = "XNN100", "XNN101"
-# Operators, run by TFLite, that check or pass on the shape of their input.
-SHAPE_READERS = ("SQUEEZE", "SHAPE")
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 
 
@@ -420,10 +418,11 @@ class Planner:
         if math.prod(shape) > math.prod(value.shape):
             text = f"it writes {math.prod(shape)} elements into a buffer of {math.prod(value.shape)}"
             yield Hazard(op, "overflow", Outcome.FAILS, text)
-        for reader in self.graph.consumers(value.tensor):
-            if reader.type in SHAPE_READERS:
-                text = f"it gets the shape {list(shape)} where {list(value.shape)} is right"
-                yield Hazard(reader.index, "shape", Outcome.FAILS, text)
+        from .shape_math import impossible_reshapes
+
+        for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):
+            text = f"it gets the shape {wrong}, which comes from the shape {list(shape)} of a pooling with keepdims"
+            yield Hazard(reader.index, "shape", Outcome.FAILS, text)
 
     def summarize(self, plan: Plan) -> Summary:
         """Totals of a plan."""

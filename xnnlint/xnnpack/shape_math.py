@@ -1,0 +1,107 @@
+"""Shapes that TFLite computes at run time: what SHAPE and the integer operators behind it give.
+
+A pooling with keepdims that ends a cluster reports a wrong shape (see `execution`). Keras models with a dynamic batch
+compute the target of a RESHAPE from such shapes, so whether the model still runs is a matter of arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from xnnlint.graph import Graph, Operator, Tensor
+
+Shapes = dict[int, tuple[int, ...]]
+
+
+def _strided_slice(op: Operator, values: list[np.ndarray]) -> np.ndarray:
+    data, begins, ends, strides = values
+    masks = {name: int(op.attributes.get(name, 0)) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
+    begin = None if masks["begin_mask"] & 1 else int(begins[0])
+    end = None if masks["end_mask"] & 1 else int(ends[0])
+    if masks["shrink_axis_mask"] & 1:
+        return data[int(begins[0])]
+    return data[begin : end : int(strides[0])]
+
+
+def _concatenation(op: Operator, values: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.atleast_1d(v) for v in values])
+
+
+_OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], np.ndarray]] = {
+    "STRIDED_SLICE": _strided_slice,
+    "PACK": lambda op, values: np.stack([v.reshape(()) for v in values]),
+    "GATHER": lambda op, values: values[0][values[1]],
+    "REDUCE_PROD": lambda op, values: np.prod(values[0]),
+    "CONCATENATION": _concatenation,
+    "CAST": lambda op, values: values[0],
+    "MUL": lambda op, values: values[0] * values[1],
+    "ADD": lambda op, values: values[0] + values[1],
+    "SUB": lambda op, values: values[0] - values[1],
+}
+
+
+def evaluate(graph: Graph, tensor: Tensor, shapes: Shapes) -> np.ndarray | None:
+    """The integers that a tensor holds at run time, None where they cannot be told.
+
+    Args:
+        shapes: tensors whose shape at run time differs from the model's.
+    """
+    if tensor.stored is not None:
+        return np.asarray(tensor.stored()).reshape(tensor.shape)
+    op = graph.producer(tensor.index)
+    if op is None:
+        return None
+    if op.type == "SHAPE":
+        return np.array(shapes.get(op.inputs[0], graph.tensors[op.inputs[0]].shape))
+    if op.type not in _OPERATORS:
+        return None
+    values = [evaluate(graph, graph.tensors[t], shapes) for t in op.inputs if t >= 0]
+    if any(v is None for v in values):
+        return None
+    try:
+        return np.asarray(_OPERATORS[op.type](op, values))  # type: ignore[arg-type]
+    except (IndexError, ValueError):
+        return None
+
+
+def depends_on(graph: Graph, tensor: int, source: int) -> bool:
+    """Whether a computed shape comes from the shape of another tensor."""
+    pending, seen = [tensor], set()
+    while pending:
+        op = graph.producer(pending.pop())
+        if op is None or op.index in seen:
+            continue
+        seen.add(op.index)
+        if op.type == "SHAPE":
+            if op.inputs[0] == source:
+                return True
+        elif op.type in _OPERATORS:
+            pending += [t for t in op.inputs if t >= 0]
+    return False
+
+
+def impossible_reshapes(graph: Graph, tensor: int, shape: tuple[int, ...]) -> Iterator[tuple[Operator, list[int]]]:
+    """Operators that TFLite refuses because of a tensor's wrong shape, with the shape that each would get.
+
+    SQUEEZE drops dimensions that must be 1; a RESHAPE whose target is computed from the shape must keep all elements.
+    """
+    right = graph.tensors[tensor].shape
+    for op in graph.operators:
+        if op.type == "SQUEEZE" and op.inputs[0] == tensor:
+            dropped = [int(a) for a in op.attributes.get("squeeze_dims", ())]
+            if any(shape[a] != 1 for a in dropped if -len(shape) <= a < len(shape)) or not dropped:
+                yield op, list(shape)
+        if op.type != "RESHAPE" or len(op.inputs) < 2 or not depends_on(graph, op.inputs[1], tensor):
+            continue
+        target = evaluate(graph, graph.tensors[op.inputs[1]], {tensor: shape})
+        data = right if op.inputs[0] == tensor else graph.tensors[op.inputs[0]].shape
+        if target is None or not _fits(math.prod(data), target.reshape(-1).tolist()):
+            yield op, [] if target is None else target.reshape(-1).tolist()
+
+
+def _fits(elements: int, target: list[int]) -> bool:
+    known = math.prod(d for d in target if d != -1)
+    return elements % known == 0 if -1 in target and known else elements == known
