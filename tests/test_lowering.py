@@ -346,7 +346,7 @@ def dense_operators(graph: Graph, profile: Profile) -> list[str]:
     for partition in delegation.partitions:
         subgraph = lower(graph, partition, delegation, profile)
         optimize(subgraph, profile)
-        inline_quantization(subgraph)
+        inline_quantization(subgraph, profile)
         names += [kernel_name(node, subgraph).split(" (")[0] for node in subgraph.nodes]
     return names
 

@@ -151,18 +151,23 @@ class Subgraph:
     """One delegate partition as an XNNPACK subgraph; `nodes` is in execution order.
 
     `sparse_hint` is XNN_FLAG_HINT_SPARSE_INFERENCE: some node of the partition reads a weight that was stored sparse.
+    `counts_repeats` and `lost_readers` (value id -> readers that were removed and still count) are quirks of the
+    consumer counts of older versions.
     """
 
     values: list[Value]
     nodes: list[Node]
     sparse_hint: bool = False
+    counts_repeats: bool = False
+    lost_readers: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> Subgraph:
         """A copy whose nodes and values can be changed; static data is shared."""
         nodes = [
             replace(n, inputs=n.inputs[:], outputs=n.outputs[:], params=dict(n.params)) for n in self.nodes
         ]
-        return Subgraph([replace(v) for v in self.values], nodes, self.sparse_hint)
+        values = [replace(v) for v in self.values]
+        return Subgraph(values, nodes, self.sparse_hint, self.counts_repeats, dict(self.lost_readers))
 
     def new_value(self, dtype: str, shape: tuple[int, ...], **fields: Any) -> Value:
         value = Value(id=len(self.values), dtype=dtype, shape=shape, **fields)
@@ -174,13 +179,13 @@ class Subgraph:
         return {v: n for n, node in enumerate(self.nodes) for v in node.outputs}
 
     def consumer_counts(self) -> dict[int, int]:
-        """Value id -> number of nodes that read it (each once), plus one for an external output.
+        """Value id -> number of nodes that read it (each once, or each time), plus one for an external output.
 
         Source: `xnn_subgraph_analyze_consumers_and_producers` in XNNPACK src/subgraph.c.
         """
-        counts = dict.fromkeys(range(len(self.values)), 0)
+        counts = {v: self.lost_readers.get(v, 0) for v in range(len(self.values))}
         for node in self.nodes:
-            for v in set(node.inputs):
+            for v in node.inputs if self.counts_repeats else set(node.inputs):
                 counts[v] += 1
         for value in self.values:
             if value.external_output:

@@ -6,7 +6,7 @@ Sources (google/XNNPACK): src/runtime.c `propagate_rank`; src/subgraph.c `xnn_su
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isclose, prod
 
 from .ir import Node, NodeType, Subgraph, Value
 from .profile import Profile
@@ -22,19 +22,31 @@ CLAMPING = frozenset(
     }
 )
 PADDED = frozenset({NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D})
+MEANS = {NodeType.SUM: NodeType.MEAN, NodeType.SUM_SQUARED: NodeType.MEAN_SQUARED}
 SQUARED = {NodeType.MEAN: NodeType.MEAN_SQUARED, NodeType.SUM: NodeType.SUM_SQUARED}
 
 
 def optimize(subgraph: Subgraph, profile: Profile) -> None:
     """Rewrite a subgraph in place as the runtime does before it decides on layouts."""
-    clean_up(subgraph)
-    _fuse(subgraph)
-    if profile["common_subgraph_loop"]:
-        while _simplify(subgraph, profile):
-            clean_up(subgraph)
-    else:
-        _merge_clamps_upstream(subgraph)
+    subgraph.counts_repeats = not profile["repeated_input_counts_once"]
+    if profile["removes_dead_branches"]:
         clean_up(subgraph)
+    else:
+        _remove_unread_nodes(subgraph)
+    has_loop = profile["common_subgraph_loop"]
+    _fuse(subgraph, with_clamps=not has_loop)
+    while has_loop and _simplify(subgraph, profile):
+        clean_up(subgraph)
+
+
+def _remove_unread_nodes(subgraph: Subgraph) -> None:
+    """What older versions do in place of `clean_up`: one look at each value, and what its producer reads still counts."""
+    counts = subgraph.consumer_counts()
+    unread = [n for n in subgraph.nodes if len(n.outputs) == 1 and not counts[n.outputs[0]]]
+    for node in unread:
+        for v in node.inputs:
+            subgraph.lost_readers[v] = subgraph.lost_readers.get(v, 0) + 1
+    subgraph.nodes = [n for n in subgraph.nodes if not any(n is u for u in unread)]
 
 
 def clean_up(subgraph: Subgraph) -> None:
@@ -98,8 +110,12 @@ class _Sweep:
             self.subgraph.nodes = [n for n in self.subgraph.nodes if id(n) not in self.removed]
 
 
-def _fuse(subgraph: Subgraph) -> None:
-    """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids."""
+def _fuse(subgraph: Subgraph, with_clamps: bool = False) -> None:
+    """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids.
+
+    Before the common-subgraph loop existed, it folded clamps into their producers, too, and stopped at the first value
+    whose only reader was removed.
+    """
     sweep = _Sweep(subgraph)
     consumers: dict[int, Node] = {}
     for node in subgraph.nodes:
@@ -107,7 +123,12 @@ def _fuse(subgraph: Subgraph) -> None:
             consumers.setdefault(v, node)
     for value in subgraph.values:
         producer, consumer = sweep.producer(value.id), consumers.get(value.id)
+        if producer is not None and sweep.counts[value.id] == subgraph.lost_readers.get(value.id) == 1:
+            break
         if sweep.counts[value.id] != 1 or producer is None or consumer is None or sweep.is_removed(consumer):
+            continue
+        if with_clamps and _is_clamp(consumer) and _merge_clamp(sweep, consumer):
+            sweep.producers[producer.outputs[0]] = producer
             continue
         if producer.type == NodeType.CONSTANT_PAD and consumer.type in PADDED:
             if _fuse_pad(value, producer, consumer):
@@ -199,6 +220,26 @@ def _min_max_to_clamp(sweep: _Sweep, node: Node) -> bool:
     return True
 
 
+def _scaled_sum_to_mean(sweep: _Sweep, node: Node) -> bool:
+    """sum(x) / n and sum(x) * (1 / n) become mean(x), n being the number of elements summed."""
+    if node.operator not in ("multiply", "divide"):
+        return False
+    total, scale = (sweep.subgraph.values[v] for v in node.inputs)
+    if not (scale.is_static and scale.elements == 1):
+        total, scale = scale, total
+    producer = sweep.producer(total.id)
+    if scale.data is None or scale.elements != 1 or producer is None or producer.type not in MEANS:
+        return False
+    shape = sweep.subgraph.values[producer.inputs[0]].shape
+    count = prod(shape[a] for a in producer.params["axes"])
+    found = float(scale.data().reshape(-1)[0])
+    if not isclose(found, 1 / count if node.operator == "multiply" else count, rel_tol=1e-7):
+        return False
+    node.type, node.operator, node.params = MEANS[producer.type], "", dict(producer.params)
+    node.inputs = producer.inputs[:]
+    return True
+
+
 def _square(node: Node) -> bool:
     """mul(x, x) becomes square(x)."""
     if node.operator != "multiply" or node.inputs[0] != node.inputs[1]:
@@ -249,7 +290,11 @@ def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
             if all(v.static_shape or v.is_static for v in inputs):
                 subgraph.values[node.outputs[0]].static_shape = True
         if node.type == NodeType.BINARY:
-            changed |= _square(node) or (profile["min_max_scalar_to_clamp"] and _min_max_to_clamp(sweep, node))
+            changed |= (
+                _square(node)
+                or (profile["scaled_sum_to_mean"] and _scaled_sum_to_mean(sweep, node))
+                or (profile["min_max_scalar_to_clamp"] and _min_max_to_clamp(sweep, node))
+            )
         elif _is_clamp(node):
             changed |= _merge_clamp(sweep, node) or _drop_clamp_without_bounds(sweep, node)
         elif node.type in SQUARED:
@@ -261,22 +306,13 @@ def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
     return changed
 
 
-def _merge_clamps_upstream(subgraph: Subgraph) -> None:
-    """Before the common-subgraph loop existed, `xnn_subgraph_fusion` folded clamps into their producers."""
-    sweep = _Sweep(subgraph)
-    for node in subgraph.nodes:
-        if _is_clamp(node) and _merge_clamp(sweep, node):
-            # The old sweep went on from the merged pair, so that chains of clamps fold in one go.
-            producer = sweep.producers[node.inputs[0]]
-            sweep.producers[node.outputs[0]] = producer
-    sweep.finish()
-
-
-def inline_quantization(subgraph: Subgraph) -> None:
+def inline_quantization(subgraph: Subgraph, profile: Profile) -> None:
     """After the layout pass: fully-connected nodes quantize their own dynamic inputs, and the convert in front goes.
 
     Source: google/XNNPACK src/subgraph.c `xnn_subgraph_optimize_packed_lhs`.
     """
+    if not profile["inlined_quantization"]:
+        return
     sweep = _Sweep(subgraph)
     for node in subgraph.nodes:
         if node.type not in (NodeType.FULLY_CONNECTED, NodeType.BATCH_MATRIX_MULTIPLY):
