@@ -267,9 +267,9 @@ def test_rules_as_text_and_json(call):
 def test_explain_by_code_and_by_name(call, asked):
     code, out, _ = call("explain", asked)
     assert code == 0
-    assert (
-        out
-        == "XNN999 something-is-wrong (error)\n\nSomething is wrong.\n\n## What it does\nSays so in two lines.\n\n    code(stays,\n         as_it_is)\n- an item\n\n"
+    assert out == (
+        "XNN999 something-is-wrong (error)\n\nSomething is wrong.\n\n"
+        "## What it does\nSays so in two lines.\n\n    code(stays,\n         as_it_is)\n- an item\n"
     )
 
 
