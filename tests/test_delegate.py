@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from xnnlint.graph import Graph, Operator, Tensor
 from xnnlint.loaders import load
 from xnnlint.xnnpack.delegate import Delegation, Partition, delegate
 from xnnlint.xnnpack.lowering import lower
-from xnnlint.xnnpack.profile import load_profile
+from xnnlint.xnnpack.profile import Fact, Profile, load_profile
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -345,3 +346,51 @@ def test_variables_are_delegated_with_their_handle() -> None:
 def test_a_variable_of_two_shapes_is_refused() -> None:
     delegation = delegate(variable_graph((1, 4, 18)), load_profile())
     assert {op: r.condition for op, r in delegation.rejected.items()} == {2: "variable"}
+
+
+# -- other runtimes ----------------------------------------------------------------------------------------------------
+
+
+def with_facts(**changes: object) -> Profile:
+    profile = load_profile()
+    return replace(profile, facts=profile.facts | {name: Fact(value, "test", "run") for name, value in changes.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "refused"),
+    [
+        ("LOG", {"undelegated_operators": ["LOG"]}, {"LOG": "operator-type"}),
+        ("GELU", {"undelegated_options": [["GELU", "approximate", True]]}, {}),
+        ("GELU:approximate", {"undelegated_options": [["GELU", "approximate", True]]}, {"GELU": "option"}),
+        ("CONV_2D:fp16 filter", {"fp16_filter_with_fp32_bias": False}, {"CONV_2D": "bias"}),
+        ("CONV_2D:fp16 filter", {"filter_and_bias_types_checked": False}, {}),
+        ("CONV_2D:fp16 bias", {"fp16_weights_handed_over": False}, {}),
+        ("RESHAPE:-1", {"reshape_to_one_unknown_dimension": True}, {}),
+        ("SUM", {"reduce_as_global_pooling": True}, {"SUM": "axes"}),
+        ("MEAN", {"reduce_as_global_pooling": True}, {}),
+        ("MEAN", {"mean_needs_keep_dims": True}, {"MEAN": "keep-dims"}),
+        ("FULLY_CONNECTED:weights given", {"dynamic_fully_connected": True}, {}),
+    ],
+)
+def test_facts_of_other_runtimes(name: str, facts: dict[str, object], refused: dict[str, str], tmp_path: Path) -> None:
+    graph = graph_of(BY_NAME[name].build(), tmp_path)
+    delegation = delegate(graph, with_facts(**facts))
+    assert {type_of(graph, op): r.condition for op, r in delegation.rejected.items()} == refused
+
+
+def test_weights_of_two_types_that_are_not_checked_fail_to_load(tmp_path: Path) -> None:
+    profile = with_facts(filter_and_bias_types_checked=False, depthwise_fp16_filter_with_fp32_bias=False)
+    for name, fails in (("CONV_2D:fp16 bias", True), ("CONV_2D:fp16", False), ("DEPTHWISE_CONV_2D:fp16", True)):
+        delegation = delegate(graph_of(BY_NAME[name].build(), tmp_path), profile)
+        assert (delegation.failure is not None) is fails, name
+
+
+@pytest.mark.parametrize(("axes", "pooled"), [((1, 2), True), ((2, 1), True), ((-2, -3), False), ((1, 2, 3), False)])
+def test_global_pooling_of_old_delegates(axes: tuple[int, ...], pooled: bool, tmp_path: Path) -> None:
+    g = ModelBuilder()
+    g.output(g.mean(g.input((1, 4, 6, 3)), axes, keep_dims=True))
+    graph, profile = graph_of(g.build(), tmp_path), with_facts(reduce_as_global_pooling=True)
+    delegation = delegate(graph, profile)
+    (node,) = lower(graph, delegation.partitions[0], delegation, profile).nodes
+    assert node.type == ("global_average_pooling_2d" if pooled else "static_mean")
+    assert node.params["keep_dims"] is True

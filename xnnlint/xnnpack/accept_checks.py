@@ -240,7 +240,7 @@ def bias_type(tensor: Tensor) -> Iterator[Rejection]:
 def filter_and_bias_types(scope: Scope, filter_index: int, bias_index: int) -> Iterator[Rejection]:
     """`CheckFilterAndBiasTypes`, on the types after fp16 weights took the place of their DEQUANTIZE."""
     filter_dtype, bias_dtype = scope.dtype(filter_index), scope.dtype(bias_index)
-    if filter_dtype not in FLOATS or filter_dtype == bias_dtype:
+    if filter_dtype not in FLOATS or filter_dtype == bias_dtype or not scope.profile["filter_and_bias_types_checked"]:
         return
     if filter_dtype == "FLOAT16" and bias_dtype == "FLOAT32" and scope.profile["fp16_filter_with_fp32_bias"]:
         return

@@ -38,13 +38,22 @@ def _reduce(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.float_or_q8(y)
     if op.type == "MEAN" and scope.profile["mean_needs_keep_dims"]:
         yield from _mean_keeping_dims(op, x, y, values)
+    if op.type == "SUM" and scope.profile["reduce_as_global_pooling"] and not is_global_pooling(x, values):
+        yield Rejection(
+            "axes", "axes 1 and 2, or axis 2, of a rank-4 input", f"rank {x.rank}, axes {values}", axes.index
+        )
+
+
+def is_global_pooling(x: Tensor, axes: list[int]) -> bool:
+    """Whether old delegates made a reduction a global pooling: only with axes that count from the front."""
+    return x.rank == 4 and sorted(axes) in ([1, 2], [2])
 
 
 def _mean_keeping_dims(op: Operator, x: Tensor, y: Tensor, axes: list[int]) -> Iterator[Rejection]:
     """Old delegates knew MEAN only as a global average pooling that keeps its dimensions."""
     if not op.attributes.get("keep_dims", False):
         yield Rejection("keep-dims", "keep_dims=True", "keep_dims=False")
-    if sorted(a % 4 for a in axes) != [1, 2] or x.rank != 4 or y.rank != 4:
+    if sorted(axes) != [1, 2] or x.rank != 4 or y.rank != 4:
         yield Rejection("axes", "a rank-4 input and axes 1 and 2", f"rank {x.rank}, axes {axes}")
 
 
@@ -81,7 +90,8 @@ def _reshape(scope: Scope, op: Operator) -> Iterator[Rejection]:
         new_shape = [int(d) for d in check.constant(target)]
     else:
         new_shape = [int(d) for d in op.attributes.get("new_shape", ())]
-    if len(new_shape) == 1 and new_shape[0] in (-1, 0):
+    flat = scope.profile["reshape_to_one_unknown_dimension"]
+    if len(new_shape) == 1 and new_shape[0] in (-1, 0) and not flat:
         yield Rejection("new-shape", "a target shape of more than one dimension, or a fixed one", str(new_shape))
 
 

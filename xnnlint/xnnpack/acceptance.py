@@ -37,6 +37,9 @@ def refusal(scope: Scope, op: Operator) -> Rejection | None:
     name = op.custom_code if is_custom else op.type
     if check is None or name in scope.profile["undelegated_operators"]:
         return Rejection("operator-type", "an operator that XNNPACK supports", name)
+    for kind, option, value in scope.profile["undelegated_options"]:
+        if op.type == kind and op.attributes.get(option, False) == value:
+            return Rejection("option", f"another {option}", f"{option}={value}")
     return next(check(scope, op), None)
 
 

@@ -14,6 +14,7 @@ from xnnlint.graph import Graph
 from xnnlint.xnnpack.accept_checks import MAX_RANK
 from xnnlint.xnnpack.delegation import Failure
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.profile import Profile
 
 # Types of (filter, input, bias, output) that a node with weights can have; None for an absent bias.
 _FLOAT_WEIGHTS = {
@@ -56,7 +57,7 @@ _SAME_TYPES = _MOVES | {
 }
 
 
-def undefinable(graph: Graph, subgraph: Subgraph) -> Failure | None:
+def undefinable(graph: Graph, subgraph: Subgraph, profile: Profile) -> Failure | None:
     """The first value or node of a fresh subgraph that XNNPACK refuses, None where it takes all."""
     nodes = [node for node in subgraph.nodes if node.operator != "assumed"]
     for node in nodes:
@@ -64,7 +65,7 @@ def undefinable(graph: Graph, subgraph: Subgraph) -> Failure | None:
             for reason in _value(value):
                 return Failure(node.op, reason)
     for node in nodes:
-        for reason in _node(graph, subgraph, node):
+        for reason in _node(graph, subgraph, node, profile):
             return Failure(node.op, reason)
     return None
 
@@ -77,10 +78,10 @@ def _value(value: Value) -> Iterator[str]:
         yield f"{where} has rank {value.rank}, and XNNPACK's limit is {MAX_RANK}"
 
 
-def _node(graph: Graph, subgraph: Subgraph, node: Node) -> Iterator[str]:
+def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Iterator[str]:
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
-        yield from _weights(graph, node, inputs, outputs[0])
+        yield from _weights(graph, node, inputs, outputs[0], profile)
     if node.type in _SAME_TYPES:
         found = {v.dtype for v in (*inputs, *outputs)}
         if len(found) > 1:
@@ -91,7 +92,7 @@ def _node(graph: Graph, subgraph: Subgraph, node: Node) -> Iterator[str]:
             yield f"{node.type} of values with different scales"
 
 
-def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value) -> Iterator[str]:
+def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value, profile: Profile) -> Iterator[str]:
     data, filter_, *rest = inputs
     bias = rest[0] if rest else None
     dynamic = node.type == NodeType.FULLY_CONNECTED and filter_.dtype in ("fp32", "fp16")
@@ -103,6 +104,8 @@ def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value) -> It
     if filter_.dtype == "qint8" and quantization is not None and quantization.zero_point[0] != 0:
         yield f"the filter of {node.type} has zero point {quantization.zero_point[0]}"
     wanted = _WEIGHTED[node.type]
+    if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D and not profile["depthwise_fp16_filter_with_fp32_bias"]:
+        wanted = wanted - {("fp16", "fp32", "fp32", "fp32")}
     if bias is None:
         wanted = {(f, i, None, o) for f, i, _, o in wanted}
     types = (filter_.dtype, data.dtype, bias.dtype if bias else None, output.dtype)

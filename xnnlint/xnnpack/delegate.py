@@ -71,7 +71,7 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
     )
     for entry in partitions:
         subgraph = lower(graph, entry, delegation, profile)
-        delegation.failure = delegation.failure or undefinable(graph, subgraph)
+        delegation.failure = delegation.failure or undefinable(graph, subgraph, profile)
     return delegation
 
 
@@ -111,7 +111,8 @@ def _claim_dequantize(claims: _Claims, op: Operator) -> bool:
         return False
     if source.dtype != "FLOAT16" and not stored_int8:
         return False
-    if source.dtype == "FLOAT16" and _reads_fp16(graph, target.index):
+    handed_over = source.dtype == "FLOAT16" and scope.profile["fp16_weights_handed_over"]
+    if handed_over and _reads_fp16(graph, target.index):
         scope.aliases[target.index] = source.index
     _unpack(claims, op)
     if source.index in scope.quasi_static:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from xnnlint.graph import Operator
 from xnnlint.xnnpack.accept_checks import constant, number
+from xnnlint.xnnpack.accept_shapes import is_global_pooling
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.lower_values import Lowering
 
@@ -27,7 +28,21 @@ def _reduce(lowering: Lowering, op: Operator) -> None:
     rank = lowering.value(op.inputs[0]).rank
     axes = tuple(sorted({a + rank if a < 0 else a for a in _numbers(lowering, op, 1)}))
     keep_dims = bool(op.attributes.get("keep_dims", False))
+    if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
+        return
     lowering.node(op, _REDUCTIONS[op.type], [lowering.input(op)], [lowering.output(op)], axes=axes, keep_dims=keep_dims)
+
+
+def _global_pooling(lowering: Lowering, op: Operator, keep_dims: bool) -> bool:
+    x, axes = lowering.graph.tensors[op.inputs[0]], _numbers(lowering, op, 1)
+    if op.type not in ("MEAN", "SUM") or not is_global_pooling(x, axes):
+        return False
+    kind, operator = NodeType.GLOBAL_AVERAGE_POOLING_2D, ""
+    if op.type == "SUM" or len(axes) == 1:
+        kind = NodeType.OTHER
+        operator = f"global_{'sum' if op.type == 'SUM' else 'average'}_pooling_{len(axes)}d"
+    lowering.node(op, kind, [lowering.input(op)], [lowering.output(op)], operator, keep_dims=keep_dims)
+    return True
 
 
 def _pad(lowering: Lowering, op: Operator) -> None:
