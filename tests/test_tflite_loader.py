@@ -80,6 +80,11 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
+def numbers(generated: type) -> dict[str, int]:
+    """The names and numbers of a generated enum."""
+    return {k: v for k, v in vars(generated).items() if isinstance(v, int) and not k.startswith("_")}
+
+
 def known_tables() -> list[str]:
     return sorted(schema._tables())
 
@@ -124,7 +129,7 @@ def test_tables_are_those_of_the_generated_code(package: str, name: str) -> None
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("name", sorted(schema._ENUMS))
 def test_enums_are_those_of_the_generated_code(package: str, name: str) -> None:
-    values = {k: v for k, v in vars(getattr(published(package), name)).items() if isinstance(v, int)}
+    values = numbers(getattr(published(package), name))
     ours = {value: number for number, value in enumerate(schema.enum(name))}
     assert {k: ours.get(k) for k in values} == values
     assert package == "tflite" or values == ours
@@ -133,7 +138,7 @@ def test_enums_are_those_of_the_generated_code(package: str, name: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("name", sorted(schema._UNIONS))
 def test_unions_are_those_of_the_generated_code(package: str, name: str) -> None:
-    values = {k: v for k, v in vars(getattr(published(package), name)).items() if isinstance(v, int)}
+    values = numbers(getattr(published(package), name))
     ours = {value: number for number, value in enumerate(schema.union(name))}
     assert {k: ours.get(k) for k in values} == values
     assert package == "tflite" or values == ours
@@ -154,8 +159,8 @@ def assert_same_model(ours: Model, path: Path) -> None:
     assert len(ours.graphs) == len(theirs.subgraphs)
     stored = {e.name.decode(): theirs.buffers[e.buffer].data for e in theirs.metadata or []}
     assert {k: list(v) for k, v in ours.metadata.items()} == {k: list(v) for k, v in stored.items()}
-    operators = {v: k for k, v in vars(generated.BuiltinOperator).items() if isinstance(v, int)}
-    types = {v: k for k, v in vars(generated.TensorType).items() if isinstance(v, int)}
+    operators = {v: k for k, v in numbers(generated.BuiltinOperator).items()}
+    types = {v: k for k, v in numbers(generated.TensorType).items()}
     for graph, other in zip(ours.graphs, theirs.subgraphs, strict=True):
         assert graph.inputs == tuple(other.inputs) and graph.outputs == tuple(other.outputs)
         assert len(graph.tensors) == len(other.tensors) and len(graph.operators) == len(other.operators)
@@ -217,7 +222,7 @@ def assert_same_options(ours: dict, theirs) -> None:
     for name, value in ({} if theirs is None else vars(theirs)).items():
         name = snake(name)
         if name in enums:
-            value = {v: k for k, v in vars(getattr(generated, enums[name])).items()}[value]
+            value = {v: k for k, v in numbers(getattr(generated, enums[name])).items()}[value]
         if isinstance(value, np.ndarray):
             value = tuple(value)
         assert ours[name] == (() if value is None else value), name

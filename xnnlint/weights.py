@@ -26,7 +26,12 @@ _UNPACKING = ("DENSIFY", "DEQUANTIZE")
 # Elements per step, so that a step's temporary array stays in the cache.
 _CHUNK = 1 << 16
 # The bits of a floating-point number that are not its sign.
-_WITHOUT_SIGN = {"FLOAT16": 0x7FFF, "BFLOAT16": 0x7FFF, "FLOAT8_E4M3FN": 0x7F, "FLOAT8_E5M2": 0x7F}
+_WITHOUT_SIGN = {
+    "FLOAT16": np.uint16(0x7FFF),
+    "BFLOAT16": np.uint16(0x7FFF),
+    "FLOAT8_E4M3FN": np.uint8(0x7F),
+    "FLOAT8_E5M2": np.uint8(0x7F),
+}
 _WITHOUT_NUMBERS = ("STRING", "RESOURCE", "VARIANT")
 _PACKED_BITS = {"INT4": 4, "UINT4": 4, "INT2": 2}
 
@@ -149,17 +154,15 @@ def count_zeros(array: np.ndarray) -> int:
         return _count_without_sign(flat.view(np.uint16), _WITHOUT_SIGN["FLOAT16"])
     if flat.dtype.kind not in "fc":
         return flat.size - int(np.count_nonzero(flat))
-    with np.errstate(invalid="ignore"):
-        return sum(int(np.count_nonzero(flat[i : i + _CHUNK] == 0)) for i in range(0, flat.size, _CHUNK))
+    return sum(int(np.count_nonzero(chunk == 0)) for chunk in _chunks(flat))
 
 
-def _count_without_sign(bits: np.ndarray, mask: int) -> int:
-    masked = np.empty(min(_CHUNK, bits.size), bits.dtype)
-    nonzero = 0
-    for start in range(0, bits.size, _CHUNK):
-        chunk = bits[start : start + _CHUNK]
-        nonzero += int(np.count_nonzero(np.bitwise_and(chunk, mask, out=masked[: chunk.size])))
-    return bits.size - nonzero
+def _count_without_sign(bits: np.ndarray, mask: np.integer) -> int:
+    return bits.size - sum(int(np.count_nonzero(chunk & mask)) for chunk in _chunks(bits))
+
+
+def _chunks(flat: np.ndarray) -> list[np.ndarray]:
+    return [flat[start : start + _CHUNK] for start in range(0, flat.size, _CHUNK)] if flat.size > _CHUNK else [flat]
 
 
 def _measure(graph: Graph, tensor: int) -> Measured | None:
