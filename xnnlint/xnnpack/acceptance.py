@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from xnnlint.graph import Graph, Operator
+from xnnlint.graph import Operator
 from xnnlint.xnnpack import accept_layers, accept_shapes, accept_simple
 from xnnlint.xnnpack.accept_checks import Rejection, Scope
-from xnnlint.xnnpack.profile import Profile
 
-__all__ = ["DELEGATED_TYPES", "Rejection", "Scope", "refusal"]
+__all__ = ["Rejection", "Scope", "refusal"]
 
 Check = Callable[[Scope, Operator], Iterator[Rejection]]
 
 _BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
 _CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
-
-DELEGATED_TYPES = frozenset(_BUILTINS) - {"EXPAND_DIMS", "VAR_HANDLE"}
-"""Operator types that the newest delegate takes where their conditions hold."""
 
 
 def refusal(scope: Scope, op: Operator) -> Rejection | None:
@@ -41,8 +37,3 @@ def refusal(scope: Scope, op: Operator) -> Rejection | None:
         if op.type == kind and op.attributes.get(option, False) == value:
             return Rejection("option", f"another {option}", f"{option}={value}")
     return next(check(scope, op), None)
-
-
-def scope_for(graph: Graph, profile: Profile) -> Scope:
-    """A scope in which nothing is unpacked yet."""
-    return Scope(graph, profile)
