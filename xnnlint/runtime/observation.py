@@ -32,7 +32,8 @@ class OutputError:
         shape_differs: the two shapes are not the same; the elements may agree nevertheless.
         max_abs_error: max |a - b|.
         max_rel_error: max |a - b| / max(max |b|, 1e-6), b being the reference of the same seed. Infinite where one is
-            finite and the other is not, or where the numbers of elements differ.
+            finite and the other is not, or where the numbers of elements differ; None where nothing was compared,
+            or nothing is finite on either side.
         rounding: the same relative error of the dense XNNPACK run (x86 with AVX), where it was worth asking.
         nonfinite: how many elements are NaN or infinite; nonfinite_reference: of the reference.
     """
@@ -132,21 +133,21 @@ def is_spmm(kernel: str) -> bool:
     return kernel.endswith(" SPMM")
 
 
-def compare(observed: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
-    """Largest absolute and relative error of one output of one run, elements in memory order (see OutputError)."""
+def compare(observed: np.ndarray, reference: np.ndarray) -> tuple[float, float] | None:
+    """Largest absolute and relative error of one output of one run, elements in memory order (see OutputError); None
+    where no element is finite on both sides, nor on one only."""
     if observed.size != reference.size:
         return math.inf, math.inf
     if observed.size == 0:
         return 0.0, 0.0
     a, b = (array.reshape(-1).astype(np.float64) for array in (observed, reference))
-    finite = np.isfinite(a) & np.isfinite(b)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if not (finite | same).all():
+    finite_a, finite_b = np.isfinite(a), np.isfinite(b)
+    if (finite_a != finite_b).any():
         return math.inf, math.inf
-    if not finite.any():
-        return 0.0, 0.0
-    error = float(np.abs(a[finite] - b[finite]).max())
-    return error, error / max(float(np.abs(b[finite]).max()), _SMALLEST_SCALE)
+    if not finite_a.any():
+        return None
+    error = float(np.abs(a[finite_a] - b[finite_a]).max())
+    return error, error / max(float(np.abs(b[finite_a]).max()), _SMALLEST_SCALE)
 
 
 def decide(
@@ -166,6 +167,8 @@ def decide(
         return "fails", None
     if any(output.wrong for output in outputs):
         return "wrong-results", None
+    if any(output.max_rel_error is None for output in outputs):
+        return None, "an output has no finite element in any run, so that nothing can be compared"
     if kernels is None:
         return None, "the outputs are right, and this release does not tell which operators ran"
     return ("sparse" if any(map(is_spmm, kernels)) else "dense"), None

@@ -208,10 +208,9 @@ def _compare_all(run: Run, reference: Run | None, dense: Run | None) -> tuple[Ou
         expected_shape, expected_arrays = expected.get(index, (None, []))
         absolute = relative = rounding = None
         if expected_shape is not None:
-            errors = [compare(a, b) for a, b in zip(arrays, expected_arrays, strict=True)]
-            absolute, relative = (max(column) for column in zip(*errors, strict=True))
+            absolute, relative = _worst(arrays, expected_arrays)
             if index in second:
-                rounding = max(compare(a, b)[1] for a, b in zip(second[index][1], expected_arrays, strict=True))
+                rounding = _worst(second[index][1], expected_arrays)[1]
         compared.append(
             OutputError(
                 index=index,
@@ -228,6 +227,13 @@ def _compare_all(run: Run, reference: Run | None, dense: Run | None) -> tuple[Ou
             )
         )
     return tuple(compared)
+
+
+def _worst(arrays: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> tuple[float | None, float | None]:
+    """The largest absolute and relative errors of all seeds."""
+    errors = [error for pair in zip(arrays, expected, strict=True) if (error := compare(*pair)) is not None]
+    absolute, relative = zip(*errors, strict=True) if errors else ((), ())
+    return max(absolute, default=None), max(relative, default=None)
 
 
 def _nonfinite(arrays: Sequence[np.ndarray]) -> int:
