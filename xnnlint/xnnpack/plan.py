@@ -9,8 +9,9 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .delegate import Delegation, Partition, delegate
+from .delegate import Delegation, Failure, Partition, delegate
 from .execution import Execution, Order, execute, is_order_free
+from .half import can_become_fp16, to_fp16, uses_fp16
 from .ir import Layout, Node, NodeType, Subgraph, Value
 from .kernels import kernel_name
 from .layout import LayoutDecision, decide_layouts
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 Waiver = tuple[str, int]
 _OF_TENSORS = ("exit", "entry", "reshape")
 WHOLE_MODEL = -1
+FP32: Waiver = ("fp32", WHOLE_MODEL)
 # A node's rule and its verdict.
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
 QUANTIZED, STEM = "XNN100", "XNN101"
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
+CONVOLUTION_NODES = (*POINTWISE_NODES, NodeType.DEPTHWISE_CONVOLUTION_2D)
 
 
 class Outcome(str, Enum):
@@ -239,13 +242,21 @@ class Planner:
 
     def _prepare(self, assumed: frozenset[Waiver]) -> tuple[Delegation, list[_Prepared]]:
         """Delegation, lowering and rewrites, once for each set of operators assumed to be delegated."""
-        claims = frozenset(w for w in assumed if w[0] == "delegated")
+        claims = frozenset(w for w in assumed if w[0] == "delegated" or w == FP32)
         if claims not in self._prepared:
+            in_fp16 = uses_fp16(self.model.metadata, self.profile) and FP32 not in claims
+            fp16 = self.profile["fp16_inference"] if in_fp16 else None
             delegation = delegate(self.graph, self.profile, claims)
             prepared = []
             for partition in delegation.partitions if delegation.failure is None else ():
                 subgraph = lower(self.graph, partition, delegation, self.profile)
-                optimize(subgraph, self.profile)
+                if fp16 == "dense":
+                    to_fp16(subgraph)
+                crash = optimize(subgraph, self.profile)
+                if crash is not None:
+                    delegation.failure = Failure(crash.op, "XNNPACK loses the reader of its output with a branch that nobody reads")
+                if fp16 in ("breaks", "sparse") and can_become_fp16(subgraph):
+                    to_fp16(subgraph)
                 judged = [self._judge(node, subgraph) for node in subgraph.nodes]
                 prepared.append(_Prepared(partition, subgraph, judged))
             self._prepared[claims] = delegation, prepared
@@ -380,6 +391,7 @@ class Planner:
         run = part.execution
         if run is None:
             return
+        yield from self._fp16_hazards(part)
         fatal = [t for t in run.troubles if t.fatal]
         if fatal:
             yield from (Hazard(t.node.op, t.kind, Outcome.FAILS, t.text) for t in fatal)
@@ -410,6 +422,19 @@ class Planner:
                 producer = self.graph.producer(tensor)
                 pending += [t for t in producer.inputs if t >= 0] if producer else []
         return mattering
+
+    def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        """NCHW convolutions of fp16 values are created as fp32 ones, or with filters that are read as fp32."""
+        if self.profile["fp16_inference"] != "breaks":
+            return
+        values = part.subgraph.values
+        for node in part.subgraph.nodes:
+            if node.type not in CONVOLUTION_NODES or not values[node.outputs[0]].nchw:
+                continue
+            if values[node.outputs[0]].dtype == "fp16":
+                as_fp32 = values[node.inputs[1]].dtype == "fp32"
+                outcome = Outcome.FAILS if as_fp32 else Outcome.WRONG_RESULTS
+                yield Hazard(node.op, "fp16", outcome, "in fp16 arithmetic this runtime's sparse kernels are broken")
 
     def _shape_hazards(self, value: Value, shape: tuple[int, ...], op: int) -> Iterable[Hazard]:
         """What follows from an output of a partition that has another shape at run time than in the model."""
@@ -449,6 +474,8 @@ class Planner:
         from xnnlint.weights import measure
 
         measured = measure(self.graph, op.inputs[1])
+        if measured is None:  # A filter that is computed at run time.
+            return math.prod(self.graph.tensors[op.inputs[1]].shape), 0
         return measured.elements, measured.zeros
 
 
