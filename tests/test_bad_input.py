@@ -393,6 +393,14 @@ def test_lies(tmp_path: Path, lie: str) -> None:
     assert says in refuse_data(tmp_path, hostile(**fields))
 
 
+@pytest.mark.parametrize("index", range(4))
+def test_the_place_of_a_fault_is_the_right_one(tmp_path: Path, index: int) -> None:
+    data = bytearray(hostile(tensors=[tensor(), tensor(), tensor(), tensor()]))
+    g = tflite.Model.GetRootAs(data, 0).Subgraphs(0)
+    struct.pack_into("<I", data, g._tab.Vector(g._tab.Offset(4)) + 4 * index, 0x7FFFFFFF)
+    assert refuse_data(tmp_path, bytes(data)).startswith(f"subgraph 0, tensor {index}: an offset points past the end")
+
+
 def test_the_model_that_the_lies_change_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "fine.tflite"
     path.write_bytes(hostile())

@@ -457,9 +457,9 @@ def test_the_data_outlives_the_model(tmp_path: Path) -> None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def names(*operators: tuple[str, str] | tuple[str, str, str]) -> list[str]:
-    types, outputs, weights = zip(*((*op, "", "")[:3] for op in operators), strict=True)
-    return operator_names(types, outputs, weights, [""] * len(types))
+def names(*operators: tuple[str, ...]) -> list[str]:
+    """Names of operators, each given as its type, its output's name and the names of its constants."""
+    return operator_names([op[0] for op in operators], [op[1] for op in operators], [op[2:] for op in operators])
 
 
 def test_names_of_keras_2_layers() -> None:
@@ -490,8 +490,17 @@ def test_names_of_keras_3_layers() -> None:
         ("DEPTHWISE_CONV_2D", "my_net_1/dw_bn_1/batchnorm/mul_1;my_net_1/dw_1/depthwise;1"),
         ("ADD", "my_net_1/Add"),
         ("CONV_2D", "my_net_1/backbone_1/conv2d_1_1/convolution1"),
-        ("FULLY_CONNECTED", "StatefulPartitionedCall_1:0", "my_net_1/head_1/MatMul"),
-    ) == ["stem", "dw", "Add", "backbone/conv2d_1", "head"]
+    ) == ["stem", "dw", "Add", "backbone/conv2d_1"]
+
+
+def test_names_of_outputs_come_from_the_weights() -> None:
+    assert names(
+        ("RELU", "net/re_lu/Relu"),
+        ("FULLY_CONNECTED", "StatefulPartitionedCall:0", "net/dense/MatMul1", "net/dense/BiasAdd1"),
+        ("CONV_2D", "StatefulPartitionedCall:1", "StatefulPartitionedCall:12", "net/bn/Fused;net/project/Conv2D"),
+        ("CONV_2D", "Identity", "arith.constant1", "arith.constant2"),
+        ("MEAN", "StatefulPartitionedCall:2", "net/another_layer/Const"),
+    ) == ["re_lu", "dense", "project", "Identity", "StatefulPartitionedCall:2"]
 
 
 def test_names_of_shared_constants_go_to_the_last_convolution() -> None:
@@ -499,9 +508,8 @@ def test_names_of_shared_constants_go_to_the_last_convolution() -> None:
     name = "m/re_lu_4/Relu6;m/batch_normalization_6/FusedBatchNormV3;m/depthwise_conv2d_3/depthwise;"
     assert names(
         ("CONV_2D", name + "m/conv2d_29/Conv2D;m/conv2d_4/Conv2D"),
-        ("DEQUANTIZE", "m/conv2d_5/Conv2D_dequantize"),
         ("ADD", "m/add/add"),
-    ) == ["conv2d_4", "conv2d_5", "add"]
+    ) == ["conv2d_4", "add"]
 
 
 def test_names_without_scopes_stay() -> None:
@@ -528,6 +536,10 @@ def test_names_of_a_real_model(mediapipe_models: Path) -> None:
     convolutions = [op.name for op in graph.operators if op.type == "CONV_2D"]
     assert convolutions[:4] == ["conv2d", "conv2d_1", "conv2d_2", "conv2d_3"]
     assert len(set(convolutions)) == len(convolutions) == 45
+    unpacking = [op for op in graph.operators if op.type in ("DENSIFY", "DEQUANTIZE")]
+    assert len(unpacking) > 100
+    for op in unpacking:
+        assert op.name == graph.consumers(op.outputs[0])[0].name
 
 
 # --- files and folders ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ overlap could otherwise claim billions of tables. Every fault surfaces as one ex
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xnnlint.loaders import tflite_schema as schema
@@ -44,17 +44,16 @@ class Malformed(Exception):
         return Malformed(self.problem, f"{place}, {self.place}" if self.place else place)
 
 
-def each(place: str, items: Any, read: Callable[[int, Any], T]) -> list[T]:
-    """Calls `read(index, item)` for all items; a fault in one is reported with the place and the item's index."""
-    results = []
-    index = -1
+def each(place: str, tables: Tables, read: Callable[[int, Table], T]) -> list[T]:
+    """Calls `read(index, table)` for all tables; a fault in one is reported with the place and the table's index."""
+    results: list[T] = []
     try:
-        for index, item in enumerate(items):
-            results.append(read(index, item))
+        for index in range(len(tables)):
+            results.append(read(index, tables[index]))
     except Malformed as fault:
-        raise fault.at(f"{place} {max(index, 0)}") from None
+        raise fault.at(f"{place} {len(results)}") from None
     except struct.error:
-        raise Malformed(OFFSET_OUTSIDE, f"{place} {max(index, 0)}") from None
+        raise Malformed(OFFSET_OUTSIDE, f"{place} {len(results)}") from None
     return results
 
 
@@ -253,9 +252,6 @@ class Tables:
             raise IndexError(index)
         reader = self._reader
         return Table(reader, reader.follow(self._start + 4 * index), self._fields)
-
-    def __iter__(self) -> Iterator[Table]:
-        return (self[i] for i in range(self._length))
 
 
 def defaults(name: str) -> dict[str, Any]:

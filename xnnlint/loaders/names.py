@@ -9,8 +9,11 @@ The rule, in order:
 2. The trailing operation goes (`Conv2D1`, `resize/ResizeBilinear`), and so do the scopes that all operators have in
    common (`StatefulPartitionedCall`, the model's name). What is left is the layer: `project`, nested `block/project`.
 3. Keras 3 enters every scope twice, so that all of a file's scopes end in `_1`; then that ending goes too.
-4. The converter renames a model's outputs (`StatefulPartitionedCall:0`, `Identity`). There the weights give the name.
+4. The converter renames a model's outputs (`StatefulPartitionedCall:0`, `Identity`). There weights and bias give the
+   name of the layer.
 5. Without any of these it is the tensor's name, and without that the type and the index, as `CONV_2D_12`.
+
+What unpacks a weight (DENSIFY, DEQUANTIZE) is called like the operator that reads it; the loader sees to that.
 """
 
 from __future__ import annotations
@@ -37,23 +40,19 @@ _INNER_SCOPE = re.compile(
     r"|convolution|separable_conv2d|conv2d_transpose|conv_transpose|strided_slice)(_?\d+)?"
 )
 _WRAPPER = re.compile(r"(Stateful)?PartitionedCall(_\d+)?(:\d+)?|Identity(_\d+)?(:\d+)?")
-_CONVERTER_SUFFIX = re.compile(r"(_dequantize|_densify)\d*$")
 
 
-def operator_names(
-    types: Sequence[str], outputs: Sequence[str], weights: Sequence[str], custom_codes: Sequence[str]
-) -> list[str]:
+def operator_names(types: Sequence[str], outputs: Sequence[str], constants: Sequence[Sequence[str]]) -> list[str]:
     """The names of a graph's operators.
 
     Args:
-        types: operator types, in execution order, as all arguments.
+        types: operator types, or the names of custom operators, in execution order as all arguments.
         outputs: name of each operator's first output tensor.
-        weights: name of each operator's second input if that is a constant, else "".
-        custom_codes: names of custom operators, else "".
+        constants: names of the constants that each operator reads: weights, then bias.
     """
     paths = [
-        _path(type_, output) or _path(type_, weight)
-        for type_, output, weight in zip(types, outputs, weights, strict=True)
+        _path(type_, output) or _layer_of_constants(type_, names)
+        for type_, output, names in zip(types, outputs, constants, strict=True)
     ]
     shared = _shared_scopes(paths)
     paths = [path[shared:] if len(path) > shared else path for path in paths]
@@ -61,16 +60,14 @@ def operator_names(
     if _entered_twice(layers):
         layers = [[part.removesuffix("_1") for part in layer] for layer in layers]
     return [
-        _shorten(layer) or output or f"{custom_code or type_}_{index}"
-        for index, (layer, output, type_, custom_code) in enumerate(
-            zip(layers, outputs, types, custom_codes, strict=True)
-        )
+        _shorten(layer) or output or f"{type_}_{index}"
+        for index, (layer, output, type_) in enumerate(zip(layers, outputs, types, strict=True))
     ]
 
 
 def _path(type_: str, name: str) -> list[str]:
     """The scopes of the part of a tensor's name that counts; [] for one that says nothing."""
-    parts = [p for p in _CONVERTER_SUFFIX.sub("", name).split(";") if p.strip("/").strip("0123456789")]
+    parts = [p for p in name.split(";") if p.strip("/").strip("0123456789")]
     if not parts:
         return []
     own = _OWN_OPERATION.get(type_)
@@ -79,6 +76,12 @@ def _path(type_: str, name: str) -> list[str]:
     while scopes and _WRAPPER.fullmatch(scopes[0]):
         del scopes[0]
     return scopes
+
+
+def _layer_of_constants(type_: str, names: Sequence[str]) -> list[str]:
+    """The scopes of the first constant that belongs to a layer; only layers with weights have any of their own."""
+    paths = (_path(type_, name) for name in names if type_ in _OWN_OPERATION)
+    return next((path for path in paths if len(path) > 1), [])
 
 
 def _shared_scopes(paths: list[list[str]]) -> int:

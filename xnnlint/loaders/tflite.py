@@ -368,15 +368,23 @@ def _label(op: Operator) -> str:
 
 
 def _name_operators(tensors: list[Tensor], operators: list[Operator]) -> None:
-    weights = [op.inputs[1] if len(op.inputs) > 1 else -1 for op in operators]
+    unpacked: dict[int, int] = {}  # output of DENSIFY or DEQUANTIZE -> the constant
+    for op in operators:
+        if op.type in ("DENSIFY", "DEQUANTIZE") and len(op.inputs) == 1 and op.outputs:
+            source = unpacked.get(op.inputs[0], op.inputs[0])
+            if source >= 0 and tensors[source].is_constant:
+                unpacked[op.outputs[0]] = source
+    constants = [[unpacked.get(t, t) for t in op.inputs if t >= 0] for op in operators]
     names = operator_names(
-        [op.type for op in operators],
+        [op.custom_code or op.type for op in operators],
         [tensors[op.outputs[0]].name if op.outputs else "" for op in operators],
-        [tensors[w].name if w >= 0 and tensors[w].is_constant else "" for w in weights],
-        [op.custom_code for op in operators],
+        [[tensors[t].name for t in read if tensors[t].is_constant] for read in constants],
     )
-    for op, name in zip(operators, names, strict=True):
-        op.name = name
+    readers: dict[int, Operator] = {}
+    for op, name in zip(reversed(operators), reversed(names), strict=True):
+        output = op.outputs[0] if op.outputs else -1
+        op.name = readers[output].name if output in unpacked and output in readers else name
+        readers.update(dict.fromkeys(op.inputs, op))
 
 
 def _signature(graphs: list[Graph], index: int, table: Table) -> Signature:
