@@ -129,6 +129,18 @@ def test_no_reference_no_outcome(tmp_path: Path) -> None:
 
 
 @pytest.mark.judge
+def test_where_the_reference_kernels_lack_an_operator_the_optimized_ones_judge_without_a_delegate(tmp_path: Path) -> None:
+    """ELU is not among the reference kernels. TANH keeps the second convolution from XNNPACK, whose delegate has
+    unpacked its weights for itself only: wrong on every CPU, dense XNNPACK included."""
+    g, x = sparse_trunk(storage="sparse_int8")
+    x = g.conv2d(g.unary("ELU", x), 9, zeros=0.8, storage="sparse_int8", fused="TANH")
+    seen = one(write(tmp_path / "elu.tflite", g, g.mean(x)))
+    assert (seen.reference, seen.outcome) == ("optimized-kernels", "wrong-results")
+    assert "ELU" in (seen.reference_error or "")
+    assert seen.tflite_ops is not None and "CONV_2D" in seen.tflite_ops
+
+
+@pytest.mark.judge
 def test_a_model_that_nobody_can_run_has_no_outcome(tmp_path: Path) -> None:
     g, x = sparse_trunk()
     (y,) = g.custom_op("Nowhere", [x], [x.shape])

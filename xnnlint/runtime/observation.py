@@ -74,8 +74,9 @@ class Observation:
         kernel_indices: XNNPACK's own number of each of them; it starts again at 0 with each delegate partition.
         tflite_ops: operators that TFLite ran itself (events of type 2), without the delegate's node.
         outputs: every output; empty where the model did not run.
-        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels), "xnnpack-avx" (the
-            dense XNNPACK run on the host, where the kernels cannot run the model), or None.
+        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels); where those cannot run
+            the model, "optimized-kernels" (LiteRT's own, without any delegate) or else "xnnpack-avx" (the dense
+            XNNPACK run on the host, which shares the delegate's mistakes); or None.
         reference_error: why there is no better reference.
         litert: version of the runtime; cpu: the CPU profile's name; emulated: whether user-mode emulation ran it.
         outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.

@@ -18,6 +18,8 @@ from xnnlint.runtime.workers import InputFiles, Run, Worker
 XNNPACK_OPERATOR_EVENT = 8  # DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT in litert/c/litert_profiler_event.h
 TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
 REFERENCE_RESOLVER = "BUILTIN_REF"
+# It has more operators than the reference one (ELU, say), and like it no delegate.
+OPTIMIZED_RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
 
 
 def observe(
@@ -65,13 +67,14 @@ def _observe(
             stack.callback(made.close)
             return made
 
-        kernels, dense = None, None
+        kernels, optimized, dense = None, None, None
         if host:
             kernels = worker("reference", host, [host.python, "-I", *host.interpreter(REFERENCE_RESOLVER)])
+            optimized = worker("optimized", host, [host.python, "-I", *host.interpreter(OPTIMIZED_RESOLVER)])
             if host.cpu == "x86-avx" and target.cpu != "x86-avx":
                 dense = worker("dense", host, host.command())
         sparse = worker("judge", target, target.command())
-        judges = _Judges(target, sparse, kernels, dense, folder)
+        judges = _Judges(target, sparse, kernels, optimized, dense, folder)
         for path in paths:
             observation = judges.observe(str(path), seeds)
             if _suspicious(observation) and sparse.may_be_damaged(observation.status):
@@ -97,13 +100,22 @@ class _Judges:
     Attributes:
         sparse: the runtime on the CPU in question.
         kernels: LiteRT's reference kernels on this machine; None where no reference is wanted.
-        dense: XNNPACK on this machine where that runs sparse models densely, which is a second opinion; else None.
+        optimized: LiteRT's own optimized kernels on this machine, for models that the reference kernels cannot run.
+        dense: XNNPACK on this machine where that runs sparse models densely, which is a second opinion; else None. As
+            a reference it is the last resort, since a mistake of the delegate would be in both runs.
     """
 
     def __init__(
-        self, target: targets.Target, sparse: Worker, kernels: Worker | None, dense: Worker | None, folder: Path
+        self,
+        target: targets.Target,
+        sparse: Worker,
+        kernels: Worker | None,
+        optimized: Worker | None,
+        dense: Worker | None,
+        folder: Path,
     ) -> None:
-        self.target, self.sparse, self.kernels, self.dense, self.folder = target, sparse, kernels, dense, folder
+        self.target, self.sparse, self.folder = target, sparse, folder
+        self.kernels, self.optimized, self.dense = kernels, optimized, dense
 
     def observe(self, path: str, seeds: Sequence[int]) -> Observation:
         began = time.monotonic()
@@ -135,14 +147,12 @@ class _Judges:
         if expected is not None:
             reference = "kernels" if expected.ran and _comparable(run, expected) else None
             reference_error = None if reference else expected.error or "the reference has other outputs"
-            # Of a cut file, LiteRT's C API makes a model without inputs and outputs; that is nothing to judge.
-            if reference is None and self.dense and inputs and not (run.tensors and not run.tensors["outputs"]):
-                expected = self.dense.run(path, inputs)
-                reference = "xnnpack-avx" if expected.ran and _comparable(run, expected) else None
+            if reference is None:
+                reference, expected = self._other_reference(path, run, inputs)
         outputs: tuple[OutputError, ...] = ()
         if run.ran:
             outputs = _compare_all(run, expected if reference else None, None)
-            if reference == "kernels" and self.dense and any(output.wrong for output in outputs):
+            if reference not in (None, "xnnpack-avx") and self.dense and any(output.wrong for output in outputs):
                 second = self.dense.run(path, inputs)
                 if second.ran and _comparable(run, second):
                     outputs = _compare_all(run, expected, second)
@@ -165,6 +175,16 @@ class _Judges:
             undecided=undecided,
             seconds=round(time.monotonic() - began, 3),
         )
+
+    def _other_reference(self, path: str, run: Run, inputs: InputFiles) -> tuple[str | None, Run | None]:
+        """The best reference, and its run, of a model that the reference kernels cannot run."""
+        # Of a cut file, LiteRT's C API makes a model without inputs and outputs; that is nothing to judge.
+        if inputs and not (run.tensors and not run.tensors["outputs"]):
+            for name, worker in (("optimized-kernels", self.optimized), ("xnnpack-avx", self.dense)):
+                expected = worker.run(path, inputs) if worker else None
+                if expected and expected.ran and _comparable(run, expected):
+                    return name, expected
+        return None, None
 
 
 def _comparable(run: Run, reference: Run) -> bool:
