@@ -238,6 +238,33 @@ def test_a_hunt_goes_on_where_it_was_stopped(fake_observer: type[FakeObserver], 
     assert len(again.lines) == 5
 
 
+def test_an_error_that_the_weights_hide_is_looked_for_with_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = replace(PREDICTED, outcome="wrong-results")
+    answers = iter([OBSERVED, OBSERVED, replace(OBSERVED, outcome="wrong-results")])
+    asked: list[bytes] = []
+
+    class Hiding(FakeObserver):
+        def __call__(self, path: Path) -> Observation:
+            asked.append(path.read_bytes())
+            return next(answers)
+
+    monkeypatch.setattr(hunt_module, "Observer", Hiding)
+    tally = hunt(random_cases(2, 1), lambda path: wrong, tmp_path)
+    assert tally.lines[0]["hidden"] == 2, "the second of the other weights showed it"
+    assert not tally.disagreements
+    assert "1 predicted wrong results show only with other random weights" in tally.summary()
+    assert len(set(asked)) == 3
+    assert len({tuple(operators(model)) for model in asked}) == 1, "the same graph"
+
+
+def test_an_error_that_no_weights_show_is_a_disagreement(fake_observer: type[FakeObserver], tmp_path: Path) -> None:
+    tally = hunt(random_cases(2, 1), lambda path: replace(PREDICTED, outcome="wrong-results"), tmp_path)
+    assert fake_observer.asked == 1 + hunt_module.OTHER_WEIGHTS
+    assert tally.lines[0]["differs"] == ["outcome"]
+
+
 def test_summary_says_how_many_of_what() -> None:
     tally = Tally(
         [

@@ -164,7 +164,7 @@ class ModelBuilder:
 
     def bias(self, channels: int, name: str = "bias") -> Value:
         """A rank-1 fp32 bias; mostly positive, so that a RELU after it leaves something over."""
-        return self.constant(self.rng.uniform(-0.1, 0.4, channels).astype(np.float32), name)
+        return self.constant(self.rng.uniform(0.0, 0.7, channels).astype(np.float32), name)
 
     def random_constant(self, shape: Sequence[int], low: float = 0.5, high: float = 1.5) -> Value:
         """A dense fp32 constant with all elements different and away from zero."""

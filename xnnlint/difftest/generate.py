@@ -101,6 +101,8 @@ class _Writer:
     def add(self, op: str, refs: int | Sequence[int], **parameters: Any) -> int:
         """Adds a step and gives its reference; where it doesn't apply, that of its first input."""
         refs = [refs] if isinstance(refs, int) else list(refs)
+        if op == "binary" and len(set(refs)) == 1 and parameters["code"] in ("SUB", "SQUARED_DIFFERENCE"):
+            return refs[0]  # x - x hides all that is wrong with x
         step: Step = {"id": len(self.recipe.steps), "op": op, "in": refs, **parameters}
         size = _size_after(step, [self.sizes[r] for r in refs], [self.shape(r) for r in refs])
         if size > max(LARGEST, *(self.sizes[r] for r in refs)):
@@ -309,7 +311,7 @@ def _squeeze_excite(w: _Writer, x: int) -> int:
     s = w.add("reduce", x, code="MEAN", axes=[1, 2], keep_dims=keep)
     if not keep:
         s = w.add("reshape", s, to="pooled")
-    s = w.pointwise(s, max(3, channels // 4), "RELU")
+    s = w.pointwise(s, max(5, channels // 4), "RELU")
     s = w.pointwise(s, channels, "NONE")
     kind = w.choice([("LOGISTIC", 60), ("HARD_SWISH", 12), ("hard sigmoid", 20), ("none", 8)])
     if kind == "hard sigmoid":
@@ -708,6 +710,8 @@ def _head_any_reduction(w: _Writer, x: int) -> None:
     axes = [axis for axis in range(4) if w.chance(0.5)] or [1, 2]
     w.rng.shuffle(axes)
     axes = [axis - 4 if w.chance(0.2) else axis for axis in axes]
+    if code == "REDUCE_MIN":  # behind a RELU it would see zeros only
+        x = w.pointwise(x, fused="NONE")
     x = w.add("reduce", x, code=code, axes=axes, keep_dims=w.chance(0.5))
     if w.chance(0.3):
         x = w.activation(x)

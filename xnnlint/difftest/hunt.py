@@ -7,16 +7,18 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from xnnlint.difftest.compare import Comparison, Observer, Predictor, compare
-from xnnlint.difftest.recipe import Recipe
+from xnnlint.difftest.recipe import Recipe, build
 
 # Children are replaced after this many models anyway; small enough that a hunt loses little when it is stopped.
 CHUNK = 100
+# With how many other weights an error is looked for that the first ones don't show.
+OTHER_WEIGHTS = 8
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Tally:
             f"kernels, {differs['operators']} in the list of all operators, {differs['tflite-ops']} in operators left "
             f"to TFLite, {differs['error']} without a prediction",
         ]
+        hidden = sum(bool(line.get("hidden")) for line in self.lines)
+        if hidden:
+            text.append(f"{hidden} predicted wrong results show only with other random weights (agreements)")
         undecided = Counter(line["undecided"].split(":")[0] for line in self.lines if line["undecided"])
         if undecided:
             text.append(f"undecided: {_counts(undecided)}")
@@ -138,13 +143,42 @@ def _compare_chunk(
             path = Path(scratch) / "model.tflite"
             for case in chunk:
                 model, recipe = case.make()
-                path.write_bytes(model)
-                comparison = compare(case.name, predictor(path), observer(path))
+
+                def look(data: bytes, name: str = case.name) -> Comparison:
+                    path.write_bytes(data)
+                    return compare(name, predictor(path), observer(path))
+
+                comparison = look(model)
+                hidden = 0
+                if recipe is not None and _could_be_hidden(comparison):
+                    hidden = _weights_that_show(recipe, comparison, look)
+                    if hidden:
+                        comparison = replace(comparison, differs=())
                 if comparison.differs:
                     _keep(comparison, model, recipe, folder / "disagreements")
-                yield _line(comparison)
+                yield {**_line(comparison), "hidden": hidden}
     finally:
         observer.close()
+
+
+def _could_be_hidden(comparison: Comparison) -> bool:
+    """Wrong results were predicted and right ones seen, and nothing else differs: numbers may have hidden the error.
+
+    A RELU that lets nothing through, or a sum over everything, gives the same from right and from wrong values.
+    """
+    return comparison.differs == ("outcome",) and comparison.prediction.outcome == "wrong-results"
+
+
+def _weights_that_show(recipe: Recipe, hiding: Comparison, look: Callable[[bytes], Comparison]) -> int:
+    """Number of the first other random weights, from 1, with which the same graph gives wrong results; 0 if none do."""
+    for number in range(1, OTHER_WEIGHTS + 1):
+        other = recipe.copy()
+        other.seed = recipe.seed + number * 1_000_003
+        shown = look(build(other))
+        same = shown.prediction.operators == hiding.prediction.operators and not shown.differs
+        if same and shown.observation.outcome == "wrong-results":
+            return number
+    return 0
 
 
 def _line(comparison: Comparison) -> dict[str, Any]:

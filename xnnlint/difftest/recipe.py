@@ -379,6 +379,8 @@ def _softmax(g: ModelBuilder, values: list[Value], step: Step) -> Value:
 
 def _refused(g: ModelBuilder, values: list[Value], step: Step) -> Value:
     x = _map_of(values)
+    if step["what"] == "squeeze_expand":
+        _need(x.shape[0] == 1)
     if step["what"] == "mirror_pad":
         _need(x.shape[1] > 1 and x.shape[2] > 1)
     return REFUSED[step["what"]].part(g, x)
