@@ -16,8 +16,9 @@ from xnnlint.difftest.__main__ import main
 from xnnlint.difftest.compare import Prediction, compare, convolutions, plan_predictor
 from xnnlint.difftest.generate import SMOOTH_REFUSED, SMOOTH_UNARY, random_model, random_recipe
 from xnnlint.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
-from xnnlint.difftest.patterns import PATTERNS, pattern
+from xnnlint.difftest.patterns import PATTERNS
 from xnnlint.difftest.recipe import CONSTANT_SHAPES, STEPS, Recipe, Session, build, zero_count
+from xnnlint.difftest.registry import pattern
 from xnnlint.difftest.shrink import shrink
 from xnnlint.runtime.observation import Observation
 

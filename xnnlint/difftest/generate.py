@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xnnlint.difftest.builder import Value
-from xnnlint.difftest.patterns import REFUSED, UNARY
+from xnnlint.difftest.parts import REFUSED, UNARY
 from xnnlint.difftest.recipe import CONSTANT_SHAPES, Recipe, Session, Step, build
 
 CHANNELS = (6, 7, 9, 10, 11, 12, 14, 15, 18, 20, 22, 26, 28, 31)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.patterns import REFUSED, apply_unary
+from xnnlint.difftest.parts import REFUSED, apply_unary
 
 # Emulated runs must stay quick, and no single operator should make a model big.
 MAX_ELEMENTS = 40_000
