@@ -129,7 +129,9 @@ def test_no_reference_no_outcome(tmp_path: Path) -> None:
 
 
 @pytest.mark.judge
-def test_where_the_reference_kernels_lack_an_operator_the_optimized_ones_judge_without_a_delegate(tmp_path: Path) -> None:
+def test_where_the_reference_kernels_lack_an_operator_the_optimized_ones_judge_without_a_delegate(
+    tmp_path: Path,
+) -> None:
     """ELU is not among the reference kernels. TANH keeps the second convolution from XNNPACK, whose delegate has
     unpacked its weights for itself only: wrong on every CPU, dense XNNPACK included."""
     g, x = sparse_trunk(storage="sparse_int8")
