@@ -253,17 +253,26 @@ class _Runner:
             ok = (self.arrives(source.id) or whole) and self.has_right_shape(source.id)
             self.put(node, target.shape, _order(ok, False), _READS_WRONG)
             return
+        axes = _rewritten_axes(node.params["axes"])
+        if len(set(axes)) < len(axes) and self.profile["repeated_axes_refused"]:
+            raise RuntimeRefuses("in NCHW the runtime makes one axis of several, and then asks for different ones")
         shape, keeps = reduce_in_nchw(state.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
         ok = self.arrives(source.id, as_nchw=True) and self.has_right_shape(source.id) and keeps
         self.put(node, shape, _order(ok, target.nchw and len(shape) == 4), _WRONG_AXES, "axes")
 
     def reshape(self, node: Node) -> None:
-        source, target = node.inputs[0], self.value(node.outputs[0])
-        if math.prod(self.states[source].shape) != math.prod(self.value(source).shape):
-            raise RuntimeRefuses(
-                f"{math.prod(self.states[source].shape)} elements cannot be reshaped to {list(target.shape)}"
-            )
-        self.put(node, target.shape, _order(self.arrives(source), False), _READS_WRONG)
+        """`resize_copy_output_tensor` in copy.c: a 0 in the target stands for whatever is left."""
+        source = node.inputs[0]
+        elements, right = math.prod(self.states[source].shape), math.prod(self.value(source).shape)
+        target = list(node.params["new_shape"])
+        known = math.prod(d for d in target if d)
+        if target.count(0) == 1 and known:
+            target[target.index(0)] = elements // known
+        if math.prod(target) != elements:
+            raise RuntimeRefuses(f"{elements} elements cannot be reshaped to {target}")
+        ok = self.arrives(source) and elements >= right
+        shape = self.value(node.outputs[0]).shape if elements == right else tuple(target)
+        self.put(node, shape, _order(ok, False), _READS_WRONG if elements == right else _WRONG_SHAPE)
 
     def plain_nhwc(self, node: Node) -> None:
         """Every operator that knows no layout but NHWC."""

@@ -208,7 +208,7 @@ class Planner:
         plan.tflite_ops = [entry for entry in plan.delegation.schedule if isinstance(entry, int)]
         plan.partitions = [self._decided(part, assumed) for part in prepared]
         for part in plan.partitions:
-            nodes = (node for node in part.subgraph.nodes if not node.params.get("assumed"))
+            nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph))
             plan.operators += (self._kernel(part, node) for node in nodes)
         plan.kernels = [k for k in plan.operators if k.kernel.startswith(WEIGHTED_KERNELS)]
         self._judge_outcome(plan)
@@ -362,7 +362,7 @@ class Planner:
     def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
         op = self.graph.operators[node.op]
         nchw = any(part.subgraph.values[v].nchw for v in node.outputs)
-        kernel = kernel_name(node, part.subgraph)
+        kernel = kernel_name(node, part.subgraph, self.profile)
         return Kernel(op.index, op.name, op.custom_code or op.type, kernel, part.partition.index, nchw)
 
     # -- what comes of it
@@ -442,7 +442,8 @@ class Planner:
             return
         if math.prod(shape) > math.prod(value.shape):
             text = f"it writes {math.prod(shape)} elements into a buffer of {math.prod(value.shape)}"
-            yield Hazard(op, "overflow", Outcome.FAILS, text)
+            resized = self.profile["output_buffers"] == "resized"
+            yield Hazard(op, "overflow", Outcome.WRONG_RESULTS if resized else Outcome.FAILS, text)
         from .shape_math import impossible_reshapes
 
         for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):
@@ -477,6 +478,19 @@ class Planner:
         if measured is None:  # A filter that is computed at run time.
             return math.prod(self.graph.tensors[op.inputs[1]].shape), 0
         return measured.elements, measured.zeros
+
+
+def is_profiled(node: Node, subgraph: Subgraph) -> bool:
+    """Whether the profiler lists a node's operator. Of a split it names the first part, and only if somebody reads it.
+
+    Source: google/XNNPACK src/runtime.c `xnn_get_runtime_profiling_info`, src/subgraph/even-split.c.
+    """
+    if node.params.get("assumed"):
+        return False
+    first = node.outputs[0]
+    return node.type != NodeType.EVEN_SPLIT or (
+        subgraph.values[first].external_output or any(first in other.inputs for other in subgraph.nodes)
+    )
 
 
 def is_pointwise(graph: Graph, op: Operator) -> bool:
