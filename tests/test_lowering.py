@@ -347,7 +347,7 @@ def dense_operators(graph: Graph, profile: Profile) -> list[str]:
         subgraph = lower(graph, partition, delegation, profile)
         optimize(subgraph, profile)
         inline_quantization(subgraph, profile)
-        names += [kernel_name(node, subgraph).split(" (")[0] for node in subgraph.nodes]
+        names += [kernel_name(node, subgraph, profile).split(" (")[0] for node in subgraph.nodes]
     return names
 
 

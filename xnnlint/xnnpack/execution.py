@@ -170,8 +170,13 @@ class _Runner:
         if not target.nchw and shape[-1] != channels and self.profile["convolution_checks_channels"]:
             raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
-        ok = ok and shape[:3] == self.value(source).shape[:3]
+        ok = ok and shape[:3] == self.value(source).shape[:3] and (not target.nchw or self.reads_bias(node))
         self.put(node, target.shape, _order(ok, target.nchw), _READS_WRONG)
+
+    def reads_bias(self, node: Node) -> bool:
+        """`create_nchw_convolution` in convolution-2d.c: it took the type of the filter for that of the bias."""
+        types = [self.value(v).dtype for v in node.inputs[1:]]
+        return types != ["fp16", "fp32"] or not self.profile["sparse_bias_read_as_filter_type"]
 
     def pointwise_nchw(self, node: Node) -> None:
         """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
@@ -181,6 +186,7 @@ class _Runner:
             raise RuntimeRefuses("the sparse 1x1 kernel gets fewer than 3 dimensions")
         channels = target.shape[-1]
         ok = self.arrives(source, as_nchw=True) and shape[:3] == self.value(source).shape[:3]
+        ok = ok and self.reads_bias(node)
         self.put(node, (*shape[:3], channels), _order(ok, True), _READS_WRONG)
 
     def fully_connected(self, node: Node) -> None:
@@ -190,6 +196,11 @@ class _Runner:
         weights = self.value(node.inputs[1]).shape
         channels = weights[-1]
         right = self.value(source).shape
+        if node.params.get("reshape_2d"):
+            # The operator flattens its input itself, so that only the number of elements matters.
+            ok = self.arrives(source) and math.prod(shape) == math.prod(right)
+            self.put(node, (math.prod(shape) // channels, target.shape[-1]), _order(ok, False), _READS_WRONG)
+            return
         if shape[-1:] != (channels,) and shape != right:
             if self.profile["fully_connected_checks_channels"]:
                 last = shape[-1] if shape else 1
@@ -287,6 +298,10 @@ class _Runner:
         from .probe import Refused, probe
 
         target = self.value(node.outputs[0])
+        if node.type == NodeType.SLICE and not self.profile["slice_clamps"]:
+            reach = zip(node.params["ends"], self.states[node.inputs[0]].shape, strict=True)
+            if any(end > dim for end, dim in reach):
+                raise RuntimeRefuses("it slices more than the pooling before it reports")
         right, used = ([s[v].shape for v in node.inputs] for s in (self.subgraph.values, self.states))
         try:
             result = probe(node, right, used)

@@ -7,6 +7,7 @@ src/xnnpack/microkernel-type-defs.inc, and the functions named below.
 from __future__ import annotations
 
 from .ir import Node, NodeType, Subgraph
+from .profile import Profile
 
 _UNARY = {
     "abs": "Abs",
@@ -53,9 +54,6 @@ _REDUCE = {
     NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce",
 }
 
-# Elements of the largest depthwise kernel: src/configs/dwconv-config.c.
-LARGEST_DEPTHWISE_TILE = 25
-
 _BITS = {"fp32": "X32", "fp16": "X16", "qint8": "X8", "quint8": "X8", "int32": "X32"}
 _FLOAT = {"fp32": "F32", "fp16": "F16", "qint8": "QS8", "quint8": "QU8"}
 _POOLED = {"fp32": "F32", "fp16": "F16", "qint8": "S8", "quint8": "U8"}
@@ -73,27 +71,33 @@ def _weighted_type(node: Node, subgraph: Subgraph, *, is_convolution: bool) -> s
     return _FLOAT.get(data, data.upper())
 
 
-def _convolution_kernel(node: Node) -> str:
+def _convolution_kernel(node: Node, dtype: str, profile: Profile) -> str:
     """`select_microkernel_type` in src/operators/convolution-nhwc.c."""
     p = node.params
+    unit = p["kernel"] == p["stride"] == (1, 1) and not (any(p["padding"]) or p.get("same_padding"))
     if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D:
         one_to_one = p["depth_multiplier"] == 1
     else:
         one_to_one = p["group_input_channels"] == 1 and p["group_output_channels"] == 1
-    return "DWConv" if one_to_one and p["kernel"][0] * p["kernel"][1] <= LARGEST_DEPTHWISE_TILE else "IGEMM"
+    if one_to_one and unit and dtype in ("fp32", "fp16") and profile["vmulcaddc_kernel"]:
+        return "VMulCAddC"
+    elements = p["kernel"][0] * p["kernel"][1]
+    if one_to_one and any(low <= elements <= high for low, high in profile["depthwise_kernel_elements"]):
+        return "DWConv"
+    return "GEMM" if unit and profile["pointwise_gemm_kernel"] and not dtype.startswith("qd") else "IGEMM"
 
 
-def _convolution_name(node: Node, subgraph: Subgraph) -> str:
+def _convolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     source, target = subgraph.values[node.inputs[0]], subgraph.values[node.outputs[0]]
     if target.nchw:
         if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D:
             kernel = "DWConv"
         else:
             kernel = "SPMM" if source.nchw else "Conv2D HWC2CHW"
-        return f"Convolution (NCHW, F32) {kernel}"
+        return f"Convolution (NCHW, {_FLOAT.get(source.dtype, 'F32')}) {kernel}"
     if node.type == NodeType.FULLY_CONNECTED:
         return f"Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
-    kernel = _convolution_kernel(node)
+    kernel = _convolution_kernel(node, source.dtype, profile)
     types = _weighted_type(node, subgraph, is_convolution=True)
     return f"Convolution (NHWC, {types}) {kernel}"
 
@@ -107,14 +111,14 @@ def _deconvolution_name(node: Node, subgraph: Subgraph) -> str:
     return f"Deconvolution (NHWC, {_weighted_type(node, subgraph, is_convolution=True)}) {kernel}"
 
 
-def kernel_name(node: Node, subgraph: Subgraph) -> str:
+def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     """The profiler's name for the operator of a node, once the layouts are set."""
     source = subgraph.values[node.inputs[0]]
     bits = _BITS.get(source.dtype, "X32")
     types = _FLOAT.get(source.dtype, "F32")
     match node.type:
         case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D | NodeType.FULLY_CONNECTED:
-            return _convolution_name(node, subgraph)
+            return _convolution_name(node, subgraph, profile)
         case NodeType.DECONVOLUTION_2D:
             return _deconvolution_name(node, subgraph)
         case NodeType.UNARY:

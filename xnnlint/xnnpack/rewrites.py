@@ -26,17 +26,26 @@ MEANS = {NodeType.SUM: NodeType.MEAN, NodeType.SUM_SQUARED: NodeType.MEAN_SQUARE
 SQUARED = {NodeType.MEAN: NodeType.MEAN_SQUARED, NodeType.SUM: NodeType.SUM_SQUARED}
 
 
-def optimize(subgraph: Subgraph, profile: Profile) -> None:
-    """Rewrite a subgraph in place as the runtime does before it decides on layouts."""
+def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
+    """Rewrite a subgraph in place as the runtime does before it decides on layouts.
+
+    Returns:
+        The node at which the runtime crashes, None where it doesn't.
+    """
     subgraph.counts_repeats = not profile["repeated_input_counts_once"]
-    if profile["removes_dead_branches"]:
+    dead_branches = profile["dead_branches"]
+    if dead_branches == "removed":
         clean_up(subgraph)
     else:
         _remove_unread_nodes(subgraph)
+    orphan = _first_orphan(subgraph)
+    if orphan is not None and dead_branches == "crash":
+        return orphan
     has_loop = profile["common_subgraph_loop"]
     _fuse(subgraph, with_clamps=not has_loop)
     while has_loop and _simplify(subgraph, profile):
         clean_up(subgraph)
+    return None
 
 
 def _remove_unread_nodes(subgraph: Subgraph) -> None:
@@ -47,6 +56,13 @@ def _remove_unread_nodes(subgraph: Subgraph) -> None:
         for v in node.inputs:
             subgraph.lost_readers[v] = subgraph.lost_readers.get(v, 0) + 1
     subgraph.nodes = [n for n in subgraph.nodes if not any(n is u for u in unread)]
+
+
+def _first_orphan(subgraph: Subgraph) -> Node | None:
+    """The producer of the first value whose only reader was removed."""
+    counts, producers = subgraph.consumer_counts(), {v: n for n in subgraph.nodes for v in n.outputs}
+    orphans = [v for v, lost in subgraph.lost_readers.items() if lost == counts[v] == 1 and v in producers]
+    return producers[min(orphans)] if orphans else None
 
 
 def clean_up(subgraph: Subgraph) -> None:
