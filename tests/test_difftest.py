@@ -14,12 +14,13 @@ import tflite
 from xnnlint.difftest import hunt as hunt_module
 from xnnlint.difftest.__main__ import main
 from xnnlint.difftest.compare import Prediction, compare, convolutions, plan_predictor
-from xnnlint.difftest.generate import SMOOTH_REFUSED, SMOOTH_UNARY, random_model, random_recipe
+from xnnlint.difftest.generate import random_model, random_recipe
 from xnnlint.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
 from xnnlint.difftest.patterns import PATTERNS
 from xnnlint.difftest.recipe import CONSTANT_SHAPES, STEPS, Recipe, Session, build, zero_count
 from xnnlint.difftest.registry import pattern
 from xnnlint.difftest.shrink import shrink
+from xnnlint.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
 from xnnlint.runtime.observation import Observation
 
 FIXED_SEEDS = 320

@@ -52,23 +52,9 @@ def gate(g: ModelBuilder, x: Value, kind: str = "LOGISTIC", keep_dims: bool = Tr
 
 
 UNARY = (
-    *(
-        "ABS",
-        "CEIL",
-        "COS",
-        "ELU",
-        "EXP",
-        "FLOOR",
-        "GELU",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "LOG",
-        "NEG",
-        "RELU",
-    ),
-    *("RELU6", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIN", "SQRT", "SQUARE", "TANH"),
-)
+    "ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "LOG", "NEG", "RELU",
+    "RELU6", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIN", "SQRT", "SQUARE", "TANH",
+)  # fmt: skip
 NEEDS_POSITIVE = ("LOG", "RSQRT", "SQRT")
 
 
