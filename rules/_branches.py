@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from xnnlint.graph import Graph
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
@@ -60,6 +61,28 @@ def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
 def is_map(value: Value) -> bool:
     """Whether a value has more than one pixel."""
     return value.rank == 4 and value.shape[1] * value.shape[2] > 1
+
+
+def leads_to_map(graph: Graph, tensor: int) -> bool:
+    """Whether anything that is computed from a tensor is a map of more than one pixel again."""
+    pending, seen = [tensor], {tensor}
+    while pending:
+        for reader in graph.consumers(pending.pop()):
+            for output in (t for t in reader.outputs if t >= 0 and t not in seen):
+                shape = graph.tensors[output].shape
+                if len(shape) == 4 and shape[1] * shape[2] > 1:
+                    return True
+                seen.add(output)
+                pending.append(output)
+    return False
+
+
+def capable(part: PartitionPlan, value: int) -> bool:
+    """Whether a node that can run in NCHW computes a value, so that its reader would be part of a cluster."""
+    for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
+        if value in node.outputs:
+            return bool(verdict.layout & (Layout.NCHW | Layout.ENTRY))
+    return False
 
 
 def pointwise_in(plan: Plan, part: PartitionPlan) -> bool:

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from xnnlint.graph import Graph, Operator
 from xnnlint.xnnpack.ir import Node, Value
+
+# The builtin operators behind XNNPACK's node types, where the two are not called alike.
+TFLITE_TYPES = {
+    "average_pooling_2d": "AVERAGE_POOL_2D",
+    "concatenate": "CONCATENATION",
+    "convolution_2d": "CONV_2D",
+    "deconvolution_2d": "TRANSPOSE_CONV",
+    "depth_to_space_2d": "DEPTH_TO_SPACE",
+    "even_split": "SPLIT",
+    "max_pooling_2d": "MAX_POOL_2D",
+    "space_to_depth_2d": "SPACE_TO_DEPTH",
+    "static_constant_pad": "PAD",
+}
 
 
 def dims(shape: tuple[int, ...]) -> str:
@@ -14,16 +28,53 @@ def by(pair: tuple[int, int]) -> str:
     return f"{pair[0]}x{pair[1]}"
 
 
+def side(amount: int) -> str:
+    return f"padding {amount} on each side"
+
+
 def padding_text(node: Node) -> str:
-    """A node's padding: "1 on each side", "SAME at stride 2 (asymmetric or unknown)", or side by side."""
+    """A node's padding: "padding 1 on each side", "'same' padding at stride 2x2", or side by side."""
     if node.params.get("same_padding"):
-        return f"SAME at stride {by(node.params['stride'])}, which the runtime resolves too late"
+        return f"'same' padding at stride {by(node.params['stride'])}"
     top, right, bottom, left = node.params["padding"]
     if top == right == bottom == left:
-        return f"{top} on each side"
-    return f"top {top}, bottom {bottom}, left {left}, right {right}"
+        return side(top)
+    return f"padding top {top}, bottom {bottom}, left {left}, right {right}"
 
 
 def operand(value: Value) -> str:
     kind = "constant" if value.is_static else "tensor"
     return f"{kind} of shape {dims(value.shape)}"
+
+
+def node_type(node: Node) -> str:
+    """A node's type, as the TFLite schema calls it where it can."""
+    return TFLITE_TYPES.get(node.type, node.type.removeprefix("static_").upper())
+
+
+def type_of(op: Operator) -> str:
+    return op.custom_code or op.type
+
+
+def named(graph: Graph, op: int) -> str:
+    """An operator in a sentence: "max_pool (MAX_POOL_2D #7)"."""
+    operator = graph.operators[op]
+    return f"{operator.name or type_of(operator).lower()} ({type_of(operator)} #{op})"
+
+
+def listed(words: list[str], most: int = 3) -> str:
+    """Words in a row, each once: "a, b and c", or "a, b and 5 more"."""
+    words = list(dict.fromkeys(words))
+    if len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} more"]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def where_used(graph: Graph, tensor: int) -> str:
+    """Where a tensor that crosses the border of a partition is used, or comes from."""
+    if tensor in graph.outputs:
+        return "an output of the model"
+    if tensor in graph.inputs:
+        return "an input of the model"
+    readers = [type_of(op) for op in graph.consumers(tensor)]
+    return f"outside XNNPACK's part of the graph, read by {listed(readers)}" if readers else "read by nobody"

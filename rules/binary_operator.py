@@ -10,16 +10,46 @@ from xnnlint.xnnpack.profile import Profile
 from .elementwise_operand import OPERATORS
 
 INSTEAD = {
-    "subtract": "add the negated value instead (negate the weights that produce it)",
+    "subtract": "add the negated value instead: negate the weights and biases that produce it",
     "prelu": "use ReLU, LeakyReLU or ELU",
     "divide": "multiply by the reciprocal",
-    "maximum": "use a clamp against a scalar (ReLU)",
-    "minimum": "use a clamp against a scalar (ReLU6)",
+    "maximum": "clamp against a scalar (ReLU), or add instead",
+    "minimum": "clamp against a scalar (ReLU(max_value=...)), or add instead",
+    "squared_difference": "add the negated value and square the sum: tf.square(x + negated)",
 }
 
 
 class BinaryOperator(NodeRule):
-    """A binary operator other than ADD and MUL has no NCHW form."""
+    """A binary operator other than ADD and MUL has no NCHW kernel.
+
+    ## What it does
+    Finds SUB, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE and PRELU. A MAXIMUM or MINIMUM against a scalar constant is a
+    clamp for runtimes since LiteRT 2.1, and fine there; before, Keras' ReLU(max_value=3) is a problem.
+
+    ## Why it matters
+    The operator ends the part of the model that could run sparse. Behind a live cluster it makes the operator in front
+    of it read NCHW data as NHWC: wrong numbers, no error (XNN901).
+
+    ## Example
+    ```python
+    x = layers.PReLU(shared_axes=[1, 2])(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.LeakyReLU(0.1)(x)
+    ```
+    For `a - b`, train with `a + b`: the sign goes into the weights that make b.
+
+    ## Fix safety
+    Unsafe: the model computes something else and needs fine-tuning, unless the change is only one of notation.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the binary operators;
+      `optimize_common_subgraphs_min_max_to_clamp` (e9bc43ce, 2025-10-29)
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`, which lets
+      subtract pass
+    """
 
     code = "XNN106"
     name = "binary-operator-without-nchw-kernel"
@@ -29,10 +59,15 @@ class BinaryOperator(NodeRule):
         return node.type == NodeType.BINARY and node.operator not in OPERATORS
 
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        return verdict(Layout.NONE, (False, "add or multiply", node.operator.replace("_", " ")))
+        return verdict(Layout.NONE, (False, "ADD or MUL", _name(node)))
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return f"XNNPACK runs no {node.operator.replace('_', ' ')} in NCHW"
+        return f"XNNPACK has no NCHW kernel for {_name(node)}"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         return INSTEAD.get(node.operator, "express it with ADD and MUL"), Applicability.UNSAFE
+
+
+def _name(node: Node) -> str:
+    """The operator as the TFLite schema calls it."""
+    return {"subtract": "SUB", "divide": "DIV"}.get(node.operator, node.operator.upper())

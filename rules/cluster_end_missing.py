@@ -9,10 +9,41 @@ from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
 from ._branches import ends, open_branches, pointwise_in
+from ._text import listed, named
 
 
 class ClusterEndMissing(Rule):
-    """No operator of the partition turns NCHW back into NHWC, so the runtime never considers NCHW."""
+    """No operator turns NCHW back into NHWC, so the runtime never considers NCHW.
+
+    ## What it does
+    Looks for a MEAN or SUM over a 4-D value, or a DEPTH_TO_SPACE, in each part of the graph that XNNPACK takes as a
+    whole. One finding for each part that has 1x1 convolutions and no such operator, with the maps that leave it.
+
+    ## Why it matters
+    Such an operator is what switches sparse mode on. Without one everything stays dense: a network that ends in a
+    Flatten, a MaxPooling2D over the whole map, an AveragePooling2D, or a map. The results are right.
+
+    ## Example
+    ```python
+    x = layers.AveragePooling2D(7)(x)
+    x = layers.Flatten()(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    ```
+    A model that gives out a map ends with `tf.nn.depth_to_space(x, 2)` on four times the channels.
+
+    ## Fix safety
+    Unsafe, unless the pooling took the whole map before, too.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: it returns early if no NCHW-to-NHWC node could be
+      linked (a117ce74, 2020-10-05)
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._end_layer_stop_fn`
+    """
 
     code = "XNN202"
     name = "cluster-end-missing"
@@ -23,13 +54,16 @@ class ClusterEndMissing(Rule):
             branches = list(open_branches(part))
             if ends(part) or not branches or not pointwise_in(plan, part):
                 continue
-            names = sorted({plan.graph.operators[b.node.op].name for b in branches})
+            last = listed([named(plan.graph, b.node.op) for b in branches])
+            whole = len(plan.partitions) == 1
+            where = "the graph" if whole else "this part of the graph"
             yield self.finding(
-                "nothing in this part of the graph ends a sparse cluster, so XNNPACK does not look for one",
+                f"nothing in {where} ends a sparse cluster, so XNNPACK does not look for one",
                 required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, on every way to an output",
-                actual=f"none; maps leave at {', '.join(names)}",
+                actual=f"none behind {last}",
                 location=locate(plan, branches[0].node.op),
-                fix="end the model with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten",
+                fix="end the model with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
+                "tf.nn.depth_to_space",
                 applicability=Applicability.UNSAFE,
-                waivers=[("exit", b.value.tensor) for b in branches],
+                waivers=[("exit", b.value.tensor) for b in branches if b.value.tensor is not None],
             )

@@ -7,19 +7,54 @@ from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
-from ._text import by, padding_text
+from ._text import by, padding_text, side
 
 # kernel size -> padding on each side
 PADDING_OF_KERNEL = {3: 1, 5: 2}
 STRIDES = (1, 2)
+KERNELS = " or ".join(by((k, k)) for k in PADDING_OF_KERNEL)
+ALLOWED = ", or ".join(f"{by((k, k))} with padding {p}" for k, p in PADDING_OF_KERNEL.items())
 
 
 class DepthwiseConvolution(NodeRule):
-    """A depthwise convolution has no NCHW kernel in its kernel size, stride, padding or multiplier."""
+    """A depthwise convolution has no NCHW kernel: its kernel size, stride, padding, dilation or multiplier is another.
+
+    ## What it does
+    Checks every depthwise convolution: $allowed on each side, stride $strides, depth multiplier 1, no dilation. With
+    stride 1, padding='same' is just that; with stride 2 it never counts.
+
+    ## Why it matters
+    Depthwise convolutions stand between the 1x1 convolutions of most small networks. One without an NCHW kernel ends
+    the part that could run sparse, and behind a live cluster it makes the operator in front of it read NCHW data as
+    NHWC: wrong numbers, no error (XNN901).
+
+    ## Example
+    ```python
+    x = layers.DepthwiseConv2D(3, strides=2, padding="same")(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.DepthwiseConv2D(3, strides=2, padding="valid")(x)
+    ```
+    A ZeroPadding2D is merged into the convolution behind it, if nothing else reads it and it is the only one.
+
+    ## Fix safety
+    Unsafe: the model computes something else and needs fine-tuning. On an even size 'same' at stride 2 pads only below
+    and right, so the maps move by one pixel.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the depthwise convolution;
+      `xnn_subgraph_fusion`: padding merged into convolutions
+    - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the DWConv kernels
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`
+    """
 
     code = "XNN104"
     name = "depthwise-convolution-without-nchw-kernel"
-    summary = "a depthwise convolution must be 3x3 with padding 1 or 5x5 with padding 2, stride 1 or 2, multiplier 1"
+    summary = f"a depthwise convolution must be {ALLOWED}; stride {STRIDES[0]} or {STRIDES[1]}, multiplier 1"
+    limits = {"allowed": ALLOWED, "strides": f"{STRIDES[0]} or {STRIDES[1]}"}
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return node.type == NodeType.DEPTHWISE_CONVOLUTION_2D
@@ -27,26 +62,32 @@ class DepthwiseConvolution(NodeRule):
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
         p = node.params
         (height, width), (stride_h, stride_w) = p["kernel"], p["stride"]
-        side = PADDING_OF_KERNEL.get(height, height // 2)
+        amount = PADDING_OF_KERNEL.get(height, height // 2)
+        strides = " or ".join(by((s, s)) for s in STRIDES)
         return verdict(
             Layout.NCHW,
-            (p["dilation"] == (1, 1), "dilation 1x1", by(p["dilation"])),
-            (p["depth_multiplier"] == 1, "depth multiplier 1", p["depth_multiplier"]),
-            (stride_h == stride_w and stride_h in STRIDES, "stride 1x1 or 2x2", by(p["stride"])),
-            (height == width and height in PADDING_OF_KERNEL, "kernel 3x3 or 5x5", by(p["kernel"])),
-            (
-                not p["same_padding"] and p["padding"] == (side,) * 4,
-                f"padding {side} on each side",
-                padding_text(node),
-            ),
+            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
+            (p["depth_multiplier"] == 1, "depth multiplier 1", f"depth multiplier {p['depth_multiplier']}"),
+            (stride_h == stride_w and stride_h in STRIDES, f"stride {strides}", f"stride {by(p['stride'])}"),
+            (height == width and height in PADDING_OF_KERNEL, f"kernel {KERNELS}", f"kernel {by(p['kernel'])}"),
+            (not p["same_padding"] and p["padding"] == (amount,) * 4, side(amount), padding_text(node)),
         )
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for this depthwise convolution"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        kernel = node.params["kernel"]
-        if kernel[0] == kernel[1] and kernel[0] in PADDING_OF_KERNEL:
-            side = PADDING_OF_KERNEL[kernel[0]]
-            return f"use ZeroPadding2D({side}) and padding='valid', stride 1 or 2, no dilation", Applicability.UNSAFE
-        return "use a 3x3 or a 5x5 kernel with symmetric padding", Applicability.UNSAFE
+        p = node.params
+        size = p["kernel"][0] if p["kernel"][0] == p["kernel"][1] else 0
+        if size not in PADDING_OF_KERNEL:
+            return f"use a {KERNELS} kernel with symmetric padding", Applicability.UNSAFE
+        if p["depth_multiplier"] != 1:
+            return "use depth multiplier 1, and more filters in the 1x1 convolution in front", Applicability.UNSAFE
+        stride = p["stride"][0] if p["stride"][0] == p["stride"][1] and p["stride"][0] in STRIDES else "1 or 2"
+        if stride == 1:
+            return f"use DepthwiseConv2D({size}, padding='same') without dilation", Applicability.UNSAFE
+        return (
+            f"use ZeroPadding2D({PADDING_OF_KERNEL[size]}) and "
+            f"DepthwiseConv2D({size}, strides={stride}, padding='valid')",
+            Applicability.UNSAFE,
+        )

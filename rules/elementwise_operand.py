@@ -10,6 +10,7 @@ from xnnlint.xnnpack.profile import Profile
 from ._text import dims, operand
 
 OPERATORS = ("add", "multiply")
+RANK = 4
 
 
 def _extent(shape: tuple[int, ...]) -> int:
@@ -18,31 +19,67 @@ def _extent(shape: tuple[int, ...]) -> int:
 
 
 class ElementwiseOperand(NodeRule):
-    """An operand of ADD or MUL is not 4-D, or a constant is not a scalar or vector in the place that is checked."""
+    """An operand of ADD or MUL is not 4-D, or is a constant that is not a vector in first place.
+
+    ## What it does
+    Checks both operands of ADD and MUL: rank $rank each; of a constant at most one dimension may be other than 1, and
+    where the other operand is a map, the constant must come first.
+
+    ## Why it matters
+    Constants come from biases and scales that TensorFlow could not fold: a BatchNormalization behind an Add, a
+    normalization layer, `x * 0.5 + 1`. Such an operator ends the part of the model that could run sparse, and behind a
+    live cluster it makes the operator in front of it read NCHW data as NHWC: wrong numbers, no error (XNN901). That the
+    order counts is a slip of the runtime: for either constant it looks at the shape of the first operand.
+
+    ## Example
+    ```python
+    x = x + tf.constant(offsets)  # shape [C], second operand
+    ```
+
+    ## Use instead
+    ```python
+    x = tf.reshape(tf.constant(offsets), [1, 1, 1, -1]) + x
+    ```
+    or fold it into a convolution: the bias of the 1x1 convolution in front adds the same.
+
+    ## Fix safety
+    Safe where a scalar or vector only changes its place and shape. Unsafe for constants as large as the map, and where
+    an operand computed by the model has another rank.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the binary operators: `inputs[0]` is read
+      in the test of the second input, too (since 9de90e0b, 2020-06-18)
+    """
 
     code = "XNN105"
     name = "elementwise-operand-not-a-vector"
-    summary = "both operands of ADD and MUL must be 4-D, and a constant must be a vector and come first"
+    summary = f"both operands of ADD and MUL must be {RANK}-D, and a constant must be a vector and come first"
+    limits = {"rank": str(RANK)}
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return node.type == NodeType.BINARY and node.operator in OPERATORS
 
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
         first, second = (subgraph.values[v] for v in node.inputs)
-        unmet = [Unmet("4-D operands", operand(v)) for v in (first, second) if v.rank != 4]
+        unmet = [Unmet(f"{RANK}-D operands", operand(v)) for v in (first, second) if v.rank != RANK]
         if not unmet:
             if first.is_static and _extent(first.shape) > 1:
-                unmet.append(Unmet("a constant with at most one dimension other than 1", dims(first.shape)))
+                unmet.append(Unmet("a constant with at most one dimension other than 1", operand(first)))
             # The runtime looks at the first operand's shape here, too, although the constant is the second.
             if second.is_static and _extent(first.shape) > 1:
-                unmet.append(Unmet("the constant as first operand", f"constant {dims(second.shape)} as second operand"))
+                unmet.append(Unmet("a constant as first operand", f"{operand(second)} as second operand"))
         return Verdict(Layout.NONE, tuple(unmet)) if unmet else Verdict(Layout.NCHW)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return "its operands are not of shapes that XNNPACK accepts in NCHW"
+        return "XNNPACK has no NCHW kernel for operands of these shapes"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return (
-            "give the constant the shape [1, 1, 1, C] and make it the first operand, or fold it into the convolution",
-            Applicability.SAFE,
-        )
+        constants = [v for v in (subgraph.values[i] for i in node.inputs) if v.is_static]
+        if any(_extent(v.shape) > 1 for v in constants):
+            return "use a constant with one value for each channel, or none", Applicability.UNSAFE
+        if not constants:
+            shapes = " and ".join(dims(subgraph.values[i].shape) for i in node.inputs)
+            return f"keep both operands {RANK}-D (keepdims=True) instead of {shapes}", Applicability.UNSAFE
+        shape = "[1, 1, 1, C]" if any(v.elements > 1 for v in constants) else "[1, 1, 1, 1]"
+        where = "make the constant the first operand" if len(constants) == 1 else "add or multiply the constants"
+        return f"{where}, with shape {shape}, or fold it into the convolution in front", Applicability.SAFE

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.plan import Hazard, Outcome
 
-from .wrong_results import WrongResults
+from .wrong_results import WHAT_HAPPENS, WrongResults
 
 
 class FailsAtRunTime(WrongResults):
-    """The runtime returns an error or crashes here, while the dense model runs."""
+    """The runtime returns an error or crashes here, while the dense model runs.
+
+    ## What it does
+    Names the operator at which the runtime gives up, and the one that causes it: a pooling with keepdims whose wrong
+    shape does not fit what follows, a pooling over axes other than height and width, which writes past the end of its
+    buffer, a fully-connected operator on a pooled vector inside the cluster, int8 weights stored sparse for float32
+    values.
+
+    ## Why it matters
+    The whole model fails to load; LiteRT does not fall back to other kernels. Where memory is overwritten it may also
+    crash later, or not at all. Most of it does not happen on x86 with AVX, where the file runs dense.
+
+    ## Example
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(classes, 1)(x)  # pruned, too: it gets H channels where C are expected
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(classes)(x)
+    ```
+    The finding's fix says what to do for its own cause. Converted without EXPERIMENTAL_SPARSITY the same model runs.
+
+    ## Fix safety
+    As that of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
+
+    ## References
+    - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` and `rewrite_reduction_axes_for_nchw`
+    - google/XNNPACK, src/subgraph/fully-connected.c, `reshape_fully_connected_operator`: channels are checked since
+      a3fc80e2 (2026-07-10; LiteRT 2.2), before the numbers were wrong
+    - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Delegate::PrepareOpsToDelegate`: DENSIFY of
+      int8 weights is claimed although a convolution with float32 values reads them from the file
+    """
 
     code = "XNN902"
     name = "fails-at-run-time"
     summary = "the sparse path errors or crashes where the dense model runs"
     outcome = Outcome.FAILS
-    message = "the model fails to load or crashes"
-    required = "shapes and weights that the sparse path can handle"
+
+    def _message(self, hazard: Hazard, why: str) -> str:
+        what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
+        return f"the model fails to load, or crashes here: {what + ', since ' if what else ''}{why}"

@@ -9,35 +9,68 @@ from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
 
-from ._text import dims
+from ._text import by, dims, named, side
+from .stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
 
 
 class GraphInputInCluster(Rule):
-    """Operators that could run in NCHW read an input directly, without the stem that turns NHWC into NCHW."""
+    """Operators that could run in NCHW read an input directly, without the stem that turns NHWC into NCHW.
+
+    ## What it does
+    Finds 4-D inputs of the model, and values that TFLite computes because XNNPACK does not take the operator, that are
+    read by something other than the stem ($layers).
+
+    ## Why it matters
+    Only the stem goes from NHWC to NCHW. Any other operator that reads a value from outside is incompatible, and so is
+    everything behind it, up to the next stem.
+
+    ## Example
+    ```python
+    image = keras.Input((224, 224, 3))
+    features = keras.Input((28, 28, 64))
+    x = layers.Add()([backbone(image), features])
+    ```
+
+    ## Use instead
+    One input with a stem; what else the model needs goes in behind the pooling:
+    ```python
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(backbone(image)), side_input])
+    ```
+
+    ## Fix safety
+    Unsafe: the model computes something else.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: nodes that read an external value become
+      incompatible
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack.ensure_model_supports_pruning`: a stem
+      in every input branch
+    """
 
     code = "XNN205"
     name = "graph-input-in-cluster"
-    summary = "between an input and the cluster there must be the 3x3 stride-2 stem"
+    summary = f"between an input and the cluster there must be the {by(KERNEL)} stride-{STRIDE[0]} stem"
+    limits = {"layers": LAYERS}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
             verdicts = dict(zip(map(id, part.nodes), part.decision.verdicts, strict=True))
+            inside = Layout.NCHW | Layout.EXIT
             for value in part.subgraph.values:
                 if not value.external_input or value.rank != 4 or value.tensor is None:
                     continue
-                readers = [
-                    n for n in part.nodes if value.id in n.inputs and verdicts[id(n)].layout & (Layout.NCHW | Layout.EXIT)
-                ]
+                readers = [n for n in part.nodes if value.id in n.inputs and verdicts[id(n)].layout & inside]
                 if not readers:
                     continue
-                is_input = value.tensor in plan.graph.inputs
-                what = "an input of the model" if is_input else "computed outside the delegate's partition"
+                producer = plan.graph.producer(value.tensor)
+                what = f"computed by {named(plan.graph, producer.index)} in TFLite" if producer else "the model's input"
                 yield self.finding(
-                    f"it reads {value.tensor_name!r}, {what}, without a stem that enters the cluster",
-                    required="a 3x3 convolution with stride 2, padding 1 and 3 input channels in front",
-                    actual=f"{what}, {dims(value.shape)}",
+                    "it reads a value from outside the cluster, with no stem in between",
+                    required=f"a {by(KERNEL)} convolution with stride {STRIDE[0]}, {side(PAD)} and {CHANNELS} input "
+                    "channels in between",
+                    actual=f"{dims(value.shape)}, {what}",
                     location=locate(plan, readers[0].op),
-                    fix="start the branch with ZeroPadding2D(1) and Conv2D(filters, 3, strides=2, padding='valid')",
+                    fix=f"start the branch with {LAYERS}",
                     applicability=Applicability.UNSAFE,
                     waivers=[("entry", value.tensor)],
                 )

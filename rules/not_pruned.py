@@ -4,20 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding, Severity
+from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.rule import Rule
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
-from ._pruning import percent, weights_of
+from ._pruning import PRUNED_SHARE, THRESHOLD, percent, weights_of
 
 
 class NotPruned(Rule):
-    """The model's 1x1 convolutions have hardly any zeros."""
+    """The model's 1x1 convolutions have hardly any zeros.
+
+    ## What it does
+    Tells of a model in which fewer than $pruned of the weights of all 1x1 convolutions are zero, and in which no weight
+    is stored sparse, what pruning would bring. It is a note: a dense model is not a mistake.
+
+    ## Why it matters
+    Sparse mode needs more than $threshold zeros, and pays from about 70% on. Check the graph first: findings of other
+    rules stop the sparse path whatever is pruned.
+
+    ## Example
+    ```python
+    model = keras.models.load_model("trained.keras")
+    ```
+
+    ## Use instead
+    ```python
+    import tensorflow_model_optimization as tfmot
+
+    policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, 0.8, begin_step=0, end_step=steps)
+    model = tfmot.sparsity.keras.prune_low_magnitude(model, schedule, pruning_policy=policy)
+    # train, then
+    model = tfmot.sparsity.keras.strip_pruning(model)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    ```
+
+    ## Fix safety
+    Unsafe: pruning changes the weights and needs training.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: the two-thirds test (54b2d54b, 2020-12)
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack.allow_pruning`
+    """
 
     code = "XNN303"
     name = "not-pruned"
     severity = Severity.NOTE
     summary = "the model is not pruned; says what pruning would unlock"
+    limits = {"pruned": f"{PRUNED_SHARE:.0%}", "threshold": THRESHOLD}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         ops = pointwise_ops(plan.graph)
@@ -26,10 +61,12 @@ class NotPruned(Rule):
         weights = weights_of(plan, ops)
         if weights.are_pruned:
             return
+        subject = f"the {len(ops)} 1x1 convolutions are" if len(ops) > 1 else "the only 1x1 convolution is"
         yield self.finding(
-            f"the {len(ops)} 1x1 convolutions of this model are not pruned",
-            required="more than 66.7% zeros, stored in the sparse format",
+            f"{subject} not pruned",
+            required=f"more than {THRESHOLD} zeros, stored in the sparse format",
             actual=f"{percent(weights.share)} zeros",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",
+            applicability=Applicability.UNSAFE,
             waivers=[("encoded", WHOLE_MODEL), *(("pruned", op) for op in ops)],
         )

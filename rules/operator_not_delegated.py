@@ -5,43 +5,163 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding
+from xnnlint.graph import Graph, Operator
 from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.delegation import Delegation
+from xnnlint.xnnpack.plan import Plan, Waiver
+
+from ._text import listed, type_of
+
+BLOCK_SPARSE_VERSION = 8
+# Input slots that hold a shape, a size or a place, and no data.
+SHAPE_SLOTS = {
+    "BROADCAST_TO": (1,),
+    "FILL": (0,),
+    "RESHAPE": (1,),
+    "RESIZE_BILINEAR": (1,),
+    "RESIZE_NEAREST_NEIGHBOR": (1,),
+    "SLICE": (1, 2),
+    "STRIDED_SLICE": (1, 2, 3),
+    "TILE": (1,),
+    "TRANSPOSE_CONV": (0,),
+}
+FIXED_BATCH = (
+    "convert with a fixed batch size, keras.Input(shape, batch_size=1), so that the shape is a constant and all of "
+    "these but the last fold away"
+)
+KEEP_DIMENSIONS = "set keepdims=True in the pooling and drop the Reshape behind it"
+INSTEAD = {
+    "RESIZE_NEAREST_NEIGHBOR": "use bilinear resizing: UpSampling2D(interpolation='bilinear')",
+    "SQUEEZE": "use Reshape or Flatten",
+    "EXPAND_DIMS": "use Reshape, or keepdims=True in the pooling in front of it",
+    "MIRROR_PAD": "use zero padding: ZeroPadding2D",
+    "PADV2": "use zero padding: ZeroPadding2D",
+    "CONCATENATION": "concatenate fewer values at once, or add them",
+    "SPACE_TO_BATCH_ND": "use no dilation",
+    "BATCH_TO_SPACE_ND": "use no dilation",
+    "GREATER": "use ReLU without a threshold",
+    "CAST": "use ReLU without a threshold",
+    "EXP": "use an activation that this runtime's XNNPACK takes, such as ReLU6",
+    "POW": "use tf.square, or a multiplication",
+    "LEAKY_RELU": "use ReLU in place of LeakyReLU(0)",
+}
 
 
 class OperatorNotDelegated(Rule):
-    """TFLite runs an operator itself, which cuts the graph into partitions that XNNPACK sees one by one."""
+    """TFLite runs an operator itself, which cuts the graph into parts that XNNPACK sees one by one.
+
+    ## What it does
+    Reports every operator that the XNNPACK delegate refuses and that stands where a cluster runs, or would run, with
+    the first condition that it fails. Operators that compute a shape at run time (SHAPE, STRIDED_SLICE, PACK, ...) are
+    told together with the operator that uses the shape, as one finding.
+
+    ## Why it matters
+    A cluster never spans two parts. The part in front has no cluster end any more, the part behind no stem, and both
+    run dense. Operators behind the last pooling do no harm.
+
+    ## Example
+    ```python
+    image = keras.Input((224, 224, 3))  # batch size unknown
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Reshape((1, 1, 64))(x)   # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    ```
+    or a fixed batch size: `keras.Input((224, 224, 3), batch_size=1)`.
+
+    ## Fix safety
+    A fixed batch size is safe for use with that batch size. Replacing an operator is unsafe unless it computes the
+    same.
+
+    ## References
+    - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Subgraph::VisitNode` and the `Visit*Node`
+      functions: what is accepted
+    - google-ai-edge/LiteRT, tflite/graph_info.cc, `PartitionGraphIntoIndependentNodeSubsets`: the parts
+    """
 
     code = "XNN401"
     name = "operator-not-delegated"
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        if plan.delegation is None or plan.delegation.failure is not None:
+        delegation = plan.delegation
+        if delegation is None or delegation.failure is not None:
             return
-        for op, rejection in plan.delegation.rejected.items():
-            yield self.finding(
-                "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
-                required=rejection.required,
-                actual=rejection.actual,
-                location=locate(plan, op),
-                fix=self._fix(plan, op),
-                applicability=Applicability.UNSAFE,
-                waivers=[("delegated", op)],
-            )
+        chains = shape_chains(plan.graph, delegation)
+        in_chains = {op for chain in chains.values() for op in chain}
+        for op, rejection in delegation.rejected.items():
+            if op in chains:
+                yield self._chain(plan, plan.graph.operators[op], chains[op])
+            elif op not in in_chains:
+                yield self.finding(
+                    "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
+                    required=rejection.required,
+                    actual=rejection.actual,
+                    location=locate(plan, op),
+                    fix=_fix(plan.graph.operators[op]),
+                    applicability=Applicability.UNSAFE,
+                    waivers=[("delegated", op)],
+                )
 
-    def _fix(self, plan: Plan, op: int) -> str:
-        operator = plan.graph.operators[op]
-        if operator.type in DYNAMIC_SHAPE:
-            return "convert with a fixed batch size, so that shapes are constants and this operator folds away"
-        return INSTEAD.get(operator.type, "replace it by an operator that XNNPACK takes, or move it behind the cluster's end")
+    def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
+        types = [type_of(plan.graph.operators[i]) for i in chain]
+        waivers: list[Waiver] = [("delegated", i) for i in (*chain, user.index)]
+        fix, applicability = FIXED_BATCH, Applicability.SAFE
+        if _restores_dimensions(plan.graph, user):
+            fix = KEEP_DIMENSIONS
+            waivers.append(("compatible", user.index))
+        return self.finding(
+            f"{listed(types, 4)} in front of it compute a shape at run time, so XNNPACK takes none of them and the "
+            "graph is split here",
+            required="a constant shape",
+            actual=f"a shape computed by {len(chain)} operators",
+            location=locate(plan, user.index),
+            fix=fix,
+            applicability=applicability,
+            waivers=waivers,
+        )
 
 
-DYNAMIC_SHAPE = ("SHAPE", "PACK", "STRIDED_SLICE", "GATHER", "CONCATENATION", "REDUCE_PROD", "RESHAPE")
-INSTEAD = {
-    "RESIZE_NEAREST_NEIGHBOR": "use bilinear resizing: UpSampling2D(interpolation='bilinear')",
-    "SQUEEZE": "use Reshape or Flatten",
-    "EXPAND_DIMS": "use Reshape",
-    "MIRROR_PAD": "use zero padding: ZeroPadding2D",
-    "PADV2": "use zero padding: ZeroPadding2D",
-}
+def shape_chains(graph: Graph, delegation: Delegation) -> dict[int, list[int]]:
+    """Operators whose shape is computed at run time -> the refused operators that compute it, in execution order."""
+    chains = {}
+    for op in delegation.rejected:
+        user = graph.operators[op]
+        pending = [user.inputs[s] for s in SHAPE_SLOTS.get(user.type, ()) if s < len(user.inputs)]
+        found: set[int] = set()
+        while pending:
+            tensor = pending.pop()
+            producer = graph.producer(tensor) if tensor >= 0 else None
+            if producer is None or producer.index in found:
+                continue
+            found.add(producer.index)
+            if producer.type != "SHAPE":
+                pending += producer.inputs
+        if any(graph.operators[i].type == "SHAPE" for i in found):
+            chains[op] = sorted(i for i in found if i in delegation.rejected)
+    # A link of a longer chain is no chain of its own.
+    links = {i for chain in chains.values() for i in chain}
+    return {op: chain for op, chain in chains.items() if op not in links}
+
+
+def _restores_dimensions(graph: Graph, op: Operator) -> bool:
+    """Whether a RESHAPE only gives back the dimensions that a pooling without keepdims dropped."""
+    producer = graph.producer(op.inputs[0]) if op.inputs else None
+    return (
+        op.type == "RESHAPE"
+        and producer is not None
+        and producer.type in ("MEAN", "SUM")
+        and graph.output_tensor(op).rank == 4
+        and not producer.attributes.get("keep_dims")
+    )
+
+
+def _fix(op: Operator) -> str:
+    if op.type == "FULLY_CONNECTED" and op.version >= BLOCK_SPARSE_VERSION:
+        return "prune it without blocks, or not at all, so that its weights are not stored block-sparse"
+    if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D") and op.attributes.get("fused_activation_function") == "TANH":
+        return "put the tanh into an operator of its own, or use ReLU6"
+    return INSTEAD.get(op.type, "replace it by an operator that XNNPACK takes, or move it behind the cluster's end")

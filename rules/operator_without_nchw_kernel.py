@@ -7,22 +7,60 @@ from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
-from ._text import by
+from ._text import by, node_type
+from .reduce_input import REDUCTIONS
 
 INSTEAD = {
-    NodeType.MAX_POOLING_2D: "use a depthwise convolution with stride 2 in its place",
-    NodeType.AVERAGE_POOLING_2D: "use GlobalAveragePooling2D, or a depthwise convolution with stride 2",
+    NodeType.MAX_POOLING_2D: "use a 3x3 depthwise convolution of the same stride in its place",
+    NodeType.AVERAGE_POOLING_2D: "use GlobalAveragePooling2D at the end, or a 3x3 depthwise convolution of stride 2",
     NodeType.CONCATENATE: "add the branches instead of concatenating them",
     NodeType.CONVOLUTION_2D: "replace it by a depthwise and a 1x1 convolution (SeparableConv2D)",
     NodeType.RESHAPE: "pool over height and width before reshaping",
-    NodeType.CONSTANT_PAD: "pad directly in front of a 3x3 or 5x5 depthwise convolution with padding='valid'",
+    NodeType.CONSTANT_PAD: "pad only in front of a depthwise convolution with padding='valid', its only reader",
     NodeType.SPACE_TO_DEPTH_2D: "use a depthwise convolution with stride 2 in its place",
     NodeType.DECONVOLUTION_2D: "use UpSampling2D(interpolation='bilinear') and a 1x1 convolution",
+    NodeType.REDUCE_MAX: "use GlobalAveragePooling2D(keepdims=True)",
+    NodeType.REDUCE_MIN: "use GlobalAveragePooling2D(keepdims=True)",
+    NodeType.SOFTMAX: "apply the softmax behind the pooling, or outside the model",
 }
 
 
 class OperatorWithoutNchwKernel(NodeRule):
-    """An operator that XNNPACK cannot run in NCHW stands where a sparse cluster runs, or would run."""
+    """An operator that XNNPACK cannot run in NCHW stands where a sparse cluster runs, or would run.
+
+    ## What it does
+    Finds every operator on maps that has no NCHW form: MAX_POOL_2D and AVERAGE_POOL_2D (larger than 1x1),
+    CONCATENATION, CONV_2D with larger kernels, TRANSPOSE_CONV, RESHAPE, SLICE, TRANSPOSE, SPLIT, SOFTMAX,
+    SPACE_TO_DEPTH, REDUCE_MAX, REDUCE_MIN, and a PAD that is not merged into a convolution. Operators behind the last
+    pooling are left alone.
+
+    ## Why it matters
+    The operator ends the part of the model that could run sparse. The runtime does not check that: if a sparse cluster
+    runs in front of it, the operator before it reads NCHW data as NHWC, and the outputs are wrong without any error
+    (XNN901).
+
+    ## Example
+    ```python
+    x = layers.Conv2D(64, 1, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.Conv2D(64, 1, activation="relu")(x)
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.DepthwiseConv2D(3, strides=2, padding="valid")(x)
+    ```
+    In a squeeze-and-excite block pool with keepdims=True, in place of a Reshape.
+
+    ## Fix safety
+    Unsafe: the model computes something else and needs fine-tuning. Safe where a pooling with keepdims=True takes the
+    place of a Reshape.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`: node types that it does not list
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_fusion`: which PAD is merged into its reader
+    """
 
     code = "XNN110"
     name = "operator-without-nchw-kernel"
@@ -34,13 +72,36 @@ class OperatorWithoutNchwKernel(NodeRule):
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
         if node.type == NodeType.DEPTH_TO_SPACE_2D:
             return Verdict(Layout.EXIT)
-        actual = node.type.removeprefix("static_").replace("_", " ")
-        if node.type == NodeType.CONVOLUTION_2D:
-            actual = f"{by(node.params['kernel'])} convolution"
-        return verdict(Layout.NONE, (False, "an operator with an NCHW kernel", actual))
+        return verdict(Layout.NONE, (False, "an operator with an NCHW kernel", _actual(node, subgraph)))
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for it"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return INSTEAD.get(node.type, "move it behind the pooling that ends the cluster"), Applicability.UNSAFE
+        if _flattens_for_dense(node, subgraph):
+            return "use a 1x1 Conv2D on the map, or pool over height and width before it", Applicability.UNSAFE
+        if node.type == NodeType.RESHAPE and _restores_dimensions(node, subgraph):
+            return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
+        instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
+        return instead, Applicability.UNSAFE
+
+
+def _actual(node: Node, subgraph: Subgraph) -> str:
+    if node.type == NodeType.CONVOLUTION_2D:
+        return f"{by(node.params['kernel'])} CONV_2D"
+    if _flattens_for_dense(node, subgraph):
+        return "FULLY_CONNECTED, which flattens the map"
+    return node_type(node)
+
+
+def _flattens_for_dense(node: Node, subgraph: Subgraph) -> bool:
+    """Whether this is the reshape that a FULLY_CONNECTED brings along."""
+    return node.type == NodeType.RESHAPE and any(
+        n.type == NodeType.FULLY_CONNECTED and n.op == node.op for n in subgraph.nodes
+    )
+
+
+def _restores_dimensions(node: Node, subgraph: Subgraph) -> bool:
+    """Whether a reshape only gives back the dimensions that a pooling without keepdims dropped."""
+    producer = next((n for n in subgraph.nodes if node.inputs[0] in n.outputs), None)
+    return producer is not None and producer.type in REDUCTIONS and subgraph.values[node.outputs[0]].rank == 4

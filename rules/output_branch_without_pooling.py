@@ -9,11 +9,46 @@ from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
 from ._branches import ends, open_branches
-from ._text import dims
+from ._text import dims, named, where_used
+
+REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
+FIX = (
+    "end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
+    "tf.nn.depth_to_space for a map-shaped output"
+)
 
 
 class OutputBranchWithoutPooling(Rule):
-    """An output is reached from the cluster without a pooling over height and width and without DEPTH_TO_SPACE."""
+    """An output is reached from the cluster without a pooling over height and width and without DEPTH_TO_SPACE.
+
+    ## What it does
+    Follows every output of the model (and every value that TFLite reads, where XNNPACK does not take all operators)
+    upwards, and reports the last operator that could run sparse if no cluster end is on the way. The kind of pooling is
+    XNN601's and XNN602's business.
+
+    ## Why it matters
+    One branch with a proper end switches the whole cluster to NCHW, other branches included. On a branch without an end
+    the last operator then reads NCHW data as NHWC: wrong numbers, no error (XNN901). With luck the model stays dense.
+
+    ## Example
+    ```python
+    outputs = [layers.Dense(10)(layers.GlobalAveragePooling2D()(x)), layers.Conv2D(21, 1)(x)]
+    ```
+
+    ## Use instead
+    ```python
+    heatmap = tf.nn.depth_to_space(layers.Conv2D(21 * 4, 1)(x), 2)
+    outputs = [layers.Dense(10)(layers.GlobalAveragePooling2D()(x)), heatmap]
+    ```
+
+    ## Fix safety
+    Unsafe: the branch computes something else and needs training.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: nothing looks at values that leave a cluster
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._end_layer_stop_fn`, which demands a
+      GlobalAveragePooling2D in front of every output
+    """
 
     code = "XNN201"
     name = "output-branch-without-pooling"
@@ -24,14 +59,17 @@ class OutputBranchWithoutPooling(Rule):
             if not ends(part):
                 continue  # XNN202 tells that nothing ends the cluster at all.
             for branch in open_branches(part):
-                reader = f" and read by {plan.graph.operators[branch.through[-1].op].type}" if branch.through else ""
+                assert branch.value.tensor is not None
+                if branch.through:
+                    use = f"read by {named(plan.graph, branch.through[-1].op)}"
+                else:
+                    use = where_used(plan.graph, branch.value.tensor)
                 yield self.finding(
-                    f"its output leaves the cluster as a map on the way to the output {branch.output.tensor_name!r}",
-                    required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output",
-                    actual=f"a map of shape {dims(branch.value.shape)}{reader}",
+                    "its output leaves the cluster as a map on the way to an output",
+                    required=REQUIRED,
+                    actual=f"a map of shape {dims(branch.value.shape)}, {use}",
                     location=locate(plan, branch.node.op),
-                    fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
-                    "tf.nn.depth_to_space for a map-shaped output",
+                    fix=FIX,
                     applicability=Applicability.UNSAFE,
                     waivers=[("exit", branch.value.tensor)],
                 )

@@ -9,11 +9,38 @@ from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.plan import Plan
 
-from ._text import dims
+from ._text import dims, where_used
 
 
 class OutputInsideCluster(Rule):
-    """A value that operators of the cluster read is also an output of the model or of the delegate's partition."""
+    """A value that operators of the cluster read is also an output of the model, or read outside of XNNPACK.
+
+    ## What it does
+    Finds maps that operators which can run in NCHW compute, that others of them read, and that leave XNNPACK's part of
+    the graph at the same time.
+
+    ## Why it matters
+    Whatever reads such a value counts as outside the cluster, so the model is cut in two there. The part in front may
+    still run in NCHW, and then the value itself is wrong (XNN901).
+
+    ## Example
+    ```python
+    features = layers.Conv2D(64, 1)(x)
+    model = keras.Model(image, [classifier(features), features])
+    ```
+
+    ## Use instead
+    ```python
+    model = keras.Model(image, [classifier(features), layers.GlobalAveragePooling2D()(features)])
+    ```
+
+    ## Fix safety
+    Unsafe: the output changes.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: nodes that read an external value become
+      incompatible
+    """
 
     code = "XNN204"
     name = "output-inside-cluster"
@@ -30,12 +57,10 @@ class OutputInsideCluster(Rule):
                 producer = producers[value.id]
                 if not inside or not part.decision.verdicts[producer].layout or is_order_free(value.shape):
                     continue
-                is_output = value.tensor in plan.graph.outputs
-                where = "an output of the model" if is_output else "read outside the delegate's partition"
                 yield self.finding(
-                    f"its output is used inside the cluster and is {where}",
+                    "its output is read inside the cluster, and leaves it as a map, too",
                     required="values that only operators of the cluster read",
-                    actual=f"{dims(value.shape)} {value.tensor_name!r}, {where}",
+                    actual=f"a map of shape {dims(value.shape)}, {where_used(plan.graph, value.tensor)}",
                     location=locate(plan, part.nodes[producer].op),
                     fix="give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output",
                     applicability=Applicability.UNSAFE,

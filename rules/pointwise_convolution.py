@@ -11,7 +11,38 @@ from ._text import by, padding_text
 
 
 class PointwiseConvolution(NodeRule):
-    """A 1x1 convolution has a stride, padding, groups or dilation."""
+    """A 1x1 convolution has a stride, a padding, groups or (on old runtimes) a dilation.
+
+    ## What it does
+    Checks the 1x1 convolutions that did not become XNNPACK's fully-connected node because they are not plain: stride 1,
+    no padding, one group, no dilation.
+
+    ## Why it matters
+    Only plain 1x1 convolutions run sparse (SpMM). Any other one ends the part of the model that could run sparse, and
+    behind a live cluster it makes the operator in front of it read NCHW data as NHWC: wrong numbers, no error (XNN901).
+
+    ## Example
+    ```python
+    x = layers.Conv2D(64, 1, strides=2)(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.DepthwiseConv2D(3, strides=2, padding="valid")(x)
+    x = layers.Conv2D(64, 1)(x)
+    ```
+
+    ## Fix safety
+    Unsafe: the model computes something else and needs fine-tuning.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the convolution
+    - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the SpMM kernel
+    - google/XNNPACK, src/subgraph/convolution-2d.c, `xnn_define_convolution_2d`: plain 1x1 convolutions become
+      fully-connected nodes (8dffc30d, 2025-01-13), and their dilation is ignored since
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`
+    """
 
     code = "XNN102"
     name = "pointwise-convolution-not-plain"
@@ -24,14 +55,22 @@ class PointwiseConvolution(NodeRule):
         p = node.params
         return verdict(
             Layout.NCHW,
-            (p["groups"] == 1, "groups 1", p["groups"]),
-            (p["dilation"] == (1, 1), "dilation 1x1", by(p["dilation"])),
+            (p["groups"] == 1, "one group", f"{p['groups']} groups"),
+            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
             (p["padding"] == (0, 0, 0, 0), "no padding", padding_text(node)),
-            (p["stride"] == (1, 1), "stride 1x1", by(p["stride"])),
+            (p["stride"] == (1, 1), "stride 1x1", f"stride {by(p['stride'])}"),
         )
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "SpMM runs only plain 1x1 convolutions"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "move the stride or the padding to a depthwise convolution; use one group", Applicability.UNSAFE
+        if node.params["groups"] != 1:
+            return "use one group: Conv2D(filters, 1)", Applicability.UNSAFE
+        if node.params["stride"] != (1, 1):
+            return (
+                "move the stride to a depthwise convolution in front: ZeroPadding2D(1) and "
+                "DepthwiseConv2D(3, strides=2, padding='valid')",
+                Applicability.UNSAFE,
+            )
+        return "drop the padding and the dilation, which a 1x1 convolution does not need", Applicability.UNSAFE

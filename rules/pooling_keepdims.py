@@ -8,15 +8,59 @@ from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.graph import Operator
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.ir import Node, NodeType
-from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
 
-from .reduce_input import REDUCTIONS, SPATIAL
+from ._branches import leads_to_map
+from ._causes import RESHAPE_FIX, broken_by
+from ._text import listed, named
+from .reduce_input import RANK, REDUCTIONS, SPATIAL
 
 RECOVERING = ("RESHAPE",)
+ALWAYS_RIGHT = "GlobalAveragePooling2D(keepdims=True), then Flatten or Reshape"
 
 
 class PoolingKeepdims(Rule):
-    """The pooling at an output branch has no keepdims, or has it and is not followed by a reshape."""
+    """The pooling that ends a branch does not keep its dimensions, or keeps them and is not followed by a reshape.
+
+    ## What it does
+    Looks at every MEAN and SUM over height and width. Without keepdims: a warning where it stands behind the last map
+    of a branch, and an error for a runtime that needs it. With keepdims: whatever reads it must be a RESHAPE, a
+    FULLY_CONNECTED that flattens, or a 1x1 convolution whose own reader is part of the cluster (as in
+    squeeze-and-excite blocks).
+
+    ## Why it matters
+    TensorFlow Lite around 2.4 leaves a pooling without keepdims out of XNNPACK, so that nothing ends the cluster. Since
+    LiteRT 1.1 a pooling with keepdims at the end of a cluster reports the shape [N, C, 1, 1] instead of [N, 1, 1, C],
+    and inside one [N, 1, 1, H]. Depending on what reads it, the model fails to load (a 1x1 convolution, a
+    multiplication), computes wrong numbers (softmax, an activation, a concatenation) or gives out the wrong shape. Only
+    keepdims followed by a reshape is right on every runtime.
+
+    ## Example
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(classes, 1)(x)
+    x = layers.Softmax()(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(classes, activation="softmax")(x)
+    ```
+
+    ## Fix safety
+    Safe: a reshape changes no number, and a Dense layer takes the weights of the 1x1 convolution. Unsafe inside a
+    network, where a 1x1 convolution has to come first.
+
+    ## References
+    - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` (813a14bf, 2024-10-07): the inverse axis
+      table swaps height and width
+    - google/XNNPACK, src/subgraph/fully-connected.c: wrong channels fail since a3fc80e2 (2026-07-10)
+    - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `VisitReduceNode`: keepdims is optional now
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`, which demands
+      keepdims of inner poolings and does not look at the last one
+    """
 
     code = "XNN601"
     name = "pooling-keepdims"
@@ -24,40 +68,73 @@ class PoolingKeepdims(Rule):
     summary = "only keepdims=True followed by a reshape is right on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
+        if not pointwise_ops(plan.graph) and not plan.spmm_ops:
+            return
+        yield from self._refused(plan)
+        broken = broken_by(plan, "keepdims")
         for part in plan.partitions:
             for node in part.nodes:
-                if node.type in REDUCTIONS and tuple(sorted(node.params["axes"])) == SPATIAL:
-                    yield from self._check_node(plan, part, node)
+                if node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D) and _is_spatial(node, part):
+                    yield from self._check_node(plan, part, node, broken)
 
-    def _check_node(self, plan: Plan, part: PartitionPlan, node: Node) -> Iterable[Finding]:
+    def _refused(self, plan: Plan) -> Iterable[Finding]:
+        """MEAN operators that an old runtime does not take since they drop their dimensions."""
+        for op, rejection in plan.delegation.rejected.items() if plan.delegation else ():
+            operator = plan.graph.operators[op]
+            if rejection.condition == "keep-dims" and not leads_to_map(plan.graph, operator.outputs[0]):
+                yield self._without(plan, operator, Severity.ERROR)
+
+    def _check_node(self, plan: Plan, part: PartitionPlan, node: Node, broken: set[int]) -> Iterable[Finding]:
         op = plan.graph.operators[node.op]
-        tensor = op.outputs[0]
-        readers = plan.graph.consumers(tensor)
-        if not node.params["keep_dims"]:
-            yield self.finding(
-                "without keepdims, runtimes before LiteRT 1.0 leave this pooling out of XNNPACK and run dense",
-                required="keepdims=True, followed by a reshape",
-                actual="keepdims=False",
-                location=locate(plan, op.index),
-                fix="GlobalAveragePooling2D(keepdims=True) followed by Reshape or Flatten",
-                applicability=Applicability.SAFE,
-            )
+        if op.type not in ("MEAN", "SUM"):
             return
-        others = [r for r in readers if not recovers(r) and not feeds_cluster(part, r)]
+        tensor = op.outputs[0]
+        if not op.attributes.get("keep_dims"):
+            # A SUM was never taken by the runtimes that ask for keepdims.
+            if op.type == "MEAN" and not leads_to_map(plan.graph, tensor):
+                yield self._without(plan, op, Severity.WARNING)
+            return
+        others = [r for r in plan.graph.consumers(tensor) if not recovers(r) and not feeds_cluster(part, r)]
         if not others and tensor not in plan.graph.outputs:
             return
-        followed = ", ".join(dict.fromkeys(f"{r.type} ({r.name})" for r in others)) or "the model's output"
-        broken = any(h.op in {op.index, *(r.index for r in others)} for h in plan.hazards)
-        text = "breaks here" if broken else "breaks on some runtimes"
+        used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
+        used += ["an output of the model"] if tensor in plan.graph.outputs else []
+        inner = leads_to_map(plan.graph, tensor)
+        waivers: list[Waiver] = [("compatible", op.index) if inner else ("reshape", tensor)]
+        is_broken = op.index in broken
+        consequence = "here breaks the model" if is_broken else "breaks the model on some runtimes, once it runs sparse"
         yield self.finding(
-            f"keepdims that is not followed by a reshape {text}: the runtime gives the pooled value a wrong shape",
-            severity=Severity.ERROR if broken and plan.outcome is not Outcome.SPARSE else Severity.WARNING,
+            f"keepdims that is not followed by a reshape {consequence}: the runtime gets the pooled shape wrong",
+            severity=Severity.ERROR if is_broken else Severity.WARNING,
             required="a RESHAPE as the only reader of a pooling with keepdims",
-            actual=f"read by {followed}",
+            actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix="put a Reshape or Flatten directly behind it, or drop keepdims",
-            applicability=Applicability.SAFE,
+            fix="let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
+            if inner
+            else RESHAPE_FIX.format("it"),
+            applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
+            waivers=waivers,
         )
+
+    def _without(self, plan: Plan, op: Operator, severity: Severity) -> Finding:
+        grave = severity is Severity.ERROR
+        who = "this runtime leaves" if grave else "old runtimes (TensorFlow Lite around 2.4) leave"
+        return self.finding(
+            f"{who} a pooling without keepdims out of XNNPACK, and nothing ends the sparse cluster",
+            severity=severity,
+            required="keepdims=True, followed by a reshape",
+            actual="keepdims=False",
+            location=locate(plan, op.index),
+            fix=ALWAYS_RIGHT,
+            applicability=Applicability.SAFE,
+            waivers=[("exit", op.inputs[0])] if grave else (),
+        )
+
+
+def _is_spatial(node: Node, part: PartitionPlan) -> bool:
+    if part.subgraph.values[node.inputs[0]].rank != RANK:
+        return False
+    return node.type == NodeType.GLOBAL_AVERAGE_POOLING_2D or tuple(sorted(node.params["axes"])) == SPATIAL
 
 
 def feeds_cluster(part: PartitionPlan, op: Operator) -> bool:

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
+from collections.abc import Iterable
+
+from xnnlint.findings import Applicability, Finding
 from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph
+from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan
 from xnnlint.xnnpack.profile import Profile
 
+from ._text import node_type
+
 FLOAT = ("fp32", "fp16")
+REQUIRED = "float32 values with float32 or float16 weights"
+FIX = "convert without 8-bit quantization; float16 weights keep the sparse path", Applicability.MANUAL
 
 
 class QuantizedOperator(NodeRule):
-    """An operator computes on quantized values."""
+    """Operators compute on quantized values.
+
+    ## What it does
+    Finds operators that read or write int8 or uint8 values: of a model with full integer quantization, and those that
+    quantize their input while they run (dynamic-range quantization). One finding for the whole model, with the number
+    of operators.
+
+    ## Why it matters
+    XNNPACK has sparse kernels for float only. A quantized operator is never part of a sparse cluster, whatever its
+    zeros, and a cluster in front of it breaks there. Dynamic-range quantization of weights that are stored sparse even
+    makes the model fail to load (XNN902).
+
+    ## Example
+    ```python
+    converter.optimizations = [tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    converter.representative_dataset = calibration_data
+    ```
+
+    ## Use instead
+    ```python
+    converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    ```
+    or, for half the size of the weights that are left,
+    ```python
+    converter.optimizations = [tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    converter.target_spec.supported_types = [tf.float16]
+    ```
+
+    ## Fix safety
+    Manual: the model has to be converted again, and its size and speed change. Measure both: on CPUs with good int8
+    kernels a dense int8 model can be as fast as a sparse float one.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`: values other than fp32 and fp16 are turned down
+      first (d2ad6d02, 2021-11-14)
+    - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `VisitConv2DNode`: the convert operator in
+      front of a convolution with int8 weights
+    """
 
     code = "XNN100"
     name = "quantized-operator"
@@ -25,11 +69,46 @@ class QuantizedOperator(NodeRule):
         return bool(self._quantized(node, subgraph))
 
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        dtypes = ", ".join(self._quantized(node, subgraph))
-        return verdict(Layout.NONE, (False, "float32 values with float32 or float16 weights", dtypes))
+        return verdict(Layout.NONE, (False, REQUIRED, _words(self._quantized(node, subgraph))))
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return "it computes on quantized values, and XNNPACK has sparse kernels only for float"
+        return f"{node_type(node)} computes on quantized values, and XNNPACK has sparse kernels only for float"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "convert without int8 quantization; float16 weights keep the sparse path", Applicability.MANUAL
+        return FIX
+
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        """One finding for the whole model: the fix is one line of the conversion, not one for each operator."""
+        dtypes: set[str] = set()
+        quantized: set[int] = set()
+        for part in plan.partitions:
+            for node, rule in zip(part.nodes, part.rules, strict=True):
+                if rule is self:
+                    quantized.add(node.op)
+                    dtypes.update(self._quantized(node, part.subgraph))
+        if not quantized:
+            return
+        delegated = {node.op for part in plan.partitions for node in part.nodes}
+        yield self.finding(
+            f"{len(quantized)} of {len(delegated)} operators compute on quantized values, and XNNPACK has sparse "
+            "kernels only for float",
+            required=REQUIRED,
+            actual=_words(dtypes),
+            fix=FIX[0],
+            applicability=FIX[1],
+            waivers=[("float", WHOLE_MODEL)],
+        )
+
+
+def _words(dtypes: Iterable[str]) -> str:
+    """XNNPACK's types as a user knows them: "int8", "float32 values quantized at run time, int8 weights"."""
+    dtypes = set(dtypes)
+    words = []
+    if any(d.startswith("qd") for d in dtypes):
+        words.append("float32 values quantized at run time (dynamic range)")
+    if dtypes & {"qint8", "qcint8"}:
+        words.append("int8")
+    if "quint8" in dtypes:
+        words.append("uint8")
+    others = dtypes - {"qint8", "qcint8", "quint8", "qint32", "qcint32", "qdint8", "qduint8"}
+    return ", ".join([*words, *sorted(others)]) or "int32"

@@ -7,18 +7,48 @@ from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
-from ._text import dims
+from ._text import dims, node_type
 
 REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
 SPATIAL = (1, 2)
+RANK = 4
 
 
 class ReduceInput(NodeRule):
-    """A MEAN or SUM reads a value that is not 4-D, or (before LiteRT 1.1) does not average over height and width."""
+    """A MEAN or SUM cannot end a sparse cluster: its input is not 4-D, or this runtime knows only global averages.
+
+    ## What it does
+    Checks MEAN and SUM: the input must be $rank-D. Runtimes before LiteRT 1.1 accept only MEAN over the axes $axes,
+    which is GlobalAveragePooling2D. XNN601 and XNN602 look at keepdims and at the axes.
+
+    ## Why it matters
+    A pooling over height and width is where NCHW data turns back into NHWC, and what switches sparse mode on. If it
+    cannot do that, the model has no cluster end (XNN202).
+
+    ## Example
+    ```python
+    x = layers.Reshape((-1, channels))(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    ```
+
+    ## Fix safety
+    Unsafe in general; the example computes the same either way.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`: static_mean and static_sum since 813a14bf and
+      fd8976f0 (2024-10), global average pooling before
+    """
 
     code = "XNN109"
     name = "pooling-not-over-a-map"
-    summary = "MEAN and SUM end a cluster only on a 4-D input"
+    summary = f"MEAN and SUM end a cluster only on a {RANK}-D input"
+    limits = {"rank": str(RANK), "axes": " and ".join(map(str, SPATIAL))}
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D)
@@ -27,14 +57,15 @@ class ReduceInput(NodeRule):
         value = subgraph.values[node.inputs[0]]
         if node.type == NodeType.GLOBAL_AVERAGE_POOLING_2D:
             return Verdict(Layout.NCHW | Layout.EXIT)
+        actual = f"{node_type(node)} over axes {dims(node.params['axes'])}"
         return verdict(
             Layout.NCHW | Layout.EXIT,
-            (profile["reduce_is_exit"], "MEAN over height and width", f"{node.type} over {dims(node.params['axes'])}"),
-            (value.rank == 4, "a 4-D input", dims(value.shape)),
+            (profile["reduce_is_exit"], f"MEAN over axes {dims(SPATIAL)}", actual),
+            (value.rank == RANK, f"a {RANK}-D input", dims(value.shape)),
         )
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "it cannot end a sparse cluster"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "pool the 4-D map over height and width: GlobalAveragePooling2D", Applicability.UNSAFE
+        return f"pool the {RANK}-D map over height and width: GlobalAveragePooling2D", Applicability.UNSAFE

@@ -9,23 +9,57 @@ from xnnlint.xnnpack.profile import Profile
 
 from ._text import dims
 
+SMALLEST = 2
+
 
 class ResizeBilinear(NodeRule):
-    """A bilinear resize reads a map that is only one row high or one column wide."""
+    """A bilinear resize reads a map that is only one row high or one column wide.
+
+    ## What it does
+    Checks the input of RESIZE_BILINEAR: height and width of at least $smallest.
+
+    ## Why it matters
+    XNNPACK's NCHW kernel interpolates between two rows and two columns. On a smaller map the operator ends the part of
+    the model that could run sparse, and behind a live cluster the operator in front of it reads NCHW data as NHWC:
+    wrong numbers, no error (XNN901). It comes up where a pooled value is resized back to the size of a map.
+
+    ## Example
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.UpSampling2D(8, interpolation="bilinear")(x)
+    y = layers.Add()([y, x])
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(channels, 1)(x)
+    y = layers.Add()([y, x])  # broadcasts [N, 1, 1, C] over the map
+    ```
+    The 1x1 convolution is needed: an ADD cannot read a keepdims pooling directly (XNN601).
+
+    ## Fix safety
+    Unsafe: the added convolution has to be trained.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the bilinear resize
+    """
 
     code = "XNN108"
     name = "resize-of-a-single-row"
-    summary = "RESIZE_BILINEAR needs an input more than 1 high and 1 wide"
+    summary = f"RESIZE_BILINEAR needs an input at least {SMALLEST} high and {SMALLEST} wide"
+    limits = {"smallest": str(SMALLEST)}
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return node.type == NodeType.RESIZE_BILINEAR
 
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
         shape = subgraph.values[node.inputs[0]].shape
-        return verdict(Layout.NCHW, (shape[1] > 1 and shape[2] > 1, "input height and width above 1", dims(shape)))
+        fits = shape[1] >= SMALLEST and shape[2] >= SMALLEST
+        return verdict(Layout.NCHW, (fits, f"input height and width of {SMALLEST} or more", dims(shape)))
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return "its input is only one row high or one column wide"
+        return "XNNPACK has no NCHW kernel that resizes a single row or column"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "broadcast the pooled value with ADD or MUL instead of resizing it", Applicability.UNSAFE
+        return "broadcast the pooled value with a 1x1 convolution and ADD or MUL, not resized", Applicability.UNSAFE

@@ -7,12 +7,13 @@ from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
-from ._text import by, padding_text
+from ._text import by, padding_text, side
 
 KERNEL = (3, 3)
 STRIDE = (2, 2)
-PADDING = (1, 1, 1, 1)
+PAD = 1
 CHANNELS = 3
+LAYERS = f"ZeroPadding2D({PAD}) and Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
 
 
 def is_first_convolution(node: Node, subgraph: Subgraph) -> bool:
@@ -31,11 +32,52 @@ def is_first_convolution(node: Node, subgraph: Subgraph) -> bool:
 
 
 class StemConvolution(NodeRule):
-    """The model's first convolution cannot turn NHWC input into NCHW, so no sparse cluster starts there."""
+    """The model's first convolution cannot turn NHWC input into NCHW output, so no sparse cluster starts there.
+
+    ## What it does
+    Checks the convolution with which a sparse cluster has to start: $layers, on $channels input channels, one group, no
+    dilation. What stands in front of it does not matter.
+
+    ## Why it matters
+    Images come as NHWC, sparse kernels work on NCHW, and this is the only operator of XNNPACK that goes from one to the
+    other. Without it the whole model runs dense. A stem with padding='same' never counts, not even on sizes where
+    TensorFlow pads symmetrically: the runtime works that padding out after it has decided on the layout.
+
+    ## Example
+    ```python
+    x = layers.Conv2D(32, 3, strides=2, padding="same")(image)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.ZeroPadding2D($pad)(image)
+    x = layers.Conv2D(32, $kernel, strides=$stride, padding="valid")(x)
+    ```
+    The weights stay usable. On an even size 'same' pads only below and right, so all maps move by one pixel: fine-tune.
+
+    ## Fix safety
+    Unsafe: the model computes something else and needs fine-tuning.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the convolution
+    - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the HWC2CHW kernel
+    - google/XNNPACK, src/subgraph/convolution-2d.c, `xnn_define_convolution_2d`: 'same' padding becomes explicit only
+      at stride 1
+    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._start_layer_stop_fn`
+    """
 
     code = "XNN101"
     name = "stem-not-a-sparse-entry"
-    summary = "the first convolution must be 3x3, stride 2, padding 1 on each side, 3 input channels"
+    summary = (
+        f"the first convolution must be {by(KERNEL)}, stride {STRIDE[0]}, {side(PAD)}, with {CHANNELS} input channels"
+    )
+    limits = {
+        "layers": LAYERS,
+        "channels": str(CHANNELS),
+        "pad": str(PAD),
+        "kernel": str(KERNEL[0]),
+        "stride": str(STRIDE[0]),
+    }
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return (
@@ -49,17 +91,19 @@ class StemConvolution(NodeRule):
         channels = p["group_input_channels"] * p["groups"]
         return verdict(
             Layout.ENTRY,
-            (p["groups"] == 1, "groups 1", p["groups"]),
-            (p["dilation"] == (1, 1), "dilation 1x1", by(p["dilation"])),
-            (p["kernel"] == KERNEL, f"kernel {by(KERNEL)}", by(p["kernel"])),
-            (not p["same_padding"] and p["padding"] == PADDING, "padding 1 on each side", padding_text(node)),
-            (p["stride"] == STRIDE, f"stride {by(STRIDE)}", by(p["stride"])),
-            (p["groups"] != 1 or channels == CHANNELS, f"{CHANNELS} input channels", channels),
+            (p["groups"] == 1, "one group", f"{p['groups']} groups"),
+            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
+            (p["kernel"] == KERNEL, f"kernel {by(KERNEL)}", f"kernel {by(p['kernel'])}"),
+            (not p["same_padding"] and p["padding"] == (PAD,) * 4, side(PAD), padding_text(node)),
+            (p["stride"] == STRIDE, f"stride {by(STRIDE)}", f"stride {by(p['stride'])}"),
+            (p["groups"] != 1 or channels == CHANNELS, f"{CHANNELS} input channels", f"{channels} input channels"),
         )
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "the first convolution is not one that XNNPACK can run from NHWC input to NCHW output"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        layers = "ZeroPadding2D(1) and Conv2D(filters, 3, strides=2, padding='valid')"
-        return f"use {layers} on 3 channels", Applicability.UNSAFE
+        channels = node.params["group_input_channels"] * node.params["groups"]
+        if channels != CHANNELS:
+            return f"use {LAYERS} on {CHANNELS} input channels instead of {channels}", Applicability.UNSAFE
+        return f"use {LAYERS}", Applicability.UNSAFE

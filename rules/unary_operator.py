@@ -7,15 +7,45 @@ from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
-from ._text import dims
+from ._text import dims, listed
+
+RANK = 4
 
 
 class UnaryOperator(NodeRule):
-    """A unary operator's input is not 4-D, or this runtime has no NCHW form of it."""
+    """A unary operator's input is not 4-D, or this runtime cannot run it in NCHW.
+
+    ## What it does
+    Checks activations and other operators of one input: the input must be $rank-D. Runtimes before LiteRT 1.1 run only
+    some of them in NCHW; `xnnlint profiles` lists which.
+
+    ## Why it matters
+    The operator ends the part of the model that could run sparse. Behind a live cluster on an old runtime it makes the
+    operator in front of it read NCHW data as NHWC: wrong numbers, no error (XNN901).
+
+    ## Example
+    ```python
+    x = layers.Activation("gelu")(x)  # for LiteRT 1.0
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.ReLU(6.0)(x)
+    ```
+    or keep the value 4-D: leave a Reshape until behind the last pooling.
+
+    ## Fix safety
+    Unsafe: another activation changes what the model computes.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the unary operators: all of them since
+      2e439340 (2024-10-28)
+    """
 
     code = "XNN107"
     name = "unary-operator-outside-nchw"
-    summary = "a unary operator needs a 4-D input; runtimes before LiteRT 1.1 take only some of them"
+    summary = f"a unary operator needs a {RANK}-D input; runtimes before LiteRT 1.1 take only some of them"
+    limits = {"rank": str(RANK)}
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         return node.type == NodeType.UNARY
@@ -25,12 +55,20 @@ class UnaryOperator(NodeRule):
         value = subgraph.values[node.inputs[0]]
         return verdict(
             Layout.NCHW,
-            (known == "all" or node.operator in known, f"one of {', '.join(sorted(known))}", node.operator),
-            (value.rank == 4, "a 4-D input", dims(value.shape)),
+            (known == "all" or node.operator in known, "an operator that this runtime has in NCHW", _name(node)),
+            (value.rank == RANK, f"a {RANK}-D input", dims(value.shape)),
         )
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return f"{node.operator.replace('_', ' ')} cannot run in NCHW here"
+        return f"{_name(node)} cannot run in NCHW here"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        return "use an activation that the runtime has in NCHW, such as ReLU6 or hard-swish", Applicability.UNSAFE
+        shape = subgraph.values[node.inputs[0]].shape
+        if len(shape) != RANK:
+            return f"apply it to the {RANK}-D map, before the Reshape", Applicability.SAFE
+        old = listed(["ReLU6", "LeakyReLU", "ELU", "sigmoid", "hard-swish"], 5)
+        return f"use an activation that all runtimes have in NCHW: {old}", Applicability.UNSAFE
+
+
+def _name(node: Node) -> str:
+    return node.operator.replace("_", " ")

@@ -4,42 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
+from xnnlint.findings import Finding
 from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
+
+from ._causes import cause_of
+
+DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
 
 
 class WrongResults(Rule):
-    """The runtime computes wrong numbers here, and reports no error."""
+    """The runtime computes wrong numbers here, and reports no error.
+
+    ## What it does
+    Names the operator from which on the outputs are wrong, and the one that causes it. The usual case: a sparse cluster
+    runs, an operator behind it has no NCHW kernel, and the last operator of the cluster is created as an NHWC operator
+    that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
+    over other axes, and weights that nobody unpacks.
+
+    ## Why it matters
+    Nothing tells you: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
+    with AVX the same file runs dense and right. Seen in every LiteRT release from 1.0 to 2.3.
+
+    ## Example
+    ```python
+    x = layers.Conv2D(64, 1, activation="relu")(x)  # pruned; this one computes wrong numbers
+    x = layers.MaxPooling2D()(x)                    # because of this one
+    ```
+
+    ## Use instead
+    What the finding's fix says, for its cause. Until then convert without EXPERIMENTAL_SPARSITY: the same model runs
+    dense, and right.
+
+    ## Fix safety
+    As that of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
+
+    ## References
+    - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: only inputs of a cluster's nodes are marked as
+      NCHW, and nothing looks at the values that leave it
+    - google/XNNPACK, src/subgraph/fully-connected.c and convolution-2d.c, `create_*_operator`: the operator is chosen
+      by the layout of the output; that of the input is checked in debug builds only
+    - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` (since 813a14bf, 2024-10-07)
+    """
 
     code = "XNN901"
     name = "wrong-results"
     summary = "data laid out in one order is read in the other; the outputs are wrong and nothing reports it"
     outcome = Outcome.WRONG_RESULTS
-    message = "the outputs are wrong from here on, and the runtime reports no error"
-    required = "operators that agree on the order of the data in memory"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
+        told: set[tuple] = set()
         for hazard in plan.hazards:
-            if hazard.outcome is self.outcome:
-                yield self.finding(
-                    f"{self.message}: {hazard.text}",
-                    required=self.required,
-                    actual=hazard.text,
-                    location=locate(plan, hazard.op),
-                    fix=self._fix(hazard.kind),
-                    applicability=Applicability.UNSAFE,
-                )
+            cause = cause_of(plan, hazard)
+            if hazard.outcome is not self.outcome or (hazard.op, cause) in told:
+                continue
+            told.add((hazard.op, cause))
+            yield self.finding(
+                self._message(hazard, cause.text),
+                required=cause.required,
+                actual=cause.actual,
+                location=locate(plan, hazard.op),
+                fix=f"{cause.fix}; {DENSE_IS_RIGHT}",
+                applicability=cause.applicability,
+            )
 
-    def _fix(self, kind: str) -> str:
-        return FIXES.get(kind, "fix what the other findings name, or convert without EXPERIMENTAL_SPARSITY: dense is right")
+    def _message(self, hazard: Hazard, why: str) -> str:
+        what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
+        return f"the outputs are wrong from here on, without any error: {what + ', since ' if what else ''}{why}"
 
 
-FIXES = {
-    "shape": "put a Reshape directly behind the pooling with keepdims, or drop keepdims",
-    "axes": "pool over height and width, axes [1, 2], only",
-    "unwritten-weights": "give the operator float32 weights, or convert without EXPERIMENTAL_SPARSITY",
-    "delegation": "convert with float32 or float16 weights instead of dynamic-range quantization",
-    "overflow": "pool over height and width, axes [1, 2], and put a Reshape directly behind it",
-    "refused": "put a Reshape directly behind the pooling with keepdims, or drop keepdims",
-}
+# Kinds whose text tells something that the cause does not.
+WHAT_HAPPENS = ("layout", "boundary", "shape", "overflow", "refused")

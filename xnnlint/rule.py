@@ -148,8 +148,14 @@ class NodeRule(Rule):
                     location=locate(plan, node.op),
                     fix=fix,
                     applicability=applicability,
-                    waivers=[("compatible", node.op)],
+                    waivers=_waivers(node),
                 )
+
+
+def _waivers(node: Node) -> list[Waiver]:
+    """What a fix of a node fulfils; a value read twice would keep the cluster dense even then."""
+    twice = len(set(node.inputs)) < len(node.inputs)
+    return [("compatible", node.op), *([("once", node.op)] if twice else [])]
 
 
 def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:

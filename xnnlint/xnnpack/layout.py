@@ -75,7 +75,7 @@ class _Pass:
         self.bad: dict[int, str] = {}
         producer = subgraph.producers()
         self.sources = [
-            [_EXTERNAL if v.is_external else producer[v.id] for v in subgraph.dynamic_inputs(node)]
+            [_EXTERNAL if v.is_external else producer.get(v.id, _EXTERNAL) for v in subgraph.dynamic_inputs(node)]
             for node in subgraph.nodes
         ]
 

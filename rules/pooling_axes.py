@@ -1,0 +1,87 @@
+"""XNN602: a pooling over other axes than height and width, in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xnnlint.findings import Applicability, Finding, Severity
+from xnnlint.rule import Rule, locate
+from xnnlint.xnnpack.execution import reduce_in_nchw
+from xnnlint.xnnpack.ir import Layout, Node
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
+
+from ._branches import capable
+from ._causes import AXES_FIX
+from ._text import dims, type_of
+from .reduce_input import RANK, REDUCTIONS, SPATIAL
+
+# Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
+RIGHT = (SPATIAL, (0, *SPATIAL))
+
+
+class PoolingAxes(Rule):
+    """A MEAN or SUM in a sparse cluster reduces other axes than height and width.
+
+    ## What it does
+    Looks at the axes of every MEAN and SUM on a 4-D value that a cluster computes, or would compute. Right are only
+    $right.
+
+    ## Why it matters
+    The runtime takes such a pooling for a proper end of the cluster, but maps its axes from NHWC to NCHW wrongly: it
+    reduces other axes than the model says, or writes past the end of its buffer. The numbers are wrong, or the program
+    crashes. An average over the channels (axis 3) has the right numbers and the wrong shape, height and width swapped;
+    an average over everything but the batch has crashed on ARM.
+
+    ## Example
+    ```python
+    x = tf.reduce_mean(x, axis=1)
+    ```
+
+    ## Use instead
+    ```python
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    ```
+
+    ## Fix safety
+    Unsafe: another pooling computes something else and needs fine-tuning.
+
+    ## References
+    - google/XNNPACK, src/subgraph/static-reduce.c, `rewrite_reduction_axes_for_nchw` and NCHW_AXES_MAPPING (813a14bf,
+      2024-10-07): the loop that maps the axes starts at the first one only
+    - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`: the axes are not looked at
+    """
+
+    code = "XNN602"
+    name = "pooling-over-other-axes"
+    summary = f"a MEAN or SUM in a cluster must pool over axes {dims(SPATIAL)}"
+    limits = {"right": " and ".join(dims(axes) for axes in RIGHT)}
+
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        for part in plan.partitions:
+            for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
+                if node.type in REDUCTIONS and verdict.layout & Layout.EXIT and _is_other(part, node):
+                    yield self._judge(plan, part, node)
+
+    def _judge(self, plan: Plan, part: PartitionPlan, node: Node) -> Finding:
+        source, target = (part.subgraph.values[v] for v in (node.inputs[0], node.outputs[0]))
+        axes = tuple(sorted(node.params["axes"]))
+        _, right = reduce_in_nchw(source.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
+        text = "is right in its numbers at most" if right else "comes out wrong, or crashes"
+        return self.finding(
+            f"XNNPACK confuses the axes of a pooling in a sparse cluster: one over {dims(axes)} {text}",
+            severity=Severity.WARNING if right else Severity.ERROR,
+            required=f"axes {dims(SPATIAL)}",
+            actual=f"{type_of(plan.graph.operators[node.op])} over axes {dims(axes)}",
+            location=locate(plan, node.op),
+            fix=AXES_FIX,
+            applicability=Applicability.UNSAFE,
+            waivers=[("compatible", node.op)],
+        )
+
+
+def _is_other(part: PartitionPlan, node: Node) -> bool:
+    source = part.subgraph.values[node.inputs[0]]
+    if source.rank != RANK or tuple(sorted(node.params["axes"])) in RIGHT:
+        return False
+    return capable(part, source.id)
