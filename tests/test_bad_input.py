@@ -361,6 +361,17 @@ LIES = {
         dict(tensors=[tensor(), tensor(), sparse_tensor([2], [0, 1], [dense(1), dense(2)], [4])], buffers=FOUR),
         "has the block map [4], and it has 1 dimensions",
     ),
+    "blocks that the runtime's decoder takes for others": (
+        dict(
+            tensors=[
+                tensor(),
+                tensor(),
+                sparse_tensor([4, 6, 10], [0, 1, 2, 4, 5, 3], [dense(d) for d in (2, 2, 2, 3, 5, 2)], [0, 1, 2]),
+            ],
+            buffers=[table("Buffer", data=bytes(960))],
+        ),
+        "the blocks of its sparsity reach outside of it",
+    ),
     "an index outside": (
         dict(
             tensors=[tensor(), tensor(), sparse_tensor([2, 2], [0, 1], [dense(2), csr([0, 1, 2], [0, 2])])],

@@ -402,6 +402,13 @@ def test_data_behind_a_flatbuffer_of_more_than_2_gb(tmp_path: Path) -> None:
     assert t.is_constant and np.array_equal(t.stored(), values)
 
 
+def test_a_buffer_offset_of_0_or_1_is_a_placeholder(tmp_path: Path) -> None:
+    tensors = [tensor(), tensor(), tensor(buffer=1), tensor(buffer=2)]
+    buffers = [table("Buffer", offset=offset, size=16) for offset in (0, 1)]
+    graph = load(tmp_path, model(subgraph(tensors, [operator([0, 2, 3], [1])]), buffers=buffers)).main
+    assert not any(t.is_constant for t in graph.tensors)
+
+
 def test_external_buffers_are_said_to_be_unread(tmp_path: Path) -> None:
     generated, flatbuffers = litert(), published("flatbuffers")
     root = generated.ModelT()
