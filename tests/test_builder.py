@@ -94,7 +94,7 @@ def test_zero_counts_are_exact_in_every_storage(storage: str, zeros: int) -> Non
     g = ModelBuilder(7)
     x = g.input((1, 6, 5, 8))
     g.conv2d(x, 12, zeros=zeros, storage=storage)
-    stored = next(t for t in g._tensors if t.name.endswith("/kernel"))
+    stored = next(t for t in g.tensors if t.name.endswith("/kernel"))
     assert np.count_nonzero(stored.data) == 96 - zeros
     assert (stored.sparsity is not None) == storage.startswith("sparse")
 
@@ -146,7 +146,7 @@ def test_custom_operators_carry_their_code_and_options() -> None:
 def test_tensor_indexes_are_inputs_then_constants_then_results() -> None:
     g = small_network()
     indexes = g.indexes()
-    groups = ["input" if t.is_input else "constant" if t.data is not None else "result" for t in g._tensors]
+    groups = ["input" if t.is_input else "constant" if t.data is not None else "result" for t in g.tensors]
     in_order = [groups[v] for v in sorted(indexes, key=lambda v: indexes[v])]
     assert in_order == sorted(in_order, key=["input", "constant", "result"].index)
 

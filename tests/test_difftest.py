@@ -73,7 +73,7 @@ def test_dropping_a_step_leaves_the_weights_of_others_alone() -> None:
     for session in (whole, part):
         for step in session.recipe.steps:
             session.apply(step)
-    kernels = [next(t.data for t in s.builder._tensors if t.name.endswith("kernel")) for s in (whole, part)]
+    kernels = [next(t.data for t in s.builder.tensors if t.name.endswith("kernel")) for s in (whole, part)]
     assert kernels[0].tobytes() == kernels[1].tobytes()
 
 

@@ -16,67 +16,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import tflite
 
-from xnnlint.difftest.flatwriter import FILE_IDENTIFIER, Table, serialize, table
+from xnnlint.difftest.flatwriter import Table, enum_value, table
+from xnnlint.difftest.modelfile import OperatorRecord, TensorRecord, Value, write_model
 from xnnlint.difftest.storage import quantization_parameters, set_zeros, store
 
-_DTYPE_NAMES = {
-    "float32": "FLOAT32",
-    "float16": "FLOAT16",
-    "int8": "INT8",
-    "uint8": "UINT8",
-    "int32": "INT32",
-    "int64": "INT64",
-    "bool": "BOOL",
-}
-# OperatorCode.deprecated_builtin_code is an int8; newer operators put this number there (schema.fbs, BuiltinOperator).
-_PLACEHOLDER_CODE = 127
 _FUSING_BINARIES = {"ADD": "AddOptions", "MUL": "MulOptions", "SUB": "SubOptions", "DIV": "DivOptions"}
 _UNARY_OPTIONS = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions"}
 
 Pair = int | tuple[int, int]
 Padding = Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the model being built: its number in the order of making, and its shape (NHWC where rank 4)."""
-
-    id: int
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    scale: float = 0.0
-    zero_point: int = 0
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
-
-
-@dataclass
-class _Tensor:
-    value: Value
-    name: str
-    data: np.ndarray | None = None
-    sparsity: Table | None = None
-    quantization: Table | None = None
-    signature: tuple[int, ...] | None = None
-    is_input: bool = False
-
-
-@dataclass
-class _Operator:
-    code: str  # builtin operator's name, or the custom code
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: Table | None
-    version: int
-    custom: bool
-    custom_options: bytes | None
 
 
 class ModelBuilder:
@@ -88,8 +39,8 @@ class ModelBuilder:
         self.rng = np.random.default_rng(seed)
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
-        self._tensors: list[_Tensor] = []
-        self._operators: list[_Operator] = []
+        self.tensors: list[TensorRecord] = []
+        self.operators: list[OperatorRecord] = []
         self._more: list[ModelBuilder] = []
         self._names: Counter[str] = Counter()
         self._tensor_order: list[int] | None = None
@@ -105,8 +56,8 @@ class ModelBuilder:
     ) -> Value:
         """A model input; `signature` is its shape_signature (-1 where dynamic)."""
         value = self._value(tuple(shape), self._unique(name), dtype=dtype)
-        self._tensors[value.id].is_input = True
-        self._tensors[value.id].signature = None if signature is None else tuple(signature)
+        self.tensors[value.id].is_input = True
+        self.tensors[value.id].signature = None if signature is None else tuple(signature)
         self.inputs.append(value)
         return value
 
@@ -201,8 +152,8 @@ class ModelBuilder:
             )
             for shape in shapes
         )
-        self._operators.append(
-            _Operator(
+        self.operators.append(
+            OperatorRecord(
                 code,
                 tuple(-1 if v is None else v.id for v in inputs),
                 tuple(v.id for v in outputs),
@@ -274,12 +225,12 @@ class ModelBuilder:
         shape = _window_shape(x.shape, (kh, kw), (sh, sw), (dh, dw), padding, filters)
         options = table(
             "Conv2DOptions",
-            padding=_enum("Padding", padding),
+            padding=enum_value("Padding", padding),
             stride_h=sh,
             stride_w=sw,
             dilation_h_factor=dh,
             dilation_w_factor=dw,
-            fused_activation_function=_enum("ActivationFunctionType", fused),
+            fused_activation_function=enum_value("ActivationFunctionType", fused),
         )
         inputs = [x, weights, *self._bias_of(x, weights, filters, bias, name)]
         scale = {"dtype": "int8", "scale": 2 * x.scale, "zero_point": x.zero_point} if x.dtype == "int8" else {}
@@ -308,13 +259,13 @@ class ModelBuilder:
         shape = _window_shape(x.shape, (kh, kw), (sh, sw), (dh, dw), padding, filters)
         options = table(
             "DepthwiseConv2DOptions",
-            padding=_enum("Padding", padding),
+            padding=enum_value("Padding", padding),
             stride_h=sh,
             stride_w=sw,
             depth_multiplier=multiplier,
             dilation_h_factor=dh,
             dilation_w_factor=dw,
-            fused_activation_function=_enum("ActivationFunctionType", fused),
+            fused_activation_function=enum_value("ActivationFunctionType", fused),
         )
         inputs = [x, weights, *self._bias_of(x, weights, filters, bias, name)]
         return self.op("DEPTHWISE_CONV_2D", inputs, [shape], options, version=2, name=name)[0]
@@ -338,7 +289,7 @@ class ModelBuilder:
         weights = self.weight((units, depth), depth, zeros, storage, f"{name}/kernel", block)
         options = table(
             "FullyConnectedOptions",
-            fused_activation_function=_enum("ActivationFunctionType", fused),
+            fused_activation_function=enum_value("ActivationFunctionType", fused),
             keep_num_dims=keep_num_dims,
         )
         rows = int(np.prod(x.shape[:-1]))
@@ -353,7 +304,7 @@ class ModelBuilder:
         shape = (x.shape[0], x.shape[1] * sh, x.shape[2] * sw, filters)
         name = self._unique(name)
         weights = self.weight((filters, kh, kw, x.shape[3]), x.shape[3], name=f"{name}/kernel")
-        options = table("TransposeConvOptions", padding=_enum("Padding", "SAME"), stride_h=sh, stride_w=sw)
+        options = table("TransposeConvOptions", padding=enum_value("Padding", "SAME"), stride_h=sh, stride_w=sw)
         inputs = [self.constant(np.array(shape, np.int32), "output_shape"), weights, x, self.bias(filters)]
         return self.op("TRANSPOSE_CONV", inputs, [shape], options, version=3, name=name)[0]
 
@@ -366,7 +317,7 @@ class ModelBuilder:
         """An operator of two broadcast inputs; only ADD, SUB, MUL and DIV can carry a fused activation."""
         options = None
         if code in _FUSING_BINARIES:
-            function = _enum("ActivationFunctionType", fused)
+            function = enum_value("ActivationFunctionType", fused)
             options = table(_FUSING_BINARIES[code], fused_activation_function=function)
         return self.op(code, [a, b], [np.broadcast_shapes(a.shape, b.shape)], options)[0]
 
@@ -448,12 +399,12 @@ class ModelBuilder:
         (kh, kw), (sh, sw) = _pair(size), _pair(size if stride is None else stride)
         options = table(
             "Pool2DOptions",
-            padding=_enum("Padding", padding),
+            padding=enum_value("Padding", padding),
             filter_height=kh,
             filter_width=kw,
             stride_h=sh,
             stride_w=sw,
-            fused_activation_function=_enum("ActivationFunctionType", fused),
+            fused_activation_function=enum_value("ActivationFunctionType", fused),
         )
         return self.op(code, [x], [_window_shape(x.shape, (kh, kw), (sh, sw), (1, 1), padding, x.shape[3])], options)[0]
 
@@ -490,34 +441,34 @@ class ModelBuilder:
 
     def checkpoint(self) -> tuple[int, int, Counter[str]]:
         """The state that `restore` goes back to."""
-        return len(self._tensors), len(self._operators), self._names.copy()
+        return len(self.tensors), len(self.operators), self._names.copy()
 
     def restore(self, checkpoint: tuple[int, int, Counter[str]]) -> None:
         """Takes back all tensors and operators made since; values of them must not be used any more."""
         tensors, operators, self._names = checkpoint[0], checkpoint[1], checkpoint[2].copy()
-        del self._tensors[tensors:], self._operators[operators:]
+        del self.tensors[tensors:], self.operators[operators:]
 
     # -- order -------------------------------------------------------------------------------------------------------
 
     def shuffle_operators(self, rng: np.random.Generator) -> None:
         """Puts the operators in another valid order: at each step one of those whose inputs are there."""
-        made = {t.value.id for t in self._tensors} - {o for op in self._operators for o in op.outputs} | {-1}
-        waiting, order = list(self._operators), []
+        made = {t.value.id for t in self.tensors} - {o for op in self.operators for o in op.outputs} | {-1}
+        waiting, order = list(self.operators), []
         while waiting:
             ready = [op for op in waiting if made.issuperset(op.inputs)]
             chosen = ready[int(rng.integers(len(ready)))]
             waiting.remove(chosen)
             order.append(chosen)
             made.update(chosen.outputs)
-        self._operators = order
+        self.operators = order
 
     def order_operators(self, order: Sequence[int]) -> None:
         """Puts the operators in the given order (numbers in the order of making)."""
-        self._operators = [self._operators[i] for i in order]
+        self.operators = [self.operators[i] for i in order]
 
     def shuffle_tensors(self, rng: np.random.Generator) -> None:
         """Gives the tensors random indexes instead of the converter's (inputs, constants, then results)."""
-        self._tensor_order = [int(i) for i in rng.permutation(len(self._tensors))]
+        self._tensor_order = [int(i) for i in rng.permutation(len(self.tensors))]
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
@@ -542,30 +493,14 @@ class ModelBuilder:
             metadata: named metadata buffers.
             weights_outside: keeps the constants behind the flatbuffer (Buffer.offset), as files over 2 GB do.
         """
-        file = _FileWriter(dynamic_batch)
-        subgraphs = [file.subgraph(g) for g in (self, *self._more)]
-        entries = [table("Metadata", name=k, buffer=file.buffer(v)) for k, v in (metadata or {}).items()]
-        signatures = [_signature(g, number) for number, g in enumerate((self, *self._more))]
-        root = table(
-            "Model",
-            version=3,
-            operator_codes=file.operator_codes,
-            subgraphs=subgraphs,
+        return write_model(
+            (self, *self._more),
+            identifier=identifier,
+            dynamic_batch=dynamic_batch,
+            metadata=metadata or {},
+            weights_outside=weights_outside,
             description=description,
-            metadata=entries or None,
-            signature_defs=[s for s in signatures if s is not None] or None,
         )
-        mark = FILE_IDENTIFIER if identifier else None
-        if not weights_outside:
-            root.fields["buffers"] = [table("Buffer", data=data) if data else table("Buffer") for data in file.buffers]
-            return serialize(root, mark)
-        # The places are known only once the flatbuffer's length is, which doesn't depend on them: write it twice.
-        start = 16
-        for _ in range(2):
-            root.fields["buffers"], tail = _outside(file.buffers, start)
-            head = serialize(root, mark)
-            start = -(-len(head) // 16) * 16
-        return head.ljust(start, b"\0") + tail
 
     # -- inner -------------------------------------------------------------------------------------------------------
 
@@ -581,8 +516,8 @@ class ModelBuilder:
         scale: float = 0.0,
         zero_point: int = 0,
     ) -> Value:
-        value = Value(len(self._tensors), shape, dtype, scale, zero_point)
-        self._tensors.append(_Tensor(value, name, data, sparsity, quantization))
+        value = Value(len(self.tensors), shape, dtype, scale, zero_point)
+        self.tensors.append(TensorRecord(value, name, data, sparsity, quantization))
         return value
 
     def _unique(self, name: str) -> str:
@@ -613,120 +548,13 @@ class ModelBuilder:
         """Tensor index in the file by value id."""
         order = self._tensor_order
         if order is None:
-            ids = range(len(self._tensors))
+            ids = range(len(self.tensors))
             # The converter numbers inputs first, then constants, then results in the order of the operators.
-            results = [o for op in self._operators for o in op.outputs]
-            first = [i for i in ids if self._tensors[i].is_input]
-            constants = [i for i in ids if self._tensors[i].data is not None]
+            results = [o for op in self.operators for o in op.outputs]
+            first = [i for i in ids if self.tensors[i].is_input]
+            constants = [i for i in ids if self.tensors[i].data is not None]
             order = first + constants + results
         return {value: index for index, value in enumerate(order)}
-
-
-class _FileWriter:
-    """Collects what the subgraphs of one file share: buffers and operator codes."""
-
-    def __init__(self, dynamic_batch: bool) -> None:
-        self.dynamic_batch = dynamic_batch
-        self.buffers: list[bytes] = [b""]  # by convention the first buffer is empty
-        self._codes: list[tuple[str, int, bool]] = []
-
-    def buffer(self, data: bytes) -> int:
-        self.buffers.append(data)
-        return len(self.buffers) - 1
-
-    @property
-    def operator_codes(self) -> list[Table]:
-        return [_operator_code(*code) for code in self._codes]
-
-    def subgraph(self, graph: ModelBuilder) -> Table:
-        index = graph.indexes()
-        in_order = sorted(graph._tensors, key=lambda t: index[t.value.id])
-        return table(
-            "SubGraph",
-            tensors=[self._tensor(t) for t in in_order],
-            inputs=np.array([index[v.id] for v in graph.inputs], np.int32),
-            outputs=np.array([index[v.id] for v in graph.outputs], np.int32),
-            operators=[self._operator(op, index) for op in graph._operators],
-            name=graph.name,
-        )
-
-    def _tensor(self, tensor: _Tensor) -> Table:
-        value, data = tensor.value, tensor.data
-        signature = tensor.signature
-        if signature is None and self.dynamic_batch and data is None and value.rank > 1:
-            signature = (-1, *value.shape[1:])
-        return table(
-            "Tensor",
-            shape=np.array(value.shape, np.int32),
-            type=_enum("TensorType", _DTYPE_NAMES[value.dtype]),
-            buffer=0 if data is None else self.buffer(np.ascontiguousarray(data).tobytes()),
-            name=tensor.name,
-            quantization=tensor.quantization,
-            sparsity=tensor.sparsity,
-            shape_signature=None if signature is None else np.array(signature, np.int32),
-        )
-
-    def _operator(self, op: _Operator, index: Mapping[int, int]) -> Table:
-        code = (op.code, op.version, op.custom)
-        if code not in self._codes:
-            self._codes.append(code)
-        fields: dict[str, int | Table | np.ndarray] = {}
-        if op.options is not None:
-            fields["builtin_options_type"] = _enum("BuiltinOptions", op.options.kind)
-            fields["builtin_options"] = op.options
-        if op.custom_options is not None:
-            fields["custom_options"] = np.frombuffer(op.custom_options, np.uint8)
-        return table(
-            "Operator",
-            opcode_index=self._codes.index(code),
-            inputs=np.array([index.get(i, -1) for i in op.inputs], np.int32),
-            outputs=np.array([index[o] for o in op.outputs], np.int32),
-            **fields,
-        )
-
-
-def _operator_code(code: str, version: int, custom: bool) -> Table:
-    number = _enum("BuiltinOperator", "CUSTOM" if custom else code)
-    return table(
-        "OperatorCode",
-        deprecated_builtin_code=min(number, _PLACEHOLDER_CODE),
-        builtin_code=number,
-        custom_code=code if custom else None,
-        version=version,
-    )
-
-
-def _signature(graph: ModelBuilder, number: int) -> Table | None:
-    if graph.signature_key is None:
-        return None
-    index = graph.indexes()
-
-    def maps(values: Sequence[Value], word: str) -> list[Table]:
-        return [table("TensorMap", name=f"{word}_{i}", tensor_index=index[v.id]) for i, v in enumerate(values)]
-
-    return table(
-        "SignatureDef",
-        inputs=maps(graph.inputs, "input"),
-        outputs=maps(graph.outputs, "output"),
-        signature_key=graph.signature_key,
-        subgraph_index=number,
-    )
-
-
-def _outside(buffers: Sequence[bytes], start: int) -> tuple[list[Table], bytes]:
-    """Buffer tables that point behind the flatbuffer, from `start` on, and the bytes that belong there."""
-    tables, tail = [], bytearray()
-    for data in buffers:
-        if data:
-            tables.append(table("Buffer", offset=start + len(tail), size=len(data)))
-            tail += data + bytes(-len(data) % 16)
-        else:
-            tables.append(table("Buffer"))
-    return tables, bytes(tail)
-
-
-def _enum(kind: str, name: str) -> int:
-    return int(getattr(getattr(tflite, kind), name))
 
 
 def _pair(value: Pair) -> tuple[int, int]:

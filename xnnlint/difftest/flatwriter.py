@@ -41,6 +41,11 @@ def table(kind: str, **fields: FieldValue) -> Table:
     return Table(kind, fields)
 
 
+def enum_value(kind: str, name: str) -> int:
+    """A value of one of the schema's enumerations, e.g. `enum_value("Padding", "SAME")`."""
+    return int(getattr(getattr(tflite, kind), name))
+
+
 def serialize(root: Table, identifier: bytes | None = FILE_IDENTIFIER) -> bytes:
     """The flatbuffer whose root is `root`; `identifier=None` leaves the four identifying bytes out."""
     builder = flatbuffers.Builder(4096)
