@@ -255,7 +255,8 @@ def test_findings_that_differ_in_what_they_ask_stay_apart():
     near = [finding(required="stride 1"), finding(required="stride 2"), finding("XNN105", required="stride 1")]
     near += [finding(required="stride 1", severity=Severity.NOTE), finding(required="stride 1", message="else")]
     near += [finding(required="stride 1", unlocks=Unlock(1, 0.1, 0, False))]
-    assert len(text.group(near)) == 6
+    near += [finding(required="stride 1", location=Location(1, "pool", "MAX_POOL_2D"))]
+    assert len(text.group(near)) == 7
 
 
 def test_what_only_one_place_has_is_told_with_it():

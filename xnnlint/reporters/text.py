@@ -163,8 +163,10 @@ def _breakage(model: ModelReport) -> Iterator[str]:
         yield f"The sparse path breaks at {where}{also}: {safe(hazard.text)}."
     fixable = [f for f in model.findings if f.severity is Severity.ERROR and f.unlocks is None and f.fix]
     if fixable and fixable[0].fix:
-        where = place(fixable[0])
-        yield f"To be right{', at ' + where if where else ''}: {safe(fixable[0].fix.title)}."
+        title, where = fixable[0].fix.title, place(fixable[0])
+        # A fix elsewhere than at the finding's own place says where by itself.
+        at = "" if not where or title.startswith("at ") else f", at {where}"
+        yield f"To be right{at}: {safe(title)}."
 
 
 def _best_alone(findings: Iterable[Finding]) -> list[Finding]:
@@ -196,7 +198,8 @@ def group(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that say the same of several places, together, in the order of the first of each."""
     groups: dict[tuple, list[Finding]] = {}
     for finding in findings:
-        key = (finding.rule, finding.severity, _impersonal(finding, "\0"), finding.required, finding.unlocks)
+        told = (_impersonal(finding, "\0"), finding.required, finding.unlocks)
+        key = (finding.rule, finding.severity, finding.location.type, *told)
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
 
