@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from .ir import Node, NodeType, Subgraph, Value
@@ -34,10 +34,18 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the runtime holds for a value: the shape it works with, and the order of the data."""
+    """What the runtime holds for a value: the shape it works with, and the order of the data.
+
+    `written` is how many elements an operator writes where that is less than its output's shape says.
+    """
 
     shape: tuple[int, ...]
     order: Order = Order.NHWC
+    written: int | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape) if self.written is None else self.written
 
 
 class RuntimeRefuses(Exception):
@@ -154,7 +162,8 @@ class _Runner:
         """An operator that is only assumed: it honours the layout marks."""
         target = self.value(node.outputs[0])
         ok = all(self.arrives(v, as_nchw=self.value(v).nchw) for v in node.inputs)
-        leaves = node.type != NodeType.DEPTH_TO_SPACE_2D and any(self.value(v).nchw for v in node.inputs)
+        ends = node.type in (NodeType.DEPTH_TO_SPACE_2D, *REDUCTIONS)
+        leaves = not ends and any(self.value(v).nchw for v in node.inputs)
         self.put(node, target.shape, _order(ok, target.nchw or leaves), _READS_WRONG)
 
     def convolution(self, node: Node) -> None:
@@ -171,7 +180,8 @@ class _Runner:
             raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
         ok = ok and shape[:3] == self.value(source).shape[:3] and (not target.nchw or self.reads_bias(node))
-        self.put(node, target.shape, _order(ok, target.nchw), _READS_WRONG)
+        size = target.shape[1:3] if shape[1:3] == self.value(source).shape[1:3] else _output_size(node, shape)
+        self.put(node, (shape[0], *size, target.shape[3]), _order(ok, target.nchw), _READS_WRONG)
 
     def reads_bias(self, node: Node) -> bool:
         """`create_nchw_convolution` in convolution-2d.c: it took the type of the filter for that of the bias."""
@@ -205,7 +215,10 @@ class _Runner:
             if self.profile["fully_connected_checks_channels"]:
                 last = shape[-1] if shape else 1
                 raise RuntimeRefuses(f"it gets {last} channels where {channels} are expected")
-            self.put(node, (*shape[:-1], weights[0]), Order.LOST, _WRONG_SHAPE, "shape")
+            ok = self.arrives(source) and math.prod(shape) == math.prod(right)
+            self.put(node, (*shape[:-1], weights[0]), _order(ok, False), _WRONG_SHAPE, "shape")
+            written = math.prod(shape) // channels * weights[0]
+            self.states[target.id] = replace(self.states[target.id], written=written)
             return
         ok = self.arrives(source) and math.prod(shape) == math.prod(right)
         self.put(node, (*shape[:-1], target.shape[-1]), _order(ok, False), _READS_WRONG)
@@ -316,6 +329,18 @@ class _Runner:
 _READS_WRONG = "it reads NCHW data as if it were NHWC"
 _WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly"
 _WRONG_AXES = "in NCHW the runtime reduces other axes than the model says"
+
+
+def _output_size(node: Node, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width that a convolution gives an input of a given shape."""
+    p = node.params
+    top, right, bottom, left = p["padding"]
+    sizes = []
+    for i, padding in enumerate((top + bottom, left + right)):
+        reach, stride = (p["kernel"][i] - 1) * p["dilation"][i] + 1, p["stride"][i]
+        size = shape[1 + i]
+        sizes.append(-(-size // stride) if p["same_padding"] else max(size + padding - reach, -stride) // stride + 1)
+    return sizes[0], sizes[1]
 
 
 def _order(ok: bool, nchw: bool) -> Order:

@@ -44,21 +44,26 @@ def to_fp16(subgraph: Subgraph) -> None:
     """Turn the fp32 values of a subgraph into fp16, with convert nodes at its border."""
     weights = {v for n in subgraph.nodes if n.type in _KEEPS_WEIGHTS for v in n.inputs[1:]}
     inside: dict[int, int] = {}
-    converts: list[Node] = []
+    entering: dict[int, Node] = {}
+    leaving: dict[int, Node] = {}
     for value in [v for v in subgraph.values if v.dtype == "fp32"]:
         if value.is_external:
             half = inside[value.id] = subgraph.new_value("fp16", value.shape).id
             op = _first_use(subgraph, value)
             if value.external_input:
-                converts.append(Node(NodeType.UNARY, [value.id], [half], op, "convert"))
+                entering[half] = Node(NodeType.UNARY, [value.id], [half], op, "convert")
             if value.external_output:
-                converts.append(Node(NodeType.UNARY, [half], [value.id], op, "convert"))
+                leaving[half] = Node(NodeType.UNARY, [half], [value.id], op, "convert")
         elif value.id not in weights:
             value.dtype = "fp16"
+    nodes: list[Node] = []
     for node in subgraph.nodes:
         node.inputs = [inside.get(v, v) for v in node.inputs]
         node.outputs = [inside.get(v, v) for v in node.outputs]
-    subgraph.nodes = [*converts, *subgraph.nodes]
+        nodes += [entering.pop(v) for v in dict.fromkeys(node.inputs) if v in entering]
+        nodes.append(node)
+        nodes += [leaving.pop(v) for v in node.outputs if v in leaving]
+    subgraph.nodes = nodes
 
 
 def _first_use(subgraph: Subgraph, value: Value) -> int:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .delegate import Delegation, Failure, Partition, delegate
-from .execution import Execution, Order, execute, is_order_free
+from .execution import Execution, Order, State, execute, is_order_free
 from .half import can_become_fp16, to_fp16, uses_fp16
 from .ir import Layout, Node, NodeType, Subgraph, Value
 from .kernels import kernel_name
@@ -34,6 +34,7 @@ Waiver = tuple[str, int]
 _OF_TENSORS = ("exit", "entry", "reshape")
 WHOLE_MODEL = -1
 FP32: Waiver = ("fp32", WHOLE_MODEL)
+FLOAT: Waiver = ("float", WHOLE_MODEL)
 # A node's rule and its verdict.
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
@@ -242,25 +243,39 @@ class Planner:
 
     def _prepare(self, assumed: frozenset[Waiver]) -> tuple[Delegation, list[_Prepared]]:
         """Delegation, lowering and rewrites, once for each set of operators assumed to be delegated."""
-        claims = frozenset(w for w in assumed if w[0] == "delegated" or w == FP32)
+        claims = frozenset(w for w in assumed if w[0] == "delegated" or w in (FP32, FLOAT))
         if claims not in self._prepared:
             in_fp16 = uses_fp16(self.model.metadata, self.profile) and FP32 not in claims
             fp16 = self.profile["fp16_inference"] if in_fp16 else None
             delegation = delegate(self.graph, self.profile, claims)
+            if FLOAT in claims:
+                delegation.failure = None
             prepared = []
             for partition in delegation.partitions if delegation.failure is None else ():
                 subgraph = lower(self.graph, partition, delegation, self.profile)
+                if FLOAT in claims:
+                    self._unpack_integers(subgraph)
                 if fp16 == "dense":
                     to_fp16(subgraph)
                 crash = optimize(subgraph, self.profile)
                 if crash is not None:
-                    delegation.failure = Failure(crash.op, "XNNPACK loses the reader of its output with a branch that nobody reads")
+                    reason = "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
+                    delegation.failure = Failure(crash.op, reason)
                 if fp16 in ("breaks", "sparse") and can_become_fp16(subgraph):
                     to_fp16(subgraph)
                 judged = [self._judge(node, subgraph) for node in subgraph.nodes]
                 prepared.append(_Prepared(partition, subgraph, judged))
             self._prepared[claims] = delegation, prepared
         return self._prepared[claims]
+
+    def _unpack_integers(self, subgraph: Subgraph) -> None:
+        """Give integer weights behind DENSIFY the data that the runtime never finds, as if they were float."""
+        from xnnlint.weights import decode
+
+        for value in subgraph.values:
+            tensor = value.tensor
+            if value.dtype.startswith("qcint") and value.data is None and tensor is not None:
+                value.data = lambda tensor=tensor: decode(self.graph, tensor).reshape(-1)
 
     def _decided(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
         """`_decide`, once for each set of assumptions that touches the partition."""
@@ -333,7 +348,7 @@ class Planner:
         from xnnlint.rule import Verdict
 
         rule, verdict = judged
-        if rule.code == QUANTIZED and ("float", WHOLE_MODEL) in assumed:
+        if rule.code == QUANTIZED and FLOAT in assumed:
             rule, verdict = self._judge(node, subgraph, ignored=QUANTIZED)
         if ("compatible", node.op) in assumed and verdict.unmet:
             return rule, Verdict(Layout.ENTRY if rule.code == STEM else Layout.NCHW)
@@ -406,7 +421,7 @@ class Planner:
             yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
         for value in outputs:
             state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
-            yield from self._shape_hazards(value, state.shape, op)
+            yield from self._shape_hazards(value, state, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
                 yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
 
@@ -436,14 +451,18 @@ class Planner:
                 outcome = Outcome.FAILS if as_fp32 else Outcome.WRONG_RESULTS
                 yield Hazard(node.op, "fp16", outcome, "in fp16 arithmetic this runtime's sparse kernels are broken")
 
-    def _shape_hazards(self, value: Value, shape: tuple[int, ...], op: int) -> Iterable[Hazard]:
+    def _shape_hazards(self, value: Value, state: State, op: int) -> Iterable[Hazard]:
         """What follows from an output of a partition that has another shape at run time than in the model."""
+        shape = state.shape
         if shape == value.shape or value.tensor is None:
             return
-        if math.prod(shape) > math.prod(value.shape):
-            text = f"it writes {math.prod(shape)} elements into a buffer of {math.prod(value.shape)}"
-            resized = self.profile["output_buffers"] == "resized"
-            yield Hazard(op, "overflow", Outcome.WRONG_RESULTS if resized else Outcome.FAILS, text)
+        resized = self.profile["output_buffers"] == "resized"
+        if resized and math.prod(shape) > value.elements:
+            text = f"it makes an output of {math.prod(shape)} elements instead of {value.elements}"
+            yield Hazard(op, "overflow", Outcome.WRONG_RESULTS, text)
+        elif state.elements > value.elements:
+            text = f"it writes {state.elements} elements into a buffer of {value.elements}"
+            yield Hazard(op, "overflow", Outcome.FAILS, text)
         from .shape_math import impossible_reshapes
 
         for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):

@@ -49,7 +49,7 @@ def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
 
 
 def _remove_unread_nodes(subgraph: Subgraph) -> None:
-    """What older versions do in place of `clean_up`: one look at each value, and what its producer reads still counts."""
+    """What older versions do in place of `clean_up`: one look at each value; what its producer reads still counts."""
     counts = subgraph.consumer_counts()
     unread = [n for n in subgraph.nodes if len(n.outputs) == 1 and not counts[n.outputs[0]]]
     for node in unread:
