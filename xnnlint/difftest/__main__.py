@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--graphs", type=int, default=300, metavar="N", help="number of random graphs (default 300)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="number of the first (default 0)")
     parser.add_argument("--patterns", action="store_true", help="the hand-made models instead of random graphs")
-    parser.add_argument("--files", nargs="+", metavar="PATH", help="models from files or folders instead")
+    parser.add_argument("--files", nargs="+", metavar="PATH", help="models (or recipes, .json) from files or folders")
     parser.add_argument("--shrink", type=Path, metavar="RECIPE", help="shrink the disagreement of this recipe")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="only write the models into this folder")
     parser.add_argument(

@@ -44,11 +44,18 @@ def pattern_cases() -> list[Case]:
 
 
 def file_cases(paths: Iterable[str | Path]) -> list[Case]:
-    """Models from files, and from all .tflite files below folders."""
+    """Models from files, and from all .tflite files below folders; a .json file is a recipe."""
     files: list[Path] = []
     for path in map(Path, paths):
         files += sorted(path.rglob("*.tflite")) if path.is_dir() else [path]
-    return [Case(str(path), lambda p=path: (p.read_bytes(), None)) for path in files]  # type: ignore[misc]
+    return [Case(str(path), lambda p=path: _from_file(p)) for path in files]  # type: ignore[misc]
+
+
+def _from_file(path: Path) -> tuple[bytes, Recipe | None]:
+    if path.suffix != ".json":
+        return path.read_bytes(), None
+    recipe = Recipe.from_json(path.read_text(encoding="utf-8"))
+    return build(recipe), recipe
 
 
 @dataclass
@@ -194,7 +201,7 @@ def _line(comparison: Comparison) -> dict[str, Any]:
 
 
 def _keep(comparison: Comparison, model: bytes, recipe: Recipe | None, folder: Path) -> None:
-    place = folder / Path(comparison.name).stem
+    place = folder / comparison.name.strip("/").replace("/", "_")
     place.mkdir(parents=True, exist_ok=True)
     (place / "model.tflite").write_bytes(model)
     (place / "views.json").write_text(json.dumps(comparison.to_json(), indent=1), encoding="utf-8")
