@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.findings import Applicability
+from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
 
@@ -24,7 +25,8 @@ class Cause:
     Attributes:
         op: the operator at fault; None where it is an output or input of the model.
         kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
-            "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "undefined".
+            "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "undefined", "fp16",
+            "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
         fix: what to change, in words.
@@ -45,6 +47,8 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
         return _delegation(plan, hazard)
     if hazard.kind == "unwritten-weights":
         return _unwritten(plan, hazard)
+    if hazard.kind == "fp16":
+        return _half(plan, hazard)
     part, node = _place(plan, hazard)
     if part is None or node is None:
         return _unknown(plan, hazard)
@@ -294,6 +298,19 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
         f"{rejection.actual if rejection else type_of(op)} at {where}",
         f"at {where}: change the operator so that XNNPACK takes it, or convert with float32 weights",
         Applicability.MANUAL,
+    )
+
+
+def _half(plan: Plan, hazard: Hazard) -> Cause:
+    return Cause(
+        hazard.op,
+        "fp16",
+        f"the file allows float16 arithmetic, which {plan.profile.cpu_title} has, and this runtime's sparse kernels do "
+        "not work with it",
+        "float32 arithmetic",
+        f"a metadata entry {METADATA}",
+        "convert without an accumulation type of float16",
+        Applicability.SAFE,
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.rule import Rule
-from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.half import METADATA, allows_fp16
+from xnnlint.xnnpack.plan import FP32, Plan, pointwise_ops
 
-METADATA = "reduced_precision_support"
-HALF = b"fp16accfp16"
+HALF = "fp16accfp16"
 CONSEQUENCES = {
     "dense": "runs it dense",
     "breaks": "crashes, or gives NaN",
@@ -53,11 +53,10 @@ class HalfPrecisionInference(Rule):
     name = "half-precision-inference"
     severity = Severity.WARNING
     summary = "metadata that allows float16 arithmetic costs the sparse path on CPUs that have it"
-    limits = {"metadata": METADATA, "half": HALF.decode()}
+    limits = {"metadata": METADATA, "half": HALF}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        entry = plan.model.metadata.get(METADATA, b"")
-        if HALF not in entry or not pointwise_ops(plan.graph):
+        if not allows_fp16(plan.model.metadata) or not pointwise_ops(plan.graph):
             return
         here = bool(plan.profile["fp16_arithmetic"])
         consequence = plan.profile["fp16_inference"]
@@ -67,8 +66,9 @@ class HalfPrecisionInference(Rule):
         yield self.finding(
             f"the file allows float16 arithmetic: {where} this runtime {CONSEQUENCES[consequence]}",
             severity=Severity.ERROR if here else Severity.WARNING,
-            required=f"no {METADATA} that says {HALF.decode()}",
-            actual=bytes(entry).rstrip(b"\0").decode("utf-8", "replace"),
+            required=f"no metadata entry {METADATA} that says {HALF}",
+            actual=bytes(plan.model.metadata[METADATA]).rstrip(b"\0").decode("utf-8", "replace"),
             fix="convert without an accumulation type of float16; float16 weights are fine",
             applicability=Applicability.SAFE,
+            waivers=[FP32] if here else (),
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding
+from xnnlint.graph import Graph
 from xnnlint.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan
+from xnnlint.xnnpack.plan import FLOAT as FLOAT_WAIVER
+from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.profile import Profile
 
 from ._text import node_type
@@ -60,6 +62,7 @@ class QuantizedOperator(NodeRule):
     code = "XNN100"
     name = "quantized-operator"
     summary = "int8 and uint8 operators have no sparse kernels"
+    stands_before_others = True
 
     def _quantized(self, node: Node, subgraph: Subgraph) -> list[str]:
         values = (subgraph.values[v] for v in (*node.inputs, *node.outputs))
@@ -81,6 +84,8 @@ class QuantizedOperator(NodeRule):
         """One finding for the whole model: the fix is one line of the conversion, not one for each operator."""
         dtypes: set[str] = set()
         quantized: set[int] = set()
+        if plan.delegation is not None and plan.delegation.failure is not None:
+            quantized, dtypes = _with_integer_weights(plan.graph), {"qdint8"}
         for part in plan.partitions:
             for node, rule in zip(part.nodes, part.rules, strict=True):
                 if rule is self:
@@ -88,7 +93,7 @@ class QuantizedOperator(NodeRule):
                     dtypes.update(self._quantized(node, part.subgraph))
         if not quantized:
             return
-        delegated = {node.op for part in plan.partitions for node in part.nodes}
+        delegated = {node.op for part in plan.partitions for node in part.nodes} or plan.graph.operators
         yield self.finding(
             f"{len(quantized)} of {len(delegated)} operators compute on quantized values, and XNNPACK has sparse "
             "kernels only for float",
@@ -96,8 +101,18 @@ class QuantizedOperator(NodeRule):
             actual=_words(dtypes),
             fix=FIX[0],
             applicability=FIX[1],
-            waivers=[("float", WHOLE_MODEL)],
+            waivers=[FLOAT_WAIVER],
         )
+
+
+def _with_integer_weights(graph: Graph) -> set[int]:
+    """Operators with int8 weights for float32 values, where the delegate fails before anything is planned."""
+    found = set()
+    for op in graph.operators:
+        values, weights = graph.input_tensor(op, 0), graph.input_tensor(op, 1)
+        if values is not None and weights is not None and (values.dtype, weights.dtype) == ("FLOAT32", "INT8"):
+            found.add(op.index)
+    return found
 
 
 def _words(dtypes: Iterable[str]) -> str:

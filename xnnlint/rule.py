@@ -111,7 +111,13 @@ class Rule:
 
 
 class NodeRule(Rule):
-    """A condition on single XNNPACK nodes, asked by the layout pass for every node that it `applies` to."""
+    """A condition on single XNNPACK nodes, asked by the layout pass for every node that it `applies` to.
+
+    Class attributes:
+        stands_before_others: whether it turns down nodes of any kind, so that other rules are asked about them, too.
+    """
+
+    stands_before_others: ClassVar[bool] = False
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:
         """Whether this rule is the one that judges the node; the first by code decides."""
@@ -135,6 +141,8 @@ class NodeRule(Rule):
         for part in plan.partitions:
             at_maps = nodes_at_maps(part.nodes, part.subgraph)
             for node, rule, verdict in zip(part.nodes, part.rules, part.decision.verdicts, strict=True):
+                if rule.stands_before_others:
+                    rule, verdict = self._behind(node, part.subgraph, plan.profile)
                 if rule is not self or not verdict.unmet or node.params.get("assumed"):
                     continue
                 if node.op in seen or id(node) not in at_maps:
@@ -150,6 +158,11 @@ class NodeRule(Rule):
                     applicability=applicability,
                     waivers=_waivers(node),
                 )
+
+    def _behind(self, node: Node, subgraph: Subgraph, profile: Profile) -> tuple[NodeRule, Verdict]:
+        """What would be said of a node if the rule that stands before all others were content."""
+        rule = next(r for r in node_rules() if not r.stands_before_others and r.applies(node, subgraph))
+        return rule, rule.judge(node, subgraph, profile) if rule is self else Verdict()
 
 
 def _waivers(node: Node) -> list[Waiver]:

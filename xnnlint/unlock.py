@@ -31,9 +31,12 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     changes = list(dict.fromkeys(f.waivers for f in findings if f.waivers))
     now = search.spmm(())
     # A cluster end put behind a value takes it away from readers that another change would have made part of the
-    # cluster, so both ways are tried.
+    # cluster, and where a graph falls apart either the operator is replaced or each part gets its own stem and end, so
+    # several ways are tried.
     splitting = {f.waivers for f in findings if f.rule in ("XNN203", "XNN204")}
-    smallest, then = search.smallest([changes, [c for c in changes if c not in splitting]], now)
+    crossing = {c for c in changes if any(kind in ("exit", "entry") for kind, _ in c)}
+    starts = [[c for c in changes if c not in without] for without in ((), splitting, crossing)]
+    smallest, then = search.smallest(starts, now)
     kept = []
     for finding in findings:
         if not finding.waivers:
