@@ -101,11 +101,11 @@ def assumed(lowering: Lowering, op: Operator) -> None:
     What computes a shape is left out, and the RESHAPE that uses it becomes one to a constant shape.
     """
     outputs_of = [lowering.graph.tensors[t] for t in op.outputs if t >= 0]
+    if outputs_of and all(t.dtype in ("INT32", "INT64") for t in outputs_of):
+        return
     if op.type == "RESHAPE" and op.inputs[0] in lowering.ids:
         shape = outputs_of[0].shape
         lowering.node(op, NodeType.RESHAPE, [lowering.input(op)], [lowering.output(op)], new_shape=shape)
-        return
-    if outputs_of and all(t.dtype in ("INT32", "INT64") for t in outputs_of):
         return
     values = [t for t in op.inputs if t in lowering.ids]
     data = next((t for t in values if not lowering.value(t).is_static), None)
