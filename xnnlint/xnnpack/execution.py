@@ -212,9 +212,11 @@ class _Runner:
             self.put(node, (math.prod(shape) // channels, target.shape[-1]), _order(ok, False), _READS_WRONG)
             return
         if shape[-1:] != (channels,) and shape != right:
+            last = shape[-1] if shape else 1
             if self.profile["fully_connected_checks_channels"]:
-                last = shape[-1] if shape else 1
                 raise RuntimeRefuses(f"it gets {last} channels where {channels} are expected")
+            if self.profile["fully_connected_checks_elements"] and math.prod(shape) % channels:
+                raise RuntimeRefuses(f"it gets {math.prod(shape)} elements, which {channels} channels do not divide")
             ok = self.arrives(source) and math.prod(shape) == math.prod(right)
             self.put(node, (*shape[:-1], weights[0]), _order(ok, False), _WRONG_SHAPE, "shape")
             written = math.prod(shape) // channels * weights[0]

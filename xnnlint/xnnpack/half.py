@@ -40,9 +40,16 @@ def can_become_fp16(subgraph: Subgraph) -> bool:
     )
 
 
-def to_fp16(subgraph: Subgraph) -> None:
-    """Turn the fp32 values of a subgraph into fp16, with convert nodes at its border."""
+def to_fp16(subgraph: Subgraph, by_delegate: bool) -> None:
+    """Turn the fp32 values of a subgraph into fp16, with convert nodes at its border.
+
+    Args:
+        by_delegate: the delegate defines the convert nodes first of all, as unary operators. XNNPACK's own rewrite puts
+            nodes of a type of their own next to the first reader and behind the producer, and converts the weights
+            of fully-connected nodes.
+    """
     weights = {v for n in subgraph.nodes if n.type in _KEEPS_WEIGHTS for v in n.inputs[1:]}
+    kind = (NodeType.UNARY, "convert") if by_delegate else (NodeType.CONVERT, "")
     inside: dict[int, int] = {}
     entering: dict[int, Node] = {}
     leaving: dict[int, Node] = {}
@@ -51,12 +58,14 @@ def to_fp16(subgraph: Subgraph) -> None:
             half = inside[value.id] = subgraph.new_value("fp16", value.shape).id
             op = _first_use(subgraph, value)
             if value.external_input:
-                entering[half] = Node(NodeType.UNARY, [value.id], [half], op, "convert")
+                entering[half] = Node(kind[0], [value.id], [half], op, kind[1])
             if value.external_output:
-                leaving[half] = Node(NodeType.UNARY, [half], [value.id], op, "convert")
+                leaving[half] = Node(kind[0], [half], [value.id], op, kind[1])
         elif value.id not in weights:
             value.dtype = "fp16"
     nodes: list[Node] = []
+    if by_delegate:
+        nodes += (n for v in inside.values() for n in (entering.pop(v, None), leaving.pop(v, None)) if n)
     for node in subgraph.nodes:
         node.inputs = [inside.get(v, v) for v in node.inputs]
         node.outputs = [inside.get(v, v) for v in node.outputs]

@@ -41,6 +41,7 @@ class NodeType:
     RESHAPE = "static_reshape"
     EXPAND_DIMS = "static_expand_dims"
     COPY = "copy"
+    CONVERT = "convert"
     CONCATENATE = "concatenate"
     EVEN_SPLIT = "even_split"
     SOFTMAX = "softmax"

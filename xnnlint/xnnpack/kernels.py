@@ -45,14 +45,22 @@ _BINARY = {
     "subtract": "Subtract",
 }
 
-_REDUCE = {
-    NodeType.MEAN: "Mean (ND) Reduce2",
-    NodeType.MEAN_SQUARED: "Mean Squared (ND) Reduce2",
-    NodeType.SUM: "Sum (ND) Reduce2",
-    NodeType.SUM_SQUARED: "Normalize (ND) Reduce2",
-    NodeType.REDUCE_MAX: "Reduce Max (ND) Reduce",
-    NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce",
+# Before 2024-10-28 every elementwise operator had a name of its own; these differ in more than the type.
+_TYPED = {
+    "Bankders Rounding (NC)": "Bankers Rounding (NC",
+    "LeakyReLU (NC)": "Leaky ReLU (NC",
+    "PReLU (ND)": "PReLU (NC",
+    "Squared Difference (ND)": "Squared Difference (NC",
+    "TanH (NC)": "Tanh (NC",
 }
+
+_SUMS = {
+    NodeType.MEAN: "Mean",
+    NodeType.MEAN_SQUARED: "Mean Squared",
+    NodeType.SUM: "Sum",
+    NodeType.SUM_SQUARED: "Normalize",
+}
+_REDUCE = {NodeType.REDUCE_MAX: "Reduce Max (ND) Reduce", NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce"}
 
 _BITS = {"fp32": "X32", "fp16": "X16", "qint8": "X8", "quint8": "X8", "int32": "X32"}
 _FLOAT = {"fp32": "F32", "fp16": "F16", "qint8": "QS8", "quint8": "QU8"}
@@ -94,7 +102,8 @@ def _convolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
             kernel = "DWConv"
         else:
             kernel = "SPMM" if source.nchw else "Conv2D HWC2CHW"
-        return f"Convolution (NCHW, {_FLOAT.get(source.dtype, 'F32')}) {kernel}"
+        both = subgraph.values[node.inputs[1]].dtype == target.dtype == "fp16"
+        return f"Convolution (NCHW, {'F16' if both else 'F32'}) {kernel}"
     if node.type == NodeType.FULLY_CONNECTED:
         return f"Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
     kernel = _convolution_kernel(node, source.dtype, profile)
@@ -111,24 +120,39 @@ def _deconvolution_name(node: Node, subgraph: Subgraph) -> str:
     return f"Deconvolution (NHWC, {_weighted_type(node, subgraph, is_convolution=True)}) {kernel}"
 
 
+def _elementwise_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
+    source, target = subgraph.values[node.inputs[0]], subgraph.values[node.outputs[0]]
+    from_type, to_type = (_FLOAT.get(v.dtype, "F32") for v in (source, target))
+    if node.operator == "convert" and target.dtype.startswith("qd"):
+        return f"Convert (NC, {from_type}, {target.dtype.upper().replace('INT8', '8')})"
+    is_unary = node.type == NodeType.UNARY
+    name = f"{_UNARY.get(node.operator, node.operator)} (NC)" if is_unary else f"{_BINARY.get(node.operator)} (ND)"
+    match profile["elementwise_names"]:
+        case "generic":
+            return "Unary Elementwise (NC)" if is_unary else "Binary Elementwise (ND)"
+        case "typed":
+            types = f"{from_type}, {to_type}" if node.operator == "convert" else from_type
+            return f"{_TYPED.get(name, name[:-1])}, {types})"
+    return name
+
+
 def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     """The profiler's name for the operator of a node, once the layouts are set."""
     source = subgraph.values[node.inputs[0]]
     bits = _BITS.get(source.dtype, "X32")
     types = _FLOAT.get(source.dtype, "F32")
+    typed = f", {types}" if profile["elementwise_names"] == "typed" else ""
     match node.type:
         case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D | NodeType.FULLY_CONNECTED:
             return _convolution_name(node, subgraph, profile)
         case NodeType.DECONVOLUTION_2D:
             return _deconvolution_name(node, subgraph)
-        case NodeType.UNARY:
-            if node.operator == "convert" and subgraph.values[node.outputs[0]].dtype.startswith("qd"):
-                return f"Convert (NC, {types}, {subgraph.values[node.outputs[0]].dtype.upper().replace('INT8', '8')})"
-            return f"{_UNARY.get(node.operator, node.operator)} (NC)"
-        case NodeType.BINARY:
-            return f"{_BINARY.get(node.operator, node.operator)} (ND)"
+        case NodeType.UNARY | NodeType.BINARY:
+            return _elementwise_name(node, subgraph, profile)
+        case NodeType.CONVERT:
+            return "Convert (NC)"
         case NodeType.RESIZE_BILINEAR:
-            return f"Resize Bilinear ({'NCHW' if source.nchw else 'NHWC'})"
+            return f"Resize Bilinear ({'NCHW' if source.nchw else 'NHWC'}{typed})"
         case NodeType.DEPTH_TO_SPACE_2D:
             return f"Depth To Space ({'NCHW2NHWC' if source.nchw else 'NHWC'}, {bits}) Transpose"
         case NodeType.SPACE_TO_DEPTH_2D:
@@ -138,7 +162,11 @@ def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
         case NodeType.CONSTANT_PAD:
             return f"Constant Pad (ND, {bits})"
         case NodeType.RESHAPE:
-            return "Static Reshape (NC)"
+            return f"Copy (NC, {bits})" if profile["reshape_as_copy"] else "Static Reshape (NC)"
+        case _ if node.type in _SUMS:
+            return f"{_SUMS[node.type]} (ND{typed}) {profile['reduce_kernel']}"
+        case NodeType.OTHER if node.operator.startswith("global_"):
+            return f"{node.operator.removesuffix('_1d').removesuffix('_2d').replace('_', ' ').title()} (NWC, {types})"
         case NodeType.EXPAND_DIMS:
             return "Static Expand Dims (NC)"
         case NodeType.COPY | NodeType.CONCATENATE | NodeType.EVEN_SPLIT:

@@ -256,13 +256,13 @@ class Planner:
                 if FLOAT in claims:
                     self._unpack_integers(subgraph)
                 if fp16 == "dense":
-                    to_fp16(subgraph)
+                    to_fp16(subgraph, by_delegate=True)
                 crash = optimize(subgraph, self.profile)
                 if crash is not None:
                     reason = "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
                     delegation.failure = Failure(crash.op, reason)
                 if fp16 in ("breaks", "sparse") and can_become_fp16(subgraph):
-                    to_fp16(subgraph)
+                    to_fp16(subgraph, by_delegate=False)
                 judged = [self._judge(node, subgraph) for node in subgraph.nodes]
                 prepared.append(_Prepared(partition, subgraph, judged))
             self._prepared[claims] = delegation, prepared
