@@ -102,7 +102,7 @@ def check(
     if output is Format.JSON:
         from .reporters.json import document, dumps
 
-        _write(dumps(document(profile, models)) + "\n")
+        write(dumps(document(profile, models)) + "\n")
     else:
         _print_report(models, profile, with_plan=plan)
     outcome.tell()
@@ -120,7 +120,7 @@ def rules(output: FormatOption = Format.TEXT) -> None:
         listed = [
             {"code": r.code, "name": r.name, "severity": r.severity.value, "summary": r.summary} for r in all_rules()
         ]
-        _write(dumps({"schema_version": 1, "tool": tool(), "rules": listed}) + "\n")
+        write(dumps({"schema_version": 1, "tool": tool(), "rules": listed}) + "\n")
     else:
         from .reporters.catalog import rule_lines
 
@@ -148,7 +148,7 @@ def profiles(output: FormatOption = Format.TEXT) -> None:
     if output is Format.JSON:
         from .reporters.json import dumps, tool
 
-        _write(dumps({"schema_version": 1, "tool": tool(), **profile_data()}) + "\n")
+        write(dumps({"schema_version": 1, "tool": tool(), **profile_data()}) + "\n")
     else:
         _print(lambda printer: profile_lines(printer.width))
 
@@ -162,16 +162,16 @@ def main() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else OK if end.code is None else TROUBLE
     except XnnlintError as error:
-        code = _complain(str(error))
+        code = complain(str(error))
     except OSError as error:
-        code = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        code = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get("XNNLINT_DEBUG"):
             raise
         what = f"{type(error).__name__}: {error}"
-        code = _complain(f"xnnlint itself failed ({what}); please report it (XNNLINT_DEBUG=1 shows where)")
+        code = complain(f"xnnlint itself failed ({what}); please report it (XNNLINT_DEBUG=1 shows where)")
     sys.exit(_flushed(code))
 
 
@@ -203,9 +203,9 @@ class _Outcome:
 
     def tell(self) -> None:
         for error in self.errors:
-            _complain(error)
+            complain(error)
         for path in self.not_sparse:
-            _complain(f"{path}: does not run sparse, which --require-sparse demands")
+            complain(f"{path}: does not run sparse, which --require-sparse demands")
 
 
 def _print_report(models: Iterable[ModelReport], profile: Profile, *, with_plan: bool) -> None:
@@ -217,10 +217,10 @@ def _print_report(models: Iterable[ModelReport], profile: Profile, *, with_plan:
         tally.add(model)
         if model.error is None:
             lines = model_lines(model, profile, printer.width, with_plan=with_plan, for_pipe=not printer.is_terminal)
-            with _writing():
+            with writing():
                 printer.print([*lines, []])
     if tally.models > 1 or not tally.unreadable:
-        with _writing():
+        with writing():
             printer.print(summary_lines(tally, printer.width))
 
 
@@ -228,18 +228,18 @@ def _print(lines_for: Callable[[Printer], Iterable[Line]]) -> None:
     from .reporters.layout import Printer
 
     printer = Printer()
-    with _writing():
+    with writing():
         printer.print(lines_for(printer))
 
 
-def _write(text: str) -> None:
-    with _writing():
+def write(text: str) -> None:
+    with writing():
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Whoever leaves early (`xnnlint check . | head`) misses the rest, no more; a full disk is told."""
     try:
         yield
@@ -252,7 +252,7 @@ def _writing() -> Iterator[None]:
         raise XnnlintError(f"cannot write the output: {error.strerror}") from None
 
 
-def _complain(sentence: str) -> int:
+def complain(sentence: str) -> int:
     from .reporters.layout import safe
 
     # Where stderr is closed, nobody is there to be told.
@@ -280,10 +280,10 @@ def _open_streams() -> None:
 def _flushed(code: int) -> int:
     """The exit code once everything is written."""
     try:
-        with _writing():
+        with writing():
             sys.stdout.flush()
     except XnnlintError as error:
-        code = _complain(str(error))
+        code = complain(str(error))
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     return code
@@ -293,3 +293,7 @@ def _abandon(stream: TextIO) -> None:
     """Point a stream at nothing, or Python complains again when it closes it."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+# Commands with files of their own; each adds itself to `app`.
+from . import verify_cli  # noqa: E402, F401

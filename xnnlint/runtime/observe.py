@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +23,7 @@ OPTIMIZED_RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
 
 
 def observe(
-    paths: Sequence[str | Path],
+    paths: Iterable[str | Path],
     *,
     cpu: str = targets.AUTO,
     litert_version: str | None = None,
@@ -35,7 +35,7 @@ def observe(
     """Run each model and yield one observation per path, in order.
 
     Args:
-        paths: .tflite files. Of a model with several signatures the first is run.
+        paths: .tflite files, drawn one by one. Of a model with several signatures the first is run.
         cpu: "auto" (a CPU with the sparse path: this one, or else an emulated one) or one of targets.CPUS.
         litert_version: a LiteRT release, such as "2.1.2"; None for the installed one.
         seeds: of the random inputs; the model runs once for each.
@@ -52,7 +52,7 @@ def observe(
 
 
 def _observe(
-    paths: Sequence[str | Path],
+    paths: Iterable[str | Path],
     target: targets.Target,
     host: targets.Target | None,
     seeds: Sequence[int],

@@ -1,0 +1,93 @@
+"""Verifications as one JSON document; `verify.schema.json` beside this file is its published schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.verify import partitions_of
+
+from .json import tool
+
+if TYPE_CHECKING:
+    from xnnlint.runtime.observation import Observation
+    from xnnlint.verify import Row, Setting, Verification
+    from xnnlint.xnnpack.plan import Plan
+
+SCHEMA_VERSION = 1
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the document."""
+    return json.loads(resources.files(__package__).joinpath("verify.schema.json").read_text(encoding="utf-8"))
+
+
+def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]:
+    """All models as plain values; consumes `models` one by one, so that each can be let go of."""
+    target = setting.target
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "run": {
+            "litert": target.release.version,
+            "cpu": target.cpu,
+            "emulated": target.emulated,
+            "seeds": list(setting.seeds),
+        },
+        "profile": {"runtime": setting.profile.runtime, "cpu": setting.profile.cpu},
+        "note": setting.note or None,
+        "models": [_model(model) for model in models],
+    }
+
+
+def _model(model: Verification) -> dict[str, Any]:
+    return {
+        "path": model.path,
+        "agrees": model.agrees,
+        "differs": list(model.differs),
+        "predicted": None if model.plan is None else _predicted(model.plan),
+        "observed": None if model.observation is None else _observed(model.observation),
+        "operators": [_row(row) for row in model.rows],
+        "error": model.error,
+    }
+
+
+def _predicted(plan: Plan) -> dict[str, Any]:
+    return {
+        "outcome": plan.outcome.value,
+        "spmm": sum(kernel.is_spmm for kernel in plan.operators),
+        "partitions": len({kernel.partition for kernel in plan.operators}),
+        "hazards": [{"op": h.op, "kind": h.kind, "outcome": h.outcome.value, "text": h.text} for h in plan.hazards],
+    }
+
+
+def _observed(seen: Observation) -> dict[str, Any]:
+    plain = seen.to_json()
+    indices = seen.kernel_indices
+    return {
+        "outcome": seen.outcome,
+        "undecided": seen.undecided,
+        "status": seen.status,
+        "error": seen.error,
+        "spmm": seen.spmm,
+        "partitions": None if indices is None else len(set(partitions_of(indices))),
+        "reference": seen.reference,
+        "reference_error": seen.reference_error,
+        "outputs": [{**output, "wrong": told.wrong} for output, told in zip(plain["outputs"], seen.outputs, strict=True)],
+        "seconds": seen.seconds,
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "by": "tflite" if row.tflite else "xnnpack",
+        "op": row.op,
+        "name": row.name,
+        "type": row.type,
+        "predicted": row.predicted,
+        "observed": row.observed,
+        "predicted_partition": row.predicted_partition,
+        "observed_partition": row.observed_partition,
+    }

@@ -1,0 +1,257 @@
+"""A verification for a person: whether prediction and run agree, how right the results are, and every operator."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from xnnlint.runtime.observation import is_spmm
+from xnnlint.verify import OPERATORS, OUTCOME, PARTITIONS, TFLITE_OPERATORS, Row, Setting, Verification, partitions_of
+
+from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
+
+if TYPE_CHECKING:
+    from xnnlint.runtime.observation import Observation, OutputError
+    from xnnlint.xnnpack.plan import Plan
+
+LABEL = 11  # columns of "operators  " and the like
+REFERENCES = {
+    "kernels": "LiteRT's reference kernels",
+    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it)",
+    "xnnpack-avx": "dense XNNPACK (LiteRT's own kernels cannot run it)",
+}
+_DIFFERS = {
+    OUTCOME: "the outcome",
+    OPERATORS: "XNNPACK's operators",
+    PARTITIONS: "the partitions",
+    TFLITE_OPERATORS: "the operators that TFLite runs",
+}
+_RIGHT = ("sparse", "dense")
+
+
+def verification_lines(found: Verification, setting: Setting, width: int, *, for_pipe: bool = False) -> list[Line]:
+    """Everything about one model that could be read: the verdict first.
+
+    Args:
+        width: columns to wrap at.
+        for_pipe: keep the verdict in one line and every name whole, whatever the width: programs read them.
+    """
+    lines = list(_verdict(found, setting, None if for_pipe else width))
+    for label, text in _facts(found, setting):
+        lines += _row(label, text, width)
+    if found.rows:
+        lines += [[], *_table(found.rows, None if for_pipe else width)]
+    return lines
+
+
+class Tally:
+    """Counts over all models of a run, kept while the models themselves are let go of."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+
+    def add(self, found: Verification) -> None:
+        self.verdicts[{True: "agree", False: "differ", None: "not judged"}[found.agrees]] += 1
+        if found.observation is not None and found.observation.outcome is not None:
+            self.outcomes[found.observation.outcome] += 1
+
+    def text(self) -> str:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items())
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
+        return f"{_counted(self.verdicts.total(), 'model')}: {verdicts}{'; observed: ' + outcomes if outcomes else ''}."
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def _verdict(found: Verification, setting: Setting, width: int | None) -> list[Line]:
+    path = Span(safe(found.path) + ":", STRONG, keep=True)
+    word, text = _judgement(found)
+    good = found.agrees and found.exit_code == 0
+    told = Span(f"({_runtime(setting)})", FAINT, keep=True)
+    judged = Span(f"{word}: ", GOOD if good else BAD if found.agrees is not None else STRONG, keep=True)
+    whole: list[Piece] = [path, " ", judged, Span(text, keep=True), "  ", told]
+    # Where it does not fit into one line, break between its parts rather than within one.
+    size = sum(columns(piece.text if isinstance(piece, Span) else piece) for piece in whole)
+    if width is None or size <= width:
+        return wrap(whole, None)
+    if size - columns(told.text) - 2 <= width:
+        return [*wrap(whole[:-2], None), *wrap([told], None, 2)]
+    return [*wrap([path], None), *wrap([judged, text, "  ", told], width, 2)]
+
+
+def _judgement(found: Verification) -> tuple[str, str]:
+    observed = found.observation.outcome if found.observation is not None else None
+    predicted = found.plan.outcome.value if found.plan is not None else None
+    if found.agrees is None:
+        return "not judged", f"predicted {predicted}"
+    if found.agrees:
+        return "agrees", f"{observed}"
+    if OUTCOME in found.differs:
+        return "differs", f"predicted {predicted}, observed {observed}"
+    parts = _listed([_DIFFERS[part] for part in found.differs])
+    return "differs", f"in {parts} ({observed}, as predicted)" if observed else f"in {parts}"
+
+
+def _runtime(setting: Setting) -> str:
+    return f"LiteRT {setting.target.release.version} on {setting.target.cpu}"
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+
+def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Piece]]]:
+    """Label and text of each paragraph below the verdict."""
+    plan, seen = found.plan, found.observation
+    if plan is None or seen is None:
+        return
+    emulated = ", emulated" if seen.emulated else ""
+    yield "run", [f"{_runtime(setting)}{emulated}; predicted for {setting.profile.runtime}"]
+    if setting.note:
+        yield "note", [safe(setting.note)]
+    if plan.hazards:
+        yield "plan", [_breakage(plan)]
+    yield from _operators(found, plan, seen)
+    if seen.status != "ran":
+        yield "runtime", [Span(safe(seen.error or seen.status), BAD)]
+    if found.agrees is None:
+        yield "not judged", [safe(seen.undecided or "")]
+    yield from _results(seen, setting)
+
+
+def _breakage(plan: Plan) -> str:
+    """Where the plan says that the model goes wrong."""
+    hazard = plan.hazards[0]
+    operator = plan.graph.operators[hazard.op]
+    more = len({h.op for h in plan.hazards}) - 1
+    where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+    also = f" and {_counted(more, 'other place')}" if more else ""
+    verb = "fails" if plan.outcome.value == "fails" else "breaks"
+    return f"{verb} at {where}{also}: {safe(hazard.text)}"
+
+
+def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:
+    """How many operators ran where; once where prediction and run have the same numbers."""
+    parts = len({kernel.partition for kernel in plan.operators})
+    predicted = _census([kernel.kernel for kernel in plan.operators], parts, len(plan.tflite_ops))
+    if seen.kernels is None:
+        # Of a plan that fails before anything runs there is nothing to tell.
+        if plan.operators or plan.tflite_ops:
+            yield "operators", [f"{predicted}, by prediction; the run told none"]
+        return
+    ran = len(set(partitions_of(seen.kernel_indices or ())))
+    observed = _census(seen.kernels, ran, len(seen.tflite_ops or ()))
+    if set(found.differs) <= {OUTCOME}:
+        yield "operators", [f"{observed}; all as predicted"]
+    else:
+        yield "predicted", [predicted]
+        yield "observed", [observed]
+
+
+def _census(kernels: Sequence[str], partitions: int, tflite: int) -> str:
+    spmm = sum(map(is_spmm, kernels))
+    places = f" in {_counted(partitions, 'partition')}" if kernels else ""
+    runs = "runs" if spmm == 1 else "run"
+    return f"{len(kernels)}{places}, {spmm or 'none'} {runs} SpMM, {tflite or 'none'} left to TFLite"
+
+
+def _results(seen: Observation, setting: Setting) -> Iterator[tuple[str, list[Piece]]]:
+    """Every output's error against the dense reference."""
+    if seen.reference is None:
+        return
+    if not seen.outputs:
+        yield "reference", [f"{REFERENCES[seen.reference]}; there it runs"]
+        return
+    count = len(setting.seeds)
+    yield "reference", [f"{REFERENCES[seen.reference]}; {_counted(count, 'random input')}, the worst counts"]
+    label = "output" if len(seen.outputs) == 1 else "outputs"
+    for output in seen.outputs:
+        yield label, _output(output)
+        label = ""
+
+
+def _output(output: OutputError) -> list[Piece]:
+    told: list[Piece] = [Span(name(output.name), keep=True), " ", _shape(output.shape), ": "]
+    relative, absolute = output.max_rel_error, output.max_abs_error
+    if relative is None or absolute is None:
+        return [*told, Span("nothing to compare, no element is finite", BAD)]
+    if math.isinf(relative):
+        told += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
+    else:
+        verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
+        told += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
+    if not output.wrong and output.rounding is not None:
+        told.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
+    if output.nonfinite:
+        told.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
+    if output.shape_differs and output.reference_shape is not None:
+        same = "" if output.wrong else ", the elements agree"
+        told += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
+    return told
+
+
+def _shape(sizes: tuple[int, ...]) -> Span:
+    return Span(f"[{', '.join(map(str, sizes))}]", keep=True)
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _row(label: str, text: list[Piece], width: int) -> list[Line]:
+    return wrap([Span(label.ljust(LABEL), FAINT, keep=True), *text], width, 2, 2 + LABEL)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _table(rows: tuple[Row, ...], width: int | None) -> Iterator[Line]:
+    """Operators in the order in which they run, as a diff: what was predicted and not observed has a minus, what was
+    observed and not predicted a plus."""
+    cells: list[tuple[str, ...]] = [("", "", "op", "part", "kernel", "layer")]
+    styles = [FAINT]
+    for row in rows:
+        for sign, kernel, partition in _sides(row):
+            op = "" if row.op is None or sign == "+" else str(row.op)
+            called = "" if sign == "+" else name(row.name)
+            part = "-" if row.tflite else str(partition)
+            shown = f"(TFLite) {safe(kernel)}" if row.tflite else safe(kernel)
+            spmm = not row.tflite and is_spmm(kernel)
+            cells.append((sign, "*" if spmm else "", op, part, shown, called))
+            styles.append(BAD if sign else GOOD if spmm else PLAIN)
+    sizes = [max(columns(row[i]) for row in cells) for i in range(5)]
+    for row_cells, style in zip(cells, styles, strict=True):
+        sign, mark, op, part, kernel, called = row_cells
+        text = f"{sign.ljust(1)}{mark.ljust(1)} {op.rjust(sizes[2])} {part.rjust(sizes[3])} "
+        text += kernel + " " * (sizes[4] - columns(kernel) + 1)
+        shown = called if width is None else shorten(called, max(width - columns(text), 12))
+        yield [Span(text + shown, style)]
+    yield []
+    yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
+    if any(not row.agrees for row in rows):
+        yield [Span("- predicted, and did not run; + ran, and was not predicted", FAINT)]
+
+
+def _sides(row: Row) -> Iterator[tuple[str, str, int | None]]:
+    """Sign, kernel and partition of each line that a row takes."""
+    if row.agrees and row.observed is not None:
+        yield "", row.observed, row.observed_partition
+        return
+    if row.predicted is not None:
+        yield "-", row.predicted, row.predicted_partition
+    if row.observed is not None:
+        yield "+", row.observed, row.observed_partition
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

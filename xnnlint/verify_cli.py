@@ -1,0 +1,88 @@
+"""The command `xnnlint verify`.
+
+Exit codes: 0 every prediction agrees with its run, and the results are right; 1 one differs, or the outcome is
+wrong-results or fails; 2 something could not be run or read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .cli import Format, FormatOption, app, complain, write, writing
+from .quick_parameters import QuickCommand
+
+if TYPE_CHECKING:
+    from .verify import Setting, Verification
+
+
+@app.command(cls=QuickCommand)
+def verify(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Model files, and folders to search for them.")],
+    output: FormatOption = Format.TEXT,
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="Runtime to predict for; by default that of the release that runs.")
+    ] = "",
+    cpu: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path."
+        ),
+    ] = "auto",
+    litert_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Random inputs per model.")] = 3,
+) -> None:
+    """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
+    from .verify import choose, verify_each
+
+    setting = choose(runtime or None, cpu, litert_version or None, seeds, _announce)
+    watch = _Watch()
+    found = watch.each(verify_each(paths, setting))
+    if output is Format.JSON:
+        from .reporters.json import dumps
+        from .reporters.verify_json import document
+
+        write(dumps(document(setting, found)) + "\n")
+    else:
+        _print_report(found, setting)
+    for error in watch.errors:
+        complain(error)
+    raise typer.Exit(watch.code)
+
+
+class _Watch:
+    """Sees the models go by, for the exit code and for stderr."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.errors: list[str] = []
+
+    def each(self, models: Iterable[Verification]) -> Iterator[Verification]:
+        for model in models:
+            self.code = max(self.code, model.exit_code)
+            if model.error is not None:
+                self.errors.append(model.error)
+            yield model
+
+
+def _announce(sentence: str) -> None:
+    typer.echo(f"xnnlint: {sentence}", err=True)
+
+
+def _print_report(models: Iterable[Verification], setting: Setting) -> None:
+    from .reporters.layout import STRONG, Printer, Span, wrap
+    from .reporters.verify_text import Tally, verification_lines
+
+    printer, tally = Printer(), Tally()
+    for model in models:
+        tally.add(model)
+        if model.observation is not None:
+            lines = verification_lines(model, setting, printer.width, for_pipe=not printer.is_terminal)
+            with writing():
+                printer.print([*lines, []])
+    with writing():
+        printer.print(wrap([Span(tally.text(), STRONG)], printer.width))
