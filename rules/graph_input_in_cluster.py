@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding
+from xnnlint.graph import Graph
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
@@ -12,13 +13,16 @@ from xnnlint.xnnpack.plan import Plan
 from ._text import by, dims, named, side
 from .stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
 
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
 
 class GraphInputInCluster(Rule):
     """Operators that could run in NCHW read an input directly, without the stem that turns NHWC into NCHW.
 
     ## What it does
-    Finds 4-D inputs of the model, and values that TFLite computes because XNNPACK does not take the operator, that are
-    read by something other than the stem ($layers).
+    Finds 4-D inputs of the model that are read by something other than the stem ($layers), directly or through
+    operators that TFLite runs. Of values from the middle of the network, which TFLite computes because XNNPACK does not
+    take the operator, XNN401 tells.
 
     ## Why it matters
     Only the stem goes from NHWC to NCHW. Any other operator that reads a value from outside is incompatible, and so is
@@ -60,7 +64,7 @@ class GraphInputInCluster(Rule):
                 if not value.external_input or value.rank != 4 or value.tensor is None:
                     continue
                 readers = [n for n in part.nodes if value.id in n.inputs and verdicts[id(n)].layout & inside]
-                if not readers:
+                if not readers or _follows_convolution(plan.graph, value.tensor):
                     continue
                 producer = plan.graph.producer(value.tensor)
                 what = f"computed by {named(plan.graph, producer.index)} in TFLite" if producer else "the model's input"
@@ -74,3 +78,17 @@ class GraphInputInCluster(Rule):
                     applicability=Applicability.UNSAFE,
                     waivers=[("entry", value.tensor)],
                 )
+
+
+def _follows_convolution(graph: Graph, tensor: int) -> bool:
+    """Whether a convolution stands before a value, so that no input but the middle of the network is at its place."""
+    pending, seen = [tensor], {tensor}
+    while pending:
+        producer = graph.producer(pending.pop())
+        if producer is None:
+            continue
+        if producer.type in WEIGHTED:
+            return True
+        pending += [t for t in producer.inputs if t >= 0 and t not in seen]
+        seen.update(producer.inputs)
+    return False

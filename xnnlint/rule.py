@@ -8,6 +8,7 @@ explains is what the plan used.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,12 +173,12 @@ def _waivers(node: Node) -> list[Waiver]:
 
 
 def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:
-    """`id` of every node that reads a map of more than one pixel, or that leads to one that does.
+    """`id` of every node at a map of more than one pixel (or a sequence, where an image became one), or before one.
 
     The others stand behind the last pooling, where no cluster can be and nothing stops one.
     """
     found: set[int] = set()
-    maps = {v.id for v in subgraph.values if v.rank == 4 and v.shape[1] * v.shape[2] > 1 and not v.is_static}
+    maps = {v.id for v in subgraph.values if math.prod(v.shape[1:-1]) > 1 and not v.is_static}
     for node in reversed(nodes):
         if any(v in maps for v in (*node.inputs, *node.outputs)):
             found.add(id(node))

@@ -24,7 +24,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
 
     Findings without waivers (notes, wrong results, failures) always stay, and so do warnings: one that turns out to
     stop the sparse path becomes an error. Where the model runs sparse and right already, what would unlock more is a
-    warning.
+    warning. Where no set of changes is known that makes it sparse, all reasons stay.
     """
     assert plan.planner is not None
     search = _Search(plan.planner, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
@@ -37,6 +37,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     crossing = {c for c in changes if any(kind in ("exit", "entry") for kind, _ in c)}
     starts = [[c for c in changes if c not in without] for without in ((), splitting, crossing)]
     smallest, then = search.smallest(starts, now)
+    hopeless = bool(search.wanted) and not smallest and not now
     kept = []
     for finding in findings:
         if not finding.waivers:
@@ -47,6 +48,8 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         if not alone and not needed:
             if finding.severity is Severity.WARNING:
                 kept.append(finding)
+            elif hopeless:
+                kept.append(replace(finding, unlocks=Unlock(0, 0.0, 0, False)))
             continue
         unlocks = Unlock(len(alone), _share(plan, alone), len(then - now) if needed else 0, needed)
         severity = finding.severity
@@ -107,7 +110,7 @@ class _Search:
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test."""
-        for change in changes:
+        for change in changes if len(self.spmm(changes)) < len(self.wanted) else ():
             fewer = [c for c in changes if c != change]
             if len(self.spmm(fewer)) > len(self.spmm(changes)):
                 changes = fewer
