@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .errors import XnnlintError
 from .xnnpack.plan import Outcome
-from .xnnpack.profile import load_profile
+from .xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
     from .runtime.observation import Observation
@@ -25,16 +25,6 @@ OUTCOME, OPERATORS, PARTITIONS, TFLITE_OPERATORS = "outcome", "operators", "part
 """What can differ; see Verification."""
 
 AGREES, DIFFERS, TROUBLE = 0, 1, 2
-
-# The first LiteRT release of each runtime profile, newest first.
-_FIRST_RELEASES = (
-    ((2, 2), "litert-2.3"),
-    ((2, 1), "litert-2.1"),
-    ((2, 0), "litert-2.0"),
-    ((1, 4), "litert-1.4"),
-    ((1, 1), "litert-1.1"),
-    ((1, 0), "tf-2.18"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +139,11 @@ def choose(
         version = litert_version or (here.version if here else "")
         announce(f"installing LiteRT {version} into {cache_folder() / 'litert'}")
         target = targets.resolve(cpu, litert_version)
-    own, known = runtime_of(target.release.version)
-    note = "" if known else f"LiteRT {target.release.version} has no profile of its own; {own} is the nearest"
+    own, known = runtime_of_litert(target.release.version)
+    note = "" if known else f"LiteRT {target.release.version} has no profile of its own; {own} is the nearest one"
     if runtime is not None and runtime != own:
         note = f"LiteRT {target.release.version} is not {runtime} but {own}; --litert-version runs another release"
     return Setting(target, load_profile(runtime or own, target.cpu), tuple(range(seeds)), note)
-
-
-def runtime_of(version: str) -> tuple[str, bool]:
-    """The runtime profile of a LiteRT release, and whether it is known to hold for it: it is not for releases that are
-    newer or older than all that were looked at."""
-    from .runtime.releases import version_tuple
-
-    newest = (2, 3)
-    number = version_tuple(version)[:2]
-    for first, runtime in _FIRST_RELEASES:
-        if number >= first:
-            return runtime, number <= newest
-    return _FIRST_RELEASES[-1][1], False
 
 
 def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> Iterator[Verification]:

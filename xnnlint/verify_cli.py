@@ -77,12 +77,14 @@ def _print_report(models: Iterable[Verification], setting: Setting) -> None:
     from .reporters.layout import STRONG, Printer, Span, wrap
     from .reporters.verify_text import Tally, verification_lines
 
-    printer, tally = Printer(), Tally()
-    for model in models:
+    printer, tally, told = Printer(), Tally(), False
+    for number, model in enumerate(models):
         tally.add(model)
+        told |= number > 0 or model.observation is not None
         if model.observation is not None:
             lines = verification_lines(model, setting, printer.width, for_pipe=not printer.is_terminal)
             with writing():
                 printer.print([*lines, []])
-    with writing():
-        printer.print(wrap([Span(tally.text(), STRONG)], printer.width))
+    if told:
+        with writing():
+            printer.print(wrap([Span(tally.text(), STRONG)], printer.width))

@@ -75,7 +75,9 @@ def _observed(seen: Observation) -> dict[str, Any]:
         "partitions": None if indices is None else len(set(partitions_of(indices))),
         "reference": seen.reference,
         "reference_error": seen.reference_error,
-        "outputs": [{**output, "wrong": told.wrong} for output, told in zip(plain["outputs"], seen.outputs, strict=True)],
+        "outputs": [
+            {**output, "wrong": told.wrong} for output, told in zip(plain["outputs"], seen.outputs, strict=True)
+        ],
         "seconds": seen.seconds,
     }
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from xnnlint.runtime.observation import is_spmm
+from xnnlint.runtime.observation import WRONG_ABOVE, is_spmm
 from xnnlint.verify import OPERATORS, OUTCOME, PARTITIONS, TFLITE_OPERATORS, Row, Setting, Verification, partitions_of
 
 from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
@@ -59,9 +59,14 @@ class Tally:
             self.outcomes[found.observation.outcome] += 1
 
     def text(self) -> str:
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items())
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
-        return f"{_counted(self.verdicts.total(), 'model')}: {verdicts}{'; observed: ' + outcomes if outcomes else ''}."
+        count = self.verdicts.total()
+        if count == 1:
+            (verdict,) = self.verdicts
+            word = {"agree": "agrees", "differ": "differs"}.get(verdict, verdict)
+            return f"{word}{': ' + outcome if (outcome := next(iter(self.outcomes), '')) else ''}."
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in self.verdicts.items())
+        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.items())
+        return f"{count} models: {verdicts or 'nothing to do'}{'; observed: ' + outcomes if outcomes else ''}."
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -117,8 +122,8 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
     yield from _operators(found, plan, seen)
     if seen.status != "ran":
         yield "runtime", [Span(safe(seen.error or seen.status), BAD)]
-    if found.agrees is None:
-        yield "not judged", [safe(seen.undecided or "")]
+    elif found.agrees is None:
+        yield "no outcome", [safe(seen.undecided or "")]
     yield from _results(seen, setting)
 
 
@@ -166,7 +171,8 @@ def _results(seen: Observation, setting: Setting) -> Iterator[tuple[str, list[Pi
         yield "reference", [f"{REFERENCES[seen.reference]}; there it runs"]
         return
     count = len(setting.seeds)
-    yield "reference", [f"{REFERENCES[seen.reference]}; {_counted(count, 'random input')}, the worst counts"]
+    inputs = f"{count} random inputs, the worst counts" if count > 1 else "1 random input"
+    yield "reference", [f"{REFERENCES[seen.reference]}; {inputs}"]
     label = "output" if len(seen.outputs) == 1 else "outputs"
     for output in seen.outputs:
         yield label, _output(output)
@@ -183,7 +189,7 @@ def _output(output: OutputError) -> list[Piece]:
     else:
         verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
         told += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
-    if not output.wrong and output.rounding is not None:
+    if not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
         told.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
     if output.nonfinite:
         told.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")

@@ -1,21 +1,25 @@
 """Runtime profiles: what depends on the runtime's version or on the CPU, as data.
 
 `profiles/runtimes.json` and `profiles/cpus.json` hold the facts, each with its value, its source and how it is known
-("run": seen in a real run; "source": read from source only). Code asks a profile, never a version number.
+("run": seen in a real run; "source": read from source only). `litert_releases` are the first and the last LiteRT
+release that a runtime stands for. Code asks a profile, never a version number.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from ..errors import XnnlintError
+from xnnlint.errors import XnnlintError
 
 DEFAULT_RUNTIME = "litert-2.3"
 DEFAULT_CPU = "arm64"
+PORTABLE = "portable"
+"""The runtime that stands for all of them: a model has to be sparse and right on every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Profile:
         return f"{self.runtime} on {self.cpu}"
 
     @property
+    def is_portable(self) -> bool:
+        """Whether it stands for every runtime; it then has only the facts that all of them share."""
+        return self.runtime == PORTABLE
+
+    @property
     def sparse_cpu(self) -> bool:
         """Whether the CPU and the build have XNNPACK's sparse path switched on."""
         return bool(self["sparse_inference"])
@@ -66,6 +75,26 @@ def cpus() -> dict[str, str]:
     return {name: entry["title"] for name, entry in _data("cpus.json")["cpus"].items()}
 
 
+def runtime_of_litert(version: str) -> tuple[str, bool]:
+    """The runtime profile of a LiteRT release such as "2.1.6", and whether it was made for that release: of releases
+    that none was made for it is the one of the last before them, or the oldest."""
+    number = _numbers(version)
+    oldest = ""
+    for name, entry in _data("runtimes.json")["runtimes"].items():
+        if "litert_releases" in entry:
+            first, last = map(_numbers, entry["litert_releases"])
+            if number >= first:
+                return name, number <= last
+            oldest = name
+    return oldest, False
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """ "2.1.0rc1" as (2, 1, 0)."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found.group().split("."))) if found else ()
+
+
 def _choose(kind: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
     if name in known:
         return known[name]
@@ -75,8 +104,21 @@ def _choose(kind: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
 def _runtime_facts(name: str) -> dict[str, Fact]:
     """A runtime's facts: its own over those of the runtime that it is `based_on`."""
     entry = _choose("runtime", name, _data("runtimes.json")["runtimes"])
+    if name == PORTABLE:
+        return _shared_facts()
     facts = _runtime_facts(entry["based_on"]) if "based_on" in entry else {}
     return facts | {key: Fact(**fact) for key, fact in entry["facts"].items()}
+
+
+def _shared_facts() -> dict[str, Fact]:
+    """The facts with the same value in all runtimes."""
+    first, *others = (_runtime_facts(name) for name in runtimes() if name != PORTABLE)
+    return {key: fact for key, fact in first.items() if all(o[key].value == fact.value for o in others)}
+
+
+def every_runtime(cpu: str = DEFAULT_CPU) -> list[Profile]:
+    """The profiles of all runtimes on a CPU, newest first."""
+    return [load_profile(name, cpu) for name in runtimes() if name != PORTABLE]
 
 
 @cache
@@ -89,6 +131,6 @@ def load_profile(runtime: str = DEFAULT_RUNTIME, cpu: str = DEFAULT_CPU) -> Prof
     facts = _runtime_facts(runtime)
     cpu_entry = _choose("CPU", cpu, _data("cpus.json")["cpus"])
     facts |= {key: Fact(**fact) for key, fact in cpu_entry["facts"].items()}
-    if not facts["sparse_compiled_in"].value:
+    if "sparse_compiled_in" in facts and not facts["sparse_compiled_in"].value:
         facts["sparse_inference"] = facts["sparse_compiled_in"]
     return Profile(runtime, cpu, runtimes()[runtime], cpu_entry["title"], facts)
