@@ -25,7 +25,11 @@ class TensorRef:
 
 @dataclass(slots=True)
 class Call:
-    """One call of a layer: its arguments, in which every Keras tensor is a `TensorRef`, and constants are as stored."""
+    """One call of a layer: its arguments, in which every Keras tensor is a `TensorRef`.
+
+    The first positional argument holds the inputs as the layer was given them: one tensor, or a list or dict of them.
+    Constants are plain Python: numbers, texts, lists, tuples, dicts, slices, Ellipsis.
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -33,15 +37,15 @@ class Call:
     def inputs(self) -> list[TensorRef]:
         """Every tensor among the arguments, in order, depth first."""
         found: list[TensorRef] = []
-        pending: list[Any] = [list(self.args), list(self.kwargs.values())]
+        pending: list[Any] = [self.kwargs, self.args]
         while pending:
-            item = pending.pop(0)
+            item = pending.pop()
             if isinstance(item, TensorRef):
                 found.append(item)
             elif isinstance(item, dict):
-                pending[:0] = list(item.values())
+                pending += reversed(item.values())
             elif isinstance(item, (list, tuple)):
-                pending[:0] = list(item)
+                pending += reversed(item)
         return found
 
 
@@ -50,17 +54,22 @@ class Layer:
     """A layer.
 
     Attributes:
-        name: the user's name for it, unique in its model.
+        name: the user's name for it, unique in its model; for a PruneLowMagnitude wrapper that of the wrapped layer.
         class_name: the registered class, such as "Conv2D"; for a PruneLowMagnitude wrapper that of the wrapped layer.
         config: its config as stored; of the wrapped layer for a wrapper.
-        calls: in the order of the model's graph.
-        weights: the variables by their short name ("kernel", "bias", "gamma", "moving_mean", ...), as functions that give
-            a read-only numpy array; empty where the file has no weights.
+        calls: in the order of the file, which is that of `TensorRef.call`; none for an InputLayer.
+        weights: the variables by their short name, the same in both dialects ("kernel", "depthwise_kernel", "bias",
+            "gamma", "moving_mean", ...), as functions that give a read-only numpy array or raise `XnnlintError`; empty
+            where the file has no weights.
         pruning: whether it is wrapped in PruneLowMagnitude (strip_pruning was forgotten); its mask is applied to
             `weights` already.
         model: the inner model of a nested Model or Sequential, else None.
         path: names of the enclosing models and its own, outermost first.
-        opaque: why it cannot be read ("custom layer", "Lambda"), else "".
+        opaque: why it cannot be read ("custom layer Swish", "Lambda"), else "".
+        module: where the file says that the class lives ("keras.layers", "keras.src.ops.numpy"), else "".
+        wrapper: name of the PruneLowMagnitude wrapper, by which the file knows the layer, else "".
+        added: whether it is an InputLayer that the file leaves out.
+        build_shape: the shape of the first input when it was saved, batch first, if the file says so.
     """
 
     name: str
@@ -72,6 +81,15 @@ class Layer:
     model: KerasModel | None = None
     path: tuple[str, ...] = ()
     opaque: str = ""
+    module: str = ""
+    wrapper: str = ""
+    added: bool = False
+    build_shape: tuple[int | None, ...] | None = None
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is a function of keras.ops rather than a layer: both have an Add, a Reshape, a Concatenate."""
+        return self.module.startswith("keras.") and ".ops" in self.module
 
 
 @dataclass(slots=True)
@@ -80,7 +98,10 @@ class KerasModel:
 
     Attributes:
         dialect: "keras2" (Keras 2 and tf_keras) or "keras3".
+        layers: each InputLayer too; one is added where a Sequential was saved without it.
+        inputs, outputs: in the order in which Keras flattens them: dictionaries by sorted keys.
         has_weights: False for a bare architecture.
+        input_structure, output_structure: the same as the user nested them, in lists and dicts.
     """
 
     name: str
@@ -89,6 +110,8 @@ class KerasModel:
     inputs: list[TensorRef]
     outputs: list[TensorRef]
     has_weights: bool = True
+    input_structure: Any = None
+    output_structure: Any = None
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
