@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import XnnlintError
 from .findings import Finding, ModelReport, Report, Severity
 from .loaders import find_models, load
+from .portable import check_everywhere
 from .rule import all_rules
 from .unlock import add_unlocks
 from .xnnpack.plan import Outcome, make_plan
@@ -48,8 +49,11 @@ def check_model(path: str | os.PathLike[str], profile: Profile, *, require_spars
     report = ModelReport(os.fspath(path))
     try:
         model = load(path)
-        plan = make_plan(model, profile)
-        findings = find(plan, require_sparse=require_sparse)
+        if profile.is_portable:
+            plan, findings = check_everywhere(model, profile.cpu, lambda p: find(p, require_sparse=require_sparse))
+        else:
+            plan = make_plan(model, profile)
+            findings = find(plan, require_sparse=require_sparse)
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:

@@ -43,7 +43,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         if not finding.waivers:
             kept.append(finding)
             continue
-        alone = search.spmm([finding.waivers]) - now
+        alone = frozenset() if now and not smallest else search.spmm([finding.waivers]) - now
         needed = finding.waivers in smallest
         if not alone and not needed:
             if finding.severity is Severity.WARNING:
@@ -56,10 +56,10 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         if severity is not Severity.NOTE:
             severity = Severity.WARNING if plan.outcome is Outcome.SPARSE else Severity.ERROR
         kept.append(replace(finding, unlocks=unlocks, severity=severity))
-    return sorted(kept, key=_rank)
+    return sorted(kept, key=rank)
 
 
-def _rank(finding: Finding) -> tuple:
+def rank(finding: Finding) -> tuple:
     """Broken models first, then by what fixing alone brings, then members of the smallest set."""
     unlocks = finding.unlocks
     gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
@@ -92,7 +92,10 @@ class _Search:
             starts: sets of changes to begin with; the one that unlocks most is thinned out.
             now: what runs SpMM without any change.
         """
-        kept = self._without_harmful(max(starts, key=lambda changes: len(self.spmm(changes))))
+        kept = max(starts, key=lambda changes: len(self.spmm(changes)))
+        if now and len(self.spmm(kept)) <= len(now):
+            return set(), now  # It runs sparse and right, and nothing we know brings more: no need to look closer.
+        kept = self._without_harmful(kept)
         most = len(self.spmm(kept))
         if most <= len(now):
             return set(), now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, Fact, _data, _runtime_facts, cpus, runtimes
+from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, Fact, _data, _runtime_facts, cpus, runtimes
 
 from .layout import FAINT, STRONG, Line, Span, wrap
 
@@ -84,6 +84,8 @@ def _kind(
         yield []
         yield from wrap([Span(name, STRONG, keep=True), f"  {about}"], width, 2, 4)
         facts = facts_of(name)
+        if name == PORTABLE:
+            continue
         if name != default:
             facts = {key: fact for key, fact in facts.items() if key not in usual or fact.value != usual[key].value}
             yield from wrap([Span(f"as {default}{', but' if facts else ''}", FAINT)], width, 4)

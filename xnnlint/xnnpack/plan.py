@@ -16,6 +16,7 @@ from .ir import Layout, Node, NodeType, Subgraph, Value
 from .kernels import kernel_name
 from .layout import LayoutDecision, decide_layouts
 from .lowering import lower
+from .profile import every_runtime
 from .rewrites import inline_quantization, optimize
 
 if TYPE_CHECKING:
@@ -165,11 +166,19 @@ WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 
 
 def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
-    """What the runtime of a profile does with a model's main subgraph."""
+    """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
+    if profile.is_portable:
+        return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
     planner = Planner(model, profile)
     plan = planner.plan(assume)
     plan.summary = planner.summarize(plan)
     return plan
+
+
+def worst(plans: Iterable[Plan]) -> Plan:
+    """The plan of the runtime that makes least of a model: fails, wrong results, dense, sparse with fewest SpMM."""
+    order = (Outcome.FAILS, Outcome.WRONG_RESULTS, Outcome.DENSE, Outcome.SPARSE)
+    return min(plans, key=lambda plan: (order.index(plan.outcome), len(plan.spmm_ops)))
 
 
 @dataclass
@@ -221,6 +230,9 @@ class Planner:
         The same answer as from `plan`, without the rest of it.
         """
         assumed = frozenset(assume)
+        as_it_is, _ = self._prepare(frozenset())
+        if not as_it_is.sparse_weights and ("encoded", WHOLE_MODEL) not in assumed:
+            return frozenset()
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
         plan.delegation, prepared = self._prepare(assumed)
         if not any(self._sparse_mode(part.subgraph, assumed) for part in prepared):
