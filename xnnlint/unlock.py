@@ -1,7 +1,7 @@
 """What each finding would unlock: the model is planned again with the finding's conditions taken as fulfilled.
 
 Findings carry the conditions that a fix would fulfil (`Finding.waivers`). The smallest set of changes is found by
-taking all of them as fulfilled and then dropping, half by half, whatever is not needed.
+taking all of them as fulfilled and then dropping, rule by rule and one by one, whatever is not needed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     warning. Where no set of changes is known that makes it sparse, all reasons stay.
     """
     assert plan.planner is not None
-    search = _Search(plan.planner, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
-    changes = list(dict.fromkeys(f.waivers for f in findings if f.waivers))
+    rules = {f.waivers: f.rule for f in findings if f.waivers}
+    search = _Search(plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
+    changes = list(rules)
     now = search.spmm(())
     # A cluster end put behind a value takes it away from readers that another change would have made part of the
     # cluster, and where a graph falls apart either the operator is replaced or each part gets its own stem and end, so
@@ -73,8 +74,16 @@ def _share(plan: Plan, ops: Iterable[int]) -> float:
 
 
 class _Search:
-    def __init__(self, planner: Planner, wanted: frozenset[int]) -> None:
+    """Plans a model under many sets of changes.
+
+    Args:
+        rules: the rule that asks for each change.
+        wanted: the 1x1 convolutions to bring to SpMM.
+    """
+
+    def __init__(self, planner: Planner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
         self.planner = planner
+        self.rules = rules
         self.wanted = wanted
         self.known: dict[frozenset[Waiver], frozenset[int]] = {}
 
@@ -99,16 +108,14 @@ class _Search:
         most = len(self.spmm(kept))
         if most <= len(now):
             return set(), now
-        size = len(kept)
-        while size:
-            start = 0
-            while start < len(kept):
-                fewer = kept[:start] + kept[start + size :]
-                if len(self.spmm(fewer)) >= most:
-                    kept, most = fewer, len(self.spmm(fewer))
-                else:
-                    start += size
-            size //= 2
+        # Whole rules first: most of a model's findings are needed all or not at all.
+        alike: dict[str, list[Change]] = {}
+        for change in kept:
+            alike.setdefault(self.rules[change], []).append(change)
+        for group in (*alike.values(), *([change] for change in tuple(kept))):
+            fewer = [c for c in kept if c not in group]
+            if len(fewer) < len(kept) and len(self.spmm(fewer)) >= most:
+                kept, most = fewer, len(self.spmm(fewer))
         return set(kept), self.spmm(kept)
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:

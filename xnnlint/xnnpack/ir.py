@@ -8,7 +8,7 @@ the way `xnn_subgraph_optimize` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any
 
@@ -164,10 +164,25 @@ class Subgraph:
 
     def copy(self) -> Subgraph:
         """A copy whose nodes and values can be changed; static data is shared."""
+        # Written out: `dataclasses.replace` takes ten times as long, and a search for fixes copies a lot.
         nodes = [
-            replace(n, inputs=n.inputs[:], outputs=n.outputs[:], params=dict(n.params)) for n in self.nodes
+            Node(n.type, n.inputs[:], n.outputs[:], n.op, n.operator, dict(n.params), n.activation) for n in self.nodes
         ]
-        values = [replace(v) for v in self.values]
+        values = [
+            Value(
+                v.id,
+                v.dtype,
+                v.shape,
+                v.tensor,
+                v.data,
+                v.external_input,
+                v.external_output,
+                v.nchw,
+                v.static_shape,
+                v.tensor_name,
+            )
+            for v in self.values
+        ]
         return Subgraph(values, nodes, self.sparse_hint, self.counts_repeats, dict(self.lost_readers))
 
     def new_value(self, dtype: str, shape: tuple[int, ...], **fields: Any) -> Value:
