@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .xnnpack.plan import Planner, Waiver
 
 Change = frozenset["Waiver"]
+# Above so many changes the search does not look for single ones that harm the others: it would take seconds.
+MANY = 60
 
 
 def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
@@ -120,7 +122,9 @@ class _Search:
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test."""
-        for change in changes if len(self.spmm(changes)) < len(self.wanted) else ():
+        if len(changes) > MANY or len(self.spmm(changes)) == len(self.wanted):
+            return changes
+        for change in tuple(changes):
             fewer = [c for c in changes if c != change]
             if len(self.spmm(fewer)) > len(self.spmm(changes)):
                 changes = fewer

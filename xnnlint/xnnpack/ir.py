@@ -123,7 +123,7 @@ class Node:
         op: index of the TFLite operator it was made from; nodes added by the delegate carry that of their origin.
         operator: for unary and binary nodes `xnn_unary_*` / `xnn_binary_*` without the prefix ("clamp", "add", ...).
         params: by type, named as in `struct xnn_node`:
-            convolution_2d, depthwise_convolution_2d: `padding` (top, right, bottom, left), `kernel` (h, w), `stride` (h, w),
+            convolution_2d, depthwise_convolution_2d: `padding` (top, right, bottom, left), `kernel`, `stride` (h, w),
                 `dilation` (h, w), `groups`, `group_input_channels`, `group_output_channels` or `depth_multiplier`,
                 `input_channels`; `same_padding` where XNNPACK still has to compute TensorFlow SAME padding;
             reduce: `axes` (normalised, sorted), `keep_dims`;
