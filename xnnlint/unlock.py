@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .xnnpack.plan import Planner, Waiver
 
 Change = frozenset["Waiver"]
-# Above so many changes the search does not look for single ones that harm the others: it would take seconds.
+# So many changes are tried one by one for harming the others; more would take seconds.
 MANY = 60
 
 
@@ -121,11 +121,19 @@ class _Search:
         return set(kept), self.spmm(kept)
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
-        """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test."""
-        if len(changes) > MANY or len(self.spmm(changes)) == len(self.wanted):
+        """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.
+
+        Of many changes only those are tried that stand between operators: those of operators are mostly needed.
+        """
+        if len(self.spmm(changes)) == len(self.wanted):
             return changes
-        for change in tuple(changes):
+        suspects = changes if len(changes) <= MANY else [c for c in changes if not _only_operators(c)]
+        for change in suspects[:MANY]:
             fewer = [c for c in changes if c != change]
             if len(self.spmm(fewer)) > len(self.spmm(changes)):
                 changes = fewer
         return changes
+
+
+def _only_operators(change: Change) -> bool:
+    return all(kind in ("compatible", "pruned") for kind, _ in change)
