@@ -127,8 +127,9 @@ def choose(
     from .runtime import targets
     from .runtime.releases import ReleaseMissing, cache_folder, find, installed
 
-    if runtime is not None:
-        load_profile(runtime)  # a wrong name shall be told before anything is installed
+    # A wrong name shall be told before anything is installed.
+    if runtime is not None and load_profile(runtime).is_portable:
+        raise XnnlintError(f"{runtime!r} stands for every runtime, and a run shows one: name it, or a LiteRT version")
     try:
         target = targets.resolve(cpu, litert_version, fetch=False)
         find(litert_version, fetch=False)  # runs the dense reference

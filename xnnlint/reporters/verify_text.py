@@ -74,31 +74,31 @@ class Tally:
 
 def _verdict(found: Verification, setting: Setting, width: int | None) -> list[Line]:
     path = Span(safe(found.path) + ":", STRONG, keep=True)
-    word, text = _judgement(found)
-    good = found.agrees and found.exit_code == 0
+    judgement = _judgement(found)
     told = Span(f"({_runtime(setting)})", FAINT, keep=True)
-    judged = Span(f"{word}: ", GOOD if good else BAD if found.agrees is not None else STRONG, keep=True)
-    whole: list[Piece] = [path, " ", judged, Span(text, keep=True), "  ", told]
+    whole: list[Piece] = [path, " ", *judgement, "  ", told]
     # Where it does not fit into one line, break between its parts rather than within one.
     size = sum(columns(piece.text if isinstance(piece, Span) else piece) for piece in whole)
     if width is None or size <= width:
         return wrap(whole, None)
     if size - columns(told.text) - 2 <= width:
         return [*wrap(whole[:-2], None), *wrap([told], None, 2)]
-    return [*wrap([path], None), *wrap([judged, text, "  ", told], width, 2)]
+    return [*wrap([path], None), *wrap([*judgement, "  ", told], width, 2)]
 
 
-def _judgement(found: Verification) -> tuple[str, str]:
+def _judgement(found: Verification) -> list[Piece]:
     observed = found.observation.outcome if found.observation is not None else None
     predicted = found.plan.outcome.value if found.plan is not None else None
     if found.agrees is None:
-        return "not judged", f"predicted {predicted}"
+        return [Span("not judged:", STRONG), f" predicted {predicted}"]
+    style = GOOD if observed in _RIGHT else BAD
     if found.agrees:
-        return "agrees", f"{observed}"
+        return [Span("agrees:", GOOD), " ", Span(f"{observed}", style)]
+    differs = Span("differs:", BAD)
     if OUTCOME in found.differs:
-        return "differs", f"predicted {predicted}, observed {observed}"
+        return [differs, f" predicted {predicted}, observed ", Span(f"{observed}", style)]
     parts = _listed([_DIFFERS[part] for part in found.differs])
-    return "differs", f"in {parts} ({observed}, as predicted)" if observed else f"in {parts}"
+    return [differs, f" in {parts}", *([" (", Span(observed, style), ", as predicted)"] if observed else [])]
 
 
 def _runtime(setting: Setting) -> str:
