@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xnnlint.graph import Graph, Operator
-from xnnlint.xnnpack.ir import Node, Value
+from xnnlint.xnnpack.ir import Node, NodeType, Value
 
 # The builtin operators behind XNNPACK's node types, where the two are not called alike.
 TFLITE_TYPES = {
@@ -49,6 +49,8 @@ def operand(value: Value) -> str:
 
 def node_type(node: Node) -> str:
     """A node's type, as the TFLite schema calls it where it can."""
+    if node.type == NodeType.OTHER:
+        return node.operator.upper()
     return TFLITE_TYPES.get(node.type, node.type.removeprefix("static_").upper())
 
 

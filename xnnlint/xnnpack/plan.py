@@ -39,7 +39,7 @@ FLOAT: Waiver = ("float", WHOLE_MODEL)
 # A node's rule and its verdict.
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
-QUANTIZED, STEM = "XNN100", "XNN101"
+QUANTIZED, STEM, REDUCE = "XNN100", "XNN101", "XNN109"
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 CONVOLUTION_NODES = (*POINTWISE_NODES, NodeType.DEPTHWISE_CONVOLUTION_2D)
 
@@ -363,7 +363,8 @@ class Planner:
         if rule.code == QUANTIZED and FLOAT in assumed:
             rule, verdict = self._judge(node, subgraph, ignored=QUANTIZED)
         if ("compatible", node.op) in assumed and verdict.unmet:
-            return rule, Verdict(Layout.ENTRY if rule.code == STEM else Layout.NCHW)
+            layouts = {STEM: Layout.ENTRY, REDUCE: Layout.NCHW | Layout.EXIT}
+            return rule, Verdict(layouts.get(rule.code, Layout.NCHW))
         return rule, verdict
 
     def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
