@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import re
@@ -102,7 +101,7 @@ def test_empty(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_models(tmp_path: Path) -> None:
-    assert refuse(tmp_path) == "the folder holds no model (.tflite)"
+    assert refuse(tmp_path) == "the folder holds no model (.tflite, .keras, .h5, .hdf5)"
 
 
 def test_a_saved_model(tmp_path: Path) -> None:
@@ -127,15 +126,6 @@ def test_a_saved_model(tmp_path: Path) -> None:
 )
 def test_other_formats_under_a_model_s_name(tmp_path: Path, data: bytes, says: str) -> None:
     assert says in refuse_data(tmp_path, data)
-
-
-@pytest.mark.parametrize("extension", [".keras", ".h5", ".hdf5"])
-def test_keras_files(tmp_path: Path, extension: str) -> None:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as z:
-        z.writestr("config.json", "{}")
-    says = refuse_data(tmp_path, archive.getvalue(), f"model{extension}")
-    assert f"reads .tflite files only, not {extension}" in says and "TFLiteConverter" in says
 
 
 def test_a_wrong_extension_does_not_matter(tmp_path: Path, small_model: bytes) -> None:

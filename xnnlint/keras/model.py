@@ -98,6 +98,7 @@ class KerasModel:
 
     Attributes:
         dialect: "keras2" (Keras 2 and tf_keras) or "keras3".
+        sequential: whether it is a Sequential rather than a Functional model.
         layers: each InputLayer too; one is added where a Sequential was saved without it.
         inputs, outputs: in the order in which Keras flattens them: dictionaries by sorted keys.
         has_weights: False for a bare architecture.
@@ -110,6 +111,7 @@ class KerasModel:
     inputs: list[TensorRef]
     outputs: list[TensorRef]
     has_weights: bool = True
+    sequential: bool = False
     input_structure: Any = None
     output_structure: Any = None
 

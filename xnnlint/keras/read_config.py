@@ -125,7 +125,16 @@ class _Reader:
         for before, layer in pairwise(layers):
             layer.calls = [Call((TensorRef(before.name),))]
         first, last = TensorRef(layers[0].name), TensorRef(layers[-1].name)
-        return KerasModel(name, self.dialect, layers, [first], [last], input_structure=first, output_structure=last)
+        return KerasModel(
+            name,
+            self.dialect,
+            layers,
+            inputs=[first],
+            outputs=[last],
+            sequential=True,
+            input_structure=first,
+            output_structure=last,
+        )
 
     def _input_layer(self, entry: Any, config: Any, layers: list[Layer], path: tuple[str, ...]) -> Layer:
         """The one that a Sequential leaves out when its first layer knows the shape of its input."""

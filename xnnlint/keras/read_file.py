@@ -20,7 +20,7 @@ SAVED_MODEL = "saved_model.pb"
 
 
 def read(path: str | os.PathLike[str]) -> tuple[str, KerasModel]:
-    """Reads a Keras model, and says in which format it is: "keras", "h5", "saved_model" or "json".
+    """Reads a Keras model, and says in which format it is: "keras" (a bare architecture too), "h5" or "saved_model".
 
     Raises:
         ModelError: there is no such file, or no model that this version can read in it.
@@ -73,9 +73,9 @@ def _read(path: str) -> tuple[str, KerasModel]:
 def _json(place: Path) -> tuple[str, KerasModel]:
     """An architecture; if it is config.json of a folder with weights, the whole folder."""
     if place.name == CONFIG:
-        return "json", read_folder(os.fspath(place.parent))
+        return "keras", read_folder(os.fspath(place.parent))
     entry = parse_json(bytes(map_file(os.fspath(place))), "the file")
     version = entry.get("keras_version") if isinstance(entry, dict) else None
     model = read_model(entry, version if isinstance(version, str) else "")
     model.has_weights = False
-    return "json", model
+    return "keras", model

@@ -49,7 +49,7 @@ def members(data: memoryview) -> dict[str, Member]:
     try:
         return {member.name: member for member in _directory(data)}
     except (struct.error, IndexError):
-        raise Unreadable("the archive is damaged", DAMAGED) from None
+        raise Unreadable("this zip archive is damaged", DAMAGED) from None
 
 
 def contents(data: memoryview, member: Member, limit: int = _MAX_UNPACKED) -> memoryview:
@@ -81,13 +81,13 @@ def contents(data: memoryview, member: Member, limit: int = _MAX_UNPACKED) -> me
 def _directory(data: memoryview) -> list[Member]:
     count, size, offset = _end(data)
     if size > _MAX_DIRECTORY or offset + size > len(data):
-        raise Unreadable("the archive's directory is damaged or longer than any model's", DAMAGED)
+        raise Unreadable("this zip archive's directory is damaged or longer than any model's", DAMAGED)
     found = []
     at = offset
     for _ in range(min(count, size // _ENTRY.size)):
         fields = _ENTRY.unpack_from(data, at)
         if fields[0] != b"PK\x01\x02":
-            raise Unreadable("the archive's directory is damaged", DAMAGED)
+            raise Unreadable("this zip archive's directory is damaged", DAMAGED)
         _, _, _, flags, method, _, _, _, packed, full, name, extra, comment, _, _, _, header = fields
         at += _ENTRY.size
         text = bytes(data[at : at + name]).decode("utf8", "replace")
@@ -102,7 +102,7 @@ def _end(data: memoryview) -> tuple[int, int, int]:
     tail = max(len(data) - (1 << 16) - 22, 0)
     place = bytes(data[tail:]).rfind(_END)
     if place < 0:
-        raise Unreadable("the archive has no directory", "the file is truncated or damaged")
+        raise Unreadable("this zip archive has no directory", "the file is truncated or damaged")
     place += tail
     count, size, offset = struct.unpack_from("<HII", data, place + 10)
     if place >= 20 and bytes(data[place - 20 : place - 16]) == _END64_PLACE:

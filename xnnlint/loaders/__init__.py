@@ -13,23 +13,27 @@ from xnnlint.errors import ModelError
 if TYPE_CHECKING:
     from xnnlint.graph import Model
 
-# The extensions that are looked for in folders.
-EXTENSIONS = (".tflite",)
-_KERAS_EXTENSIONS = (".keras", ".h5", ".hdf5")
-_CONVERT = "convert it with tf.lite.TFLiteConverter and check the .tflite file"
+# The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
+# files in a folder are something else.
+EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
+_KERAS_EXTENSIONS = EXTENSIONS[1:]
+_WEIGHTS_ONLY = ".weights.h5"
+_DAMAGED = "the file is truncated or damaged"
 
 # What people pass by mistake: first bytes -> what it is, and what to do.
 _OTHER_FORMATS = (
-    (b"PK\x03\x04", "this is a zip archive, not a TFLite model", "unpack it, if there is a .tflite file inside"),
-    (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file, and this version reads .tflite files only", _CONVERT),
     (b"version https://git-lfs", "this is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
     (b"\x1f\x8b", "this is a gzip file, not a TFLite model", "unpack it first"),
     (b"<", "this is a web page or XML, not a TFLite model", "check where the download came from"),
 )
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) -> Model:
     """Reads a model; the file's content decides on its format, then its extension.
+
+    Args:
+        path: a file, or the folder of a SavedModel or of an unpacked .keras archive.
+        assume_pruned: the share of zeros to assume in the weights that pruning would reach; only of Keras models.
 
     Raises:
         ModelError: there is no such file, or it is not a model that this version can read.
@@ -37,21 +41,47 @@ def load(path: str | os.PathLike[str]) -> Model:
     head = _first_bytes(path)
     from xnnlint.loaders import tflite
 
-    if head[4:8] != tflite.IDENTIFIER:
-        _refuse_other_formats(path, head)
+    if head[4:8] == tflite.IDENTIFIER:
+        return tflite.load(path)
+    from xnnlint.keras.read_file import format_of
+
+    if format_of(path, head):
+        return load_keras(path, assume_pruned=assume_pruned)
+    _refuse_other_formats(path, head)
     return tflite.load(path)
 
 
-def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """The model files that a command line means: files as given, and in folders every file with a known extension.
+def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = None) -> Model:
+    """Reads a Keras model, and lowers it to the operators that TensorFlow's converter makes of it.
 
-    Each file appears once, folders in alphabetical order. Nothing is opened: a path that cannot be read, and a folder
-    without models, stay in the list for `load` to explain, so that one of them does not keep others from being read.
+    Args:
+        path: a file or folder.
+        assume_pruned: as for `load`.
+
+    Raises:
+        ModelError: it cannot be read, or has parts whose meaning is unknown.
+    """
+    from xnnlint.keras.read_file import read
+
+    format_, keras_model = read(path)
+    from xnnlint.keras.lowering import lower
+
+    model = lower(keras_model, assume_pruned=assume_pruned)
+    model.path, model.format = os.fspath(path), format_
+    return model
+
+
+def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The models that a command line means: files as given, and in folders every file with a known extension.
+
+    Folders that are models stay whole. Each model appears once, folders in alphabetical order. No file is opened: a
+    path that cannot be read, and a folder without models, stay in the list for `load` to explain, so that one of them
+    does not keep others from being read.
     """
     found: dict[str, None] = {}
     for path in map(os.fspath, paths):
         folder = Path(path)
-        if folder.is_dir() and not _is_saved_model(folder):
+        if folder.is_dir() and not _is_model(set(_names(folder))):
             found.update(dict.fromkeys(_models_below(folder) or [path]))
         else:
             found[path] = None
@@ -62,19 +92,33 @@ def _models_below(folder: Path) -> list[str]:
     models = []
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        models += [str(Path(parent, name)) for name in sorted(files) if name.lower().endswith(EXTENSIONS)]
+        if _is_model(set(files)):
+            models.append(parent)
+            folders.clear()
+            continue
+        names = [name for name in sorted(files) if name.lower().endswith(EXTENSIONS)]
+        models += [str(Path(parent, name)) for name in names if not name.lower().endswith(_WEIGHTS_ONLY)]
     return models
 
 
-def _is_saved_model(folder: Path) -> bool:
-    return (folder / "saved_model.pb").exists()
+def _is_model(names: set[str]) -> bool:
+    """Whether a folder with files of these names is a model: a SavedModel, or an unpacked .keras archive."""
+    archive = "config.json" in names and bool(names & {"model.weights.h5", "model.weights.json"})
+    return "saved_model.pb" in names or archive
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return []
 
 
 def _first_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _folder_error(path)
+            return _folder_head(path)
         if not stat.S_ISREG(mode):
             # Opening a pipe or a device could wait for ever.
             raise ModelError(path, "this is not a regular file")
@@ -85,18 +129,20 @@ def _first_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ModelError(path, f"the file cannot be read ({reason})") from None
 
 
-def _folder_error(path: str | os.PathLike[str]) -> ModelError:
-    if _is_saved_model(Path(path)):
-        return ModelError(path, "this is a SavedModel, and this version reads .tflite files only", _CONVERT)
-    return ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
+def _folder_head(path: str | os.PathLike[str]) -> bytes:
+    """No bytes, for a folder that is a model."""
+    from xnnlint.keras.read_file import format_of
+
+    if not format_of(path):
+        raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
+    return b""
 
 
 def _refuse_other_formats(path: str | os.PathLike[str], head: bytes) -> None:
     if not head:
         raise ModelError(path, "the file is empty")
-    extension = Path(path).suffix.lower()
-    if extension in _KERAS_EXTENSIONS:
-        raise ModelError(path, f"this version reads .tflite files only, not {extension}", _CONVERT)
     for magic, problem, advice in _OTHER_FORMATS:
         if head.startswith(magic):
             raise ModelError(path, problem, advice)
+    if Path(path).suffix.lower() in _KERAS_EXTENSIONS:
+        raise ModelError(path, "this is neither a zip archive nor HDF5, so that it is no Keras model", _DAMAGED)
