@@ -126,7 +126,8 @@ def _in_sequence(code: str) -> Middle:
 
 def _computed_shape(g: ModelBuilder, source: Value, rest: tuple[int, ...]) -> Value:
     """SHAPE, STRIDED_SLICE, PACK: (batch of `source`, *rest), as the converter writes it for an unknown batch size."""
-    shape = g.op("SHAPE", [source], [(source.rank,)], table("ShapeOptions"), dtype="int32")[0]
+    # out_type 2 is INT32 in TensorType of the TFLite schema.
+    shape = g.op("SHAPE", [source], [(source.rank,)], table("ShapeOptions", out_type=2), dtype="int32")[0]
     bounds = [g.constant(np.array([v], np.int32)) for v in (0, 1, 1)]
     options = table("StridedSliceOptions", shrink_axis_mask=1)
     batch = g.op("STRIDED_SLICE", [shape, *bounds], [()], options, dtype="int32")[0]
