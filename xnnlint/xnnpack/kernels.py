@@ -164,7 +164,9 @@ def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
         case NodeType.RESHAPE:
             return f"Copy (NC, {bits})" if profile["reshape_as_copy"] else "Static Reshape (NC)"
         case _ if node.type in _SUMS:
-            return f"{_SUMS[node.type]} (ND{typed}) {profile['reduce_kernel']}"
+            # Quantized sums still run the older kernel.
+            kernel = profile["reduce_kernel"] if source.dtype in ("fp32", "fp16") else "Reduce"
+            return f"{_SUMS[node.type]} (ND{typed}) {kernel}"
         case NodeType.OTHER if node.operator.startswith("global_"):
             return f"{node.operator.removesuffix('_1d').removesuffix('_2d').replace('_', ' ').title()} (NWC, {types})"
         case NodeType.EXPAND_DIMS:
@@ -189,6 +191,6 @@ def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
         case NodeType.BATCH_MATRIX_MULTIPLY:
             return f"Batch Matrix Multiply (NC, {types}) GEMM"
         case _ if node.type in _REDUCE:
-            return _REDUCE[node.type] if source.dtype in ("fp32", "fp16") else _REDUCE[node.type].replace("2", "")
+            return _REDUCE[node.type]
         case _:
             return node.type
