@@ -40,6 +40,8 @@ FLOAT: Waiver = ("float", WHOLE_MODEL)
 Judgement = tuple["NodeRule", "Verdict"]
 # Rules that assumptions treat in a way of their own.
 QUANTIZED, STEM, REDUCE = "XNN100", "XNN101", "XNN109"
+# Operators that refuse a wrong number of channels, whoever runs them.
+CHANNEL_CHECKING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 CONVOLUTION_NODES = (*POINTWISE_NODES, NodeType.DEPTHWISE_CONVOLUTION_2D)
 
@@ -476,11 +478,21 @@ class Planner:
         elif state.elements > value.elements:
             text = f"it writes {state.elements} elements into a buffer of {value.elements}"
             yield Hazard(op, "overflow", Outcome.FAILS, text)
-        from .shape_math import impossible_reshapes
+        from .shape_math import impossible_reshapes, misled_readers
 
         for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):
             text = f"it gets the shape {wrong}, which comes from the shape {list(shape)} of a pooling with keepdims"
             yield Hazard(reader.index, "shape", Outcome.FAILS, text)
+        for reader in misled_readers(self.graph, value.tensor):
+            if self._mattering.intersection(reader.outputs) and not self._is_inside(reader, op):
+                text = f"it gets the shape {list(shape)} of a pooling with keepdims instead of {list(value.shape)}"
+                outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
+                yield Hazard(reader.index, "shape", outcome, text)
+
+    def _is_inside(self, reader: Operator, op: int) -> bool:
+        """Whether two operators are in the same partition, where `execution` follows what one gives the other."""
+        delegation, _ = self._prepare(frozenset())
+        return any({reader.index, op} <= set(part.ops) for part in delegation.partitions)
 
     def summarize(self, plan: Plan) -> Summary:
         """Totals of a plan."""

@@ -102,6 +102,31 @@ def impossible_reshapes(graph: Graph, tensor: int, shape: tuple[int, ...]) -> It
             yield op, [] if target is None else target.reshape(-1).tolist()
 
 
+def misled_readers(graph: Graph, tensor: int) -> Iterator[Operator]:
+    """Operators outside of the partition that get a wrong shape, and do not take just the elements in their order."""
+    pending, seen = [tensor], {tensor}
+    while pending:
+        for op in graph.consumers(pending.pop()):
+            if op.type in ("SHAPE", "SQUEEZE", "RESHAPE", "EXPAND_DIMS") or _is_flattening(op):
+                continue  # `impossible_reshapes` tells where these fail.
+            if op.type not in _ELEMENTWISE:
+                yield op
+            else:
+                pending += [t for t in op.outputs if t not in seen]
+                seen.update(op.outputs)
+
+
+def _is_flattening(op: Operator) -> bool:
+    return op.type == "FULLY_CONNECTED" and not op.attributes.get("keep_num_dims")
+
+
+# They keep the shape of their input, right or wrong, and look at each element by itself.
+_ELEMENTWISE = frozenset(
+    """ABS CAST CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC NEG RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1
+    ROUND RSQRT SIGN SIN SQRT SQUARE TANH""".split()
+)
+
+
 def _fits(elements: int, target: list[int]) -> bool:
     known = math.prod(d for d in target if d != -1)
     return elements % known == 0 if -1 in target and known else elements == known
