@@ -417,6 +417,19 @@ def test_a_release_without_a_profile_of_its_own_is_noted(no_emulator, monkeypatc
     assert setting.note == "LiteRT 9.0.0 has no profile of its own; litert-2.3 is the nearest one"
 
 
+def test_a_keras_model_cannot_be_run(no_emulator, monkeypatch, tmp_path):
+    seen: list[str] = []
+    monkeypatch.setattr(observe, "observe", lambda paths, **where: iter(seen.extend(paths) or []))
+    keras, folder = ROOT / "fixtures" / "guide_sparse.keras", tmp_path / "models"
+    folder.mkdir()
+    for source in (keras, GUIDE):
+        (folder / source.name).write_bytes(source.read_bytes())
+    first, *others = verify_each([keras, folder], choose(cpu="x86-avx"))
+    assert first.exit_code == 2 and "LiteRT runs .tflite files only" in first.error
+    assert seen == [str(folder / GUIDE.name)]
+    assert [v.path for v in others] == seen
+
+
 def test_a_bug_of_the_planner_is_one_models_error(no_emulator, monkeypatch):
     monkeypatch.delenv("XNNLINT_DEBUG", raising=False)
     monkeypatch.setattr("xnnlint.xnnpack.plan.make_plan", lambda model, profile: 1 / 0)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import XnnlintError
+from .errors import ModelError, XnnlintError
 from .xnnpack.plan import Outcome
 from .xnnpack.profile import load_profile, runtime_of_litert
 
@@ -25,6 +26,7 @@ OUTCOME, OPERATORS, PARTITIONS, TFLITE_OPERATORS = "outcome", "operators", "part
 """What can differ; see Verification."""
 
 AGREES, DIFFERS, TROUBLE = 0, 1, 2
+_CONVERT = "convert it with tf.lite.TFLiteConverter and verify the .tflite file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +150,17 @@ def choose(
 
 
 def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> Iterator[Verification]:
-    """Run and compare every model, in order; folders stand for the models in them.
+    """Run and compare every model, in order; folders stand for the .tflite files in them.
 
     Raises:
         XnnlintError: nothing can run here.
     """
-    from .loaders import find_models
     from .runtime.observe import observe
 
     planned: deque[Verification] = deque()
 
     def readable() -> Iterator[str]:
-        for path in find_models(paths):
+        for path in _runnable(paths):
             planned.append(_planned(path, setting.profile))
             if planned[-1].error is None:
                 yield path
@@ -176,6 +177,16 @@ def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> It
     yield from planned
 
 
+def _runnable(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Files as given, and of folders the .tflite files, since the runtime runs nothing else."""
+    from .loaders import find_models
+
+    given = [os.fspath(path) for path in paths]
+    found = find_models(given)
+    runnable = [path for path in found if path in given or path.lower().endswith(".tflite")]
+    return runnable if runnable or not found else given
+
+
 def _planned(path: str, profile: Profile) -> Verification:
     """The model's plan, or why there is none."""
     from .engine import internal, sentence
@@ -183,6 +194,7 @@ def _planned(path: str, profile: Profile) -> Verification:
     from .xnnpack.plan import make_plan
 
     try:
+        _refuse_keras(path)
         return Verification(path, make_plan(load(path), profile))
     except (XnnlintError, OSError) as error:
         return Verification(path, error=sentence(error, path))
@@ -191,6 +203,18 @@ def _planned(path: str, profile: Profile) -> Verification:
         if os.environ.get("XNNLINT_DEBUG"):
             raise
         return Verification(path, error=f"{path}: {internal(error)}")
+
+
+def _refuse_keras(path: str) -> None:
+    """A Keras model can be planned but not run."""
+    from .keras.read_file import format_of
+
+    place, head = Path(path), b""
+    if place.is_file():
+        with place.open("rb") as file:
+            head = file.read(64)
+    if format_of(path, head):
+        raise ModelError(path, "this is a Keras model, and LiteRT runs .tflite files only", _CONVERT)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
