@@ -5,6 +5,7 @@ python -m xnnlint.difftest --patterns                       the hand-made models
 python -m xnnlint.difftest --files MODEL.tflite FOLDER      models from files
 python -m xnnlint.difftest --shrink FOLDER/recipe.json      a disagreement to its minimum
 python -m xnnlint.difftest --write FOLDER --graphs 10       only writes the models
+python -m xnnlint.difftest matrix --help                    docs/matrix.md
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ AGREE, DISAGREE, TROUBLE = 0, 1, 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: no disagreement; 1: some; 2: it could not run."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["matrix"]:
+        from xnnlint.difftest import matrix
+
+        return matrix.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         if options.write:
