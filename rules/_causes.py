@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.findings import Applicability
+from xnnlint.graph import Graph
 from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
@@ -25,7 +26,8 @@ class Cause:
     Attributes:
         op: the operator at fault; None where it is an output or input of the model.
         kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
-            "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "undefined", "fp16",
+            "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "dead-branch",
+            "undefined", "fp16", "bias",
             "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
@@ -49,11 +51,8 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
         return _unwritten(plan, hazard)
     if hazard.kind == "fp16":
         return _half(plan, hazard)
-    part, node = _place(plan, hazard)
-    if part is None or node is None:
-        return _unknown(plan, hazard)
-    causes = _shapes(plan, part, node) if hazard.kind not in ("layout", "boundary") else ()
-    return next(iter((*causes, *_layout(plan, part, node))), None) or _unknown(plan, hazard)
+    causes = iter(()) if hazard.kind in ("layout", "boundary") else _shapes(plan, hazard)
+    return next(causes, None) or next(_layout(plan, hazard), None) or _unknown(plan, hazard)
 
 
 def broken_by(plan: Plan, kind: str) -> set[int]:
@@ -62,96 +61,116 @@ def broken_by(plan: Plan, kind: str) -> set[int]:
     return {cause.op for cause in causes if cause.kind == kind and cause.op is not None}
 
 
-def _place(plan: Plan, hazard: Hazard) -> tuple[PartitionPlan | None, Node | None]:
-    """The partition of a hazard, and its node; for a place outside all partitions what computes its input."""
-    ops = [hazard.op]
-    producers = (plan.graph.producer(t) for t in plan.graph.operators[hazard.op].inputs if t >= 0)
-    ops += [op.index for op in producers if op is not None]
-    for op in ops:
-        for part in plan.partitions:
-            troubles = [t.node for t in part.execution.troubles if t.node.op == op] if part.execution else []
-            nodes = troubles or [n for n in part.nodes if n.op == op]
-            if nodes:
-                return part, nodes[-1]
-    return None, None
+def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
+    """The nodes made from an operator; those at which the run got into trouble first."""
+    for part in plan.partitions:
+        troubles = [t.node for t in part.execution.troubles if t.node.op == op] if part.execution else []
+        yield from ((part, node) for node in [*troubles, *(n for n in part.nodes if n.op == op)])
 
 
 # -- wrong shapes
 
 
-def _shapes(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
+def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """The pooling that gives a wrong shape, or the fully-connected operator that cannot work with a vector."""
-    reduces = [n for n in _upstream(part, node) if n.type in REDUCTIONS]
-    for reduce in reduces:
-        axes = tuple(sorted(reduce.params["axes"]))
-        if axes != SPATIAL:
+    for op in _upstream(plan.graph, hazard.op):
+        for part, node in _nodes(plan, op):
+            if node.type in REDUCTIONS:
+                yield from _pooling(plan, part, node)
+    for part, node in _nodes(plan, hazard.op):
+        source = part.subgraph.values[node.inputs[0]]
+        if node.type == NodeType.FULLY_CONNECTED and source.rank < 3:
+            where = named(plan.graph, node.op)
             yield Cause(
-                reduce.op,
-                "axes",
-                f"{named(plan.graph, reduce.op)} pools over axes {dims(axes)}, and in NCHW the runtime takes others",
-                f"pooling over axes {dims(SPATIAL)}",
-                f"axes {dims(axes)} at {named(plan.graph, reduce.op)}",
-                AXES_FIX,
-            )
-        elif reduce.params["keep_dims"]:
-            target = part.subgraph.values[reduce.outputs[0]]
-            state = part.execution.states[target.id].shape if part.execution else target.shape
-            told = f" of {dims(state)} instead of {dims(target.shape)}" if state != target.shape else ""
-            where = named(plan.graph, reduce.op)
-            yield Cause(
-                reduce.op,
-                "keepdims",
-                f"{where} keeps its dimensions, and the runtime reports a shape{told}",
-                "a RESHAPE between a pooling with keepdims and what reads it",
-                f"keepdims and no RESHAPE at {where}",
-                RESHAPE_FIX.format(where),
+                node.op,
+                "vector",
+                f"{where} reads a vector of shape {dims(source.shape)}, and the sparse kernel needs a map",
+                "a RESHAPE between the pooling and a FULLY_CONNECTED with keep_num_dims",
+                f"none in front of {where}",
+                "put a Reshape between the pooling and the Dense layer, so that it stays outside the cluster",
                 Applicability.SAFE,
             )
-    if node.type == NodeType.FULLY_CONNECTED and part.subgraph.values[node.inputs[0]].rank < 3:
-        shape = dims(part.subgraph.values[node.inputs[0]].shape)
+
+
+def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
+    """What is wrong with a MEAN or SUM that reports a wrong shape, or works on other axes."""
+    axes, where = tuple(sorted(node.params["axes"])), named(plan.graph, node.op)
+    if axes != SPATIAL:
         yield Cause(
             node.op,
-            "vector",
-            f"{named(plan.graph, node.op)} reads a vector of shape {shape}, and the sparse kernel needs a map",
-            "a RESHAPE between the pooling and a FULLY_CONNECTED with keep_num_dims",
-            f"none in front of {named(plan.graph, node.op)}",
-            "put a Reshape between the pooling and the Dense layer, so that it stays outside the cluster",
+            "axes",
+            f"{where} pools over axes {dims(axes)}, and in NCHW the runtime takes others",
+            f"pooling over axes {dims(SPATIAL)}",
+            f"axes {dims(axes)} at {where}",
+            AXES_FIX,
+        )
+    elif node.params["keep_dims"] and part.execution is not None:
+        target = part.subgraph.values[node.outputs[0]]
+        state = part.execution.states[target.id].shape
+        if state == target.shape:
+            return
+        yield Cause(
+            node.op,
+            "keepdims",
+            f"{where} keeps its dimensions, and the runtime reports the shape {dims(state)} for {dims(target.shape)}",
+            "a RESHAPE between a pooling with keepdims and what reads it",
+            f"keepdims and no RESHAPE at {where}",
+            RESHAPE_FIX.format(where),
             Applicability.SAFE,
         )
 
 
-def _upstream(part: PartitionPlan, node: Node) -> list[Node]:
-    """A node and all before it that it depends on, nearest first, up to the poolings."""
-    producers = {v: n for n in part.nodes for v in n.outputs}
-    found, pending = [], [node]
+def _upstream(graph: Graph, op: int) -> list[int]:
+    """An operator and all before it that it depends on, nearest first."""
+    found, pending = [], [op]
     while pending:
         current = pending.pop(0)
         if current in found:
             continue
         found.append(current)
-        if current.type not in REDUCTIONS or current is node:
-            pending += [producers[v] for v in current.inputs if v in producers]
+        producers = (graph.producer(t) for t in graph.operators[current].inputs if t >= 0)
+        pending += [producer.index for producer in producers if producer is not None]
     return found
 
 
 # -- data in the wrong order
 
 
-def _layout(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
-    """What keeps the readers of a node, or the node itself, out of the cluster."""
-    position = {id(n): i for i, n in enumerate(part.nodes)}
-    if id(node) not in position:
-        return
-    n = position[id(node)]
-    if not part.decision.verdicts[n].layout or _is_bad(part, n):
-        yield from _why_not(plan, part, n, set())
-    for v in node.outputs:
-        value = part.subgraph.values[v]
-        for i, reader in enumerate(part.nodes):
-            if v in reader.inputs:
-                yield from _why_not(plan, part, i, set())
-        if value.external_output:
-            yield _leaves(plan, value)
+def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
+    """What keeps the readers of a hazard's node, or the node itself, out of the cluster."""
+    for part, node in _nodes(plan, hazard.op):
+        position = {id(n): i for i, n in enumerate(part.nodes)}
+        n = position.get(id(node))
+        if n is None:
+            continue
+        if plan.profile["sparse_bias_read_as_filter_type"] and _has_other_bias(part, node):
+            yield _bias(plan, node)
+        if not part.decision.verdicts[n].layout or _is_bad(part, n):
+            yield from _why_not(plan, part, n, set())
+        for v in node.outputs:
+            for i, reader in enumerate(part.nodes):
+                if v in reader.inputs:
+                    yield from _why_not(plan, part, i, set())
+            if part.subgraph.values[v].external_output:
+                yield _leaves(plan, part.subgraph.values[v])
+
+
+def _has_other_bias(part: PartitionPlan, node: Node) -> bool:
+    types = [part.subgraph.values[v].dtype for v in node.inputs[1:]]
+    return types == ["fp16", "fp32"] and any(part.subgraph.values[v].nchw for v in node.outputs)
+
+
+def _bias(plan: Plan, node: Node) -> Cause:
+    where = named(plan.graph, node.op)
+    return Cause(
+        node.op,
+        "bias",
+        "this runtime's sparse kernel reads the float32 biases beside float16 weights as float16",
+        "weights and biases of one type",
+        f"float16 weights and float32 biases at {where}",
+        "convert with float32 weights",
+        Applicability.MANUAL,
+    )
 
 
 def _is_bad(part: PartitionPlan, n: int) -> bool:
@@ -272,15 +291,35 @@ def _delegation(plan: Plan, hazard: Hazard) -> Cause:
             FLOAT_FIX,
             Applicability.MANUAL,
         )
+    dead = [] if plan.profile["dead_branches"] == "removed" else _unread(plan.graph)
+    if dead:
+        return Cause(
+            op.index,
+            "dead-branch",
+            f"{hazard.text}, {named(plan.graph, dead[-1])}",
+            "operators whose output is read, or an output of the model",
+            f"nobody reads {named(plan.graph, dead[-1])}",
+            f"drop {named(plan.graph, dead[-1])} and what only leads to it",
+            Applicability.SAFE,
+        )
     return Cause(
         op.index,
         "undefined",
         hazard.text,
         "operators that XNNPACK can define once its delegate has taken them",
         f"{hazard.text} at {where}",
-        f"convert {where} without quantization, with float32 values and weights",
+        f"convert {where} with values, weights and biases of one float type",
         Applicability.MANUAL,
     )
+
+
+def _unread(graph: Graph) -> list[int]:
+    """Operators whose outputs nobody reads."""
+    return [
+        op.index
+        for op in graph.operators
+        if op.outputs and not any(t in graph.outputs or graph.consumers(t) for t in op.outputs if t >= 0)
+    ]
 
 
 def _unwritten(plan: Plan, hazard: Hazard) -> Cause:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.layout import Cluster
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+
+from ._branches import capable
 
 # A larger share of zeros than training leaves behind by itself; below it a model counts as not pruned yet.
 PRUNED_SHARE = 0.10
@@ -60,6 +62,16 @@ def weighted_nodes(part: PartitionPlan, cluster: Cluster) -> list[Node]:
     """The nodes of a cluster whose weights count in the two-thirds test."""
     nodes = [part.nodes[n] for n in cluster.nodes]
     return [n for n in nodes if n.type == NodeType.FULLY_CONNECTED or n.params.get("kernel") == (1, 1)]
+
+
+def counted_ops(plan: Plan, part: PartitionPlan) -> list[int]:
+    """1x1 convolutions, and fully-connected operators that read what could be part of a cluster."""
+    inside = set(part.partition.ops)
+    found = {op for op in pointwise_ops(plan.graph) if op in inside}
+    for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
+        if node.type == NodeType.FULLY_CONNECTED and verdict.layout and capable(part, node.inputs[0]):
+            found.add(node.op)
+    return sorted(found)
 
 
 def percent(share: float) -> str:

@@ -8,7 +8,7 @@ from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.rule import Rule
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
-from ._pruning import PRUNED_SHARE, THRESHOLD, percent, weights_of
+from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
 
 
 class NotPruned(Rule):
@@ -61,6 +61,7 @@ class NotPruned(Rule):
         weights = weights_of(plan, ops)
         if weights.are_pruned:
             return
+        counted = sorted({*ops, *(op for part in plan.partitions for op in counted_ops(plan, part))})
         subject = f"the {len(ops)} 1x1 convolutions are" if len(ops) > 1 else "the only 1x1 convolution is"
         yield self.finding(
             f"{subject} not pruned",
@@ -68,5 +69,5 @@ class NotPruned(Rule):
             actual=f"{percent(weights.share)} zeros",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",
             applicability=Applicability.UNSAFE,
-            waivers=[("encoded", WHOLE_MODEL), *(("pruned", op) for op in ops)],
+            waivers=[("encoded", WHOLE_MODEL), *(("pruned", op) for op in counted)],
         )

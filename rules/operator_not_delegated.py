@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xnnlint.findings import Applicability, Finding
 from xnnlint.graph import Graph, Operator
 from xnnlint.rule import Rule, locate
+from xnnlint.xnnpack.acceptance import Rejection
 from xnnlint.xnnpack.delegation import Delegation
 from xnnlint.xnnpack.plan import Plan, Waiver
 
@@ -44,6 +45,11 @@ INSTEAD = {
     "EXP": "use an activation that this runtime's XNNPACK takes, such as ReLU6",
     "POW": "use tf.square, or a multiplication",
     "LEAKY_RELU": "use ReLU in place of LeakyReLU(0)",
+}
+
+BY_CONDITION = {
+    "fused-activation": "put the activation into an operator of its own, or use ReLU or ReLU6",
+    "bias": "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
 }
 
 
@@ -101,7 +107,7 @@ class OperatorNotDelegated(Rule):
                     required=rejection.required,
                     actual=rejection.actual,
                     location=locate(plan, op),
-                    fix=_fix(plan.graph.operators[op]),
+                    fix=_fix(plan.graph.operators[op], rejection),
                     applicability=Applicability.UNSAFE,
                     waivers=[("delegated", op)],
                 )
@@ -159,9 +165,9 @@ def _restores_dimensions(graph: Graph, op: Operator) -> bool:
     )
 
 
-def _fix(op: Operator) -> str:
+def _fix(op: Operator, rejection: Rejection) -> str:
+    if rejection.condition in BY_CONDITION:
+        return BY_CONDITION[rejection.condition]
     if op.type == "FULLY_CONNECTED" and op.version >= BLOCK_SPARSE_VERSION:
         return "prune it without blocks, or not at all, so that its weights are not stored block-sparse"
-    if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D") and op.attributes.get("fused_activation_function") == "TANH":
-        return "put the tanh into an operator of its own, or use ReLU6"
     return INSTEAD.get(op.type, "replace it by an operator that XNNPACK takes, or move it behind the cluster's end")

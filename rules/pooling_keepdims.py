@@ -9,6 +9,7 @@ from xnnlint.graph import Operator
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
+from xnnlint.xnnpack.profile import Profile
 
 from ._branches import leads_to_map
 from ._causes import RESHAPE_FIX, broken_by
@@ -94,7 +95,8 @@ class PoolingKeepdims(Rule):
             if op.type == "MEAN" and not leads_to_map(plan.graph, tensor):
                 yield self._without(plan, op, Severity.WARNING)
             return
-        others = [r for r in plan.graph.consumers(tensor) if not recovers(r) and not feeds_cluster(part, r)]
+        readers = plan.graph.consumers(tensor)
+        others = [r for r in readers if not recovers(r, plan.profile) and not feeds_cluster(part, r)]
         if not others and tensor not in plan.graph.outputs:
             return
         used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
@@ -102,7 +104,7 @@ class PoolingKeepdims(Rule):
         inner = leads_to_map(plan.graph, tensor)
         waivers: list[Waiver] = [("compatible", op.index) if inner else ("reshape", tensor)]
         is_broken = op.index in broken
-        consequence = "here breaks the model" if is_broken else "breaks the model on some runtimes, once it runs sparse"
+        consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes, once it runs sparse"
         yield self.finding(
             f"keepdims that is not followed by a reshape {consequence}: the runtime gets the pooled shape wrong",
             severity=Severity.ERROR if is_broken else Severity.WARNING,
@@ -147,6 +149,8 @@ def feeds_cluster(part: PartitionPlan, op: Operator) -> bool:
     return bool(readers) and all(verdicts[id(n)].layout for n in readers)
 
 
-def recovers(op: Operator) -> bool:
-    """Whether an operator takes only the elements of its input, whatever the shape."""
-    return op.type in RECOVERING or (op.type == "FULLY_CONNECTED" and not op.attributes.get("keep_num_dims"))
+def recovers(op: Operator, profile: Profile) -> bool:
+    """Whether an operator takes only the elements of its input, whatever the shape, and is outside of the cluster."""
+    if op.type == "FULLY_CONNECTED" and not op.attributes.get("keep_num_dims"):
+        return profile["fully_connected_explicit_reshape"] or not profile["fully_connected_in_cluster"]
+    return op.type in RECOVERING

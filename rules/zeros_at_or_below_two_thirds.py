@@ -6,10 +6,21 @@ from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding
 from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
 from ._branches import leads_to_map
-from ._pruning import DENOMINATOR, NUMERATOR, THRESHOLD, Weights, enough, lacking, percent, weighted_nodes, weights_of
+from ._pruning import (
+    DENOMINATOR,
+    NUMERATOR,
+    THRESHOLD,
+    Weights,
+    counted_ops,
+    enough,
+    lacking,
+    percent,
+    weighted_nodes,
+    weights_of,
+)
 from ._text import named
 
 
@@ -56,8 +67,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            inside = set(part.partition.ops)
-            apart = [op for op in pointwise_ops(plan.graph) if op in inside]
+            apart = counted_ops(plan, part)
             for cluster in part.decision.clusters if part.decision.armed else ():
                 ops = list(dict.fromkeys(n.op for n in weighted_nodes(part, cluster)))
                 if not ops or cluster.broken_by:
@@ -84,7 +94,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
             )
         yield self.finding(
             message,
-            required=f"more than {THRESHOLD} zeros over the cluster",
+            required=f"more than {NUMERATOR}/{DENOMINATOR} ({THRESHOLD}) zeros over the cluster",
             actual=f"{percent(zeros / params)} ({zeros} of {params} weights)",
             location=locate(plan, least),
             fix=f"prune {lacking(zeros, params)} more of these weights; a final sparsity of 0.75 to 0.8 is usual"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .xnnpack.profile import Profile
 
 
+# Conditions without which an operator, or all of them, cannot be looked at any further.
+SHADOWING = ("delegated", "float", "fp32")
+
+
 def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False) -> Report:
     """Check files, and folders with every model in them.
 
@@ -68,10 +72,25 @@ def check_model(path: str | os.PathLike[str], profile: Profile, *, require_spars
 
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     """Every finding of every rule, with what it would unlock, ordered by that."""
-    findings = add_unlocks(plan, [finding for rule in all_rules() for finding in rule.check(plan)])
+    asked = _ask(plan)
+    findings = add_unlocks(plan, asked)
+    if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
+        findings = add_unlocks(plan, [*asked, *_shadowed(plan, asked)])
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
     return findings
+
+
+def _ask(plan: Plan) -> list[Finding]:
+    return [finding for rule in all_rules() for finding in rule.check(plan)]
+
+
+def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
+    told = {(f.rule, f.location.op) for f in findings}
+    taken = {waiver for f in findings for waiver in f.waivers if waiver[0] in SHADOWING}
+    behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
+    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in told]
 
 
 def _demanded(finding: Finding) -> Finding:

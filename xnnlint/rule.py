@@ -163,7 +163,9 @@ class NodeRule(Rule):
     def _behind(self, node: Node, subgraph: Subgraph, profile: Profile) -> tuple[NodeRule, Verdict]:
         """What would be said of a node if the rule that stands before all others were content."""
         rule = next(r for r in node_rules() if not r.stands_before_others and r.applies(node, subgraph))
-        return rule, rule.judge(node, subgraph, profile) if rule is self else Verdict()
+        # Conversions to and from 8-bit values go together with them.
+        asked = rule is self and node.operator != "convert"
+        return rule, rule.judge(node, subgraph, profile) if asked else Verdict()
 
 
 def _waivers(node: Node) -> list[Waiver]:

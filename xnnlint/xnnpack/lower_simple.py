@@ -111,6 +111,9 @@ def assumed(lowering: Lowering, op: Operator) -> None:
     data = next((t for t in values if not lowering.value(t).is_static), None)
     outputs = [lowering.ids[t] for t in op.outputs if t in lowering.ids]
     if data is not None and outputs:
+        # A comparison gives BOOL, which XNNPACK has no type for.
+        for v in outputs:
+            lowering.subgraph.values[v].dtype = lowering.value(data).dtype
         lowering.node(op, NodeType.UNARY, [lowering.ids[data]], outputs, "assumed")
 
 

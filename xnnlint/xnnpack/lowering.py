@@ -6,7 +6,9 @@ f674577 (2026-08-21); google/XNNPACK src/subgraph/*.c, the `xnn_define_*` functi
 
 from __future__ import annotations
 
-from xnnlint.graph import Graph
+from dataclasses import replace
+
+from xnnlint.graph import Graph, Operator
 from xnnlint.xnnpack import lower_layers, lower_shapes, lower_simple
 from xnnlint.xnnpack.delegation import Delegation, Partition
 from xnnlint.xnnpack.ir import Subgraph
@@ -17,6 +19,7 @@ __all__ = ["lower"]
 
 _VISITORS = lower_simple.VISITORS | lower_layers.VISITORS | lower_shapes.VISITORS
 _CUSTOM = lower_layers.CUSTOM_VISITORS
+_LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: Profile) -> Subgraph:
@@ -32,8 +35,23 @@ def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: P
         if index in delegation.skipped:
             continue
         if index in delegation.assumed:
-            lower_simple.assumed(lowering, op)
+            _assumed(lowering, op)
             continue
         visit = _CUSTOM[op.custom_code] if op.type == "CUSTOM" else _VISITORS[op.type]
         visit(lowering, op)
     return lowering.subgraph
+
+
+def _assumed(lowering: Lowering, op: Operator) -> None:
+    """An operator that XNNPACK doesn't take, as if it did: a layer with weights as what it is, without activation."""
+    before = len(lowering.subgraph.nodes)
+    if op.type in _LAYERS:
+        try:
+            _VISITORS[op.type](lowering, replace(op, attributes=op.attributes | {"fused_activation_function": "NONE"}))
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            del lowering.subgraph.nodes[before:]
+        else:
+            for node in lowering.subgraph.nodes[before:]:
+                node.operator = node.operator or "assumed"
+            return
+    lower_simple.assumed(lowering, op)

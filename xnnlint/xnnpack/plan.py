@@ -364,6 +364,8 @@ class Planner:
         rule, verdict = judged
         if rule.code == QUANTIZED and FLOAT in assumed:
             rule, verdict = self._judge(node, subgraph, ignored=QUANTIZED)
+            if node.operator == "convert":
+                return rule, Verdict(Layout.NCHW)  # A float model has none of these.
         if ("compatible", node.op) in assumed and verdict.unmet:
             layouts = {STEM: Layout.ENTRY, REDUCE: Layout.NCHW | Layout.EXIT}
             return rule, Verdict(layouts.get(rule.code, Layout.NCHW))
