@@ -1,0 +1,428 @@
+"""Layers with weights: convolutions, dense layers, normalization.
+
+A convolution is made without activation and with a bias of zeros, to which the layer's bias is added, as the converter
+does before its rewrites (tflite/converter/transforms/prepare_tf.cc of google-ai-edge/LiteRT).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xnnlint.keras.convert_activations import activate
+from xnnlint.keras.convert_graph import Constant, Shape, Value, broadcast, window
+from xnnlint.keras.convert_scope import Scope, Unsupported, axis_of, channels_last, shape_of
+from xnnlint.keras.convert_shapes import batch_and, expand_axis, squeeze_axis
+
+_RELU_FREE = {"fused_activation_function": "NONE"}
+
+
+def _pair(value: Any, default: int = 1) -> tuple[int, int]:
+    if value is None:
+        return default, default
+    if isinstance(value, (list, tuple)):
+        return (int(value[0]), int(value[-1]))
+    return int(value), int(value)
+
+
+def _one(value: Any, default: int = 1) -> int:
+    return _pair(value, default)[0]
+
+
+def _same(config: dict[str, Any]) -> bool:
+    padding = str(config.get("padding", "valid")).lower()
+    if padding not in ("same", "valid"):
+        raise Unsupported(f"its padding is {padding!r}")
+    return padding == "same"
+
+
+def _zero_bias(scope: Scope, channels: int) -> Value:
+    # The converter adds it to the operator, not to the graph: it has no place in the order.
+    array = np.zeros(channels, np.float32)
+    return Value((channels,), "FLOAT32", Constant(lambda: array, ("zeros", channels)), name="zero bias")
+
+
+def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
+    if not scope.config.get("use_bias", True):
+        return x
+    bias = scope.weight("bias", (channels,), "BiasAdd/ReadVariableOp")
+    return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
+
+
+def _transposed(kernel: Value, order: tuple[int, ...]) -> Value:
+    """A kernel in TFLite's order of dimensions, with as many zeros."""
+    constant = kernel.constant
+    assert constant is not None and kernel.shape is not None
+    derived = constant.derive(
+        ("transposed", order), lambda a: np.ascontiguousarray(a.transpose(order)), keeps_zeros=True
+    )
+    return Value(tuple(kernel.shape[d] for d in order), "FLOAT32", derived, name=kernel.name)
+
+
+def _reshaped(kernel: Value, shape: tuple[int, ...]) -> Value:
+    constant = kernel.constant
+    assert constant is not None
+    derived = constant.derive(("reshaped", shape), lambda a: a.reshape(shape), keeps_zeros=True)
+    return Value(shape, "FLOAT32", derived, name=kernel.name)
+
+
+def _pruned(scope: Scope, kernel: Value) -> Value:
+    """A kernel of a 1x1 convolution as it will be, where the user asked for a forecast of pruning.
+
+    Magnitude pruning by layer: the smallest weights are zero (tfmot `PruneLowMagnitude` without blocks).
+    """
+    share = scope.builder.share
+    constant = kernel.constant
+    assert constant is not None
+    if share is None:
+        return kernel
+
+    def prune(values: np.ndarray) -> np.ndarray:
+        count = round(share * values.size)
+        flat = values.reshape(-1).copy()
+        flat[np.argsort(np.abs(flat), kind="stable")[:count]] = 0
+        return flat.reshape(values.shape)
+
+    known = constant.known
+    derived = constant.derive(("pruned", share), prune)
+    derived.known = known or share is not None
+    return Value(kernel.shape, "FLOAT32", derived, name=kernel.name)
+
+
+def _convolution(
+    scope: Scope,
+    x: Value,
+    kernel: Value,
+    at: str,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    same: bool,
+    multiplier: int = 0,
+) -> Value:
+    """A CONV_2D, or with a depth multiplier a DEPTHWISE_CONV_2D, on a map of rank 4.
+
+    Where it is dilated and the batch dynamic, the converter leaves TensorFlow's detour through the batch as it is
+    (ConvertTFDilatedConvOp, tflite/converter/transforms/dilated_conv.h).
+    """
+    batch, height, width, _ = shape_of(x, 4)
+    assert kernel.shape is not None
+    size = (int(kernel.shape[1] or 0), int(kernel.shape[2] or 0))
+    channels = int((kernel.shape[3] if multiplier else kernel.shape[0]) or 0)
+    type_ = "DEPTHWISE_CONV_2D" if multiplier else "CONV_2D"
+    bias = _zero_bias(scope, channels)
+    attributes: dict[str, Any] = {
+        "padding": "SAME" if same else "VALID",
+        "stride_h": stride[0],
+        "stride_w": stride[1],
+        "dilation_h_factor": dilation[0],
+        "dilation_w_factor": dilation[1],
+        **_RELU_FREE,
+    }
+    if multiplier:
+        attributes["depth_multiplier"] = multiplier
+    out = tuple(window(n, k, s, same, d) for n, k, s, d in zip((height, width), size, stride, dilation, strict=True))
+    if dilation == (1, 1) or batch is not None:
+        return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
+    if height is None or width is None:
+        raise Unsupported("it is dilated, on a map of unknown size")
+    block = scope.integers(dilation, f"{at}/SpaceToBatchND/block_shape")
+    before, crops = [], []
+    inner: list[int] = []
+    for n, k, d in zip((height, width), size, dilation, strict=True):
+        missing = (k - 1) * d if same else 0
+        start, end = missing // 2, missing - missing // 2
+        extra = -(n + missing) % d
+        before.append([start, end + extra])
+        crops.append([0, extra])
+        inner.append((n + missing + extra) // d)
+    paddings = scope.integers(before, f"{at}/SpaceToBatchND/paddings")
+    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (None, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
+    attributes |= {"padding": "VALID", "dilation_h_factor": 1, "dilation_w_factor": 1}
+    small = tuple(n - k + 1 for n, k in zip(inner, size, strict=True))
+    y = scope.op(type_, [spread, kernel, bias], (None, *small, channels), at, attributes)
+    cropped = scope.integers(crops, f"{at}/BatchToSpaceND/crops")
+    return scope.op("BATCH_TO_SPACE_ND", [y, block, cropped], (batch, *out, channels), f"{at}/BatchToSpaceND")
+
+
+def conv_2d(scope: Scope, x: Value) -> Value:
+    """Conv2D."""
+    config = scope.config
+    channels_last(config)
+    channels = shape_of(x, 4)[3]
+    filters, groups = int(config["filters"]), int(config.get("groups") or 1)
+    size = _pair(config["kernel_size"])
+    if channels is None or channels % groups:
+        raise Unsupported("its number of input channels cannot be told")
+    kernel = scope.weight("kernel", (*size, channels // groups, filters), "Conv2D/ReadVariableOp", default=1.0)
+    if size == (1, 1):
+        kernel = _pruned(scope, kernel)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), "Conv2D", stride, dilation, _same(config))
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
+    """DepthwiseConv2D."""
+    config = scope.config
+    channels_last(config)
+    channels = shape_of(x, 4)[3]
+    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
+    filters = _depthwise_filters(channels, multiplier)
+    kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    kernel = _reshaped(kernel, (1, *size, filters))
+    y = _convolution(scope, x, kernel, "depthwise", stride, dilation, _same(config), multiplier)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def _depthwise_filters(channels: int | None, multiplier: int) -> int:
+    if channels is None:
+        raise Unsupported("its number of input channels cannot be told")
+    return channels * multiplier
+
+
+def separable_conv_2d(scope: Scope, x: Value) -> Value:
+    """SeparableConv2D: a depthwise convolution and one of 1x1."""
+    config = scope.config
+    channels_last(config)
+    channels = shape_of(x, 4)[3]
+    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
+    filters, middle = int(config["filters"]), _depthwise_filters(channels, multiplier)
+    at = "separable_conv2d"
+    depthwise = scope.weight("depthwise_kernel", (*size, channels, multiplier), f"{at}/ReadVariableOp", default=1.0)
+    pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    depthwise = _reshaped(depthwise, (1, *size, middle))
+    y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, _same(config), multiplier)
+    y = _convolution(scope, y, _transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def conv_1d(scope: Scope, x: Value) -> Value:
+    """Conv1D: a Conv2D on a map of one row."""
+    config = scope.config
+    channels_last(config)
+    shape = shape_of(x, 3)
+    channels, filters, groups = shape[2], int(config["filters"]), int(config.get("groups") or 1)
+    size, dilation = _one(config["kernel_size"]), _one(config.get("dilation_rate"))
+    if channels is None or channels % groups:
+        raise Unsupported("its number of input channels cannot be told")
+    if dilation != 1:
+        raise Unsupported("it is dilated")
+    kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
+    wide = _transposed(_reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
+    stride = (1, _one(config.get("strides")))
+    x = expand_axis(scope, x, -3, "Conv1D/ExpandDims")
+    y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), _same(config))
+    y = squeeze_axis(scope, y, 1, "Conv1D/Squeeze")
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def conv_2d_transpose(scope: Scope, x: Value) -> Value:
+    """Conv2DTranspose."""
+    config = scope.config
+    channels_last(config)
+    shape = shape_of(x, 4)
+    filters, size, stride = int(config["filters"]), _pair(config["kernel_size"]), _pair(config.get("strides"))
+    same = _same(config)
+    if _pair(config.get("dilation_rate")) != (1, 1) or config.get("output_padding") not in (None, [0, 0]):
+        raise Unsupported("it is dilated or has an output_padding")
+    kernel = scope.weight("kernel", (*size, filters, shape[3]), "conv2d_transpose/ReadVariableOp", default=1.0)
+    if shape[1] is None or shape[2] is None:
+        raise Unsupported("it works on a map of unknown size")
+    out = tuple(
+        n * s if same else n * s + max(k - s, 0) for n, k, s in zip((shape[1], shape[2]), size, stride, strict=True)
+    )
+    target = batch_and(scope, x, [*out, filters], "stack")
+    attributes = {"padding": "SAME" if same else "VALID", "stride_h": stride[0], "stride_w": stride[1], **_RELU_FREE}
+    inputs = [target, _transposed(kernel, (2, 0, 1, 3)), x]
+    y = scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def dense(scope: Scope, x: Value) -> Value:
+    """Dense: FULLY_CONNECTED, between reshapes where the input has more than two axes."""
+    config = scope.config
+    shape = shape_of(x)
+    if len(shape) < 2:
+        raise Unsupported(f"its input has {len(shape)} dimensions")
+    units, features = int(config["units"]), shape[-1]
+    at = "MatMul" if len(shape) == 2 else "Tensordot"
+    kernel = scope.weight("kernel", (features, units), f"{at}/ReadVariableOp", default=1.0)
+    weights = _transposed(kernel, (1, 0))
+    attributes: dict[str, Any] = {"weights_format": "DEFAULT", "keep_num_dims": False, **_RELU_FREE}
+    out = (*shape[:-1], units)
+    if len(shape) == 2:
+        y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
+    elif x.is_static:
+        attributes["keep_num_dims"] = True
+        y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
+    else:
+        y = _tensordot(scope, x, weights, out, attributes)
+    return activate(scope, _add_bias(scope, y, units), config.get("activation"))
+
+
+def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
+    """tf.tensordot where the shape is not known before run time."""
+    rank, units = len(out), out[-1]
+    at = "Tensordot"
+    whole = scope.op("SHAPE", [x], (rank,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
+    free = scope.integers(range(rank - 1), f"{at}/free")
+    axes = scope.integers([rank - 1], f"{at}/axes")
+    every = scope.integers([0], f"{at}/Const")
+    kept = scope.op("GATHER", [whole, free], (rank - 1,), f"{at}/GatherV2", {"axis": 0}, "INT32")
+    summed = scope.op("GATHER", [whole, axes], (1,), f"{at}/GatherV2_1", {"axis": 0}, "INT32")
+    rows = scope.op("REDUCE_PROD", [kept, every], (), f"{at}/Prod", {"keep_dims": False}, "INT32")
+    columns = scope.op("REDUCE_PROD", [summed, every], (), f"{at}/Prod_1", {"keep_dims": False}, "INT32")
+    packing = {"values_count": 2, "axis": 0}
+    matrix = scope.op("PACK", [rows, columns], (2,), f"{at}/stack", packing, "INT32")
+    flat = scope.op("RESHAPE", [x, matrix], (None, None), f"{at}/Reshape")
+    y = scope.op("FULLY_CONNECTED", [flat, weights, None], (None, units), f"{at}/MatMul", attributes)
+    last = scope.integers([units], f"{at}/Const_2")
+    joined = {"axis": 0, **_RELU_FREE}
+    target = scope.op("CONCATENATION", [kept, last], (rank,), f"{at}/concat_1", joined, "INT32")
+    return scope.op("RESHAPE", [y, target], out, at)
+
+
+def batch_normalization(scope: Scope, x: Value) -> Value:
+    """BatchNormalization in inference: one MUL and one ADD with constants."""
+    config = scope.config
+    shape = shape_of(x)
+    axis = config.get("axis", -1)
+    axis = axis_of(int(axis[0] if isinstance(axis, (list, tuple)) else axis), len(shape))
+    fused = len(shape) == 4 and axis == 3 and scope.builder.dialect == "keras2"
+    at, others = ("FusedBatchNormV3/ReadVariableOp", "ReadVariableOp") if fused else ("batchnorm/ReadVariableOp",) * 2
+    size = (shape[axis],)
+    mean = scope.weight("moving_mean", size, at if fused else f"{at}_1")
+    variance = scope.weight("moving_variance", size, f"{at}_1" if fused else at, default=1.0)
+    gamma = beta = None
+    if config.get("scale", True):
+        gamma = scope.weight("gamma", size, others if fused else "batchnorm/mul/ReadVariableOp", default=1.0)
+    if config.get("center", True):
+        beta = scope.weight("beta", size, f"{others}_1" if fused else f"{others}_2")
+    scale, offset = _normalizing(scope, mean, variance, gamma, beta, float(config.get("epsilon", 1e-3)))
+    if axis != len(shape) - 1:
+        spread = tuple(int(shape[d] or 1) if d == axis else 1 for d in range(len(shape)))
+        scale, offset = (_reshaped(v, spread) for v in (scale, offset))
+    step = scope.step("FusedBatchNormV3") if fused else None
+    y = scope.op("MUL", [x, scale], shape, step or "batchnorm/mul_1", dict(_RELU_FREE))
+    return scope.op("ADD", [y, offset], shape, step or "batchnorm/add_1", dict(_RELU_FREE))
+
+
+def _normalizing(
+    scope: Scope, mean: Value, variance: Value, gamma: Value | None, beta: Value | None, epsilon: float
+) -> tuple[Value, Value]:
+    """Scale and offset that stand for a batch normalization's four vectors."""
+    vectors = {"v": variance, "g": gamma, "m": mean, "b": beta}
+    by_name = {n: v.constant for n, v in vectors.items() if v is not None and v.constant is not None}
+
+    def factor(values: np.ndarray) -> np.ndarray:
+        result = (1 / np.sqrt(values + np.float32(epsilon))).astype(np.float32)
+        return result * by_name["g"].array if "g" in by_name else result
+
+    scale = by_name["v"].derive(("scale", epsilon), factor, [by_name["g"]] if "g" in by_name else [])
+
+    def shift(values: np.ndarray) -> np.ndarray:
+        less = values * scale.array
+        return (by_name["b"].array if "b" in by_name else np.float32(0)) - less
+
+    offset = by_name["m"].derive("offset", shift, [scale, *([by_name["b"]] if "b" in by_name else [])])
+    return tuple(Value(mean.shape, "FLOAT32", c, name=scope.prefix) for c in (scale, offset))  # type: ignore[return-value]
+
+
+def rescaling(scope: Scope, x: Value) -> Value:
+    """Rescaling: x * scale + offset."""
+    y = x
+    for type_, option, at, default in (("MUL", "scale", "Cast/x", 1.0), ("ADD", "offset", "Cast_1/x", 0.0)):
+        value = scope.config.get(option, default)
+        if isinstance(value, dict):
+            value = (value.get("config") or {}).get("value", default)
+        other = scope.constant(value, at)
+        y = scope.op(type_, [y, other], broadcast(y.shape, other.shape), type_.lower(), dict(_RELU_FREE))
+    return y
+
+
+def normalization(scope: Scope, x: Value) -> Value:
+    """Normalization: (x - mean) / max(sqrt(variance), 1e-7), with statistics that do not change."""
+    config = scope.config
+    shape = shape_of(x)
+    if config.get("invert"):
+        raise Unsupported("it is inverted")
+    axes = config.get("axis", -1)
+    axes = [axes] if isinstance(axes, int) else list(axes or [])
+    kept = {axis_of(int(a), len(shape)) for a in axes}
+    spread = tuple(int(n or 1) if d in kept else 1 for d, n in enumerate(shape))
+    flat = tuple(n for d, n in enumerate(shape) if d in kept)
+    if config.get("mean") is not None:
+        mean, variance = (scope.constant(config[n], at) for n, at in (("mean", "sub/y"), ("variance", "Sqrt/x")))
+    else:
+        mean = scope.weight("mean", flat, "sub/y")
+        variance = scope.weight("variance", flat, "Sqrt/x", default=1.0)
+    assert mean.constant is not None and variance.constant is not None
+
+    def spread_out(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (int(np.prod(spread)),)).reshape(spread)
+
+    centre = mean.constant.derive(("spread", spread), spread_out)
+    deviation = variance.constant.derive(
+        ("deviation", spread), lambda v: np.maximum(np.sqrt(spread_out(v)), np.float32(1e-7))
+    )
+    y = scope.op("SUB", [x, Value(spread, "FLOAT32", centre)], shape, "sub", dict(_RELU_FREE))
+    return scope.op("DIV", [y, Value(spread, "FLOAT32", deviation)], shape, "truediv", dict(_RELU_FREE))
+
+
+def layer_normalization(scope: Scope, x: Value) -> Value:
+    """LayerNormalization of Keras 2 over the last axis: a batch norm of the transposed map, with computed shapes."""
+    config, shape = scope.config, shape_of(x)
+    axes = config.get("axis", -1)
+    axes = [axes] if isinstance(axes, int) else list(axes)
+    if [axis_of(int(a), len(shape)) for a in axes] != [len(shape) - 1] or scope.builder.dialect != "keras2":
+        raise Unsupported("it is a LayerNormalization of another kind than over the last axis in Keras 2")
+    rank, channels = len(shape), shape[-1]
+    if x.is_static or channels is None or float(config.get("epsilon", 1e-3)) < 1.001e-5:
+        raise Unsupported("it is a LayerNormalization of a fixed batch, or with a small epsilon")
+    ints = {"dtype": "INT32"}
+    whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, **ints)
+    cut = [scope.integers([n], f"strided_slice/stack_{i}") for i, n in enumerate((0, rank - 1, 1))]
+    front = scope.op("STRIDED_SLICE", [whole, *cut], (rank - 1,), "strided_slice", {"begin_mask": 1}, **ints)
+    zero = scope.integers([0], "Const")
+    rows = scope.op("REDUCE_PROD", [front, zero], (), "Prod", {"keep_dims": False}, **ints)
+    # Known beforehand, and computed nevertheless, which moves what follows in the file.
+    cut = [scope.integers([n], f"strided_slice_1/stack_{i}") for i, n in enumerate((rank - 1, 0, 1))]
+    back = scope.op("STRIDED_SLICE", [whole, *cut], (1,), "strided_slice_1", {"end_mask": 1}, **ints)
+    columns = scope.op("REDUCE_PROD", [back, zero], (), "Prod_1", {"keep_dims": False}, **ints)
+    one = scope.integers(1, "Reshape/shape/0")
+    target_parts = [one, rows, columns, one]
+    packed = {"values_count": 4, "axis": 0}
+    target = scope.op("PACK", target_parts, (4,), "Reshape/shape", packed, **ints)
+    y = scope.op("RESHAPE", [x, target], (1, None, channels, 1), "Reshape")
+    count = scope.op("RESHAPE", [rows, scope.integers([1], "ones/packed/shape")], (1,), "ones/packed", **ints)
+    again = scope.op("RESHAPE", [rows, scope.integers([1], "zeros/packed/shape")], (1,), "zeros/packed", **ints)
+    ones, zeros = (
+        scope.op("FILL", [size, scope.constant(n, f"{at}/Const")], (None,), at)
+        for size, n, at in ((count, 1.0, "ones"), (again, 0.0, "zeros"))
+    )
+    step = scope.step("FusedBatchNormV3")
+
+    def add(type_: str, inputs: list[Value], out: Shape, attributes: dict[str, Any] | None = None) -> Value:
+        return scope.op(type_, inputs, out, step, attributes or dict(_RELU_FREE))
+
+    last = (1, channels, 1, None)
+    axes_ = scope.integers([0, 1, 2], "FusedBatchNormV3/axes")
+    y = add("TRANSPOSE", [y, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, {})
+    mean = add("MEAN", [y, axes_], (None,), {"keep_dims": False})
+    spread = add("MEAN", [add("SQUARED_DIFFERENCE", [y, mean], last, {}), axes_], (None,), {"keep_dims": False})
+    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "FusedBatchNormV3/epsilon")
+    factor = add("MUL", [ones, add("RSQRT", [add("ADD", [spread, epsilon], (None,))], (None,), {})], (None,))
+    scaled = add("MUL", [y, factor], last)
+    shift = add("SUB", [zeros, add("MUL", [mean, factor], (None,))], (None,))
+    y = add("ADD", [scaled, shift], last)
+    y = add("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], (1, None, channels, 1), {})
+    y = scope.op("RESHAPE", [y, whole], shape, "Reshape_1")
+    for type_, name, wanted, default in (("MUL", "gamma", "scale", 1.0), ("ADD", "beta", "center", 0.0)):
+        if config.get(wanted, True):
+            at = type_.lower()
+            other = scope.weight(name, (channels,), f"{at}/ReadVariableOp", default=default)
+            y = scope.op(type_, [y, other], shape, at, dict(_RELU_FREE))
+    return y
