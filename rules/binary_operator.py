@@ -47,7 +47,8 @@ class BinaryOperator(NodeRule):
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the binary operators;
       `optimize_common_subgraphs_min_max_to_clamp` (e9bc43ce, 2025-10-29)
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`, which lets
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._check_layer_support`, which lets
       subtract pass
     """
 

@@ -42,7 +42,8 @@ class ClusterEndMissing(Rule):
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: it returns early if no NCHW-to-NHWC node could be
       linked (a117ce74, 2020-10-05)
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._end_layer_stop_fn`
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._end_layer_stop_fn`
     """
 
     code = "XNN202"

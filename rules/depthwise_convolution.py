@@ -48,7 +48,8 @@ class DepthwiseConvolution(NodeRule):
     - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the depthwise convolution;
       `xnn_subgraph_fusion`: padding merged into convolutions
     - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the DWConv kernels
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._check_layer_support`
     """
 
     code = "XNN104"

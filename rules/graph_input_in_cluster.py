@@ -47,7 +47,8 @@ class GraphInputInCluster(Rule):
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: nodes that read an external value become
       incompatible
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack.ensure_model_supports_pruning`: a stem
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack.ensure_model_supports_pruning`: a stem
       in every input branch
     """
 

@@ -45,7 +45,8 @@ class NotPruned(Rule):
 
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: the two-thirds test (54b2d54b, 2020-12)
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack.allow_pruning`
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack.allow_pruning`
     """
 
     code = "XNN303"

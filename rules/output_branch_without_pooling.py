@@ -46,7 +46,8 @@ class OutputBranchWithoutPooling(Rule):
 
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: nothing looks at values that leave a cluster
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._end_layer_stop_fn`, which demands a
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._end_layer_stop_fn`, which demands a
       GlobalAveragePooling2D in front of every output
     """
 

@@ -41,7 +41,8 @@ class PointwiseConvolution(NodeRule):
     - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the SpMM kernel
     - google/XNNPACK, src/subgraph/convolution-2d.c, `xnn_define_convolution_2d`: plain 1x1 convolutions become
       fully-connected nodes (8dffc30d, 2025-01-13), and their dilation is ignored since
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._check_layer_support`
     """
 
     code = "XNN102"

@@ -59,7 +59,8 @@ class PoolingKeepdims(Rule):
       table swaps height and width
     - google/XNNPACK, src/subgraph/fully-connected.c: wrong channels fail since a3fc80e2 (2026-07-10)
     - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `VisitReduceNode`: keepdims is optional now
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._check_layer_support`, which demands
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._check_layer_support`, which demands
       keepdims of inner poolings and does not look at the last one
     """
 

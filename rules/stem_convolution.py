@@ -63,7 +63,8 @@ class StemConvolution(NodeRule):
     - google/XNNPACK, src/operators/convolution-nchw.c, `select_convolution2d_ukernel`: the HWC2CHW kernel
     - google/XNNPACK, src/subgraph/convolution-2d.c, `xnn_define_convolution_2d`: 'same' padding becomes explicit only
       at stride 1
-    - tensorflow/model-optimization, pruning_policy.py, `PruneForLatencyOnXNNPack._start_layer_stop_fn`
+    - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/pruning_policy.py,
+      `PruneForLatencyOnXNNPack._start_layer_stop_fn`
     """
 
     code = "XNN101"

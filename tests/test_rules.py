@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 from xnnlint.xnnpack.profile import load_profile
 
+DOCS = Path(__file__).parent.parent / "docs"
 RULES = all_rules()
 OUTCOME_RULES = ("XNN901", "XNN902")
 NAMES = {pair.name: pair for pair in PAIRS}
@@ -62,6 +64,11 @@ def test_codes_and_names_are_unique_and_name_the_problem() -> None:
         assert not rule.name.startswith(("use-", "add-", "avoid-", "fix-", "no-use", "replace-"))
         assert "\n" not in rule.summary and not rule.summary.endswith(".")
         assert find_rule(rule.code.lower()) is find_rule(rule.name) is rule
+
+
+def test_the_committed_rules_page_is_up_to_date() -> None:
+    page = runpy.run_path(str(DOCS / "make_rules.py"))
+    assert page["TARGET"].read_text(encoding="utf-8") == page["text"](), "run python docs/make_rules.py"
 
 
 def test_numbers_in_the_documentation_come_from_the_rule() -> None:
@@ -253,6 +260,84 @@ def test_every_dense_or_broken_model_has_a_reason(name: str, folder: Path) -> No
     else:
         assert errors and unlocking
     assert all(f.fix and f.required for f in errors)
+
+
+# -- models as the converter writes them ---------------------------------------------------------------------
+
+# What stops them, other than notes: rule, layer's name, a part of what it says. The next one of each group is right.
+CONVERTED = {
+    "guide_dense_zeros": [("XNN302", "conv2d_1", "80.0% zeros, all stored dense")],
+    "guide_fp16_dense_zeros": [("XNN302", "conv2d_1", "80.0% zeros, all stored dense")],
+    "guide_half": [("XNN301", "conv2d_1", "50.0% (320 of 640 weights)")],
+    "guide_int8": [("XNN100", "", "int8")],
+    "guide_drq_sparse": [("XNN902", "conv2d_2", "int8 weights"), ("XNN100", "", "quantized at run time")],
+    "guide_drq_small": [],
+    "guide_sparse": [],
+    "guide_fp16_sparse": [],
+    "patterns/stem_same": [("XNN101", "conv2d", "'same' padding at stride 2x2")],
+    "patterns/stem_4_channels": [("XNN101", "conv2d", "4 input channels")],
+    "patterns/stem_rescaling": [],
+    "patterns/body_conv_pointwise_stride_2": [("XNN901", "conv2d_1", ""), ("XNN102", "conv2d_2", "stride 2x2")],
+    "patterns/body_depthwise_7x7": [("XNN901", "conv2d_1", ""), ("XNN104", "depthwise_conv2d_1", "kernel 7x7")],
+    "patterns/body_depthwise_5x5": [],
+    "patterns/body_depthwise_stride_2_same": [
+        ("XNN901", "conv2d_1", "'same' padding"),
+        ("XNN104", "depthwise_conv2d_1", "'same' padding at stride 2x2"),
+    ],
+    "patterns/body_depthwise_stride_2": [],
+    "patterns/body_add_vector": [("XNN901", "conv2d_1", ""), ("XNN105", "tf.__operators__.add", "of shape [16]")],
+    "patterns/body_act_prelu": [("XNN901", "conv2d_2", ""), ("XNN106", "p_re_lu", "PRELU")],
+    "patterns/body_act_relu_max_3": [],
+    "patterns/body_max_pool": [("XNN901", "conv2d_1", "max_pooling2d"), ("XNN110", "max_pooling2d", "MAX_POOL_2D")],
+    "patterns/body_pool_1x1": [],
+    "patterns/body_add_itself": [("XNN206", "add", "with itself")],
+    "patterns/body_multiply_itself": [],
+    "patterns/head_flatten": [("XNN202", "conv2d_3", "none behind")],
+    "patterns/head_depth_to_space": [],
+    "patterns/head_keepdims_softmax": [
+        ("XNN901", "StatefulPartitionedCall:0", "global_average_pooling2d"),
+        ("XNN601", "global_average_pooling2d", "read by"),
+    ],
+    "patterns/head_keepdims_conv_dense": [("XNN601", "global_average_pooling2d", "read by classifier")],
+    "patterns/head_mean_height": [
+        ("XNN901", "StatefulPartitionedCall:0", "axes [1]"),
+        ("XNN602", "StatefulPartitionedCall:0", "MEAN over axes [1]"),
+    ],
+    "patterns/net_map_input": [("XNN205", "add", "the model's input")],
+    "patterns/net_two_inputs": [],
+    "patterns/zeros_341_of_512": [("XNN301", "first", "66.6% (341 of 512 weights)")],
+    "patterns/zeros_342_of_512": [],
+    "patterns/zeros_two_thirds": [("XNN301", "first", "66.7% (256 of 384 weights)")],
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_findings_of_converted_models(name: str, committed_fixtures: Path) -> None:
+    plan = make_plan(load(committed_fixtures / f"{name}.tflite"), load_profile())
+    errors = [f for f in find(plan) if f.severity is Severity.ERROR]
+    assert [(f.rule, f.location.name) for f in errors] == [(rule, layer) for rule, layer, _ in CONVERTED[name]]
+    assert all(text in f.actual for f, (*_, text) in zip(errors, CONVERTED[name], strict=True))
+    assert bool(errors) == (plan.outcome is not Outcome.SPARSE)
+
+
+def test_an_unpruned_model_is_a_note(committed_fixtures: Path) -> None:
+    plan = make_plan(load(committed_fixtures / "guide_unpruned.tflite"), load_profile())
+    findings = [f for f in find(plan) if f.severity is not Severity.WARNING]
+    assert [(f.rule, f.severity) for f in findings] == [("XNN303", Severity.NOTE)]
+    assert findings[0].unlocks is not None and findings[0].unlocks.alone == 2
+
+
+def test_production_models(mediapipe_models: Path) -> None:
+    """38 of 44 and 48 of 48: seen in a real run; the other 6 are told of in notes, and nothing else is."""
+    spmm = {"pose_detection": 38, "face_detection_full_range_sparse": 48}
+    for name, expected in spmm.items():
+        (path,) = mediapipe_models.rglob(f"{name}.tflite")
+        plan = make_plan(load(path), load_profile())
+        findings = find(plan)
+        assert len(plan.spmm_ops) == expected and plan.outcome is Outcome.SPARSE
+        assert {f.rule for f in findings} <= {"XNN305"}
+        told = [f for f in findings if "NO_PRUNING" in f.actual and "DEPTH_TO_SPACE" in f.message]
+        assert len(told) == (3 if name == "pose_detection" else 0)
 
 
 def test_a_fully_quantized_model_is_one_finding(committed_fixtures: Path) -> None:
