@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.keras import read_zip
 from xnnlint.keras.model import KerasModel, Layer
-from xnnlint.keras.read_config import DAMAGED, Unreadable, parse_json, read_model
+from xnnlint.keras.read_config import DAMAGED, Unreadable, all_layers, parse_json, read_model
 from xnnlint.keras.read_hdf5 import File, Node
 from xnnlint.keras.read_mapped import map_file
 from xnnlint.keras.read_variables import apply_masks, number_variables, reader, variable_names
@@ -87,7 +87,7 @@ def _read(path: str, get: Callable[[str], memoryview | None], weightless: bool =
             raise Unreadable(f"the archive holds no {WEIGHTS}", DAMAGED)
         model.has_weights = False
     else:
-        _Weights(path, groups).model(model, "", _entries(config))
+        _Weights(path, groups).read(model)
     return model
 
 
@@ -129,31 +129,42 @@ class _Weights:
     def __init__(self, path: str, groups: Callable[[str], list[Node]]) -> None:
         self.path = path
         self.groups = groups
-        self.shared: dict[Any, dict[str, Variable]] = {}
+        self.repeated: set[int] = set()
+        self.known: dict[tuple[str, str], dict[str, Variable]] = {}
 
-    def model(self, model: KerasModel, prefix: str, entries: list[Any]) -> None:
-        container = next((name for name in _CONTAINERS if self.groups(f"{prefix}{name}")), None)
-        places = {} if container is None else self._places(model, f"{prefix}{container}/")
-        for layer, entry in zip(_saved_layers(model), entries, strict=True):
+    def read(self, model: KerasModel) -> None:
+        seen = set()
+        for layer in all_layers(model):
+            if _key(layer) in seen:
+                self.repeated.add(id(layer))
+            seen.add(_key(layer))
+        self._model(model, "")
+
+    def _model(self, model: KerasModel, prefix: str | None) -> None:
+        places = {} if prefix is None else self._places(model, prefix)
+        for layer in _saved_layers(model):
             place = places.get(layer.name)
             if layer.model is not None:
-                if place is not None:
-                    self.model(layer.model, f"{place}/", _entries(entry))
-                continue
-            layer.weights = self._layer(layer, place)
-            # A layer that is in two models is stored once, where it is met first.
-            key = entry.get("shared_object_id")
-            if layer.weights and key is not None:
-                self.shared.setdefault(key, layer.weights)
-            elif key in self.shared and variable_names(layer):
-                layer.weights = self.shared[key]
+                self._model(layer.model, None if place is None else f"{place}/")
+            elif place is not None:
+                layer.weights = self._layer(layer, place)
+                self.known.setdefault(_key(layer), layer.weights)
+            elif variable_names(layer):
+                # A layer that is in two models is stored once, where it is met first.
+                if _key(layer) not in self.known:
+                    raise Unreadable(f"the weights of layer {layer.name!r} are missing", DAMAGED)
+                layer.weights = self.known[_key(layer)]
 
     def _places(self, model: KerasModel, prefix: str) -> dict[str, str]:
-        """Where each layer is, by its name.
+        """Where each layer is, by its name: the class, and its number among the layers of that class.
 
-        A layer's number is that among the layers of its class. Early releases counted some layers twice, which leaves
-        gaps; and newer ones write down the layer's name, which settles it.
+        Newer releases of Keras 3 write down the layer's name too, which settles it. Keras 2 counts only what it stores,
+        and so leaves out layers that it has met in another model; early releases of it count some layers twice.
         """
+        container = next((name for name in _CONTAINERS if self.groups(f"{prefix}{name}")), None)
+        if container is None:
+            return {}
+        prefix = f"{prefix}{container}/"
         found = {name: node for group in self.groups(prefix) for name, node in _members(group)}
         by_class: dict[str, list[Layer]] = {}
         for layer in _saved_layers(model):
@@ -161,26 +172,31 @@ class _Weights:
                 by_class.setdefault(_snake_case(_class(layer)), []).append(layer)
         places = {}
         for base, layers in by_class.items():
-            expected = [base if not index else f"{base}_{index}" for index in range(len(layers))]
             names = sorted((name for name in found if _is_numbered(name, base)), key=lambda name: (len(name), name))
-            if not set(names) <= set(expected):
-                if len(names) != len(layers):
-                    raise Unreadable(f"it holds the weights of {len(names)} {base} layers, and there are {len(layers)}")
-                expected = names
             own = {self._own_name(found[name]): name for name in names}
-            for layer, name in zip(layers, expected, strict=True):
-                name = own.get(layer.wrapper or layer.name, name)
+            numbered = self._numbered(base, layers, names, model.dialect)
+            for layer in layers:
+                name = own.get(layer.wrapper or layer.name) or numbered.get(layer.name)
                 if name in found:
-                    places[layer.name] = prefix + name
+                    places[layer.name] = f"{prefix}{name}"
         return places
+
+    def _numbered(self, base: str, layers: list[Layer], names: list[str], dialect: str) -> dict[str, str]:
+        if dialect == "keras3":
+            return {layer.name: f"{base}_{index}" if index else base for index, layer in enumerate(layers)}
+        if len(names) < len(layers):
+            layers = [layer for layer in layers if id(layer) not in self.repeated]
+        if len(names) != len(layers):
+            raise Unreadable(
+                f"it holds the weights of {len(names)} layers called {base}, and there are {len(layers)}", DAMAGED
+            )
+        return {layer.name: name for layer, name in zip(layers, names, strict=True)}
 
     def _own_name(self, node: Node) -> Any:
         variables = node.find("vars")
         return None if variables is None else variables.attributes.get("name")
 
-    def _layer(self, layer: Layer, place: str | None) -> dict[str, Variable]:
-        if place is None:
-            return {}
+    def _layer(self, layer: Layer, place: str) -> dict[str, Variable]:
         own = self._variables(f"{place}/vars", layer)
         if not layer.wrapper:
             inner = {} if variable_names(layer) else self._inner(place, layer, 0)
@@ -219,15 +235,13 @@ def _members(group: Node) -> list[tuple[str, Node]]:
     return [(name, group.file.node(address)) for name, address in group.links.items()]
 
 
-def _entries(entry: Any) -> list[Any]:
-    """The configs of a model's layers, in the order of `_saved_layers`."""
-    config = entry["config"]
-    return config if isinstance(config, list) else config["layers"]
+def _key(layer: Layer) -> tuple[str, str]:
+    return layer.name, layer.class_name
 
 
 def _saved_layers(model: KerasModel) -> list[Layer]:
-    """The layers that the file lists: all but an InputLayer that was added for a Sequential without one."""
-    return [layer for layer in model.layers if not layer.added]
+    """The layers of a model as Keras counts them: a Sequential's InputLayer is none."""
+    return [layer for layer in model.layers if not (model.sequential and layer.class_name == "InputLayer")]
 
 
 def _class(layer: Layer) -> str:

@@ -429,7 +429,11 @@ def _config(entry: Any, path: tuple[str, ...]) -> dict[str, Any]:
 def _why_opaque(entry: Any, config: dict[str, Any]) -> str:
     class_name, module = entry["class_name"], str(entry.get("module") or "")
     short = class_name.split(">")[-1]
-    built_in = module.split(".")[0] in _BUILT_IN_MODULES if module else class_name in KNOWN_LAYERS
+    if module or entry.get("registered_name"):
+        # Newer files have no module for a custom class, but the name under which it was registered.
+        built_in = module.split(".")[0] in _BUILT_IN_MODULES
+    else:
+        built_in = class_name in KNOWN_LAYERS
     if not built_in:
         return f"custom layer {short}"
     if short == "Lambda":

@@ -10,7 +10,7 @@ from xnnlint.keras import read_hdf5, read_zip
 from xnnlint.keras.model import KerasModel
 from xnnlint.keras.read_archive import CONFIG, read_archive, read_folder
 from xnnlint.keras.read_config import Unreadable, parse_json, read_model
-from xnnlint.keras.read_h5 import read_h5
+from xnnlint.keras.read_h5 import PUT_TOGETHER, read_h5
 from xnnlint.keras.read_hdf5 import Hdf5Error
 from xnnlint.keras.read_mapped import map_file
 
@@ -75,6 +75,8 @@ def _json(place: Path) -> tuple[str, KerasModel]:
     if place.name == CONFIG:
         return "keras", read_folder(os.fspath(place.parent))
     entry = parse_json(bytes(map_file(os.fspath(place))), "the file")
+    if isinstance(entry, dict) and "weight_map" in entry:
+        raise Unreadable("this file lists weights only, without the model", PUT_TOGETHER)
     version = entry.get("keras_version") if isinstance(entry, dict) else None
     model = read_model(entry, version if isinstance(version, str) else "")
     model.has_weights = False

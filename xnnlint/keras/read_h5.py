@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Variable = Callable[[], "np.ndarray"]
 
-_SAVE_WHOLE = "save the whole model with model.save(), or put its config.json (model.to_json()) next to the weights"
+PUT_TOGETHER = (
+    "save the whole model with model.save(), or put its model.to_json() as config.json next to the weights as"
+    " model.weights.h5, and pass the folder"
+)
 # Statistics and the like, which come after all trainable variables.
 _NOT_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
 
@@ -37,8 +40,8 @@ def read_h5(path: str) -> KerasModel:
     config = root.attributes.get("model_config")
     if not isinstance(config, str):
         if {"layer_names", "layer_names0"} & set(root.attributes) or "layers" in root.links or "vars" in root.links:
-            raise Unreadable("this file holds weights only, without the model", _SAVE_WHOLE)
-        raise Unreadable("this HDF5 file holds no Keras model", _SAVE_WHOLE)
+            raise Unreadable("this file holds weights only, without the model", PUT_TOGETHER)
+        raise Unreadable("this HDF5 file holds no Keras model", PUT_TOGETHER)
     version = root.attributes.get("keras_version")
     model = read_model(parse_json(config, "its model_config"), version if isinstance(version, str) else "")
     weights = root.find("model_weights")

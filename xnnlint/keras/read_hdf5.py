@@ -362,6 +362,8 @@ def _type(file: File, offset: int) -> _Type:
         return _Type(size, f"{order}u2" if size == 2 and file.u8(offset + 13) == 8 else f"{order}f{size}")
     if kind == 3 and size:
         return _Type(size, f"S{size}", text=True)
+    if kind == 5 and size == 2:
+        return _Type(2, "<u2")  # ml_dtypes' bfloat16, as h5py stores it
     if kind == 8 and size == 1:
         return _Type(1, "u1")  # h5py's bool
     if kind == 9:

@@ -79,7 +79,9 @@ class _Weights:
     def layer(self, layer: Layer, node: int) -> None:
         own = self.readers(node, "")
         if not layer.wrapper:
-            layer.weights = own if variable_names(layer) else own | self.inner(node)
+            # Normalization has each statistic twice, once for what it adapts to.
+            names = [name for name in variable_names(layer) if name in own]
+            layer.weights = {name: own[name] for name in names} if names else own | self.inner(node)
             return
         inside = self.objects.children(node).get("layer")
         weights = {} if inside is None else self.readers(inside, "")
