@@ -110,7 +110,7 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
         raise Unsupported(f"the lowering of {name} is not known here")
     try:
         return _ONE_INPUT[name](scope, tensors[0])
-    except (TypeError, ValueError, KeyError, IndexError) as fault:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as fault:
         raise Unsupported(f"its config is not understood ({type(fault).__name__}: {fault})") from None
 
 

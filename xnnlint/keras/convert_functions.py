@@ -423,7 +423,7 @@ def call_function(scope: Scope, function: Function, args: list[Any], kwargs: dic
     values |= {name: value for name, value in kwargs.items() if value is not None}
     try:
         return function.emit(Bound(scope, values))
-    except (TypeError, ValueError, KeyError, IndexError) as fault:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as fault:
         raise Unsupported(f"its arguments are not understood ({type(fault).__name__})") from None
 
 

@@ -59,6 +59,10 @@ class Constant:
 
         return count_zeros(self.array)
 
+    def count_zeros_by(self, count: Callable[[], int]) -> None:
+        """Sets a way to tell the number of zeros that is faster than to count them."""
+        self._count = count
+
     @property
     def scalar(self) -> float | None:
         """The value of a constant with one element."""
@@ -106,7 +110,7 @@ class Constant:
             return self.zeros if safe else _count(result.array)
 
         result = self.derive(("scaled", axis, divide), broadcast, [factor])
-        result._count = zeros
+        result.count_zeros_by(zeros)
         return result
 
 

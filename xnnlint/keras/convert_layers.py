@@ -6,6 +6,7 @@ does before its rewrites (tflite/converter/transforms/prepare_tf.cc of google-ai
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,15 +79,18 @@ def _pruned(scope: Scope, kernel: Value) -> Value:
     if share is None:
         return kernel
 
+    count = round(share * math.prod(n or 0 for n in kernel.shape or ()))
+
     def prune(values: np.ndarray) -> np.ndarray:
-        count = round(share * values.size)
         flat = values.reshape(-1).copy()
-        flat[np.argsort(np.abs(flat), kind="stable")[:count]] = 0
+        if 0 < count < flat.size:
+            flat[np.argpartition(np.abs(flat), count)[:count]] = 0
+        elif count:
+            flat[:] = 0
         return flat.reshape(values.shape)
 
-    known = constant.known
     derived = constant.derive(("pruned", share), prune)
-    derived.known = known or share is not None
+    derived.count_zeros_by(lambda: max(count, constant.zeros))
     return Value(kernel.shape, "FLOAT32", derived, name=kernel.name)
 
 
@@ -145,12 +149,20 @@ def _convolution(
     return scope.op("BATCH_TO_SPACE_ND", [y, block, cropped], (batch, *out, channels), f"{at}/BatchToSpaceND")
 
 
+def _channels(scope: Scope, x: Value, kernel: str, groups: int = 1) -> int | None:
+    """How many channels the input has; where a layer before it is not known, as many as the kernel was made for."""
+    stored = scope.stored_shape(kernel)
+    if stored is not None and len(stored) == 4 and (x.shape is None or (len(x.shape) == 4 and x.shape[3] is None)):
+        x.shape = (*(x.shape[:3] if x.shape is not None else (None,) * 3), stored[2] * groups)
+    return shape_of(x, 4)[3]
+
+
 def conv_2d(scope: Scope, x: Value) -> Value:
     """Conv2D."""
     config = scope.config
     channels_last(config)
-    channels = shape_of(x, 4)[3]
     filters, groups = int(config["filters"]), int(config.get("groups") or 1)
+    channels = _channels(scope, x, "kernel", groups)
     size = _pair(config["kernel_size"])
     if channels is None or channels % groups:
         raise Unsupported("its number of input channels cannot be told")
@@ -166,7 +178,7 @@ def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
     """DepthwiseConv2D."""
     config = scope.config
     channels_last(config)
-    channels = shape_of(x, 4)[3]
+    channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
     filters = _depthwise_filters(channels, multiplier)
     kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
@@ -186,7 +198,7 @@ def separable_conv_2d(scope: Scope, x: Value) -> Value:
     """SeparableConv2D: a depthwise convolution and one of 1x1."""
     config = scope.config
     channels_last(config)
-    channels = shape_of(x, 4)[3]
+    channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
     filters, middle = int(config["filters"]), _depthwise_filters(channels, multiplier)
     at = "separable_conv2d"

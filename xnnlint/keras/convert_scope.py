@@ -8,9 +8,11 @@ keras-team/tf-keras.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.keras.convert_graph import Constant, Node, Program, Shape, Step, Value
@@ -19,6 +21,8 @@ from xnnlint.keras.model import Layer
 if TYPE_CHECKING:
     import numpy as np
 
+# A config can claim any number of weights; so many take 1 GB.
+_MAX_ELEMENTS = 1 << 28
 _NOT_PLAIN = re.compile("[^A-Za-z0-9]")
 _NUMPY_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
 
@@ -151,22 +155,37 @@ class Scope:
         if any(d is None for d in shape):
             raise Unsupported("its number of channels cannot be told")
         expected = tuple(int(d) for d in shape if d is not None)
+        if not 0 <= math.prod(expected) <= _MAX_ELEMENTS:
+            raise Unsupported(f"it claims {math.prod(expected):,} weights")
         stored = self.layer.weights.get(name)
-        if stored is None and self.builder.has_weights:
-            raise Unsupported(f"the file holds no variable {name!r} for it")
         key = (*(self.layer.path or (self.layer.name,)), name)
         source = self.builder.variable(key, f"{self.prefix}/{at}")
-
-        def read() -> np.ndarray:
-            if stored is None:
-                return np.full(expected, default, np.float32)
-            return stored().astype(np.float32, copy=False)
-
-        if stored is not None and stored().shape != expected:
-            found = list(stored().shape)
-            raise Unsupported(f"its variable {name!r} has the shape {found}, and its config says {list(expected)}")
-        constant = Constant(read, ("variable", *key), (source,), known=stored is not None)
+        if stored is not None:
+            found = stored().shape
+            if found != expected:
+                problem = f"its variable {name!r} has the shape {list(found)}"
+                raise Unsupported(f"{problem}, and its config says {list(expected)}")
+            constant = Constant(partial(_floats, stored), ("variable", *key), (source,))
+        elif self.builder.has_weights:
+            raise Unsupported(f"the file holds no variable {name!r} for it")
+        else:
+            constant = Constant(
+                lambda: np.full(expected, default, np.float32),
+                ("variable", *key),
+                (source,),
+                zeros=lambda: 0 if default else math.prod(expected),
+                known=False,
+            )
         return Value(expected, "FLOAT32", constant, name="/".join(key))
+
+    def stored_shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a variable in the file, if it is there."""
+        stored = self.layer.weights.get(name)
+        return None if stored is None else tuple(stored().shape)
+
+
+def _floats(stored: Callable[[], np.ndarray]) -> np.ndarray:
+    return stored().astype("<f4", copy=False)
 
 
 def axis_of(axis: int, rank: int) -> int:
