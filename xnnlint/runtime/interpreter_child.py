@@ -233,6 +233,13 @@ def peak_rss_kib() -> int:
     return peak // 1024 if sys.platform == "darwin" else peak
 
 
+def die_with_parent() -> None:
+    """A child that hangs in the runtime must not outlive a parent that was killed (Linux only)."""
+    if sys.platform == "linux":
+        set_death_signal, kill = 1, 9
+        ctypes.CDLL(None).prctl(set_death_signal, kill)
+
+
 def forbid_core_dumps() -> None:
     try:
         import resource
@@ -244,6 +251,7 @@ def forbid_core_dumps() -> None:
 def main() -> None:
     resolver, module, *folders = sys.argv[1:]
     sys.path[:0] = folders
+    die_with_parent()
     forbid_core_dumps()
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

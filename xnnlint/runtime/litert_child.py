@@ -333,6 +333,13 @@ def peak_rss_kib() -> int:
     return peak // 1024 if sys.platform == "darwin" else peak
 
 
+def die_with_parent() -> None:
+    """A child that hangs in the runtime must not outlive a parent that was killed (Linux only)."""
+    if sys.platform == "linux":
+        set_death_signal, kill = 1, 9
+        ctypes.CDLL(None).prctl(set_death_signal, kill)
+
+
 def forbid_core_dumps() -> None:
     """A crash is an expected observation here; neither the kernel nor qemu shall leave a file for it."""
     try:
@@ -358,6 +365,7 @@ def keep_freed_memory() -> None:
 
 def main() -> None:
     library, version = sys.argv[1], tuple(int(part) for part in sys.argv[2].split("."))
+    die_with_parent()
     forbid_core_dumps()
     keep_freed_memory()
     # The runtime may print to standard output, which would break the protocol: keep that descriptor for ourselves.
