@@ -14,7 +14,7 @@ from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
 from ._text import dims, named, type_of, where_used
 from .reduce_input import REDUCTIONS, SPATIAL
 
-RESHAPE_FIX = "put a Reshape or Flatten directly behind {}, or pool without keepdims"
+RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 

@@ -320,6 +320,25 @@ def test_findings_of_converted_models(name: str, committed_fixtures: Path) -> No
     assert bool(errors) == (plan.outcome is not Outcome.SPARSE)
 
 
+@pytest.mark.parametrize(
+    ("name", "cause", "fix"),
+    [
+        ("fp16_chain_refused", "but takes the DENSIFY that unpacks its float16 weights", "float32 weights"),
+        ("add_external_before_mean", None, None),
+        ("mid_exposed", "its map is an output of the model", "depth_to_space"),
+        ("two_heads_pw_concat", "concatenation (CONCATENATION #9) cannot run in NCHW", "add the branches"),
+        ("int8_boundary", "quantize (QUANTIZE #5) cannot run in NCHW (XNN100)", "8-bit quantization"),
+        ("mean_keep_resize", "mean (MEAN #5) keeps its dimensions", "Reshape or Flatten"),
+    ],
+)
+def test_causes_of_hand_made_models(name: str, cause: str | None, fix: str | None, folder: Path) -> None:
+    told = [f for f in findings_of_pattern(name, folder)[1] if f.rule in OUTCOME_RULES]
+    if cause is None:
+        assert not told, "dense and right"
+    else:
+        assert told and all(cause in f.message and f.fix and fix in f.fix.title for f in told)
+
+
 def test_an_unpruned_model_is_a_note(committed_fixtures: Path) -> None:
     plan = make_plan(load(committed_fixtures / "guide_unpruned.tflite"), load_profile())
     findings = [f for f in find(plan) if f.severity is not Severity.WARNING]
