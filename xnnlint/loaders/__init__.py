@@ -64,11 +64,9 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     from xnnlint.keras.read_file import read
 
     format_, keras_model = read(path)
-    from xnnlint.keras.lowering import lower
+    from xnnlint.keras.lower import lower
 
-    model = lower(keras_model, assume_pruned=assume_pruned)
-    model.path, model.format = os.fspath(path), format_
-    return model
+    return lower(keras_model, path=os.fspath(path), format=format_, assume_pruned=assume_pruned)
 
 
 def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
