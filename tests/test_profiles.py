@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xnnlint import engine
-from xnnlint.difftest import matrix, outcomes
+from xnnlint.difftest import bugs, matrix, outcomes
 from xnnlint.difftest.builder import ModelBuilder
 from xnnlint.difftest.patterns import PATTERNS
 from xnnlint.difftest.tfmot_policy import REFUSES, TAKES, says_otherwise, verdict
@@ -122,6 +122,28 @@ def test_the_releases_differ_where_the_facts_say_so():
 def test_the_matrix_is_what_its_command_writes(predicted: dict[str, dict[str, str | None]]):
     text = "\n".join(matrix.render(outcomes.read(), predicted)) + "\n"
     assert text == matrix.DOCUMENT.read_text(encoding="utf-8"), "python -m xnnlint.difftest matrix"
+
+
+def test_the_list_of_runtime_bugs_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = "\n".join(bugs.render(outcomes.read())) + "\n"
+    assert text == bugs.DOCUMENT.read_text(encoding="utf-8"), "python -m xnnlint.difftest matrix"
+    committed = {path.name: path.read_bytes() for path in bugs.FIXTURES.iterdir()}
+    monkeypatch.setattr(bugs, "FIXTURES", tmp_path)
+    bugs.write_fixtures()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == committed
+
+
+@pytest.mark.parametrize("bug", bugs.BUGS, ids=lambda bug: bug.patterns[0])
+def test_a_bug_was_seen_and_its_contrast_is_right(bug: bugs.Bug):
+    seen = outcomes.read()
+
+    def of(name: str) -> set[str | None]:
+        return {seen.get(release, name) for release in outcomes.RELEASES}
+
+    for name in bug.patterns if not bug.unseen else ():
+        assert of(name) & {"wrong-results", "fails"}, name
+    for name in bug.contrast:
+        assert not of(name) & {"wrong-results", "fails"}, name
 
 
 def test_the_policy_of_tfmot_is_marked_where_it_says_otherwise():

@@ -1,6 +1,6 @@
-"""`python -m xnnlint.difftest matrix`: writes docs/matrix.md from real runs, and runs them again.
+"""`python -m xnnlint.difftest matrix`: writes docs/matrix.md and docs/runtime-bugs.md from real runs.
 
-python -m xnnlint.difftest matrix                            docs/matrix.md from the kept runs
+python -m xnnlint.difftest matrix                            both documents from the kept runs
 python -m xnnlint.difftest matrix --observe 2.3.0 1.4.0      run new patterns in these releases first, and keep it
 python -m xnnlint.difftest matrix --observe all              the same for every release
 python -m xnnlint.difftest matrix --observe all --again      run every pattern, the known ones too
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from xnnlint.difftest import bugs
 from xnnlint.difftest import outcomes as kept
 from xnnlint.difftest.compare import plan_predictor
 from xnnlint.difftest.patterns import PATTERNS, Pattern
@@ -65,6 +66,8 @@ def main(arguments: list[str]) -> int:
         predicted = predictions([*dict.fromkeys(kept.RELEASES.values()), *PREDICTED_ONLY])
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text("\n".join(render(seen, predicted)) + "\n", encoding="utf-8")
+        bugs.DOCUMENT.write_text("\n".join(bugs.render(seen)) + "\n", encoding="utf-8")
+        bugs.write_fixtures()
         wrong = list(disagreements(seen, predicted))
     except XnnlintError as error:
         print(f"xnnlint.difftest: {error}", file=sys.stderr)
