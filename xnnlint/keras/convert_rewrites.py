@@ -458,6 +458,42 @@ def _move_binary_before(rewriter: Rewriter, node: Node) -> bool:
     return _swap(rewriter, node, move, [source, other])
 
 
+def _two_reshapes_before(rewriter: Rewriter, node: Node) -> bool:
+    """MoveBinaryOpBeforeReshape: of two tensors that are reshaped alike, the result is."""
+    moves = [rewriter.producer(node, slot, "RESHAPE") for slot in (0, 1)]
+    if any(m is None or m.constant(1) is None for m in moves):
+        return False
+    left, right = (m for m in moves if m is not None)
+    x, y = left.inputs[0], right.inputs[0]
+    alone = (
+        rewriter.uses(left.output)
+        == (2 if left is right else 1)
+        == (2 if left is right else rewriter.uses(right.output))
+    )
+    if not alone or x is None or y is None or x.shape is None or x.shape != y.shape:
+        return False
+    if left.output.shape != right.output.shape:
+        return False
+    return _swap(rewriter, node, left, [x, y])
+
+
+def _needless_reshape(rewriter: Rewriter, node: Node) -> bool:
+    """RemoveRedundantReshapeUsedAsLhsTo, ...RhsTo: a RESHAPE that only adds axes of size 1, which are implied."""
+    for slot in (0, 1):
+        move, other = rewriter.producer(node, slot, "RESHAPE"), node.inputs[1 - slot]
+        x = move.inputs[0] if move is not None else None
+        if move is None or x is None or other is None or not (x.is_static and other.is_static):
+            continue
+        before, after, against = x.shape or (), move.output.shape or (), other.shape or ()
+        shorter = after[next((i for i, n in enumerate(after) if n != 1), len(after)) :]
+        alone = rewriter.uses(move.output) == 1 or all(r.type in _BINARY for r in rewriter.readers.get(move.output, ()))
+        fits = len(before) <= len(after) <= len(against) <= 4 and shorter and before[-len(shorter) :] == shorter
+        if move.constant(1) is not None and alone and fits and None not in after:
+            inputs = [x if i == slot else v for i, v in enumerate(node.inputs)]
+            return rewriter.change(node, node.type, inputs, node.attributes)
+    return False
+
+
 def _two_reshapes(rewriter: Rewriter, node: Node) -> bool:
     """A RESHAPE of a RESHAPE, and one that changes nothing."""
     x = node.inputs[0]
@@ -603,11 +639,12 @@ def _spread(constant: Constant, size: int) -> np.ndarray:
 
 _SHAPES: dict[str, list[Rule]] = {"STRIDED_SLICE": [_known_sizes], **{t: [_known_integers] for t in _INTEGER_FUNCTIONS}}
 _INTO_BEFORE: list[Rule] = [_fuse_with_convolution, _first_bias_of_transpose_conv, _fuse_with_fully_connected]
+_AROUND_RESHAPES: list[Rule] = [_move_binary_before, _two_reshapes_before, _needless_reshape]
 _FIRST: dict[str, list[Rule]] = {
-    "ADD": [_neutral, *_INTO_BEFORE, _two_additions, _move_binary_before],
-    "SUB": [_neutral, *_INTO_BEFORE, _move_binary_before],
-    "MUL": [_neutral, _hard_swish, *_INTO_BEFORE, _move_binary_before],
-    "DIV": [_neutral, _division_to_product],
+    "ADD": [_neutral, *_INTO_BEFORE, _two_additions, *_AROUND_RESHAPES],
+    "SUB": [_neutral, *_INTO_BEFORE, *_AROUND_RESHAPES],
+    "MUL": [_neutral, _hard_swish, *_INTO_BEFORE, *_AROUND_RESHAPES],
+    "DIV": [_neutral, _division_to_product, *_AROUND_RESHAPES],
     "MAXIMUM": [_maximum_to_relu],
     "MINIMUM": [_minimum_to_relu],
     "RESHAPE": [_two_reshapes, _keep_reduced],

@@ -1,0 +1,82 @@
+"""Writes keras_lowering_cases.json.gz: configs of Keras models, and what the converter and the runtime make of them.
+
+    python tests/make_keras_lowering_cases.py KERAS_SET [--observations FILE]
+
+KERAS_SET is the folder that fixtures/make_keras_set.py fills. Taken are the models converted with EXPERIMENTAL_SPARSITY
+in which every 1x1 Conv2D, and nothing else, has 80% zeros, so that the config alone says what they are. Operators are
+those of the converted file, in its order; outcome and kernels are those of the real runtime, which is asked for them
+unless FILE has them already (JSON lines with path, outcome and kernels).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from xnnlint.loaders.tflite import load
+
+CASES = Path(__file__).with_name("keras_lowering_cases.json.gz")
+# Their weights are zero in other places, or the config does not say what they are.
+_OTHERWISE = ("zeros_", "net_negative_zeros", "net_large_dense", "net_mlp", "net_no_pointwise", "net_sequence")
+_ONLY_SOME = ("_unpruned", "_conv_dense", "_dense_small", "body_separable", "_lambda", "head_pruned_dense")
+_SHARED = ("body_spatial_attention",)
+_UNUSED = ("_initializer", "_regularizer", "_constraint")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a model's zeros are exactly those of the 1x1 kernels."""
+    return not name.startswith(_OTHERWISE) and not name.endswith(_ONLY_SOME) and name not in _SHARED
+
+
+def slim(value: Any) -> Any:
+    """A config without what does not matter for inference."""
+    if isinstance(value, dict):
+        return {k: slim(v) for k, v in value.items() if not k.endswith(_UNUSED)}
+    return [slim(v) for v in value] if isinstance(value, list) else value
+
+
+def observed(folder: Path, names: list[str], recorded: Path | None) -> dict[str, dict[str, Any]]:
+    """Outcome and kernels of each model."""
+    if recorded is not None:
+        lines = [json.loads(line) for line in recorded.read_text().splitlines()]
+        return {Path(line["path"]).stem: line for line in lines}
+    from xnnlint.runtime.observe import observe
+
+    seen = observe([folder / f"{name}.tflite" for name in names])
+    return {Path(o.path).stem: {**o.to_json(), "outcome": str(getattr(o.outcome, "value", o.outcome))} for o in seen}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--observations", type=Path)
+    options = parser.parse_args()
+    manifest = json.loads((options.folder / "manifest.json").read_text())
+    models = [m for m in manifest if m["mode"] == "sparse" and m["group"] == "small" and is_plain(m["name"])]
+    runs = observed(options.folder, [m["name"] for m in models], options.observations)
+    cases = []
+    for model in models:
+        name = model["name"]
+        with ZipFile(options.folder / model["sources"]["keras"]) as archive:
+            config = json.loads(archive.read("config.json"))
+        graph = load(options.folder / model["file"]).main
+        cases.append(
+            {
+                "name": name,
+                "config": slim(config),
+                "operators": [op.type for op in graph.operators],
+                "outcome": runs[name]["outcome"],
+                "kernels": runs[name]["kernels"],
+            }
+        )
+    # No time in the header: the same cases give the same bytes.
+    CASES.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
+    print(f"{len(cases)} cases, {CASES.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
