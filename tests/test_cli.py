@@ -88,6 +88,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(engine, "all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr(engine, "add_unlocks", lambda plan, findings: list(findings))
     monkeypatch.setattr("xnnlint.rule.all_rules", lambda: (FakeRule(),))
+    monkeypatch.setattr("xnnlint.policy_check.policy_rules", tuple)
 
 
 @pytest.fixture

@@ -87,6 +87,9 @@ def check(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
     ] = False,
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
+    ] = False,
 ) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
@@ -98,6 +101,8 @@ def check(
     gc.enable()
     profile = load_profile(runtime, cpu)
     outcome = _Outcome(fail_on, require_sparse)
+    if policy:
+        from .policy_check import check_each_with_policy as check_each
     models = outcome.watch(check_each(paths, profile, require_sparse=require_sparse))
     if output is Format.JSON:
         from .reporters.json import document, dumps
@@ -111,31 +116,32 @@ def check(
 
 @app.command(cls=QuickCommand)
 def rules(output: FormatOption = Format.TEXT) -> None:
-    """List the rules."""
+    """List the rules; those of the family XNP are asked with `check --policy`."""
+    from .policy_check import policy_rules
     from .rule import all_rules
 
+    known = (*all_rules(), *policy_rules())
     if output is Format.JSON:
         from .reporters.json import dumps, tool
 
-        listed = [
-            {"code": r.code, "name": r.name, "severity": r.severity.value, "summary": r.summary} for r in all_rules()
-        ]
+        listed = [{"code": r.code, "name": r.name, "severity": r.severity.value, "summary": r.summary} for r in known]
         write(dumps({"schema_version": 1, "tool": tool(), "rules": listed}) + "\n")
     else:
         from .reporters.catalog import rule_lines
 
-        _print(lambda printer: rule_lines(all_rules(), printer.width))
+        _print(lambda printer: rule_lines(known, printer.width))
 
 
 @app.command(cls=QuickCommand)
 def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")]) -> None:
     """Print a rule's documentation."""
+    from .policy_check import find_policy_rule, policy_rules
     from .reporters.catalog import explanation_lines
     from .rule import all_rules, find_rule
 
-    found = find_rule(rule)
+    found = find_rule(rule) or find_policy_rule(rule)
     if found is None:
-        known = [name for r in all_rules() for name in (r.code, r.name)]
+        known = [name for r in (*all_rules(), *policy_rules()) for name in (r.code, r.name)]
         raise XnnlintError(f"no rule {rule!r}{_suggestion(rule, known)} (`xnnlint rules` lists them)")
     _print(lambda printer: explanation_lines(found, printer.width))
 

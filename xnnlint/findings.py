@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .keras.policy import PolicyVerdict
     from .xnnpack.plan import Plan, Waiver
     from .xnnpack.profile import Profile
 
@@ -94,13 +95,18 @@ class Finding:
 
 @dataclass(slots=True)
 class ModelReport:
-    """The result for one file: a plan and findings, or the reason why it could not be read."""
+    """The result for one file: a plan and findings, or the reason why it could not be read.
+
+    `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
+    """
 
     path: str
     format: str | None = None
     plan: Plan | None = None
     findings: list[Finding] = field(default_factory=list)
     error: str | None = None
+    policy: PolicyVerdict | None = None
+    policy_notes: tuple[str, ...] = ()
 
     @property
     def worst(self) -> Severity | None:

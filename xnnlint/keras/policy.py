@@ -345,6 +345,10 @@ class _Judge:
                 "Which layer the policy names, or whether it sees one at all, changes from run to run: it visits layers"
                 " in the order of a Python set."
             )
+        wrapped = sum(layer.pruning for layer in self.wiring.layers.values())
+        if wrapped:
+            are = "layer is" if wrapped == 1 else "layers are"
+            yield f"{wrapped} {are} wrapped in PruneLowMagnitude already, and stay as they are."
         custom = sorted({layer.class_name for layer in self.wiring.layers.values() if layer.opaque})
         if custom:
             yield f"Taken for unsupported, since only their names are in the file: {', '.join(custom)}."

@@ -11,7 +11,8 @@ from xnnlint import __version__
 
 if TYPE_CHECKING:
     from xnnlint.findings import Finding, ModelReport
-    from xnnlint.xnnpack.plan import Kernel, Summary
+    from xnnlint.keras.policy import Refusal
+    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 SCHEMA_VERSION = 1
@@ -61,6 +62,36 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
         "findings": [_finding(finding) for finding in model.findings],
         "error": model.error,
+        **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _policy(model: ModelReport) -> dict[str, Any]:
+    verdict = model.policy
+    assert verdict is not None
+    return {
+        "takes": verdict.takes,
+        "message": verdict.message,
+        "possible_messages": sorted(verdict.possible),
+        "prunable": list(verdict.prunable),
+        "refusals": [_refusal(refusal, model.plan) for refusal in verdict.refusals],
+        "notes": [*verdict.notes, *model.policy_notes],
+    }
+
+
+def _refusal(refusal: Refusal, plan: Plan | None) -> dict[str, Any]:
+    from xnnlint.policy_check import runtime_view
+
+    runtime = runtime_view(refusal, plan)
+    return {
+        "layer": refusal.path,
+        "class": refusal.class_name,
+        "stage": refusal.stage.value,
+        "reached": refusal.reached,
+        "required": refusal.required,
+        "actual": refusal.actual,
+        "runtime": runtime.does.value,
+        "runtime_text": runtime.text,
     }
 
 

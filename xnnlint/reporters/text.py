@@ -37,6 +37,8 @@ def model_lines(
     lines = list(_verdict(model, profile, None if for_pipe else width))
     for sentence in _meaning(model):
         lines += wrap([sentence], width, 2)
+    for sentence in _policy(model):
+        lines += wrap([sentence], width, 2)
     if with_plan and model.plan is not None:
         lines += [[], *plan_table(model.plan, None if for_pipe else width)]
     for findings in group(model.findings):
@@ -150,6 +152,21 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
     elif outcome is Outcome.DENSE and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
+
+
+def _policy(model: ModelReport) -> Iterator[str]:
+    """What TFMOT's pruning policy says of the model, where that was asked."""
+    verdict = model.policy
+    if verdict is None:
+        return
+    prunes = f"prunes {counted(len(verdict.prunable), '1x1 convolution')}"
+    if verdict.takes:
+        yield f"TFMOT's pruning policy takes it and {prunes}."
+    else:
+        refused = counted(len({refusal.path for refusal in verdict.refusals}), "layer")
+        yield f"TFMOT's pruning policy refuses it, for {refused}: {safe(verdict.message)}."
+    for note in (*verdict.notes, *model.policy_notes):
+        yield safe(note)
 
 
 def _breakage(model: ModelReport) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The family XNP: what TFMOT's pruning policy `PruneForLatencyOnXNNPack` demands, asked with `check --policy`."""
