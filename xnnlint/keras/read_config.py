@@ -78,9 +78,15 @@ def read_model(entry: Any, keras_version: str = "") -> KerasModel:
         Unreadable: it is no model, or one without a graph of layers.
     """
     try:
-        return _Reader(entry, keras_version).model(entry, (), 0)
+        model = _Reader(entry, keras_version).model(entry, (), 0)
     except RecursionError:
         raise Unreadable("the config is nested too deeply", DAMAGED) from None
+    if model.layers[0].added and _shape_of(model.layers[0].config) is None:
+        raise Unreadable(
+            f"the shape of the input of {model.name!r} is unknown, since the model has never been built",
+            "begin it with keras.Input(shape), or call model.build(shape) before saving",
+        )
+    return model
 
 
 def all_layers(model: KerasModel) -> Iterator[Layer]:
@@ -202,7 +208,8 @@ class _Functional:
             if not isinstance(nodes, list):
                 raise Unreadable(f"the calls of layer {layer.name!r} are damaged", DAMAGED)
             layer.calls = [self._call(layer, node) for node in nodes]
-            _mark_operation(layer, self.reader.dialect)
+            if self.reader.dialect == "keras3" and "module" not in entry:
+                _mark_operation(layer)
         ends = {key: self._ends(self.config[key]) for key in ("input_layers", "output_layers")}
         self._renumber(ends)
         inputs, outputs = (self._check(_flatten(ends[key])) for key in ("input_layers", "output_layers"))
@@ -365,12 +372,9 @@ def _flatten(value: Any) -> list[TensorRef]:
     return [ref for part in parts for ref in _flatten(part)]
 
 
-def _mark_operation(layer: Layer, dialect: str) -> None:
-    """Legacy files of Keras 3 do not say whether an Add is the layer or the function; a layer is given one list."""
-    if dialect != "keras3" or layer.module or layer.model is not None or not layer.calls:
-        return
-    merge = layer.class_name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-    if layer.class_name not in KNOWN_LAYERS or (merge and len(layer.calls[0].args) > 1) or "newshape" in layer.config:
+def _mark_operation(layer: Layer) -> None:
+    """Legacy files of Keras 3 do not say whether an Add is the layer or the function; only layers have a dtype."""
+    if layer.model is None and not {"dtype", "trainable"} & set(layer.config):
         layer.module = "keras.src.ops"
         layer.opaque = ""
 
@@ -457,19 +461,19 @@ def _is_quantized(dtype: Any) -> bool:
 def _input_shape(entry: Any, config: Any, layers: list[Layer]) -> list[int | None] | None:
     """Shape of a Sequential's input, batch first; None if nobody said it."""
     if layers:
-        first = layers[0].config
-        for key in ("batch_input_shape", "batch_shape"):
-            if (shape := _shape_or_none(first.get(key))) is not None:
-                return list(shape)
-        if layers[0].model is not None:
-            source = layers[0].model.layers[0].config
-            for key in ("batch_input_shape", "batch_shape"):
-                if (shape := _shape_or_none(source.get(key))) is not None:
-                    return list(shape)
+        inner = layers[0].model
+        for first in (layers[0].config, inner.layers[0].config if inner is not None else {}):
+            if (known := _shape_of(first)) is not None:
+                return list(known)
     for shape in (config.get("build_input_shape"), _build_shape(entry), layers[0].build_shape if layers else None):
         if (known := _shape_or_none(shape)) is not None:
             return list(known)
     return None
+
+
+def _shape_of(config: dict[str, Any]) -> tuple[int | None, ...] | None:
+    shapes = (_shape_or_none(config.get(key)) for key in ("batch_input_shape", "batch_shape"))
+    return next(filter(None, shapes), None)
 
 
 def _build_shape(entry: Any) -> Any:

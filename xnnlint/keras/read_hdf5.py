@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _UNDEFINED = 0xFFFFFFFFFFFFFFFF
-# Messages, links and tree nodes of one file: some twenty for each variable, so enough for tens of thousands of them.
-_MAX_STEPS = 1_500_000
+# Messages, links and tree nodes of one file: some thirty for each variable, so enough for 20,000 of them.
+_MAX_STEPS = 600_000
 _MAX_RANK = 32
 # A chunked dataset is the only thing that can grow in memory.
 _MAX_UNPACKED = 1 << 28
@@ -160,6 +160,7 @@ class File:
         self.size = len(data)
         self._steps = 0
         self._nodes: dict[int, Node] = {}
+        self.heaps: dict[int, dict[int, tuple[int, int]]] = {}
         self.root = self.node(self._root_address())
 
     def node(self, address: int) -> Node:
@@ -428,18 +429,26 @@ def _strings(file: File, offset: int, count: int) -> list[str]:
 def _heap_object(file: File, heap: int, wanted: int, length: int) -> memoryview:
     if not length:
         return memoryview(b"")
+    if heap not in file.heaps:
+        file.heaps[heap] = _heap(file, heap)
+    if wanted not in file.heaps[heap]:
+        raise Hdf5Error(f"a text is missing from the heap at byte {heap:,}")
+    offset, size = file.heaps[heap][wanted]
+    return file.view(offset, min(length, size))
+
+
+def _heap(file: File, heap: int) -> dict[int, tuple[int, int]]:
+    """Offset and size of each object of a global heap, by its number."""
     file.expect(heap, b"GCOL")
     end = heap + file.u64(heap + 8)
+    found = {}
     at = heap + 16
-    while at + 16 <= end:
+    while at + 16 <= end and (index := file.u16(at)):
         file.step()
-        index, size = file.u16(at), file.u64(at + 8)
-        if index == wanted:
-            return file.view(at + 16, min(length, size))
-        if not index:
-            break
+        size = file.u64(at + 8)
+        found[index] = at + 16, size
         at += 16 + size + -size % 8
-    raise Hdf5Error(f"a text is missing from the heap at byte {heap:,}")
+    return found
 
 
 # Datasets
