@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.graph import Graph
+from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
@@ -75,6 +76,23 @@ def leads_to_map(graph: Graph, tensor: int) -> bool:
                 seen.add(output)
                 pending.append(output)
     return False
+
+
+def is_read_inside(part: PartitionPlan, value: Value) -> bool:
+    """Whether operators that can run in NCHW read a value that is given out as a map, too."""
+    nodes = zip(part.nodes, part.decision.verdicts, strict=True)
+    return (
+        value.external_output
+        and not is_order_free(value.shape)
+        and any(value.id in node.inputs and bool(verdict.layout) for node, verdict in nodes)
+    )
+
+
+def is_pooled_by_tflite(plan: Plan, value: Value) -> bool:
+    """Whether a pooling reads a value that this runtime does not take, since it drops its dimensions."""
+    rejected = plan.delegation.rejected if plan.delegation else {}
+    readers = plan.graph.consumers(value.tensor) if value.tensor is not None else []
+    return any(op.index in rejected and rejected[op.index].condition == "keep-dims" for op in readers)
 
 
 def capable(part: PartitionPlan, value: int) -> bool:

@@ -8,7 +8,7 @@ from xnnlint.findings import Applicability, Finding
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
-from ._branches import ends, open_branches, pointwise_in
+from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
 from ._text import listed, named
 
 
@@ -52,7 +52,7 @@ class ClusterEndMissing(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            branches = list(open_branches(part))
+            branches = [b for b in open_branches(part) if not is_pooled_by_tflite(plan, b.value)]
             if ends(part) or not branches or not pointwise_in(plan, part):
                 continue
             last = listed([named(plan.graph, b.node.op) for b in branches])

@@ -8,7 +8,7 @@ from xnnlint.findings import Applicability, Finding
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
-from ._branches import ends, open_branches
+from ._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
 from ._text import dims, named, where_used
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
@@ -61,6 +61,8 @@ class OutputBranchWithoutPooling(Rule):
                 continue  # XNN202 tells that nothing ends the cluster at all.
             for branch in open_branches(part):
                 assert branch.value.tensor is not None
+                if is_read_inside(part, branch.value) or is_pooled_by_tflite(plan, branch.value):
+                    continue  # XNN204 and XNN601 tell more of it.
                 if branch.through:
                     use = f"read by {named(plan.graph, branch.through[-1].op)}"
                 else:

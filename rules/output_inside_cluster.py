@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from xnnlint.findings import Applicability, Finding
 from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.plan import Plan
 
+from ._branches import is_read_inside
 from ._text import dims, where_used
 
 
@@ -49,13 +49,11 @@ class OutputInsideCluster(Rule):
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
             producers = {v: i for i, node in enumerate(part.nodes) for v in node.outputs}
-            verdicts = dict(zip(map(id, part.nodes), part.decision.verdicts, strict=True))
             for value in part.subgraph.values:
-                if not value.external_output or value.id not in producers or value.tensor is None:
+                if value.id not in producers or value.tensor is None or not is_read_inside(part, value):
                     continue
-                inside = any(value.id in n.inputs and verdicts[id(n)].layout for n in part.nodes)
                 producer = producers[value.id]
-                if not inside or not part.decision.verdicts[producer].layout or is_order_free(value.shape):
+                if not part.decision.verdicts[producer].layout:
                     continue
                 yield self.finding(
                     "its output is read inside the cluster, and leaves it as a map, too",

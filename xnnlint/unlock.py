@@ -42,12 +42,14 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     smallest, then = search.smallest(starts, now)
     hopeless = bool(search.wanted) and not smallest and not now
     kept = []
+    left = set(smallest)
     for finding in findings:
         if not finding.waivers:
             kept.append(finding)
             continue
         alone = frozenset() if now and not smallest else search.spmm([finding.waivers]) - now
-        needed = finding.waivers in smallest
+        needed = finding.waivers in left
+        left.discard(finding.waivers)  # Another finding that the same change solves is not one more change.
         if not alone and not needed:
             if finding.severity is Severity.WARNING:
                 kept.append(finding)
