@@ -1,3 +1,42 @@
 """xnnlint: says before you ship whether a pruned model will run XNNPACK's sparse kernels, and whether it will be right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .findings import ModelReport
+
 __version__ = "0.1.0"
+
+
+def lint(
+    model: Any,
+    *,
+    runtime: str | None = None,
+    cpu: str | None = None,
+    assume_pruned: float | None = None,
+    require_sparse: bool = False,
+) -> ModelReport:
+    """Checks a model that is in memory, or a file.
+
+    Args:
+        model: a Functional or Sequential model of tf_keras or Keras 3, which is neither run nor changed; or a path.
+        runtime: the runtime to predict for, as in `xnnlint profiles`; by default the newest LiteRT that is known.
+        cpu: the CPU to predict for, as in `xnnlint profiles`.
+        assume_pruned: the share of zeros, from 0 to 1, that the 1x1 convolutions of a Keras model are taken to have; by
+            default they are taken as they are.
+        require_sparse: a model that does not run sparse is an error, even if it only isn't pruned yet.
+
+    Returns:
+        The findings, and the plan with the outcome.
+
+    Raises:
+        XnnlintError: the model cannot be read, or the runtime or CPU is not known.
+    """
+    from .engine import check_loaded
+    from .loaders import load_any
+    from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
+
+    profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
+    return check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)

@@ -16,6 +16,7 @@ from .unlock import add_unlocks
 from .xnnpack.plan import Outcome, make_plan
 
 if TYPE_CHECKING:
+    from .graph import Model
     from .xnnpack.plan import Plan
     from .xnnpack.profile import Profile
 
@@ -52,12 +53,7 @@ def check_model(path: str | os.PathLike[str], profile: Profile, *, require_spars
     """Check one file; whatever goes wrong becomes the report's `error`."""
     report = ModelReport(os.fspath(path))
     try:
-        model = load(path)
-        if profile.is_portable:
-            plan, findings = check_everywhere(model, profile.cpu, lambda p: find(p, require_sparse=require_sparse))
-        else:
-            plan = make_plan(model, profile)
-            findings = find(plan, require_sparse=require_sparse)
+        return check_loaded(load(path), profile, require_sparse=require_sparse)
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:
@@ -65,8 +61,22 @@ def check_model(path: str | os.PathLike[str], profile: Profile, *, require_spars
         if os.environ.get("XNNLINT_DEBUG"):
             raise
         report.error = f"{report.path}: {internal(error)}"
+    return report
+
+
+def check_loaded(model: Model, profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+    """Check a model that has been read.
+
+    Raises:
+        XnnlintError: a part of it turns out to be damaged.
+    """
+    if profile.is_portable:
+        plan, findings = check_everywhere(model, profile.cpu, lambda p: find(p, require_sparse=require_sparse))
     else:
-        report.format, report.plan, report.findings = model.format, plan, findings
+        plan = make_plan(model, profile)
+        findings = find(plan, require_sparse=require_sparse)
+    report = ModelReport(model.path)
+    report.format, report.plan, report.findings = model.format, plan, findings
     return report
 
 

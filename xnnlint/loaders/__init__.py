@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
 _KERAS_EXTENSIONS = EXTENSIONS[1:]
 _WEIGHTS_ONLY = ".weights.h5"
+# "package.module:function", which is no path of a file that there is.
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _DAMAGED = "the file is truncated or damaged"
 
 # What people pass by mistake: first bytes -> what it is, and what to do.
@@ -32,12 +35,15 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
     """Reads a model; the file's content decides on its format, then its extension.
 
     Args:
-        path: a file, or the folder of a SavedModel or of an unpacked .keras archive.
+        path: a file, or the folder of a SavedModel or of an unpacked .keras archive; or "module:function", which
+            imports and runs code of the user's that makes a Keras model.
         assume_pruned: the share of zeros to assume in the weights that pruning would reach; only of Keras models.
 
     Raises:
         ModelError: there is no such file, or it is not a model that this version can read.
     """
+    if _is_callable(path):
+        return _load_callable(os.fspath(path), assume_pruned)
     head = _first_bytes(path)
     from xnnlint.loaders import tflite
 
@@ -69,6 +75,21 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     return lower(keras_model, path=os.fspath(path), format=format_, assume_pruned=assume_pruned)
 
 
+def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
+    """Reads a path, or a Keras model that is in memory.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        return load(model, assume_pruned=assume_pruned)
+    from xnnlint.keras.lower import lower
+    from xnnlint.keras.read_live import read_live
+
+    read = read_live(model)
+    return lower(read, path=read.name, format="live", assume_pruned=assume_pruned)
+
+
 def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """The models that a command line means: files as given, and in folders every file with a known extension.
 
@@ -84,6 +105,24 @@ def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
         else:
             found[path] = None
     return list(found)
+
+
+def _is_callable(path: str | os.PathLike[str]) -> bool:
+    return isinstance(path, str) and _CALLABLE.fullmatch(path) is not None and not Path(path).exists()
+
+
+def _load_callable(target: str, assume_pruned: float | None) -> Model:
+    from xnnlint.keras.lower import lower
+    from xnnlint.keras.read_live import load_callable, read_live
+
+    made = load_callable(target)
+    try:
+        read = read_live(made)
+    except ModelError as error:
+        raise ModelError(target, error.problem, error.advice) from None
+    model = lower(read, path=target, format="live", assume_pruned=assume_pruned)
+    model.notes.insert(0, f"{target} was imported and run to get this model.")
+    return model
 
 
 def _models_below(folder: Path) -> list[str]:
