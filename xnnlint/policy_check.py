@@ -22,7 +22,6 @@ from .findings import Finding, Location, ModelReport
 from .keras.policy import PolicyVerdict, Refusal, Stage, judge
 from .loaders import find_models
 from .rule import Rule
-from .xnnpack.ir import Layout
 from .xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from .xnnpack.plan import Plan
     from .xnnpack.profile import Profile
 
+_HARM = {Outcome.WRONG_RESULTS: "gives wrong results", Outcome.FAILS: "fails"}
 _NOT_KERAS = "the pruning policy judges Keras layers, and this is no Keras model; pass the .keras or .h5 file"
 
 
@@ -176,14 +176,26 @@ def _of_operator(plan: Plan, operator: Operator) -> RuntimeView:
     if kernels and all(kernel.nchw for kernel in kernels):
         return RuntimeView(Does.SPARSE, f"runs it in the sparse cluster ({operator.type})")
     for part in plan.partitions:
-        verdicts = [v for node, v in zip(part.nodes, part.decision.verdicts, strict=True) if node.op == op]
-        unmet = [unmet for verdict in verdicts for unmet in verdict.unmet]
+        judged = [j for j in zip(part.nodes, part.decision.verdicts, strict=True) if j[0].op == op]
+        from_cluster = any(part.subgraph.values[node.inputs[0]].nchw for node, _ in judged if node.inputs)
+        unmet = [unmet for _, verdict in judged for unmet in verdict.unmet]
         if unmet:
             why = f"needs {unmet[0].required}, gets {unmet[0].actual}"
+            if _is_to_blame(plan, op):
+                return RuntimeView(Does.BREAKS, f"{_HARM[plan.outcome]} because of it: it {why}")
             return RuntimeView(Does.DENSE, f"cannot run it in a sparse cluster: {why}")
-        if verdicts and all(verdict.layout is not Layout.NONE for verdict in verdicts):
+        if judged and from_cluster:
+            return RuntimeView(Does.SPARSE, f"ends the sparse cluster with it ({operator.type})")
+        if judged:
             return RuntimeView(Does.ABLE, f"can run it in a sparse cluster ({operator.type}), and does not here")
-    return RuntimeView(Does.NOTHING, f"has nothing to do for it ({operator.type})")
+    return RuntimeView(Does.NOTHING, f"makes it part of another operator ({operator.type})")
+
+
+def _is_to_blame(plan: Plan, op: int) -> bool:
+    """Whether a model that goes wrong would be right if this operator could run in a cluster."""
+    if plan.is_correct or plan.planner is None:
+        return False
+    return plan.planner.plan([("compatible", op)]).is_correct
 
 
 def _head(path: str) -> bytes:
