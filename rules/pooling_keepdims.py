@@ -16,7 +16,8 @@ from ._causes import RESHAPE_FIX, broken_by
 from ._text import listed, named
 from .reduce_input import RANK, REDUCTIONS, SPATIAL
 
-RECOVERING = ("RESHAPE",)
+# SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
+RECOVERING = ("RESHAPE", "SHAPE")
 ALWAYS_RIGHT = "GlobalAveragePooling2D(keepdims=True), then Flatten or Reshape"
 
 

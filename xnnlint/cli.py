@@ -87,6 +87,10 @@ def check(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
     ] = False,
+    assume_pruned: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Forecast a Keras model pruned to this share, such as 0.8."),
+    ] = None,
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
     ] = False,
@@ -103,7 +107,8 @@ def check(
     outcome = _Outcome(fail_on, require_sparse)
     if policy:
         from .policy_check import check_each_with_policy as check_each
-    models = outcome.watch(check_each(paths, profile, require_sparse=require_sparse))
+    found = check_each(paths, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
+    models = outcome.watch(found)
     if output is Format.JSON:
         from .reporters.json import document, dumps
 
@@ -302,4 +307,4 @@ def _abandon(stream: TextIO) -> None:
 
 
 # Commands with files of their own; each adds itself to `app`.
-from . import verify_cli  # noqa: E402, F401
+from . import convert_cli, fix_cli, verify_cli  # noqa: E402, F401

@@ -40,20 +40,30 @@ def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_
 
 
 def check_each(
-    paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False
+    paths: Iterable[str | os.PathLike[str]],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
 ) -> Iterator[ModelReport]:
     """The same, model by model: only one is in memory at a time."""
     # A rule that cannot be imported must stop the run, not become one file's error.
     all_rules()
     for path in find_models(paths):
-        yield check_model(path, profile, require_sparse=require_sparse)
+        yield check_model(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
 
 
-def check_model(path: str | os.PathLike[str], profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+def check_model(
+    path: str | os.PathLike[str],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
+) -> ModelReport:
     """Check one file; whatever goes wrong becomes the report's `error`."""
     report = ModelReport(os.fspath(path))
     try:
-        return check_loaded(load(path), profile, require_sparse=require_sparse)
+        return check_loaded(load(path, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:

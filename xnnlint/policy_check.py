@@ -91,17 +91,27 @@ def find_policy_rule(code_or_name: str) -> PolicyRule | None:
 
 
 def check_each_with_policy(
-    paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False
+    paths: Iterable[str | os.PathLike[str]],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
 ) -> Iterator[ModelReport]:
     """`engine.check_each`, with the policy's findings before the others.
 
     A model that is no Keras model becomes a report with an error that says so.
     """
     for path in find_models(paths):
-        yield check_with_policy(path, profile, require_sparse=require_sparse)
+        yield check_with_policy(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
 
 
-def check_with_policy(path: str | os.PathLike[str], profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+def check_with_policy(
+    path: str | os.PathLike[str],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
+) -> ModelReport:
     """Check one file; `policy` of the report is the policy's verdict, `error` why there is none."""
     from .keras.read_file import format_of, read
 
@@ -114,7 +124,7 @@ def check_with_policy(path: str | os.PathLike[str], profile: Profile, *, require
         format_, model = read(path)
     except (XnnlintError, OSError) as error:
         return ModelReport(place, error=sentence(error, path))
-    report = check_model(path, profile, require_sparse=require_sparse)
+    report = check_model(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
     report.policy = judge(model)
     if report.error is not None:
         # The policy looks at layers alone: it has an answer where no forecast can be made.

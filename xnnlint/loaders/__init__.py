@@ -48,6 +48,8 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
     from xnnlint.loaders import tflite
 
     if head[4:8] == tflite.IDENTIFIER:
+        if assume_pruned is not None:
+            raise ModelError(path, "pruning can be assumed of Keras models only, and this is a .tflite file")
         return tflite.load(path)
     from xnnlint.keras.read_file import format_of
 
