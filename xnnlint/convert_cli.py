@@ -1,0 +1,36 @@
+"""The command `xnnlint convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli import app, check
+from .errors import XnnlintError
+from .quick_parameters import QuickCommand
+from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
+
+
+@app.command(cls=QuickCommand)
+def convert(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
+    float16: Annotated[bool, typer.Option("--float16", help="Store the weights as float16.")] = False,
+    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0,
+    runtime: Annotated[str, typer.Option(metavar="NAME", help="Runtime to check the result for.")] = DEFAULT_RUNTIME,
+    cpu: Annotated[str, typer.Option(metavar="NAME", help="CPU to check the result for.")] = DEFAULT_CPU,
+) -> None:
+    """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
+
+    The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
+    """
+    from . import convert as converting
+
+    if not Path(output).parent.is_dir():
+        raise XnnlintError(f"{output}: its folder does not exist")
+    data = converting.convert(model, float16=float16, batch=batch or None)
+    converting.write(data, output)
+    typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
+    check([output], runtime=runtime, cpu=cpu)
