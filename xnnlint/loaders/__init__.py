@@ -13,6 +13,7 @@ from xnnlint.errors import ModelError
 
 if TYPE_CHECKING:
     from xnnlint.graph import Model
+    from xnnlint.keras.model import KerasModel
 
 # The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
 # files in a folder are something else.
@@ -74,7 +75,20 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     format_, keras_model = read(path)
     from xnnlint.keras.lower import lower
 
-    return lower(keras_model, path=os.fspath(path), format=format_, assume_pruned=assume_pruned)
+    model = lower(keras_model, path=os.fspath(path), format=format_, assume_pruned=assume_pruned)
+    wrapped = _pruning_wrappers(keras_model)
+    if wrapped:
+        model.notes.append(
+            f"{wrapped} layers are still in PruneLowMagnitude wrappers: call strip_pruning before exporting; the "
+            "forecast is for the stripped model."
+        )
+    if assume_pruned is not None:
+        model.notes.append(f"This assumes that {assume_pruned:.0%} of every 1x1 kernel will be pruned; it is not yet.")
+    return model
+
+
+def _pruning_wrappers(model: KerasModel) -> int:
+    return sum(layer.pruning + (_pruning_wrappers(layer.model) if layer.model else 0) for layer in model.layers)
 
 
 def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:

@@ -152,6 +152,8 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
     elif outcome is Outcome.DENSE and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
+    if model.plan is not None:
+        yield from model.plan.model.notes
 
 
 def _policy(model: ModelReport) -> Iterator[str]:
