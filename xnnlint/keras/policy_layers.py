@@ -193,7 +193,9 @@ def _missing(*conditions: tuple[bool, str, str]) -> Unmet | None:
 def _pair(layer: Layer, key: str) -> tuple[int, ...]:
     """A setting of height and width; Keras takes one number for both, and 1 where nothing is said."""
     value = layer.config.get(key, 1)
-    return tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    sizes = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    # A damaged file may hold anything here.
+    return tuple(size if isinstance(size, int) else 0 for size in sizes) or (0, 0)
 
 
 def _padding(layer: Layer) -> str:
@@ -214,8 +216,9 @@ def _kernel_shape(layer: Layer, size: tuple[int, ...], channels: int | None) -> 
         return tuple(layer.weights["kernel"]().shape[:3])
     if class_of(layer) == "Conv2DTranspose":
         return (*size, layer.config.get("filters", 0))
-    depth = 3 if channels is None else channels // (layer.config.get("groups") or 1)
-    return (*size, depth)
+    groups = layer.config.get("groups", 1)
+    known = isinstance(channels, int) and isinstance(groups, int) and groups > 0
+    return (*size, channels // groups if known else 3)
 
 
 def _before(feeding: Layer | None) -> str:
@@ -229,8 +232,9 @@ def _before(feeding: Layer | None) -> str:
 
 
 def _short(padding: tuple[Any, ...]) -> str:
-    flat = {side for pair in padding for side in pair}
-    return str(flat.pop()) if len(flat) == 1 else str(padding).replace(" ", "")
+    sides = [side for pair in padding for side in pair]
+    alike = bool(sides) and all(side == sides[0] for side in sides)
+    return str(sides[0]) if alike else str(padding).replace(" ", "")
 
 
 def _times(sizes: Iterable[int]) -> str:
