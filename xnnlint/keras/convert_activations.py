@@ -108,10 +108,12 @@ def _selu(scope: Scope, x: Value, options: dict[str, Any]) -> Value:
 
 
 def _hard_sigmoid(scope: Scope, x: Value, options: dict[str, Any]) -> Value:
-    """Keras 2: 0.2 x + 0.5 between 0 and 1; Keras 3: x / 6 + 0.5."""
-    slope = 0.2 if scope.builder.dialect == "keras2" else 1 / 6
-    y = _with(scope, "ADD", _with(scope, "MUL", x, slope, "Mul"), 0.5, "Add")
-    return clip(scope, y, 0.0, 1.0, "clip_by_value")
+    """Keras 2: 0.2 x + 0.5 between 0 and 1; Keras 3: relu6(x + 3) / 6."""
+    if scope.builder.dialect == "keras2":
+        y = _with(scope, "ADD", _with(scope, "MUL", x, 0.2, "Mul"), 0.5, "Add")
+        return clip(scope, y, 0.0, 1.0, "clip_by_value")
+    y = unary(scope, "RELU6", _with(scope, "ADD", x, 3.0, "add"), "Relu6")
+    return _with(scope, "DIV", y, 6.0, "truediv")
 
 
 def _hard_silu(scope: Scope, x: Value, options: dict[str, Any]) -> Value:

@@ -7,14 +7,15 @@ does before its rewrites (tflite/converter/transforms/prepare_tf.cc of google-ai
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from xnnlint.keras.convert_activations import activate
-from xnnlint.keras.convert_graph import Constant, Shape, Value, broadcast, window
+from xnnlint.keras.convert_graph import Constant, Shape, Value, broadcast, elements, window
 from xnnlint.keras.convert_scope import Scope, Unsupported, axis_of, channels_last, shape_of
-from xnnlint.keras.convert_shapes import batch_and, expand_axis, squeeze_axis
+from xnnlint.keras.convert_shapes import batch_and, expand_axis, reduce, squeeze_axis
 
 _RELU_FREE = {"fused_activation_function": "NONE"}
 
@@ -47,7 +48,8 @@ def _zero_bias(scope: Scope, channels: int) -> Value:
 def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
     if not scope.config.get("use_bias", True):
         return x
-    bias = scope.weight("bias", (channels,), "BiasAdd/ReadVariableOp")
+    reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
+    bias = scope.weight("bias", (channels,), f"{reader}/ReadVariableOp")
     return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
 
 
@@ -166,11 +168,12 @@ def conv_2d(scope: Scope, x: Value) -> Value:
     size = _pair(config["kernel_size"])
     if channels is None or channels % groups:
         raise Unsupported("its number of input channels cannot be told")
-    kernel = scope.weight("kernel", (*size, channels // groups, filters), "Conv2D/ReadVariableOp", default=1.0)
+    at = "convolution" if scope.is_keras_3 else "Conv2D"
+    kernel = scope.weight("kernel", (*size, channels // groups, filters), f"{at}/ReadVariableOp", default=1.0)
     if size == (1, 1):
         kernel = _pruned(scope, kernel)
     stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
-    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), "Conv2D", stride, dilation, _same(config))
+    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, _same(config))
     return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
 
 
@@ -261,7 +264,7 @@ def dense(scope: Scope, x: Value) -> Value:
         raise Unsupported(f"its input has {len(shape)} dimensions")
     units, features = int(config["units"]), shape[-1]
     at = "MatMul" if len(shape) == 2 else "Tensordot"
-    kernel = scope.weight("kernel", (features, units), f"{at}/ReadVariableOp", default=1.0)
+    kernel = scope.weight("kernel", (features, units), f"{'Cast' if scope.is_keras_3 else at}/ReadVariableOp", 1.0)
     weights = _transposed(kernel, (1, 0))
     attributes: dict[str, Any] = {"weights_format": "DEFAULT", "keep_num_dims": False, **_RELU_FREE}
     out = (*shape[:-1], units)
@@ -297,22 +300,40 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     return scope.op("RESHAPE", [y, target], out, at)
 
 
+# What reads the moving mean, the moving variance, gamma and beta.
+_STATISTICS = {
+    "fused": (
+        "FusedBatchNormV3/ReadVariableOp",
+        "FusedBatchNormV3/ReadVariableOp_1",
+        "ReadVariableOp",
+        "ReadVariableOp_1",
+    ),
+    "plain": (
+        "batchnorm/ReadVariableOp_1",
+        "batchnorm/ReadVariableOp",
+        "batchnorm/mul/ReadVariableOp",
+        "batchnorm/ReadVariableOp_2",
+    ),
+    "keras3": tuple(f"Cast{number}/ReadVariableOp" for number in ("", "_1", "_2", "_3")),
+}
+
+
 def batch_normalization(scope: Scope, x: Value) -> Value:
     """BatchNormalization in inference: one MUL and one ADD with constants."""
     config = scope.config
     shape = shape_of(x)
     axis = config.get("axis", -1)
     axis = axis_of(int(axis[0] if isinstance(axis, (list, tuple)) else axis), len(shape))
-    fused = len(shape) == 4 and axis == 3 and scope.builder.dialect == "keras2"
-    at, others = ("FusedBatchNormV3/ReadVariableOp", "ReadVariableOp") if fused else ("batchnorm/ReadVariableOp",) * 2
-    size = (shape[axis],)
-    mean = scope.weight("moving_mean", size, at if fused else f"{at}_1")
-    variance = scope.weight("moving_variance", size, f"{at}_1" if fused else at, default=1.0)
-    gamma = beta = None
-    if config.get("scale", True):
-        gamma = scope.weight("gamma", size, others if fused else "batchnorm/mul/ReadVariableOp", default=1.0)
-    if config.get("center", True):
-        beta = scope.weight("beta", size, f"{others}_1" if fused else f"{others}_2")
+    fused = len(shape) == 4 and axis == 3 and not scope.is_keras_3
+    readers = _STATISTICS["keras3" if scope.is_keras_3 else "fused" if fused else "plain"]
+    wanted = {"gamma": config.get("scale", True), "beta": config.get("center", True)}
+    mean, variance, gamma, beta = (
+        scope.weight(name, (shape[axis],), reader, default=float(name in ("gamma", "moving_variance")))
+        if wanted.get(name, True)
+        else None
+        for name, reader in zip(("moving_mean", "moving_variance", "gamma", "beta"), readers, strict=True)
+    )
+    assert mean is not None and variance is not None
     scale, offset = _normalizing(scope, mean, variance, gamma, beta, float(config.get("epsilon", 1e-3)))
     if axis != len(shape) - 1:
         spread = tuple(int(shape[d] or 1) if d == axis else 1 for d in range(len(shape)))
@@ -384,16 +405,17 @@ def normalization(scope: Scope, x: Value) -> Value:
     return scope.op("DIV", [y, Value(spread, "FLOAT32", deviation)], shape, "truediv", dict(_RELU_FREE))
 
 
-def layer_normalization(scope: Scope, x: Value) -> Value:
-    """LayerNormalization of Keras 2 over the last axis: a batch norm of the transposed map, with computed shapes."""
-    config, shape = scope.config, shape_of(x)
-    axes = config.get("axis", -1)
-    axes = [axes] if isinstance(axes, int) else list(axes)
-    if [axis_of(int(a), len(shape)) for a in axes] != [len(shape) - 1] or scope.builder.dialect != "keras2":
-        raise Unsupported("it is a LayerNormalization of another kind than over the last axis in Keras 2")
-    rank, channels = len(shape), shape[-1]
-    if x.is_static or channels is None or float(config.get("epsilon", 1e-3)) < 1.001e-5:
-        raise Unsupported("it is a LayerNormalization of a fixed batch, or with a small epsilon")
+def _normalized_rows(scope: Scope, x: Value, rank: int, channels: int) -> tuple[Value, Value, Value, Value, int | None]:
+    """For LayerNormalization: the input's shape, that of its rows, a scale and an offset for each, how many rows."""
+    shape = shape_of(x)
+    count = elements(shape[:-1])
+    if count is not None:
+        ones, zeros = (
+            Value((count,), "FLOAT32", Constant(partial(np.full, count, n, np.float32), (at, count)))
+            for n, at in ((1.0, "ones"), (0.0, "zeros"))
+        )
+        target = scope.integers([1, count, channels, 1], "Reshape/shape")
+        return scope.integers(shape, "Shape"), target, ones, zeros, count
     ints = {"dtype": "INT32"}
     whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, **ints)
     cut = [scope.integers([n], f"strided_slice/stack_{i}") for i, n in enumerate((0, rank - 1, 1))]
@@ -405,32 +427,72 @@ def layer_normalization(scope: Scope, x: Value) -> Value:
     back = scope.op("STRIDED_SLICE", [whole, *cut], (1,), "strided_slice_1", {"end_mask": 1}, **ints)
     columns = scope.op("REDUCE_PROD", [back, zero], (), "Prod_1", {"keep_dims": False}, **ints)
     one = scope.integers(1, "Reshape/shape/0")
-    target_parts = [one, rows, columns, one]
-    packed = {"values_count": 4, "axis": 0}
-    target = scope.op("PACK", target_parts, (4,), "Reshape/shape", packed, **ints)
-    y = scope.op("RESHAPE", [x, target], (1, None, channels, 1), "Reshape")
-    count = scope.op("RESHAPE", [rows, scope.integers([1], "ones/packed/shape")], (1,), "ones/packed", **ints)
-    again = scope.op("RESHAPE", [rows, scope.integers([1], "zeros/packed/shape")], (1,), "zeros/packed", **ints)
-    ones, zeros = (
-        scope.op("FILL", [size, scope.constant(n, f"{at}/Const")], (None,), at)
-        for size, n, at in ((count, 1.0, "ones"), (again, 0.0, "zeros"))
-    )
+    packing = {"values_count": 4, "axis": 0}
+    target = scope.op("PACK", [one, rows, columns, one], (4,), "Reshape/shape", packing, **ints)
+    filled = []
+    for n, at in ((1.0, "ones"), (0.0, "zeros")):
+        size = scope.op("RESHAPE", [rows, scope.integers([1], f"{at}/packed/shape")], (1,), f"{at}/packed", **ints)
+        filled.append(scope.op("FILL", [size, scope.constant(n, f"{at}/Const")], (None,), at))
+    return whole, target, filled[0], filled[1], None
+
+
+def layer_normalization(scope: Scope, x: Value) -> Value:
+    """LayerNormalization over the last axis."""
+    config, shape = scope.config, shape_of(x)
+    axes = config.get("axis", -1)
+    axes = [axes] if isinstance(axes, int) else list(axes)
+    if [axis_of(int(a), len(shape)) for a in axes] != [len(shape) - 1]:
+        raise Unsupported("it is a LayerNormalization over other axes than the last one")
+    return _layer_normalization_3(scope, x) if scope.is_keras_3 else _layer_normalization_2(scope, x)
+
+
+def _layer_normalization_3(scope: Scope, x: Value) -> Value:
+    """`layer_normalization` of keras/backend/tensorflow: x * factor + (beta - mean * factor)."""
+    config, shape = scope.config, shape_of(x)
+    channels, rows, plain = shape[-1], (*shape[:-1], 1), dict(_RELU_FREE)
+    if config.get("rms_scaling"):
+        raise Unsupported("it scales by the root mean square")
+    mean = reduce(scope, x, "MEAN", [-1], True, "moments/mean")
+    squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
+    variance = reduce(scope, squares, "MEAN", [-1], True, "moments/variance")
+    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "add/y")
+    factor = scope.op("RSQRT", [scope.op("ADD", [variance, epsilon], rows, "add", plain)], rows, "Rsqrt")
+    wide = (*(1 for _ in shape[1:]), int(channels or 0))
+    if config.get("scale", True):
+        gamma = _reshaped(scope.weight("gamma", (channels,), "Reshape/ReadVariableOp", default=1.0), wide)
+        factor = scope.op("MUL", [factor, gamma], shape, "mul", dict(plain))
+    less = scope.op("MUL", [scope.op("NEG", [mean], rows, "Neg"), factor], factor.shape, "mul_1", dict(plain))
+    if config.get("center", True):
+        beta = _reshaped(scope.weight("beta", (channels,), "Reshape_1/ReadVariableOp"), wide)
+        less = scope.op("ADD", [less, beta], shape, "add_1", dict(plain))
+    y = scope.op("MUL", [x, factor], shape, "mul_2", dict(plain))
+    return scope.op("ADD", [y, less], shape, "add_2", dict(plain))
+
+
+def _layer_normalization_2(scope: Scope, x: Value) -> Value:
+    """Of Keras 2: a batch norm of the transposed map, with computed shapes."""
+    config, shape = scope.config, shape_of(x)
+    rank, channels = len(shape), shape[-1]
+    if channels is None or float(config.get("epsilon", 1e-3)) < 1.001e-5:
+        raise Unsupported("it is a LayerNormalization with a small epsilon")
+    whole, target, ones, zeros, rows = _normalized_rows(scope, x, rank, channels)
+    y = scope.op("RESHAPE", [x, target], (1, rows, channels, 1), "Reshape")
     step = scope.step("FusedBatchNormV3")
 
     def add(type_: str, inputs: list[Value], out: Shape, attributes: dict[str, Any] | None = None) -> Value:
-        return scope.op(type_, inputs, out, step, attributes or dict(_RELU_FREE))
+        return scope.op(type_, inputs, out, step, dict(_RELU_FREE) if attributes is None else attributes)
 
-    last = (1, channels, 1, None)
+    last = (1, channels, 1, rows)
     axes_ = scope.integers([0, 1, 2], "FusedBatchNormV3/axes")
     y = add("TRANSPOSE", [y, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, {})
-    mean = add("MEAN", [y, axes_], (None,), {"keep_dims": False})
-    spread = add("MEAN", [add("SQUARED_DIFFERENCE", [y, mean], last, {}), axes_], (None,), {"keep_dims": False})
+    mean = add("MEAN", [y, axes_], (rows,), {"keep_dims": False})
+    spread = add("MEAN", [add("SQUARED_DIFFERENCE", [y, mean], last, {}), axes_], (rows,), {"keep_dims": False})
     epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "FusedBatchNormV3/epsilon")
-    factor = add("MUL", [ones, add("RSQRT", [add("ADD", [spread, epsilon], (None,))], (None,), {})], (None,))
+    factor = add("MUL", [ones, add("RSQRT", [add("ADD", [spread, epsilon], (rows,))], (rows,), {})], (rows,))
     scaled = add("MUL", [y, factor], last)
-    shift = add("SUB", [zeros, add("MUL", [mean, factor], (None,))], (None,))
+    shift = add("SUB", [zeros, add("MUL", [mean, factor], (rows,))], (rows,))
     y = add("ADD", [scaled, shift], last)
-    y = add("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], (1, None, channels, 1), {})
+    y = add("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], (1, rows, channels, 1), {})
     y = scope.op("RESHAPE", [y, whole], shape, "Reshape_1")
     for type_, name, wanted, default in (("MUL", "gamma", "scale", 1.0), ("ADD", "beta", "center", 0.0)):
         if config.get(wanted, True):

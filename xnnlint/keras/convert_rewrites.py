@@ -205,8 +205,14 @@ def _fuse_with_convolution(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _fuse_with_transpose_conv(rewriter: Rewriter, node: Node) -> bool:
-    """The same for TRANSPOSE_CONV, whose bias is its fourth input, and absent at first."""
+    """The same for TRANSPOSE_CONV, whose bias is its fourth input, and absent at first.
+
+    It has no pattern for an activation behind it, which is fused if it was fused into what is added before.
+    """
     conv = rewriter.producer(node, 0, "TRANSPOSE_CONV")
+    readers = rewriter.readers.get(node.output, [])
+    if len(readers) == 1 and readers[0].type in _ACTIVATIONS and rewriter.uses(node.output) == 1:
+        return False
     value, other = node.inputs[1], node.constant(1)
     if conv is None or other is None or value is None or conv.activation != "NONE" or rewriter.uses(conv.output) != 1:
         return False
@@ -225,12 +231,6 @@ def _fuse_with_transpose_conv(rewriter: Rewriter, node: Node) -> bool:
     elif bias is not None:
         inputs.append(_make(_combined(bias, node.type, other), (channels,)))
     return rewriter.become(node, conv, inputs, node.activation)
-
-
-def _first_bias_of_transpose_conv(rewriter: Rewriter, node: Node) -> bool:
-    """FuseBinaryOpWithTransposeConvNoneBias: what follows waits until activations are fused into it."""
-    conv = rewriter.producer(node, 0, "TRANSPOSE_CONV")
-    return conv is not None and len(conv.inputs) == 3 and _fuse_with_transpose_conv(rewriter, node)
 
 
 def _fuse_with_fully_connected(rewriter: Rewriter, node: Node) -> bool:
@@ -314,6 +314,8 @@ def _division_to_product(rewriter: Rewriter, node: Node) -> bool:
 
 def _neutral(rewriter: Rewriter, node: Node) -> bool:
     """OptimizeMul1ToIdentity, and TensorFlow's folding of x + 0, x - 0 and x / 1."""
+    if node.type == "MUL" and node.constant(0) is not None:
+        rewriter.change(node, "MUL", node.inputs[::-1], node.attributes)
     x = node.inputs[0]
     nothing = 0.0 if node.type in ("ADD", "SUB") else 1.0
     same = x is not None and x.constant is None and x.shape == node.output.shape and node.activation == "NONE"
@@ -398,6 +400,7 @@ def _known_sizes(rewriter: Rewriter, node: Node) -> bool:
 _INTEGER_FUNCTIONS: dict[str, Callable[[Node, list[np.ndarray]], np.ndarray]] = {
     "REDUCE_PROD": lambda node, values: np.prod(values[0], dtype=np.int32),
     "PACK": lambda node, values: np.stack(values),
+    "CONCATENATION": lambda node, values: np.concatenate(values),
     "MUL": lambda node, values: values[0] * values[1],
     "ADD": lambda node, values: values[0] + values[1],
     "SUB": lambda node, values: values[0] - values[1],
@@ -638,7 +641,7 @@ def _spread(constant: Constant, size: int) -> np.ndarray:
 
 
 _SHAPES: dict[str, list[Rule]] = {"STRIDED_SLICE": [_known_sizes], **{t: [_known_integers] for t in _INTEGER_FUNCTIONS}}
-_INTO_BEFORE: list[Rule] = [_fuse_with_convolution, _first_bias_of_transpose_conv, _fuse_with_fully_connected]
+_INTO_BEFORE: list[Rule] = [_fuse_with_convolution, _fuse_with_transpose_conv, _fuse_with_fully_connected]
 _AROUND_RESHAPES: list[Rule] = [_move_binary_before, _two_reshapes_before, _needless_reshape]
 _FIRST: dict[str, list[Rule]] = {
     "ADD": [_neutral, *_INTO_BEFORE, _two_additions, *_AROUND_RESHAPES],
@@ -658,6 +661,5 @@ _FIRST: dict[str, list[Rule]] = {
 }
 _FIRST["RELU"] = [_relu_of_minimum, _relu_of_squares, *_FIRST["RELU"]]
 _SECOND: dict[str, list[Rule]] = {
-    **{t: [_fuse_with_transpose_conv] for t in _BINARY},
     **{t: [_fuse_into_following] for t in (*_CONVOLUTIONS, "FULLY_CONNECTED")},
 }

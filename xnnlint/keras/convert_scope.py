@@ -48,10 +48,27 @@ class Builder:
     _variables: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def unique(self, name: str) -> str:
-        """A name that no other operation has, numbered like TensorFlow's (`Graph.unique_name`)."""
-        number = self._names.get(name.lower(), 0)
-        self._names[name.lower()] = number + 1
-        return f"{name}_{number}" if number else name
+        """A name that nothing else has, numbered like TensorFlow's (`Graph.unique_name`, framework/ops.py)."""
+        key = name.lower()
+        number = self._names.get(key, 0)
+        self._names[key] = number + 1
+        if not number:
+            return name
+        while f"{key}_{number}" in self._names:
+            number += 1
+        self._names[f"{key}_{number}"] = 1
+        return f"{name}_{number}"
+
+    def inner(self, prefix: str, name: str) -> str:
+        """The names around the operations of a layer or model that is called within another one.
+
+        Keras 2 enters a layer's scope again as it is; Keras 3 enters a new one, and twice.
+        """
+        path = f"{prefix}/{name}" if prefix else name
+        if self.dialect == "keras2":
+            return path
+        self.unique(path)
+        return self.unique(path)
 
     def variable(self, key: tuple[str, ...], reader: str) -> str:
         """The name of the argument that stands for a variable: after the first operation that reads it."""
@@ -82,6 +99,10 @@ class Scope:
     @property
     def config(self) -> dict[str, Any]:
         return self.layer.config
+
+    @property
+    def is_keras_3(self) -> bool:
+        return self.builder.dialect == "keras3"
 
     # -- operators
 

@@ -73,13 +73,14 @@ def reshape(scope: Scope, x: Value) -> Value:
 
 
 def flatten(scope: Scope, x: Value) -> Value:
-    """Flatten: a constant target where all but the batch is known."""
+    """Flatten: in Keras 2 to a constant target where all but the batch is known, in Keras 3 with the batch looked up."""
     shape = shape_of(x)
     if len(shape) < 2:
         raise Unsupported("its input has one dimension")
     rest = elements(shape[1:])
-    if rest is None:
-        return scope.op("RESHAPE", [x, batch_and(scope, x, [-1], "Reshape/shape")], (shape[0], None), "Reshape")
+    if rest is None or scope.builder.dialect == "keras3":
+        sizes = batch_and(scope, x, [-1 if rest is None else rest], "Reshape/shape")
+        return scope.op("RESHAPE", [x, sizes], (shape[0], rest), "Reshape")
     return scope.op("RESHAPE", [x, scope.integers([-1, rest], "Const")], (shape[0], rest), "Reshape")
 
 
@@ -221,8 +222,41 @@ def up_sampling(scope: Scope, x: Value) -> Value:
     shape = shape_of(x, 4)
     factor = config.get("size", 2)
     factors = list(factor) if isinstance(factor, (list, tuple)) else [factor, factor]
+    method = str(config.get("interpolation", "nearest"))
+    if method == "nearest" and scope.is_keras_3:
+        for axis, factor in enumerate(factors, 1):
+            x = _repeat(scope, x, int(factor), axis, "Repeat" if axis == 1 else "Repeat_1")
+        return x
     size = [None if n is None else n * int(f) for n, f in zip(shape[1:3], factors, strict=True)]
-    return resize(scope, x, size, str(config.get("interpolation", "nearest")))
+    return resize(scope, x, size, method)
+
+
+def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
+    """tf.repeat of each element along an axis: a TILE along a new axis, and a RESHAPE to a computed shape."""
+    shape = shape_of(x, 4)
+    size = shape[axis]
+    if size is None:
+        raise Unsupported("it repeats rows or columns of an unknown number")
+    spread = expand_axis(scope, x, axis + 1, f"{at}/ExpandDims")
+    times = [count if d == axis + 1 else 1 for d in range(5)]
+    tiled = tuple(count if d == axis + 1 else n for d, n in enumerate(shape_of(spread)))
+    y = scope.op("TILE", [spread, scope.integers(times, f"{at}/Tile/multiples")], tiled, f"{at}/Tile")
+    whole = scope.op("SHAPE", [x], (4,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
+    parts = [_part_of(scope, whole, 0, axis, f"{at}/strided_slice")]
+    parts.append(scope.integers([size * count], f"{at}/concat/values_1"))
+    parts.append(_part_of(scope, whole, axis + 1, 4, f"{at}/strided_slice_2"))
+    target = scope.op("CONCATENATION", parts, (4,), f"{at}/concat", {"axis": 0, **_NONE}, "INT32")
+    # Of dimensions before the axis the converter knows only those of a shape that is known as a whole.
+    known = None not in shape[:axis]
+    out = tuple(size * count if d == axis else n if known or d > axis else None for d, n in enumerate(shape))
+    return scope.op("RESHAPE", [y, target], out, f"{at}/Reshape_1")
+
+
+def _part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value:
+    """Some of the numbers of a shape."""
+    cut = [scope.integers([n], f"{at}/stack{s}") for n, s in ((begin, ""), (end, "_1"), (1, "_2"))]
+    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    return scope.op("STRIDED_SLICE", [whole, *cut], (end - begin,), at, masks, "INT32")
 
 
 def resizing(scope: Scope, x: Value) -> Value:

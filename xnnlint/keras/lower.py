@@ -45,7 +45,7 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights)
     inputs = _inputs(keras_model)
     program.inputs = list(inputs.values())
-    program.outputs = _Calls(builder, keras_model, keras_model.name, "").run(inputs)
+    program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
     order(program)
     rewrite(program)
     notes = list(program.notes)
@@ -57,13 +57,16 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
 
 def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
     """The tensors that go in, with the shapes of their InputLayers."""
-    values = {}
+    values: dict[TensorRef, Value] = {}
     for ref in model.inputs:
         config = model.layer(ref.layer).config
         shape = config.get("batch_shape", config.get("batch_input_shape"))
         known = tuple(None if n is None else int(n) for n in shape) if isinstance(shape, (list, tuple)) else None
         dtype = "INT32" if str(config.get("dtype", "float32")).startswith("int") else "FLOAT32"
-        values[ref] = Value(known, dtype, name=normalize(ref.layer))
+        # Keras 3 calls them inputs, inputs_1 and so on where a model is called with a list.
+        number = f"_{len(values)}" if values else ""
+        name = normalize(ref.layer) if model.dialect == "keras2" else f"inputs{number}"
+        values[ref] = Value(known, dtype, name=name)
     return values
 
 
@@ -124,7 +127,8 @@ class _Calls:
         label = f"{self.label}{name}"
         if layer.model is not None:
             return self._nested(layer, [self._value(ref) for ref in call.inputs()], label)
-        scope = Scope(self.builder, layer, f"{self.prefix}/{name}", label)
+        prefix = self.prefix if layer.is_operation else self.builder.inner(self.prefix, name)
+        scope = Scope(self.builder, layer, prefix, label)
         added = len(self.builder.program.nodes)
         try:
             return lower_call(scope, args, kwargs)
@@ -135,7 +139,7 @@ class _Calls:
     def _nested(self, layer: Layer, inputs: list[Value], label: str) -> list[Value]:
         model = layer.model
         assert model is not None
-        inner = _Calls(self.builder, model, f"{self.prefix}/{layer.name}", f"{label}/")
+        inner = _Calls(self.builder, model, self.builder.inner(self.prefix, layer.name), f"{label}/")
         return inner.run(dict(zip(model.inputs, inputs, strict=False)))
 
     def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
