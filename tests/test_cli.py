@@ -64,7 +64,7 @@ class FakeRule(Rule):
                 yield Finding(**{k: getattr(finding, k) for k in Finding.__slots__} | {"unlocks": unlocks})
 
 
-def fake_load(path) -> Model:
+def fake_load(path, assume_pruned=None) -> Model:
     path = os.fspath(path)
     if "broken" in path:
         raise ModelError(path, "the file is cut off", "download it again")

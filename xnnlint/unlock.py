@@ -14,7 +14,8 @@ from .findings import Finding, Severity, Unlock
 from .xnnpack.plan import Outcome, Plan, pointwise_macs, pointwise_ops
 
 if TYPE_CHECKING:
-    from .xnnpack.plan import Planner, Waiver
+    from .xnnpack.plan import Waiver
+    from .xnnpack.planner import Planner
 
 Change = frozenset["Waiver"]
 # So many changes are tried one by one for harming the others; more would take seconds.

@@ -122,8 +122,11 @@ def _is_flattening(op: Operator) -> bool:
 
 # They keep the shape of their input, right or wrong, and look at each element by itself.
 _ELEMENTWISE = frozenset(
-    """ABS CAST CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC NEG RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1
-    ROUND RSQRT SIGN SIN SQRT SQUARE TANH""".split()
+    {
+        "ABS", "CAST", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC",
+        "NEG", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIGN", "SIN", "SQRT", "SQUARE",
+        "TANH",
+    }
 )
 
 

@@ -1,0 +1,123 @@
+"""What comes of a plan: whether the results are right, and if not, where and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .execution import Order, State, is_order_free
+from .ir import NodeType, Value
+from .plan import Hazard, Outcome, PartitionPlan, Plan
+from .shape_math import impossible_reshapes, misled_readers
+
+if TYPE_CHECKING:
+    from xnnlint.graph import Graph
+
+    from .profile import Profile
+
+# Operators that refuse a wrong number of channels, whoever runs them.
+CHANNEL_CHECKING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D)
+
+
+class OutcomeJudge:
+    """Judges plans of one graph on one runtime."""
+
+    def __init__(self, graph: Graph, profile: Profile) -> None:
+        self.graph = graph
+        self.profile = profile
+
+    def judge(self, plan: Plan) -> None:
+        """Set a plan's hazards and its outcome."""
+        delegation = plan.delegation
+        if delegation is not None and delegation.failure is not None:
+            failure = delegation.failure
+            plan.hazards.append(Hazard(failure.op, "delegation", Outcome.FAILS, failure.reason))
+        for part in plan.partitions:
+            plan.hazards += self._hazards(part)
+        for tensor in sorted(delegation.unwritten if delegation else ()):
+            reader = self.graph.consumers(tensor)[0]
+            plan.hazards.append(
+                Hazard(reader.index, "unwritten-weights", Outcome.WRONG_RESULTS, "it reads weights that nobody unpacks")
+            )
+        outcomes = {h.outcome for h in plan.hazards}
+        if Outcome.FAILS in outcomes:
+            plan.outcome = Outcome.FAILS
+        elif outcomes:
+            plan.outcome = Outcome.WRONG_RESULTS
+        elif any(k.is_spmm for k in plan.kernels):
+            plan.outcome = Outcome.SPARSE
+
+    def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        run = part.execution
+        if run is None:
+            return
+        yield from self._fp16_hazards(part)
+        fatal = [t for t in run.troubles if t.fatal]
+        if fatal:
+            yield from (Hazard(t.node.op, t.kind, Outcome.FAILS, t.text) for t in fatal)
+            return
+        producers = part.subgraph.producers()
+        outputs = [
+            v
+            for v in part.subgraph.values
+            if v.external_output and v.id in producers and (v.tensor is None or v.tensor in self._mattering)
+        ]
+        if any(run.states[v.id].order is Order.LOST for v in outputs):
+            yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
+        for value in outputs:
+            state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
+            yield from self._shape_hazards(part, value, state, op)
+            if state.order is Order.NCHW and not is_order_free(value.shape):
+                yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
+
+    @cached_property
+    def _mattering(self) -> set[int]:
+        """Tensors on which an output of the model depends; nobody sees what happens to the others."""
+        mattering: set[int] = set()
+        pending = [t for t in self.graph.outputs if t >= 0]
+        while pending:
+            tensor = pending.pop()
+            if tensor not in mattering:
+                mattering.add(tensor)
+                producer = self.graph.producer(tensor)
+                pending += [t for t in producer.inputs if t >= 0] if producer else []
+        return mattering
+
+    def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        """NCHW convolutions of fp16 values are created as fp32 ones, or with filters that are read as fp32."""
+        if self.profile["fp16_inference"] != "breaks":
+            return
+        values = part.subgraph.values
+        for node in part.subgraph.nodes:
+            if node.type not in CONVOLUTION_NODES or not values[node.outputs[0]].nchw:
+                continue
+            if values[node.outputs[0]].dtype == "fp16":
+                as_fp32 = values[node.inputs[1]].dtype == "fp32"
+                outcome = Outcome.FAILS if as_fp32 else Outcome.WRONG_RESULTS
+                yield Hazard(node.op, "fp16", outcome, "in fp16 arithmetic this runtime's sparse kernels are broken")
+
+    def _shape_hazards(self, part: PartitionPlan, value: Value, state: State, op: int) -> Iterable[Hazard]:
+        """What follows from an output of a partition that has another shape at run time than in the model."""
+        shape = state.shape
+        if shape == value.shape or value.tensor is None:
+            return
+        resized = self.profile["output_buffers"] == "resized"
+        if resized and math.prod(shape) > value.elements:
+            text = f"it makes an output of {math.prod(shape)} elements instead of {value.elements}"
+            yield Hazard(op, "overflow", Outcome.WRONG_RESULTS, text)
+        elif state.elements > value.elements:
+            text = f"it writes {state.elements} elements into a buffer of {value.elements}"
+            yield Hazard(op, "overflow", Outcome.FAILS, text)
+        for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):
+            text = f"it gets the shape {wrong}, which comes from the shape {list(shape)} of a pooling with keepdims"
+            yield Hazard(reader.index, "shape", Outcome.FAILS, text)
+        # What one operator of a partition gives another is followed by `execution`.
+        inside = set(part.partition.ops)
+        for reader in misled_readers(self.graph, value.tensor):
+            if self._mattering.intersection(reader.outputs) and reader.index not in inside:
+                text = f"it gets the shape {list(shape)} of a pooling with keepdims instead of {list(value.shape)}"
+                outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
+                yield Hazard(reader.index, "shape", outcome, text)
