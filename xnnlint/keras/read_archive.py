@@ -232,6 +232,8 @@ class _Weights:
 
 
 def _members(group: Node) -> list[tuple[str, Node]]:
+    # A group may contain itself.
+    group.file.step(len(group.links))
     return [(name, group.file.node(address)) for name, address in group.links.items()]
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
-_MAX_VARIABLES = 500_000
-_MAX_KEYS = 64 << 20
+_MAX_VARIABLES = 100_000
+_MAX_KEYS = 16 << 20
 _MAX_RANK = 32
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _BFLOAT16 = 14
@@ -131,9 +131,26 @@ class Objects:
 
     def __init__(self, message: memoryview) -> None:
         self._nodes = [view(value) for field, value in fields(message) if field == 1]
+        self._children: dict[int, dict[str, int]] = {}
+        self._keys: dict[int, str] = {}
 
     def children(self, node: int) -> dict[str, int]:
         """Numbers of a node's members, by name; the root is node 0."""
+        if node not in self._children:
+            self._children[node] = self._read_children(node)
+        return self._children[node]
+
+    def key(self, node: int) -> str:
+        """A variable's key in the checkpoint, or "" for what is no variable."""
+        if node not in self._keys:
+            self._keys[node] = self._read_key(node)
+        return self._keys[node]
+
+    def variables(self, node: int) -> dict[str, str]:
+        """Keys of a node's own variables, by name."""
+        return {name: key for name, child in self.children(node).items() if (key := self.key(child))}
+
+    def _read_children(self, node: int) -> dict[str, int]:
         found = {}
         for field, value in fields(self._node(node)):
             if field == 1:
@@ -141,18 +158,13 @@ class Objects:
                 found[text(parts.get(2, 0))] = number(parts.get(1, 0))
         return found
 
-    def key(self, node: int) -> str:
-        """A variable's key in the checkpoint, or "" for what is no variable."""
+    def _read_key(self, node: int) -> str:
         for field, value in fields(self._node(node)):
             if field == 2:
                 parts = dict(fields(view(value)))
                 if text(parts.get(1, 0)) == "VARIABLE_VALUE":
                     return text(parts.get(3, 0))
         return ""
-
-    def variables(self, node: int) -> dict[str, str]:
-        """Keys of a node's own variables, by name."""
-        return {name: key for name, child in self.children(node).items() if (key := self.key(child))}
 
     def _node(self, node: int) -> memoryview:
         if node >= len(self._nodes):
@@ -177,7 +189,7 @@ def _entry(message: memoryview) -> _Entry:
         elif field == 7:
             # Slices of a variable, which training on several machines makes.
             dtype = 0
-    if len(shape) > _MAX_RANK:
+    if len(shape) > _MAX_RANK or math.prod(max(size, 1) for size in shape) >= 1 << 48:
         raise Unreadable("a variable in its checkpoint is damaged", DAMAGED)
     return _Entry(dtype, shape, shard, offset, size)
 

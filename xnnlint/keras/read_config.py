@@ -9,6 +9,7 @@ code: a Lambda's code stays the text that it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,7 @@ from xnnlint.keras.read_known_layers import KNOWN_LAYERS
 
 # A list takes up to some thirty times as much in memory as in JSON. Real configs take some 1 kB for each layer.
 _MAX_JSON = 32 << 20
-_MAX_JSON_PARTS = 1_500_000
+_MAX_JSON_PARTS = 800_000
 _MAX_LAYERS = 50_000
 _MAX_DEPTH = 32
 
@@ -59,12 +60,19 @@ def parse_json(text: bytes | str, what: str) -> Any:
     if len(data) > _MAX_JSON or sum(data.count(mark) for mark in (b"[", b"{", b",")) > _MAX_JSON_PARTS:
         raise Unreadable(f"{what} is larger than any model's: {len(data):,} bytes")
     try:
-        return json.loads(data)
+        return json.loads(data, object_hook=_tuple_or_dict)
     except RecursionError:
         raise Unreadable(f"{what} is nested too deeply", DAMAGED) from None
     except ValueError as error:
         # Says the position, but never the text.
         raise Unreadable(f"{what} is not valid JSON ({error})", DAMAGED) from None
+
+
+def _tuple_or_dict(value: dict[str, Any]) -> Any:
+    """SavedModels, and some arguments elsewhere, tell tuples from lists (json_utils.py of keras-team/tf-keras)."""
+    if value.get("class_name") == "__tuple__" and isinstance(value.get("items"), list):
+        return tuple(value["items"])
+    return value
 
 
 def read_model(entry: Any, keras_version: str = "") -> KerasModel:
@@ -98,8 +106,8 @@ def all_layers(model: KerasModel) -> Iterator[Layer]:
 
 
 def _dialect(entry: Any, keras_version: str) -> str:
-    if keras_version[:1].isdigit():
-        return "keras3" if int(keras_version.split(".")[0][:4]) >= 3 else "keras2"
+    if version := re.match(r"[0-9]{1,3}\b", keras_version):
+        return "keras3" if int(version[0]) >= 3 else "keras2"
     return "keras3" if '"batch_shape"' in json.dumps(entry) or "__keras_tensor__" in json.dumps(entry) else "keras2"
 
 
@@ -168,6 +176,9 @@ class _Reader:
             module=str(entry.get("module") or ""),
             build_shape=_shape_or_none(_build_shape(entry)),
         )
+        if class_name == "InputLayer" and _shape_of(config) is None:
+            # Keras 3 has lists of them for inputs that are nests of tensors.
+            raise Unreadable(f"the shape of the input {name!r} is damaged or no single shape", DAMAGED)
         if _is_model(class_name, config):
             layer.model = self.model(entry, layer.path, depth + 1)
         elif class_name in _MODELS:
@@ -268,6 +279,8 @@ class _Functional:
             if keras2 and self._is_ref(value):
                 return self._ref(value)
             return [self._value(part, keras2) for part in value]
+        if isinstance(value, tuple):
+            return tuple(self._value(part, keras2) for part in value)
         if not isinstance(value, dict):
             return value
         class_name = value.get("class_name")
@@ -342,7 +355,7 @@ def _slice(value: Any, inner: Callable[[Any], Any]) -> Any:
     return slice(*(inner(config.get(key)) for key in ("start", "stop", "step")))
 
 
-def _tuple(value: Any, inner: Callable[[Any], Any]) -> Any:
+def _shape(value: Any, inner: Callable[[Any], Any]) -> Any:
     items = value.get("items", value.get("config"))
     return tuple(inner(part) for part in items) if isinstance(items, (list, tuple)) else ()
 
@@ -356,8 +369,7 @@ def _array(value: Any, inner: Callable[[Any], Any]) -> Any:
 _CONSTANTS: dict[str, Callable[[Any, Callable[[Any], Any]], Any]] = {
     "__slice__": _slice,
     "__ellipsis__": lambda value, inner: ...,
-    "__tuple__": _tuple,
-    "TensorShape": _tuple,
+    "TensorShape": _shape,
     "__tensor__": _array,
     "__numpy__": _array,
     "__bytes__": _array,

@@ -31,14 +31,15 @@ _UNDEFINED = 0xFFFFFFFFFFFFFFFF
 # Messages, links and tree nodes of one file: some thirty for each variable, so enough for 20,000 of them.
 _MAX_STEPS = 600_000
 _MAX_RANK = 32
-# A chunked dataset is the only thing that can grow in memory.
-_MAX_UNPACKED = 1 << 28
-_MAX_ATTRIBUTE = 1 << 26
+# A chunked dataset is all that can grow in memory, beside one that was never written.
+_MAX_UNPACKED = 1 << 27
+_MAX_CHUNK = 1 << 25
+_MAX_TEXT = 1 << 26
 
 _DATASPACE, _LINK_INFO, _DATATYPE, _LINK, _LAYOUT, _FILTERS = 0x1, 0x2, 0x3, 0x6, 0x8, 0xB
 _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE, _ATTRIBUTE_INFO = 0xC, 0x10, 0x11, 0x15
 _DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3
-_REPACK = "repack it with `h5repack -h` or save it again with Keras"
+_REPACK = "save it again with Keras"
 
 
 class Hdf5Error(Exception):
@@ -159,6 +160,7 @@ class File:
         self.data = data
         self.size = len(data)
         self._steps = 0
+        self._characters = 0
         self._nodes: dict[int, Node] = {}
         self.heaps: dict[int, dict[int, tuple[int, int]]] = {}
         self.root = self.node(self._root_address())
@@ -188,6 +190,12 @@ class File:
         self._steps += count
         if self._steps > _MAX_STEPS:
             raise Hdf5Error("it has more parts than this version reads")
+
+    def spend(self, characters: int) -> None:
+        """Counts text, since many attributes may share one."""
+        self._characters += characters
+        if self._characters > _MAX_TEXT:
+            raise Hdf5Error("its attributes are larger than any model's")
 
     # Numbers and bytes, all within the file
 
@@ -348,7 +356,7 @@ def _shape(file: File, offset: int) -> tuple[int, ...] | None:
         return None
     start = offset + (8 if version == 1 else 4)
     shape = tuple(file.u64(start + 8 * axis) for axis in range(rank))
-    if math.prod(shape) >= 1 << 48:
+    if math.prod(max(size, 1) for size in shape) >= 1 << 48:
         raise Hdf5Error(f"it claims an array of shape {list(shape)}")
     return shape
 
@@ -416,12 +424,10 @@ def _plain(file: File, type_: _Type, offset: int, count: int) -> list[Any]:
 
 def _strings(file: File, offset: int, count: int) -> list[str]:
     """Texts of any length: each a length, and the place of its bytes in a global heap."""
-    found, total = [], 0
+    found = []
     for at in range(offset, offset + 16 * count, 16):
         length, heap, index = file.u32(at), file.u64(at + 4), file.u32(at + 12)
-        total += length
-        if total > _MAX_ATTRIBUTE:
-            raise Hdf5Error(f"an attribute claims {total:,} bytes")
+        file.spend(length)
         found.append(bytes(_heap_object(file, heap, index, length)).rstrip(b"\0").decode("utf8", "replace"))
     return found
 
@@ -503,9 +509,15 @@ def _read_dataset(dataset: Dataset) -> np.ndarray:
     layout = dataset.node.message(_LAYOUT)
     assert layout is not None
     if _storage(dataset.file, layout[0])[0] == 1:
+        _refuse_giants(dataset)
         # Never written: zeros, which take no memory here.
         return np.broadcast_to(np.zeros((), dtype), dataset.shape)
     return _read_chunks(dataset, layout[0], dtype)
+
+
+def _refuse_giants(dataset: Dataset) -> None:
+    if dataset.nbytes > _MAX_UNPACKED:
+        raise Hdf5Error(f"an array takes {dataset.nbytes:,} bytes unpacked; the limit is {_MAX_UNPACKED:,}")
 
 
 def _read_chunks(dataset: Dataset, layout: int, dtype: np.dtype) -> np.ndarray:
@@ -514,12 +526,11 @@ def _read_chunks(dataset: Dataset, layout: int, dtype: np.dtype) -> np.ndarray:
     file, rank = dataset.file, len(dataset.shape)
     if file.u8(layout) != 3 or file.u8(layout + 1) != 2 or file.u8(layout + 2) != rank + 1 or not rank:
         raise Hdf5Error(f"a dataset is stored in a way that Keras does not use; {_REPACK}")
-    if dataset.nbytes > _MAX_UNPACKED:
-        raise Hdf5Error(f"a packed array takes {dataset.nbytes:,} bytes; the limit is {_MAX_UNPACKED:,}")
+    _refuse_giants(dataset)
     tree = file.u64(layout + 3)
     chunk = tuple(file.u32(layout + 11 + 4 * axis) for axis in range(rank))
     chunk_bytes = math.prod(chunk) * dtype.itemsize
-    if not chunk_bytes or chunk_bytes > _MAX_UNPACKED:
+    if not 0 < chunk_bytes <= _MAX_CHUNK:
         raise Hdf5Error(f"a dataset has chunks of shape {list(chunk)}")
     filters = _filters(dataset.node)
     values = np.zeros(dataset.shape, dtype)
@@ -528,7 +539,7 @@ def _read_chunks(dataset: Dataset, layout: int, dtype: np.dtype) -> np.ndarray:
     filled = 0
     for address, key in _leaves(file, tree, 1, 8 + 8 * (rank + 1)):
         filled += chunk_bytes
-        if filled > 4 * (dataset.nbytes + math.prod(chunk) * dtype.itemsize) + _MAX_UNPACKED:
+        if filled > 4 * _MAX_UNPACKED:
             raise Hdf5Error("a dataset has more chunks than elements")
         stored, mask = file.u32(key), file.u32(key + 4)
         start = [file.u64(key + 8 + 8 * axis) for axis in range(rank)]

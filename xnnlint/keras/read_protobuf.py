@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from xnnlint.keras.read_config import DAMAGED, Unreadable
 
+# Nodes of the largest graph of objects, and then some.
+_MAX_FIELDS = 200_000
+
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """(number, value) of each field: an integer, or a view of its bytes.
@@ -13,8 +16,11 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     Raises:
         Unreadable: the message is damaged.
     """
-    at, end = 0, len(message)
+    at, end, count = 0, len(message), 0
     while at < end:
+        count += 1
+        if count > _MAX_FIELDS:
+            raise Unreadable("a message has more parts than any model's", DAMAGED)
         key, at = varint(message, at)
         kind = key & 7
         if kind == 0:

@@ -22,8 +22,8 @@ _MAX_DIRECTORY = 4 << 20
 _STORED, _DEFLATED = 0, 8
 # A packed member may be unpacked to this size whatever it claims, and beyond it only as far as weights are ever packed.
 _MAX_UNCHECKED = 64 << 20
-_MAX_RATIO = 50
-_MAX_UNPACKED = 2 << 30
+_MAX_RATIO = 20
+_MAX_UNPACKED = 1 << 30
 _STEP = 1 << 20
 _SAVE_AGAIN = "save it again with Keras, which does not compress"
 
