@@ -1,0 +1,306 @@
+"""Finds out what to change in a model, changes its config, and proves the result before anything is written.
+
+The judge is the plan of the changed file: it is read and lowered again, like any model. What makes the plan worse, or
+brings a finding that was not there, is undone.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.engine import find
+from xnnlint.errors import XnnlintError
+from xnnlint.findings import Applicability, Finding, Severity
+from xnnlint.keras.lower import lower
+from xnnlint.keras.model import KerasModel
+from xnnlint.keras.read_config import Unreadable, all_layers, read_model
+from xnnlint.keras.read_file import read
+from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+
+from .archive import Archive, commit, draft
+from .change import Change, Fixer
+from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions
+from .order import misplaced
+from .padding import PadAllSides, SamePaddingOfOddMaps
+from .pooling import KeepDimensions, ReshapeBehindPooling, WholeMapPooling
+from .scope import CannotChange, scopes
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.profile import Profile
+
+FIXERS: tuple[Fixer, ...] = (
+    WholeMapPooling(),
+    KeepDimensions(),
+    ReshapeBehindPooling(),
+    SamePaddingOfOddMaps(),
+    ConstantOfFourDimensions(),
+    PadAllSides(),
+    BilinearUpsampling(),
+    ClosestActivation(),
+)
+# What a model that is not pruned yet is taken to be pruned to; the runtime wants more than two thirds.
+USUAL_SPARSITY = 0.8
+_ENOUGH = 2 / 3
+# A change can uncover another finding, but only so often.
+_ROUNDS = 5
+# Above so many changes they are not tried one by one.
+_MAX_SINGLE = 60
+_PRUNING_RULES = ("XNN301", "XNN302", "XNN303")
+
+Place = tuple[str, str]
+
+
+@dataclass
+class Forecast:
+    """What the runtime would do with a model once it is converted.
+
+    Attributes:
+        keras: as read from the file.
+        assumed: the share of zeros that its 1x1 kernels are taken to have, or None for those that they have.
+    """
+
+    keras: KerasModel
+    plan: Plan
+    findings: list[Finding]
+    assumed: float | None
+
+    def places(self) -> Counter[Place]:
+        """Findings that count, by rule and layer."""
+        grave = (f for f in self.findings if f.severity is not Severity.NOTE and f.rule not in _PRUNING_RULES)
+        return Counter((f.rule, f.location.name) for f in grave)
+
+
+@dataclass
+class Repair:
+    """What was done to a model, or would be.
+
+    Attributes:
+        path: the model, as the user gave it.
+        changes: those that stand, in the order in which they were made.
+        refused: what could have been changed and was not, each with the reason: (layer, reason).
+        document: the config with the changes.
+        proof: sentences on what was proved; empty without changes.
+        written: where the result is, or "".
+    """
+
+    path: str
+    before: Forecast
+    after: Forecast
+    document: dict[str, Any]
+    changes: list[Change] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    proof: list[str] = field(default_factory=list)
+    written: str = ""
+    backup: str = ""
+
+    @property
+    def remaining(self) -> list[Finding]:
+        """Findings that stand between the model and sparse, or make it wrong, and that are still there."""
+        wanted = self.after.places()
+        return [f for f in self.after.findings if (f.rule, f.location.name) in wanted]
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.remaining else 0
+
+
+@dataclass
+class Options:
+    """How to repair.
+
+    Attributes:
+        unsafe: whether changes may be made after which the model must be trained again.
+        assume_pruned: the share of zeros to plan for; None for 0.8 where the model is not pruned yet.
+    """
+
+    profile: Profile
+    unsafe: bool = False
+    assume_pruned: float | None = None
+
+
+def repair(path: str, options: Options) -> Repair:
+    """Works out the changes of a model and proves them; nothing is written.
+
+    Raises:
+        ModelError: the file cannot be read, or its config cannot be rewritten.
+    """
+    archive = Archive(path)
+    format_, keras = read(path)
+    before = first_forecast(keras, path, format_, options)
+    return search(archive.document, before, options)
+
+
+def search(document: dict[str, Any], before: Forecast, options: Options) -> Repair:
+    """The same for a config in memory, which is not changed."""
+    return _Search(document, options, before).run()
+
+
+def write(done: Repair, target: str, *, backup: str = "") -> None:
+    """Writes the changed model to `target`, once what is on the disk is seen to be what was proved.
+
+    Args:
+        done: from `repair`.
+        target: where to; what is there is replaced in one step.
+        backup: where to keep a copy of what was at `target`, or "".
+
+    Raises:
+        XnnlintError: what was written is not what was proved; then `target` is as it was.
+        OSError: it cannot be written.
+    """
+    archive = Archive(done.path)
+    with draft(target) as drafted:
+        if done.changes:
+            archive.write(done.document, drafted)
+        else:
+            shutil.copyfile(done.path, drafted)
+        if not archive.same_weights(drafted):
+            raise XnnlintError(f"{target}: not written: weights would change")
+        if Archive(drafted).document != done.document:
+            raise XnnlintError(f"{target}: not written: what is on the disk is not what was proved")
+        commit(drafted, target, backup)
+    done.written, done.backup = target, backup
+
+
+def forecast(keras: KerasModel, path: str, format_: str, profile: Profile, assumed: float | None) -> Forecast:
+    plan = make_plan(lower(keras, path=path, format=format_, assume_pruned=assumed), profile)
+    return Forecast(keras, plan, find(plan), assumed)
+
+
+def with_weights_of(document: dict[str, Any], original: KerasModel) -> KerasModel:
+    """The model of a changed config; layers that were there before keep their weights, new ones have none.
+
+    That Keras gives them the same ones is what `order.misplaced` proves.
+    """
+    model = read_model(document, "3" if original.dialect == "keras3" else "2")
+    weights = {layer.path: layer.weights for layer in all_layers(original)}
+    for layer in all_layers(model):
+        layer.weights = weights.get(layer.path, {})
+    model.has_weights = original.has_weights
+    return model
+
+
+def first_forecast(keras: KerasModel, path: str, format_: str, options: Options) -> Forecast:
+    """The forecast of the model as it is; one that is not pruned yet is taken to be."""
+    if options.assume_pruned is not None:
+        return forecast(keras, path, format_, options.profile, options.assume_pruned)
+    as_it_is = forecast(keras, path, format_, options.profile, None)
+    summary = as_it_is.plan.summary
+    pruned = summary is not None and summary.pointwise_zeros > _ENOUGH * summary.pointwise_params
+    return as_it_is if pruned else forecast(keras, path, format_, options.profile, USUAL_SPARSITY)
+
+
+class _Search:
+    def __init__(self, document: dict[str, Any], options: Options, before: Forecast) -> None:
+        self.document, self.options, self.before = document, options, before
+        self.refused: dict[str, str] = {}
+
+    def run(self) -> Repair:
+        document, changes, after = self._attempt(lambda key: True)
+        if changes and (fault := self._fault(after)):
+            document, changes, after = self._one_by_one(fault)
+        proof = []
+        if changes:
+            fixed = sum((self.before.places() - after.places()).values())
+            proof = [
+                "every weight has the same bits and belongs to the same layer",
+                "every input and output has the same shape",
+                f"{fixed} finding{'s' * (fixed != 1)} gone, no new ones",
+            ]
+        refused = [item for item in self.refused.items() if item[0] not in {c.layer for c in changes}]
+        return Repair(self.path, self.before, after, document, changes, refused, proof)
+
+    def _attempt(self, allowed: Callable[[Place], bool]) -> tuple[dict[str, Any], list[Change], Forecast]:
+        """Makes every change that a finding asks for, until no finding asks for another."""
+        document = copy.deepcopy(self.document)
+        changes: list[Change] = []
+        now = self.before
+        done: set[Place] = set()
+        for _ in range(_ROUNDS):
+            made = self._round(document, now.findings, done, allowed)
+            if not made:
+                break
+            changes += made
+            now = self._forecast(document)
+        return document, changes, now
+
+    def _round(
+        self, document: dict[str, Any], findings: Iterable[Finding], done: set[Place], allowed: Callable[[Place], bool]
+    ) -> list[Change]:
+        asked = {f.location.name for f in findings if f.severity is not Severity.NOTE}
+        made = []
+        for fixer in FIXERS:
+            if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
+                continue
+            for scope in list(scopes(document)):
+                for entry in list(scope.layers):
+                    match = fixer.match(scope, entry)
+                    if match is None or not match.places & asked:
+                        continue
+                    key = (fixer.name, scope.label(entry))
+                    if key in done or not allowed(key):
+                        continue
+                    done.add(key)
+                    try:
+                        made.append(fixer.apply(match))
+                    except CannotChange as reason:
+                        self.refused[key[1]] = str(reason)
+        return made
+
+    def _one_by_one(self, fault: str) -> tuple[dict[str, Any], list[Change], Forecast]:
+        """Keeps the changes that do no harm in the order in which they come."""
+        _, all_changes, _ = self._attempt(lambda key: True)
+        kept: set[Place] = set()
+        for change in all_changes[:_MAX_SINGLE]:
+            key = (change.fixer, change.layer)
+            trial = {*kept, key}
+            _, changes, after = self._attempt(trial.__contains__)
+            why = self._fault(after) if changes else "it cannot be changed alone"
+            if why:
+                self.refused[change.layer] = why
+            else:
+                kept = trial
+        for change in all_changes[_MAX_SINGLE:]:
+            self.refused[change.layer] = fault
+        return self._attempt(kept.__contains__)
+
+    @property
+    def path(self) -> str:
+        return self.before.plan.model.path
+
+    def _forecast(self, document: dict[str, Any]) -> Forecast:
+        try:
+            keras = with_weights_of(document, self.before.keras)
+        except Unreadable as fault:
+            raise XnnlintError(f"{self.path}: the changed model cannot be read ({fault.problem})") from None
+        model = self.before.plan.model
+        return forecast(keras, model.path, model.format or "", self.options.profile, self.before.assumed)
+
+    def _fault(self, after: Forecast) -> str:
+        return _fault(self.before, after)
+
+
+def _fault(before: Forecast, after: Forecast) -> str:
+    """Why a changed model must not be written, or ""."""
+    if name := misplaced(before.keras, after.keras, before.plan.model.format or ""):
+        return f"Keras would load the weights of {name!r} into another layer, since the order of layers changes"
+    if _shapes(before.plan) != _shapes(after.plan):
+        return "the shape of an input or output would change"
+    ranks = (Outcome.FAILS, Outcome.WRONG_RESULTS, Outcome.DENSE, Outcome.SPARSE)
+    old, new = before.plan, after.plan
+    if ranks.index(new.outcome) < ranks.index(old.outcome):
+        return f"the model would be {new.outcome.value}"
+    if new.outcome is old.outcome and len(new.spmm_ops) < len(old.spmm_ops):
+        return "fewer convolutions would run SpMM"
+    for rule, name in after.places() - before.places():
+        return f"{rule} would be found at {name!r}"
+    return ""
+
+
+def _shapes(plan: Plan) -> list[tuple[int, ...]]:
+    graph = plan.graph
+    return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]

@@ -1,0 +1,248 @@
+"""The config of one model as JSON that can be changed in place: layers found, inserted and taken out.
+
+Both dialects say which tensor a layer reads in nested lists (functional.py and node.py of keras-team/tf-keras;
+functional.py of keras-team/keras). Here only the references matter: a list [layer, call, output, ...], in Keras 3 the
+"keras_history" of a "__keras_tensor__". What is not changed keeps the words and the order that the file has.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Entry = dict[str, Any]
+_TENSOR = "__keras_tensor__"
+_CONTAINERS = ("Functional", "Model", "Sequential")
+
+
+class CannotChange(Exception):
+    """A change that does not fit a layer; the text says why, in half a sentence."""
+
+
+@dataclass
+class Scope:
+    """One model in the config.
+
+    Attributes:
+        config: of the model, changed in place.
+        path: names of the models around its layers; the outermost model is left out.
+    """
+
+    config: dict[str, Any]
+    path: tuple[str, ...] = ()
+
+    @property
+    def is_sequential(self) -> bool:
+        return "input_layers" not in self.config
+
+    @property
+    def layers(self) -> list[Entry]:
+        return self.config["layers"]
+
+    @property
+    def is_keras3(self) -> bool:
+        return any(_TENSOR in str(entry.get("inbound_nodes")) for entry in self.layers)
+
+    def names(self) -> set[str]:
+        return {name_of(entry) for entry in self.layers}
+
+    def entry(self, name: str) -> Entry:
+        """The layer of a name.
+
+        Raises:
+            CannotChange: there is none.
+        """
+        for entry in self.layers:
+            if name_of(entry) == name:
+                return entry
+        raise CannotChange(f"there is no layer {name!r}")
+
+    def label(self, entry: Entry) -> str:
+        """What findings call a layer."""
+        return "/".join((*self.path, name_of(entry)))
+
+    def fresh(self, name: str) -> str:
+        """A name that no layer of the model has."""
+        taken, number, wanted = self.names(), 1, name
+        while wanted in taken:
+            wanted, number = f"{name}_{number}", number + 1
+        return wanted
+
+    # Neighbours
+
+    def calls(self, entry: Entry) -> int:
+        return 1 if self.is_sequential else len(entry.get("inbound_nodes") or ())
+
+    def readers(self, entry: Entry) -> list[Entry]:
+        """The layers that read what a layer gives, each once."""
+        if self.is_sequential:
+            at = self.layers.index(entry) + 1
+            return self.layers[at : at + 1]
+        name = name_of(entry)
+        return [e for e in self.layers if any(r[0] == name for r, _ in self._references(e.get("inbound_nodes")))]
+
+    def sources(self, entry: Entry) -> list[Entry]:
+        """The layers whose outputs a layer reads, in order, over all its calls."""
+        if self.is_sequential:
+            at = self.layers.index(entry)
+            return self.layers[at - 1 : at] if at else []
+        return [self.entry(ref[0]) for ref, _ in self._references(entry.get("inbound_nodes"))]
+
+    def is_output(self, entry: Entry) -> bool:
+        if self.is_sequential:
+            return self.layers[-1] is entry
+        name = name_of(entry)
+        return any(ref[0] == name for ref, _ in self._references(self.config["output_layers"]))
+
+    def shape_into(self, entry: Entry) -> list[int | None] | None:
+        """The shape that a layer reads, batch first, as far as the file says it."""
+        if not self.is_sequential:
+            for _, tensor in self._references(entry.get("inbound_nodes")):
+                if tensor is not None and isinstance(tensor.get("shape"), list):
+                    return list(tensor["shape"])
+        build = entry.get("build_config")
+        shape = build.get("input_shape") if isinstance(build, dict) else None
+        if isinstance(shape, list) and shape and all(d is None or type(d) is int for d in shape):
+            return list(shape)
+        return None
+
+    # Changes
+
+    def insert_behind(self, entry: Entry, new: Entry, shape: list[int | None] | None) -> None:
+        """Puts a layer where every reader of `entry` reads it instead; `shape` is what `entry` gives."""
+        self._require_one_call(entry)
+        if self.is_sequential:
+            self.layers.insert(self.layers.index(entry) + 1, new)
+            return
+        pattern = None
+        name = name_of(entry)
+        for ref, tensor in [*self._all_references()]:
+            if ref[0] == name:
+                pattern = pattern or tensor
+                ref[0] = name_of(new)
+        new["inbound_nodes"] = [self._call(name, pattern, shape)]
+        self.layers.insert(self.layers.index(entry) + 1, new)
+
+    def insert_before(self, entry: Entry, new: Entry, shape: list[int | None] | None) -> None:
+        """Puts a layer between `entry` and what it reads; `shape` is what the new layer gives."""
+        self._require_one_call(entry)
+        at = self.layers.index(entry)
+        if self.is_sequential:
+            if at == 0:
+                _move_input_shape(entry, new)
+        else:
+            refs = list(self._references(entry["inbound_nodes"]))
+            if len(refs) != 1:
+                raise CannotChange(f"{name_of(entry)!r} reads more than one tensor")
+            ref, tensor = refs[0]
+            new["inbound_nodes"] = copy.deepcopy(entry["inbound_nodes"])
+            ref[:3] = [name_of(new), 0, 0]
+            if tensor is not None and shape is not None:
+                tensor["shape"] = shape
+        self.layers.insert(at, new)
+
+    def remove(self, entry: Entry) -> None:
+        """Takes a layer out that is called once, on one tensor."""
+        self._require_one_call(entry)
+        if not self.is_sequential:
+            refs = list(self._references(entry["inbound_nodes"]))
+            if len(refs) != 1 or self.is_output(entry):
+                raise CannotChange(f"{name_of(entry)!r} is an output, or reads more than one tensor")
+            source, name = refs[0][0][:3], name_of(entry)
+            for ref, _ in [*self._all_references()]:
+                if ref[0] == name:
+                    ref[:3] = source
+        elif len(self.layers) < 3 or self.layers[0] is entry:
+            raise CannotChange(f"{name_of(entry)!r} is the first layer")
+        self.layers.remove(entry)
+
+    def reads(self, entry: Entry, shape: list[int | None] | None) -> None:
+        """Notes the shape that a layer reads now, where the file notes it."""
+        if shape is None:
+            return
+        build = entry.get("build_config")
+        if isinstance(build, dict) and isinstance(build.get("input_shape"), list):
+            build["input_shape"] = list(shape)
+        if not self.is_sequential:
+            for _, tensor in self._references(entry.get("inbound_nodes")):
+                if tensor is not None:
+                    tensor["shape"] = list(shape)
+
+    def _require_one_call(self, entry: Entry) -> None:
+        if self.calls(entry) != 1:
+            raise CannotChange(f"{name_of(entry)!r} is called {self.calls(entry)} times")
+
+    def _call(self, name: str, pattern: Entry | None, shape: list[int | None] | None) -> Any:
+        if not self.is_keras3:
+            return [[name, 0, 0, {}]]
+        tensor = copy.deepcopy(pattern) if pattern is not None else {"dtype": "float32"}
+        tensor |= {"shape": shape or [None] * 4, "keras_history": [name, 0, 0]}
+        return {"args": [{"class_name": _TENSOR, "config": tensor}], "kwargs": {}}
+
+    def _all_references(self) -> Iterator[tuple[list[Any], Entry | None]]:
+        for entry in self.layers:
+            yield from self._references(entry.get("inbound_nodes"))
+        yield from self._references(self.config["output_layers"])
+
+    def _references(self, value: Any) -> Iterator[tuple[list[Any], Entry | None]]:
+        """Every [layer, call, output] in a value, with the Keras 3 tensor around it, if there is one."""
+        yield from _references(value, self.names())
+
+
+def _references(value: Any, names: set[str]) -> Iterator[tuple[list[Any], Entry | None]]:
+    if isinstance(value, dict):
+        config = value.get("config")
+        if value.get("class_name") == _TENSOR and isinstance(config, dict):
+            if isinstance(config.get("keras_history"), list):
+                yield config["keras_history"], config
+            return
+        value = list(value.values())
+    if not isinstance(value, list):
+        return
+    if len(value) >= 3 and isinstance(value[0], str) and value[0] in names and type(value[1]) is type(value[2]) is int:
+        yield value, None
+        value = value[3:]
+    for part in value:
+        yield from _references(part, names)
+
+
+def scopes(document: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Scope]:
+    """Every model of a config, the outermost first."""
+    config = document["config"]
+    if not isinstance(config, dict):
+        return
+    yield Scope(config, path)
+    for entry in config["layers"]:
+        inner = entry.get("config")
+        if entry.get("class_name") in _CONTAINERS and isinstance(inner, dict) and isinstance(inner.get("layers"), list):
+            yield from scopes(entry, (*path, name_of(entry)))
+
+
+def name_of(entry: Entry) -> str:
+    return str(entry.get("name") or entry["config"].get("name") or "")
+
+
+def beside(entry: Entry, class_name: str, name: str, config: dict[str, Any]) -> Entry:
+    """A layer of Keras's own in the words in which the file has `entry`."""
+    kept = {key: copy.deepcopy(entry["config"][key]) for key in ("trainable", "dtype") if key in entry["config"]}
+    new: Entry = {}
+    for key in entry:
+        if key in ("module", "registered_name", "build_config", "inbound_nodes"):
+            new[key] = {"module": "keras.layers", "registered_name": None, "build_config": {}, "inbound_nodes": []}[key]
+        elif key == "class_name":
+            new[key] = class_name
+        elif key == "config":
+            new[key] = {"name": name, **kept, **config}
+        elif key == "name":
+            new[key] = name
+    new.pop("build_config", None)
+    return new
+
+
+def _move_input_shape(old: Entry, new: Entry) -> None:
+    """A Sequential's first layer may say the shape of the model's input."""
+    for key in ("batch_input_shape", "batch_shape"):
+        if key in old["config"]:
+            new["config"][key] = old["config"].pop(key)
