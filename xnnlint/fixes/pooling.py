@@ -70,7 +70,7 @@ class WholeMapPooling(Fixer):
             return None
         if padding == "same" and entry["config"].get("strides") != size:
             return None
-        return self.found(scope, entry, *scope.sources(entry), *scope.readers(entry))
+        return self.found(scope, entry, *_back_to_convolution(scope, entry), *scope.readers(entry))
 
     def apply(self, match: Match) -> Change:
         scope, entry = match.scope, match.entry
@@ -169,6 +169,20 @@ def _is_pointwise(entry: Entry) -> bool:
 
 def _is_channels_last(entry: Entry) -> bool:
     return entry["config"].get("data_format") in (None, "channels_last")
+
+
+def _back_to_convolution(scope: Scope, entry: Entry) -> list[Entry]:
+    """The layers in front, back to the convolution that a BatchNormalization and an activation are folded into."""
+    found: list[Entry] = []
+    for _ in range(6):
+        sources = scope.sources(entry)
+        if not sources:
+            break
+        entry = sources[0]
+        found.append(entry)
+        if "Conv" in entry["class_name"]:
+            break
+    return found
 
 
 def _shape_by_sources(scope: Scope, entry: Entry) -> list[int | None] | None:
