@@ -26,7 +26,8 @@ def _numbers(lowering: Lowering, op: Operator, slot: int) -> list[int]:
 
 def _reduce(lowering: Lowering, op: Operator) -> None:
     rank = lowering.value(op.inputs[0]).rank
-    axes = tuple(sorted({a + rank if a < 0 else a for a in _numbers(lowering, op, 1)}))
+    # In the file's order: the runtime's re-mapping of axes for NCHW depends on it.
+    axes = tuple(dict.fromkeys(a + rank if a < 0 else a for a in _numbers(lowering, op, 1)))
     keep_dims = bool(op.attributes.get("keep_dims", False))
     if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
         return
