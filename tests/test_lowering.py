@@ -195,7 +195,7 @@ def test_pool_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fill", "kind", "params"),
     [
-        (lambda g, x: g.reduce("MEAN", x, (-2, 1, 1), True), T.MEAN, {"axes": (1, 2), "keep_dims": True}),
+        (lambda g, x: g.reduce("MEAN", x, (-2, 1, 1), True), T.MEAN, {"axes": (2, 1), "keep_dims": True}),
         (lambda g, x: g.reduce("SUM", x, (3,)), T.SUM, {"axes": (3,), "keep_dims": False}),
         (
             lambda g, x: g.pad(x, ((0, 0), (1, 2), (3, 4), (0, 5))),
