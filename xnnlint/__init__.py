@@ -40,3 +40,29 @@ def lint(
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
     return check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+
+
+def fix(
+    model: Any, *, unsafe_fixes: bool = False, assume_pruned: float | None = None, runtime: str = "", cpu: str = ""
+) -> Any:
+    """A new model whose layers are changed so that it runs sparse; the one that is given stays as it is.
+
+    Args:
+        model: a Functional or Sequential model of tf_keras or Keras 3.
+        unsafe_fixes: whether what it computes may change, so that it must be trained again.
+        assume_pruned: the share of zeros, from 0 to 1, to plan for; by default 0.8 if it is not pruned yet.
+        runtime: the runtime to plan for, as in `xnnlint profiles`; by default the newest LiteRT that is known.
+        cpu: the CPU to plan for, as in `xnnlint profiles`.
+
+    Returns:
+        The new model, not compiled, with the same weights; `xnnlint.fixes.memory.fix_model` says what was changed, too.
+
+    Raises:
+        XnnlintError: the model cannot be saved, read or built again, or the runtime or CPU is not known.
+    """
+    from .fixes.memory import fix_model
+    from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
+
+    runtime, cpu = runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU
+    fixed, _ = fix_model(model, unsafe_fixes=unsafe_fixes, assume_pruned=assume_pruned, runtime=runtime, cpu=cpu)
+    return fixed

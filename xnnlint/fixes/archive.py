@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Archive:
         path: as the user gave it.
 
     Raises:
-        ModelError: it is no .keras archive and no .h5 file, or its config cannot be read.
+        ModelError: it is no .keras archive and no .h5 file.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,14 +45,22 @@ class Archive:
             self.format = format_of(path, file.read(64))
         if self.format not in ("keras", "h5"):
             raise ModelError(path, "only .keras and .h5 files can be fixed", _ADVICE)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The model's config.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
         try:
-            self.document: dict[str, Any] = parse_json(self._stored(), "its config")
+            return parse_json(self._stored(), "its config")
         except Unreadable as fault:
-            raise ModelError(path, fault.problem, fault.advice) from None
+            raise ModelError(self.path, fault.problem, fault.advice) from None
         except Hdf5Error as fault:
-            raise ModelError(path, f"its HDF5 data cannot be read: {fault}") from None
+            raise ModelError(self.path, f"its HDF5 data cannot be read: {fault}") from None
         except zipfile.BadZipFile as fault:
-            raise ModelError(path, f"this zip archive is damaged ({fault})") from None
+            raise ModelError(self.path, f"this zip archive is damaged ({fault})") from None
 
     def _stored(self) -> str | bytes:
         if self.format == "keras":

@@ -130,6 +130,7 @@ def repair(path: str, options: Options) -> Repair:
         ModelError: the file cannot be read, or its config cannot be rewritten.
     """
     archive = Archive(path)
+    # The reader bounds what a file may claim, so it comes before the config.
     format_, keras = read(path)
     before = first_forecast(keras, path, format_, options)
     return search(archive.document, before, options)
