@@ -35,6 +35,7 @@ class OutputError:
             finite and the other is not, or where the numbers of elements differ; None where nothing was compared,
             or nothing is finite on either side.
         rounding: the same relative error of the dense XNNPACK run (x86 with AVX), where it was worth asking.
+        response: how much the reference changes from seed to seed, relative to its largest element; None with one seed.
         nonfinite: how many elements are NaN or infinite; nonfinite_reference: of the reference.
     """
 
@@ -49,6 +50,7 @@ class OutputError:
     nonfinite: int
     nonfinite_reference: int
     rounding: float | None = None
+    response: float | None = None
 
     @property
     def wrong(self) -> bool:
@@ -58,6 +60,10 @@ class OutputError:
             return False
         rounding = self.rounding
         return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
+
+
+# Below this, an output is the same for all inputs, up to rounding.
+NO_RESPONSE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,11 @@ class Observation:
         """The worst of all outputs; None where nothing was compared."""
         errors = [output.max_rel_error for output in self.outputs if output.max_rel_error is not None]
         return max(errors, default=None)
+
+    @property
+    def responds(self) -> bool:
+        """Whether any output depends on the inputs; otherwise not even garbage inside would show."""
+        return not self.outputs or any(o.response is None or o.response > NO_RESPONSE for o in self.outputs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, strings and numbers; an infinite error is the string "inf", which JSON can hold."""

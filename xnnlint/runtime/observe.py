@@ -242,6 +242,7 @@ def _compare_all(run: Run, reference: Run | None, dense: Run | None) -> tuple[Ou
                 max_abs_error=absolute,
                 max_rel_error=relative,
                 rounding=rounding,
+                response=_response(expected_arrays),
                 nonfinite=_nonfinite(arrays),
                 nonfinite_reference=_nonfinite(expected_arrays),
             )
@@ -254,6 +255,11 @@ def _worst(arrays: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> tupl
     errors = [error for pair in zip(arrays, expected, strict=True) if (error := compare(*pair)) is not None]
     absolute, relative = zip(*errors, strict=True) if errors else ((), ())
     return max(absolute, default=None), max(relative, default=None)
+
+
+def _response(expected: Sequence[np.ndarray]) -> float | None:
+    """How much an output differs between the first seed and the others."""
+    return _worst(expected[1:], expected[:1] * (len(expected) - 1))[1] if len(expected) > 1 else None
 
 
 def _nonfinite(arrays: Sequence[np.ndarray]) -> int:
