@@ -32,7 +32,7 @@ _MAX_JSON = 32 << 20
 _MAX_SHARDS = 10_000
 # Where the layers of a model are, from the newest releases to TensorFlow 2.12's.
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-_MAX_INNER = 8
+_MAX_INNER = 3_000
 
 Variable = Callable[[], "np.ndarray"]
 
@@ -199,7 +199,7 @@ class _Weights:
     def _layer(self, layer: Layer, place: str) -> dict[str, Variable]:
         own = self._variables(f"{place}/vars", layer)
         if not layer.wrapper:
-            inner = {} if variable_names(layer) else self._inner(place, layer, 0)
+            inner = {} if variable_names(layer) else self._inner(place, layer)
             return {**number_variables(layer, own), **inner}
         # Of each pruned weight the wrapper has the weight itself, a mask and a threshold; the step comes last.
         count = (len(own) - 1) // 3
@@ -217,17 +217,20 @@ class _Weights:
             raise Unreadable(f"the variables of layer {layer.name!r} are not all there", DAMAGED)
         return [reader(self.path, nodes[name], f"variable {name} of layer {layer.name!r}") for name in names]
 
-    def _inner(self, place: str, layer: Layer, depth: int) -> dict[str, Variable]:
+    def _inner(self, place: str, layer: Layer) -> dict[str, Variable]:
         """The variables of a layer's own layers (query_dense/0), for layers that are known by nothing else."""
         found: dict[str, Variable] = {}
-        for group in self.groups(place) if depth < _MAX_INNER else []:
-            for name, _ in _members(group):
-                if name == "vars":
-                    continue
-                inside = self._variables(f"{place}/{name}/vars", layer)
-                found |= {f"{name}/{index}": variable for index, variable in enumerate(inside)}
-                below = self._inner(f"{place}/{name}", layer, depth + 1)
-                found |= {f"{name}/{key}": variable for key, variable in below.items()}
+        pending, visited = [""], 0
+        while pending:
+            visited += 1
+            if visited > _MAX_INNER or len(pending) > _MAX_INNER:
+                raise Unreadable(f"layer {layer.name!r} holds more layers than any", DAMAGED)
+            prefix = pending.pop(0)
+            if prefix:
+                inside = self._variables(f"{place}/{prefix}vars", layer)
+                found |= {f"{prefix}{index}": variable for index, variable in enumerate(inside)}
+            for group in self.groups(f"{place}/{prefix}"):
+                pending += [f"{prefix}{name}/" for name, _ in _members(group) if name != "vars"]
         return found
 
 
