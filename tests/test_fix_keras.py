@@ -261,3 +261,19 @@ def test_code_leaves_out_what_is_the_default():
     assert code({"class_name": "Conv2D", "config": config}) == 'Conv2D(8, 3, name="c", strides=2, padding="same")'
     pad = {"class_name": "ZeroPadding2D", "config": {"name": "p", "padding": [[0, 1], [0, 1]]}}
     assert code(pad) == 'ZeroPadding2D(((0, 1), (0, 1)), name="p")'
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_average_pooling_of_the_whole_map_becomes_a_global_one(tmp_path, suffix):
+    archive = Archive(str(FIXTURES / f"guide_sparse.{suffix}"))
+    document = copy.deepcopy(archive.document)
+    (scope,) = scopes(document)
+    pool = next(e for e in scope.layers if e["class_name"] == "GlobalAveragePooling2D")
+    for size, outcome in ((8, Outcome.SPARSE), (4, Outcome.DENSE)):
+        config = {"pool_size": [size, size], "strides": [8, 8], "padding": "valid", "data_format": "channels_last"}
+        pool |= {"class_name": "AveragePooling2D", "config": {"name": pool["config"]["name"], **config}}
+        path = str(tmp_path / f"model_{size}.{suffix}")
+        archive.write(document, path)
+        done = repair(path, options())
+        assert (done.before.plan.outcome, done.after.plan.outcome) == (Outcome.DENSE, outcome)
+        assert [c.fixer for c in done.changes] == ["average-pooling-of-the-whole-map"] * (size == 8)

@@ -6,7 +6,7 @@ from xnnlint.findings import Applicability
 
 from .change import Change, Fixer, Match
 from .code import code
-from .scope import CannotChange, Entry, Scope, beside, name_of
+from .scope import Entry, Scope, beside, name_of
 
 _LAYERS = ("Conv2D", "DepthwiseConv2D")
 _KERNELS = ([3, 3], [5, 5])
@@ -66,27 +66,6 @@ class PadAllSides(Fixer):
         if pad["config"].get("padding") != [[side - 1, side], [side - 1, side]] or len(scope.readers(pad)) != 1:
             return None
         return None if scope.is_output(pad) else pad
-
-
-class SamePaddingOfOddMaps(PadAllSides):
-    """The safe case of it: on maps of odd size 'same' pads alike on all sides already."""
-
-    name = "same-padding-of-odd-maps"
-    applicability = Applicability.SAFE
-
-    def match(self, scope: Scope, entry: Entry) -> Match | None:
-        shape = scope.shape_into(entry)
-        if entry["config"].get("padding") != "same" or shape is None or len(shape) != 4:
-            return None
-        if any(d is None or d % 2 == 0 for d in shape[1:3]):
-            return None
-        return super().match(scope, entry)
-
-    def apply(self, match: Match) -> Change:
-        change = super().apply(match)
-        if change.effect:
-            raise CannotChange("the size of the map is not known")
-        return change
 
 
 def _padded(shape: list[int | None] | None, side: int) -> list[int | None] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from .archive import Archive, commit, draft
 from .change import Change, Fixer
 from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions
 from .order import misplaced
-from .padding import PadAllSides, SamePaddingOfOddMaps
+from .padding import PadAllSides
 from .pooling import KeepDimensions, ReshapeBehindPooling, WholeMapPooling
 from .scope import CannotChange, scopes
 
@@ -37,7 +37,6 @@ FIXERS: tuple[Fixer, ...] = (
     WholeMapPooling(),
     KeepDimensions(),
     ReshapeBehindPooling(),
-    SamePaddingOfOddMaps(),
     ConstantOfFourDimensions(),
     PadAllSides(),
     BilinearUpsampling(),
@@ -199,9 +198,14 @@ class _Search:
     def __init__(self, document: dict[str, Any], options: Options, before: Forecast) -> None:
         self.document, self.options, self.before = document, options, before
         self.refused: dict[str, str] = {}
+        # The findings for which each change was made.
+        self.asked: dict[Place, set[Place]] = {}
+        self.useless: set[Place] = set()
 
     def run(self) -> Repair:
         document, changes, after = self._attempt(lambda key: True)
+        if useless := self._useless(changes, after):
+            document, changes, after = self._attempt(lambda key: key not in useless)
         if changes and (fault := self._fault(after)):
             document, changes, after = self._one_by_one(fault)
         proof = []
@@ -222,7 +226,7 @@ class _Search:
         now = self.before
         done: set[Place] = set()
         for _ in range(_ROUNDS):
-            made = self._round(document, now.findings, done, allowed)
+            made = self._round(document, now, done, allowed)
             if not made:
                 break
             changes += made
@@ -230,31 +234,44 @@ class _Search:
         return document, changes, now
 
     def _round(
-        self, document: dict[str, Any], findings: Iterable[Finding], done: set[Place], allowed: Callable[[Place], bool]
+        self, document: dict[str, Any], now: Forecast, done: set[Place], allowed: Callable[[Place], bool]
     ) -> list[Change]:
-        asked = {f.location.name for f in findings if f.severity is not Severity.NOTE}
+        asked = {(f.rule, f.location.name) for f in now.findings if f.severity is not Severity.NOTE}
+        shapes = _map_shapes(now.plan)
         made = []
         for fixer in FIXERS:
             if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
                 continue
-            for scope in list(scopes(document)):
+            for scope in list(scopes(document, shapes=shapes)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
-                    if match is None or not match.places & asked:
+                    reasons = {place for place in asked if match is not None and place[1] in match.places}
+                    if match is None or not reasons:
                         continue
                     key = (fixer.name, scope.label(entry))
                     if key in done or not allowed(key):
                         continue
                     done.add(key)
+                    self.asked[key] = reasons
                     try:
                         made.append(fixer.apply(match))
                     except CannotChange as reason:
                         self.refused[key[1]] = str(reason)
         return made
 
+    def _useless(self, changes: list[Change], after: Forecast) -> set[Place]:
+        """Changes after which everything is still found for which they were made.
+
+        The converter, for example, turns a symmetric padding into 'same' again where that is the same.
+        """
+        found = {(f.rule, f.location.name) for f in after.findings}
+        self.useless = {(c.fixer, c.layer) for c in changes if self.asked[c.fixer, c.layer] <= found}
+        self.refused |= {layer: "what could be changed would not help" for _, layer in self.useless}
+        return self.useless
+
     def _one_by_one(self, fault: str) -> tuple[dict[str, Any], list[Change], Forecast]:
         """Keeps the changes that do no harm in the order in which they come."""
-        _, all_changes, _ = self._attempt(lambda key: True)
+        _, all_changes, _ = self._attempt(lambda key: key not in self.useless)
         kept: set[Place] = set()
         for change in all_changes[:_MAX_SINGLE]:
             key = (change.fixer, change.layer)
@@ -305,3 +322,14 @@ def _fault(before: Forecast, after: Forecast) -> str:
 def _shapes(plan: Plan) -> list[tuple[int, ...]]:
     graph = plan.graph
     return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]
+
+
+def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:
+    """What poolings and 'same' convolutions read, by layer; a padding in front is part of the operator otherwise."""
+    found: dict[str, list[int | None]] = {}
+    for op in plan.graph.operators:
+        if op.type in ("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D") and op.name not in found:
+            shape = plan.graph.tensors[op.inputs[0]].shape_signature
+            if op.type == "AVERAGE_POOL_2D" or op.attributes.get("padding") == "SAME":
+                found[op.name] = [None if d < 0 else d for d in shape]
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Entry = dict[str, Any]
@@ -28,10 +28,12 @@ class Scope:
     Attributes:
         config: of the model, changed in place.
         path: names of the models around its layers; the outermost model is left out.
+        shapes: what layers read by their labels, from the plan, for files that do not note it.
     """
 
     config: dict[str, Any]
     path: tuple[str, ...] = ()
+    shapes: dict[str, list[int | None]] = field(default_factory=dict)
 
     @property
     def is_sequential(self) -> bool:
@@ -106,7 +108,7 @@ class Scope:
         shape = build.get("input_shape") if isinstance(build, dict) else None
         if isinstance(shape, list) and shape and all(d is None or type(d) is int for d in shape):
             return list(shape)
-        return None
+        return self.shapes.get(self.label(entry))
 
     # Changes
 
@@ -208,16 +210,18 @@ def _references(value: Any, names: set[str]) -> Iterator[tuple[list[Any], Entry 
         yield from _references(part, names)
 
 
-def scopes(document: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Scope]:
+def scopes(
+    document: dict[str, Any], path: tuple[str, ...] = (), shapes: dict[str, list[int | None]] | None = None
+) -> Iterator[Scope]:
     """Every model of a config, the outermost first."""
     config = document["config"]
     if not isinstance(config, dict):
         return
-    yield Scope(config, path)
+    yield Scope(config, path, shapes or {})
     for entry in config["layers"]:
         inner = entry.get("config")
         if entry.get("class_name") in _CONTAINERS and isinstance(inner, dict) and isinstance(inner.get("layers"), list):
-            yield from scopes(entry, (*path, name_of(entry)))
+            yield from scopes(entry, (*path, name_of(entry)), shapes)
 
 
 def name_of(entry: Entry) -> str:
