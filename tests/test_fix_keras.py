@@ -263,16 +263,15 @@ def test_code_leaves_out_what_is_the_default():
     assert code(pad) == 'ZeroPadding2D(((0, 1), (0, 1)), name="p")'
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_an_average_pooling_of_the_whole_map_becomes_a_global_one(tmp_path, suffix):
-    archive = Archive(str(FIXTURES / f"guide_sparse.{suffix}"))
+def test_an_average_pooling_of_the_whole_map_becomes_a_global_one(tmp_path):
+    archive = Archive(str(FIXTURES / "guide_sparse.h5"))
     document = copy.deepcopy(archive.document)
     (scope,) = scopes(document)
     pool = next(e for e in scope.layers if e["class_name"] == "GlobalAveragePooling2D")
     for size, outcome in ((8, Outcome.SPARSE), (4, Outcome.DENSE)):
         config = {"pool_size": [size, size], "strides": [8, 8], "padding": "valid", "data_format": "channels_last"}
         pool |= {"class_name": "AveragePooling2D", "config": {"name": pool["config"]["name"], **config}}
-        path = str(tmp_path / f"model_{size}.{suffix}")
+        path = str(tmp_path / f"model_{size}.h5")
         archive.write(document, path)
         done = repair(path, options())
         assert (done.before.plan.outcome, done.after.plan.outcome) == (Outcome.DENSE, outcome)
