@@ -1,4 +1,4 @@
-"""xnnlint: says before you ship whether a pruned model will run XNNPACK's sparse kernels, and whether it will be right."""
+"""xnnlint says before you ship whether a pruned model will run XNNPACK's sparse kernels, and whether it is right."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def write(data: bytes, target: str | os.PathLike[str]) -> None:
             part.write(data)
             part.flush()
             os.fsync(part.fileno())
-            os.chmod(part.name, 0o666 & ~_umask())
-            os.replace(part.name, goal)
+            Path(part.name).chmod(0o666 & ~_umask())
+            Path(part.name).replace(goal)
         except BaseException:
             Path(part.name).unlink(missing_ok=True)
             raise
@@ -112,7 +112,7 @@ def _strip_pruning(model: Any, described: KerasModel) -> Any:
 
 
 def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
-    """A converter for the model; Keras 3 models go through a SavedModel in `folder`, as only that freezes their weights."""
+    """A converter for the model; Keras 3 models go through a SavedModel in `folder`: only that freezes their weights."""
     specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
     if not type(model).__module__.startswith("tf_keras"):
         model.export(folder, format="tf_saved_model", input_signature=specs, verbose=False)
