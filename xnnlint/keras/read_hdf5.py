@@ -536,11 +536,11 @@ def _read_chunks(dataset: Dataset, layout: int, dtype: np.dtype) -> np.ndarray:
     values = np.zeros(dataset.shape, dtype)
     if tree == _UNDEFINED:
         return values
-    filled = 0
+    room = math.prod(-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True))
     for address, key in _leaves(file, tree, 1, 8 + 8 * (rank + 1)):
-        filled += chunk_bytes
-        if filled > 4 * _MAX_UNPACKED:
-            raise Hdf5Error("a dataset has more chunks than elements")
+        room -= 1
+        if room < 0:
+            raise Hdf5Error("a dataset has more chunks than it has room for")
         stored, mask = file.u32(key), file.u32(key + 4)
         start = [file.u64(key + 8 + 8 * axis) for axis in range(rank)]
         data = _unfilter(file.view(address, stored), filters, mask, chunk_bytes, dtype.itemsize)

@@ -1,0 +1,202 @@
+"""Models in memory, and functions that make them: read as their files are, without knowing which Keras they are of."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import REQUIRE_KERAS, _missing
+
+import xnnlint
+from xnnlint import loaders
+from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.keras.model import KerasModel
+from xnnlint.keras.read_config import all_layers
+from xnnlint.keras.read_file import read
+from xnnlint.keras.read_live import load_callable, read_live
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+CASES = Path(__file__).with_name("keras_read_cases.zip")
+
+
+class Variable:
+    def __init__(self, name: str, values: np.ndarray) -> None:
+        self.name = name
+        self._values = values
+
+    def numpy(self) -> np.ndarray:
+        return self._values
+
+
+class LiveLayer:
+    def __init__(self, name: str, weights: list[Variable]) -> None:
+        self.name = name
+        self.weights = weights
+
+
+class LiveModel:
+    """What a model of tf_keras looks like from outside: its config, its layers and their variables."""
+
+    def __init__(self, path: Path, **changes: Any) -> None:
+        self.name = "live"
+        with zipfile.ZipFile(path) as archive:
+            entry = json.loads(archive.read("config.json"))
+        self.entry = {key: entry[key] for key in ("class_name", "config")} | changes
+        self._layers = [
+            LiveLayer(layer.name, [Variable(f"{layer.name}/{key}:0", value()) for key, value in layer.weights.items()])
+            for layer in read(path)[1].layers
+        ]
+
+    @property
+    def layers(self) -> list[LiveLayer]:
+        return self._layers
+
+    @property
+    def weights(self) -> list[Variable]:
+        raise ValueError("Weights for model 'live' have not yet been created.")
+
+    def get_config(self) -> Any:
+        return self.entry["config"]
+
+    def to_json(self) -> str:
+        return json.dumps(self.entry)
+
+
+def same(first: KerasModel, second: KerasModel) -> bool:
+    def told(model: KerasModel) -> list[Any]:
+        return [
+            [
+                (layer.name, layer.class_name, layer.calls, layer.opaque, layer.pruning, layer.wrapper)
+                for layer in all_layers(model)
+            ],
+            {
+                (layer.path, key): value().tobytes()
+                for layer in all_layers(model)
+                for key, value in layer.weights.items()
+            },
+            [model.inputs, model.outputs, model.sequential, model.dialect],
+        ]
+
+    return told(first) == told(second)
+
+
+def test_a_model_in_memory_is_read_as_its_file() -> None:
+    path = FIXTURES / "guide_sparse.keras"
+    model = read_live(LiveModel(path))
+    assert same(model, read(path)[1]) and model.name == "live"
+    assert not any(value().flags.writeable for layer in model.layers for value in layer.weights.values())
+
+
+def test_lint_tells_what_check_tells() -> None:
+    path = FIXTURES / "guide_sparse.keras"
+    live, file = xnnlint.lint(LiveModel(path)), xnnlint.lint(path)
+    assert (live.path, live.format, file.format) == ("live", "live", "keras")
+    assert live.plan is not None and file.plan is not None
+    assert live.plan.outcome == file.plan.outcome and live.findings == file.findings
+
+
+@pytest.mark.parametrize("thing", [3, "".join, dict(layers=[]), LiveLayer("it", []), LiveModel])
+def test_things_that_are_no_models(thing: Any) -> None:
+    with pytest.raises(ModelError, match="is no Keras model"):
+        read_live(thing)
+
+
+def test_a_subclassed_model() -> None:
+    with pytest.raises(ModelError, match=r"live: MyModel is a subclassed model.*Functional API"):
+        read_live(LiveModel(FIXTURES / "guide_sparse.keras", class_name="MyModel", config={}))
+
+
+class Mute(LiveModel):
+    def to_json(self) -> str:
+        raise NotImplementedError("Layer Mine was created by passing\nnon-serializable arguments.")
+
+
+def test_a_model_that_cannot_tell_its_config() -> None:
+    with pytest.raises(ModelError) as caught:
+        read_live(Mute(FIXTURES / "guide_sparse.keras"))
+    assert "(NotImplementedError: Layer Mine was created by passing non-serializable arguments.)" in str(caught.value)
+
+
+# --- module:function
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+
+    def write(code: str) -> str:
+        name = f"models_{abs(hash(code))}"
+        (tmp_path / f"{name}.py").write_text(code)
+        return name
+
+    yield write
+    assert sys.path == before
+
+
+def test_a_function_s_model(module: Callable[[str], str]) -> None:
+    code = (
+        "from pathlib import Path\nfrom test_keras_read_live import FIXTURES, LiveModel\n"
+        "def make(): return LiveModel(FIXTURES / 'guide_sparse.keras')\nclass Zoo:\n    small = make()\n"
+    )
+    name = module(code)
+    for attribute in ("make", "Zoo.small"):
+        model = loaders.load(f"{name}:{attribute}")
+        assert (model.path, model.format) == (f"{name}:{attribute}", "live") and model.main.operators
+        assert model.notes[0] == f"{name}:{attribute} was imported and run to get this model."
+    assert loaders.find_models([f"{name}:make"]) == [f"{name}:make"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("absent", "running it failed (AttributeError"),
+        ("fails", "running it failed (ZeroDivisionError: division by zero)"),
+        ("needs", "running it failed (TypeError"),
+        ("nothing", "NoneType is no Keras model"),
+    ],
+)
+def test_a_function_that_makes_no_model(module: Callable[[str], str], attribute: str, says: str) -> None:
+    name = module("def fails(): return 1 / 0\ndef needs(it): return it\ndef nothing(): pass\n")
+    with pytest.raises(XnnlintError) as caught:
+        loaders.load(f"{name}:{attribute}")
+    assert str(caught.value).startswith(f"{name}:{attribute}: {says}")
+
+
+def test_a_module_that_is_not_there() -> None:
+    with pytest.raises(XnnlintError, match=r"no_such_module:make: running it failed \(ModuleNotFoundError"):
+        loaders.load("no_such_module:make")
+    for target in ("module", ":make", "module:"):
+        with pytest.raises(XnnlintError, match="is not of the form module:function"):
+            load_callable(target)
+
+
+def test_a_file_is_never_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json:tool").write_bytes((FIXTURES / "guide_sparse.tflite").read_bytes())
+    assert loaders.load("json:tool").format == "tflite"
+
+
+# --- the real ones
+
+
+@pytest.mark.parametrize(("package", "prefix"), [("tf_keras", "keras2"), ("keras", "keras3")])
+@pytest.mark.parametrize("name", ["nested.keras", "shared.keras", "sequence.h5", "frozen.h5"])
+def test_real_models_in_memory(tmp_path: Path, package: str, prefix: str, name: str) -> None:
+    try:
+        keras = __import__(package)
+    except ImportError as reason:
+        _missing(str(reason), REQUIRE_KERAS)
+        raise
+    if prefix == "keras3" and not keras.__version__.startswith("3"):
+        pytest.skip(f"Keras {keras.__version__}")
+    path = tmp_path / f"{prefix}_{name}"
+    with zipfile.ZipFile(CASES) as cases:
+        path.write_bytes(cases.read(path.name))
+    assert same(read_live(keras.models.load_model(path, compile=False)), read(path)[1])
