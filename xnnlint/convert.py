@@ -112,7 +112,7 @@ def _strip_pruning(model: Any, described: KerasModel) -> Any:
 
 
 def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
-    """A converter for the model; Keras 3 models go through a SavedModel in `folder`: only that freezes their weights."""
+    """A converter for the model; Keras 3 models go through a SavedModel in `folder`, which freezes weights."""
     specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
     if not type(model).__module__.startswith("tf_keras"):
         model.export(folder, format="tf_saved_model", input_signature=specs, verbose=False)
