@@ -289,6 +289,7 @@ def _getitem(bound: Bound) -> Value:
     """x[...] with whole numbers, slices of step 1 and an ellipsis."""
     x, spec = bound.tensor("x"), bound.given("spec", "slice_spec", "key")
     items = list(spec) if isinstance(spec, (list, tuple)) else [spec]
+    items = [_as_slice(item) for item in items]
     shape = shape_of(x)
     if Ellipsis in items:
         place = items.index(Ellipsis)
@@ -312,6 +313,13 @@ def _getitem(bound: Bound) -> Value:
         begin.append(first or 0), end.append(last or 0)
         out.append(None if size is None else len(range(size)[item]))
     return _strided_slice(bound.scope, x, begin, end, masks, tuple(out))
+
+
+def _as_slice(item: Any) -> Any:
+    """Keras 2 stores slices as dicts."""
+    if isinstance(item, dict) and set(item) == {"start", "stop", "step"}:
+        return slice(item["start"], item["stop"], item["step"])
+    return item
 
 
 def _strided_slice(

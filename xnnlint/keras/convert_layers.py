@@ -17,6 +17,8 @@ from xnnlint.keras.convert_graph import Constant, Shape, Value, broadcast, eleme
 from xnnlint.keras.convert_scope import Scope, Unsupported, axis_of, channels_last, shape_of
 from xnnlint.keras.convert_shapes import batch_and, expand_axis, reduce, squeeze_axis
 
+# `_fused_can_be_used` of tf_keras/layers/normalization/layer_normalization.py.
+_SMALLEST_FUSED_EPSILON = 1.001e-5
 _RELU_FREE = {"fused_activation_function": "NONE"}
 
 
@@ -283,8 +285,8 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     rank, units = len(out), out[-1]
     at = "Tensordot"
     whole = scope.op("SHAPE", [x], (rank,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
-    free = scope.integers(range(rank - 1), f"{at}/free")
-    axes = scope.integers([rank - 1], f"{at}/axes")
+    free = scope.integers(range(rank - 1), f"{at}/free", f"{at}/GatherV2/axis")
+    axes = scope.integers([rank - 1], f"{at}/axes", f"{at}/GatherV2_1/axis")
     every = scope.integers([0], f"{at}/Const")
     kept = scope.op("GATHER", [whole, free], (rank - 1,), f"{at}/GatherV2", {"axis": 0}, "INT32")
     summed = scope.op("GATHER", [whole, axes], (1,), f"{at}/GatherV2_1", {"axis": 0}, "INT32")
@@ -292,9 +294,12 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     columns = scope.op("REDUCE_PROD", [summed, every], (), f"{at}/Prod_1", {"keep_dims": False}, "INT32")
     packing = {"values_count": 2, "axis": 0}
     matrix = scope.op("PACK", [rows, columns], (2,), f"{at}/stack", packing, "INT32")
-    flat = scope.op("RESHAPE", [x, matrix], (None, None), f"{at}/Reshape")
+    # The converter finds out that this changes nothing, but it has a say in the order of the file.
+    whole_order = scope.op("CONCATENATION", [free, axes], (rank,), f"{at}/concat", {"axis": 0}, "INT32")
+    straight = scope.op("TRANSPOSE", [x, whole_order], x.shape, f"{at}/transpose")
+    flat = scope.op("RESHAPE", [straight, matrix], (None, None), f"{at}/Reshape")
     y = scope.op("FULLY_CONNECTED", [flat, weights, None], (None, units), f"{at}/MatMul", attributes)
-    last = scope.integers([units], f"{at}/Const_2")
+    last = scope.integers([units], f"{at}/Const_2", f"{at}/concat_1/axis")
     joined = {"axis": 0, **_RELU_FREE}
     target = scope.op("CONCATENATION", [kept, last], (rank,), f"{at}/concat_1", joined, "INT32")
     return scope.op("RESHAPE", [y, target], out, at)
@@ -469,12 +474,37 @@ def _layer_normalization_3(scope: Scope, x: Value) -> Value:
     return scope.op("ADD", [y, less], shape, "add_2", dict(plain))
 
 
+def _layer_normalization_by_moments(scope: Scope, x: Value) -> Value:
+    """Of Keras 2 with a small epsilon: tf.nn.moments and tf.nn.batch_normalization."""
+    config, shape = scope.config, shape_of(x)
+    axis, rows, plain = len(shape) - 1, (*shape[:-1], 1), dict(_RELU_FREE)
+    mean = reduce(scope, x, "MEAN", [axis], True, "moments/mean")
+    squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
+    variance = reduce(scope, squares, "MEAN", [axis], True, "moments/variance")
+    epsilon = scope.constant(float(config["epsilon"]), "batchnorm/add/y")
+    factor = scope.op("ADD", [variance, epsilon], rows, "batchnorm/add", dict(plain))
+    factor = scope.op("RSQRT", [factor], rows, "batchnorm/Rsqrt")
+    if config.get("scale", True):
+        gamma = scope.weight("gamma", (shape[-1],), "batchnorm/mul/ReadVariableOp", default=1.0)
+        factor = scope.op("MUL", [factor, gamma], shape, "batchnorm/mul", dict(plain))
+    y = scope.op("MUL", [x, factor], shape, "batchnorm/mul_1", dict(plain))
+    less = scope.op("MUL", [mean, factor], factor.shape, "batchnorm/mul_2", dict(plain))
+    if not config.get("center", True):
+        less = scope.op("NEG", [less], less.shape, "batchnorm/Neg")
+    else:
+        beta = scope.weight("beta", (shape[-1],), "batchnorm/ReadVariableOp")
+        less = scope.op("SUB", [beta, less], shape, "batchnorm/sub", dict(plain))
+    return scope.op("ADD", [y, less], shape, "batchnorm/add_1", dict(plain))
+
+
 def _layer_normalization_2(scope: Scope, x: Value) -> Value:
     """Of Keras 2: a batch norm of the transposed map, with computed shapes."""
     config, shape = scope.config, shape_of(x)
     rank, channels = len(shape), shape[-1]
-    if channels is None or float(config.get("epsilon", 1e-3)) < 1.001e-5:
-        raise Unsupported("it is a LayerNormalization with a small epsilon")
+    if channels is None:
+        raise Unsupported("its number of channels cannot be told")
+    if float(config.get("epsilon", 1e-3)) < _SMALLEST_FUSED_EPSILON:
+        return _layer_normalization_by_moments(scope, x)
     whole, target, ones, zeros, rows = _normalized_rows(scope, x, rank, channels)
     y = scope.op("RESHAPE", [x, target], (1, rows, channels, 1), "Reshape")
     step = scope.step("FusedBatchNormV3")

@@ -1,12 +1,11 @@
 """The order of operators in the file: that of TensorFlow's importer, not that of the layers.
 
-The importer takes the operations of a graph in reverse post order of a depth-first search, which follows the readers
-of an operation by descending name, starting at the variables, constants and inputs. Rewrites put an operator where the
-last of those was that it replaces, so the order survives them.
+The importer lists the operations of a graph depth first: an operation as soon as everything that it reads is listed,
+then its readers by name; it starts with inputs, variables and constants, by name as well. Rewrites put an operator
+where the last of those was that it replaces, so the order survives them.
 
-Source: tensorflow/tensorflow, core/graph/algorithm.cc `DFSFromHelper`, `GetReversePostOrder`, and
-compiler/mlir/tensorflow/translate/import_model.cc `ImporterBase::PrepareConvert`; seen in the files that the converter
-of TensorFlow 2.21 makes.
+Found out by comparing files that TensorFlow 2.21 converted with the names in the graphs that they came from; it holds
+for NASNet's 600 operators as for small models.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def order(program: Program) -> None:
             sources = value.constant.sources if value.constant is not None else (value.name,)
             for source in sources:
                 readers.setdefault(source, set()).add(node.step)
-    steps = _reverse_post_order(readers, {node.step for node in program.nodes})
+    steps = _depth_first(readers, {node.step for node in program.nodes})
     for place, step in enumerate(steps):
         step.place = place
     program.nodes.sort(key=_place)
@@ -38,24 +37,27 @@ def _place(node: Node) -> tuple[int, int]:
     return node.place
 
 
-def _reverse_post_order(readers: dict[str | Step, set[Step]], steps: set[Step]) -> list[Step]:
-    """Steps so that each stands before its readers."""
-    fed = {step for some in readers.values() for step in some}
-    sources: list[tuple[str, str | Step]] = [(s, s) for s in readers if isinstance(s, str)]
-    sources += [(step.name, step) for step in steps - fed]
-    finished: list[Step] = []
-    seen: set[str | Step] = set()
-    # The last one pushed is entered first: the greatest name.
-    stack: list[tuple[str | Step, bool]] = [(item, False) for _, item in sorted(sources, key=lambda pair: pair[0])]
+def _depth_first(readers: dict[str | Step, set[Step]], steps: set[Step]) -> list[Step]:
+    """Steps so that each stands behind everything that it reads, and as soon as that is there."""
+    missing = dict.fromkeys(steps, 0)
+    for some in readers.values():
+        for step in some:
+            missing[step] += 1
+    ready: list[tuple[str, str | Step]] = [(s, s) for s in readers if isinstance(s, str)]
+    ready += [(step.name, step) for step, count in missing.items() if not count]
+    # The last one is taken first: the least name.
+    stack = [item for _, item in sorted(ready, key=lambda pair: pair[0], reverse=True)]
+    ordered: list[Step] = []
     while stack:
-        item, leaving = stack.pop()
-        if leaving:
-            if isinstance(item, Step):
-                finished.append(item)
-            continue
-        if item in seen:
-            continue
-        seen.add(item)
-        stack.append((item, True))
-        stack += [(s, False) for s in sorted(readers.get(item, ()), key=lambda s: s.name) if s not in seen]
-    return finished[::-1]
+        item = stack.pop()
+        if isinstance(item, Step):
+            ordered.append(item)
+        for step in sorted(readers.get(item, ()), key=_name, reverse=True):
+            missing[step] -= 1
+            if not missing[step]:
+                stack.append(step)
+    return ordered
+
+
+def _name(step: Step) -> str:
+    return step.name

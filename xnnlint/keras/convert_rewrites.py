@@ -421,6 +421,65 @@ def _int32(values: np.ndarray) -> Value:
     return Value(array.shape, "INT32", Constant(lambda: array, ("INT32", array.shape, array.tobytes())))
 
 
+def _own_shape(rewriter: Rewriter, node: Node) -> bool:
+    """A PACK that puts a tensor's shape together again is that shape (`PackOp::fold` of TensorFlow)."""
+    wholes = [_size_of(value, axis) for axis, value in enumerate(node.inputs)]
+    sources = {whole.inputs[0]: whole for whole in wholes if whole is not None}
+    if len(sources) != 1:
+        return False
+    ((x, whole),) = sources.items()
+    if x is None or x.shape is None or len(x.shape) != len(node.inputs):
+        return False
+    for axis, value in enumerate(node.inputs):
+        known = value.constant.array if value is not None and value.constant is not None else None
+        if wholes[axis] is None and (known is None or known.tolist() != x.shape[axis]):
+            return False
+    return rewriter.replace(node.output, whole.output)
+
+
+def _size_of(value: Value | None, axis: int) -> Node | None:
+    """The SHAPE of which a value is the number for this axis."""
+    part = value.producer if value is not None else None
+    if part is None or part.type != "STRIDED_SLICE" or part.attributes.get("shrink_axis_mask") != 1:
+        return None
+    begin, whole = part.constant(1), part.inputs[0].producer if part.inputs[0] is not None else None
+    if begin is None or begin.array.tolist() != [axis] or whole is None or whole.type != "SHAPE":
+        return None
+    return whole
+
+
+def _reshape_to_own_shape(rewriter: Rewriter, node: Node) -> bool:
+    """A RESHAPE of a tensor to its own shape."""
+    whole = rewriter.producer(node, 1, "SHAPE")
+    x = node.inputs[0]
+    return whole is not None and x is not None and whole.inputs[0] is x and rewriter.replace(node.output, x)
+
+
+def _same_again(rewriter: Rewriter, node: Node) -> bool:
+    """Functions that change nothing the second time (TensorFlow's trait TF_Idempotent)."""
+    before = rewriter.producer(node, 0, node.type)
+    return before is not None and rewriter.replace(node.output, before.output)
+
+
+def _straight(rewriter: Rewriter, node: Node) -> bool:
+    """A TRANSPOSE that leaves every axis where it is."""
+    order, x = node.constant(1), node.inputs[0]
+    straight = order is not None and order.array.tolist() == list(range(order.array.size))
+    return straight and x is not None and rewriter.replace(node.output, x)
+
+
+def _slice_without_masks(rewriter: Rewriter, node: Node) -> bool:
+    """OptimizeStridedSlice: with explicit bounds and steps of 1 it is a SLICE."""
+    begin, end, step = (node.constant(slot) for slot in (1, 2, 3))
+    masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+    if begin is None or end is None or step is None or any(node.attributes.get(name) for name in masks):
+        return False
+    size = end.array - begin.array
+    if (step.array != 1).any() or (begin.array < 0).any() or (size < 0).any():
+        return False
+    return rewriter.change(node, "SLICE", [node.inputs[0], node.inputs[1], _int32(size)])
+
+
 # -- around reshapes
 
 
@@ -640,7 +699,14 @@ def _spread(constant: Constant, size: int) -> np.ndarray:
     return np.broadcast_to(constant.array.reshape(-1), (size,))
 
 
-_SHAPES: dict[str, list[Rule]] = {"STRIDED_SLICE": [_known_sizes], **{t: [_known_integers] for t in _INTEGER_FUNCTIONS}}
+_SHAPES: dict[str, list[Rule]] = {
+    "STRIDED_SLICE": [_known_sizes],
+    "RESHAPE": [_reshape_to_own_shape],
+    "TRANSPOSE": [_straight],
+    **{t: [_known_integers] for t in _INTEGER_FUNCTIONS},
+    **{t: [_same_again] for t in ("ABS", "CEIL", "FLOOR", "RELU", "RELU6", "ROUND")},
+}
+_SHAPES["PACK"] = [_known_integers, _own_shape]
 _INTO_BEFORE: list[Rule] = [_fuse_with_convolution, _fuse_with_transpose_conv, _fuse_with_fully_connected]
 _AROUND_RESHAPES: list[Rule] = [_move_binary_before, _two_reshapes_before, _needless_reshape]
 _FIRST: dict[str, list[Rule]] = {
@@ -652,6 +718,7 @@ _FIRST: dict[str, list[Rule]] = {
     "MINIMUM": [_minimum_to_relu],
     "RESHAPE": [_two_reshapes, _keep_reduced],
     "EXPAND_DIMS": [_static_expansion],
+    "STRIDED_SLICE": [_slice_without_masks],
     "TRANSPOSE": [_trivial_transpose],
     "FULLY_CONNECTED": [_reshape_before_dense, _vector_into_dense],
     "CONV_2D": [_pad_to_same],

@@ -157,8 +157,16 @@ class Scope:
         constant = Constant(lambda: array, (dtype, array.shape, array.tobytes()), (f"{self.prefix}/{at}",))
         return Value(array.shape, dtype, constant, name=f"{self.prefix}/{at}")
 
-    def integers(self, values: Any, at: str) -> Value:
-        return self.constant(values, at, "INT32")
+    def integers(self, values: Any, at: str, *more: str) -> Value:
+        """Whole numbers.
+
+        Args:
+            more: further constants of the same TensorFlow operation, which TFLite has as attributes.
+        """
+        value = self.constant(values, at, "INT32")
+        assert value.constant is not None
+        value.constant.sources += tuple(f"{self.prefix}/{name}" for name in more)
+        return value
 
     def weight(self, name: str, shape: Shape, at: str, default: float = 0.0) -> Value:
         """A variable of the layer; where the file has no weights, one with the same value everywhere.

@@ -73,7 +73,7 @@ def reshape(scope: Scope, x: Value) -> Value:
 
 
 def flatten(scope: Scope, x: Value) -> Value:
-    """Flatten: in Keras 2 to a constant target where all but the batch is known, in Keras 3 with the batch looked up."""
+    """Flatten; Keras 2 has a constant target where all but the batch is known, Keras 3 looks up the batch."""
     shape = shape_of(x)
     if len(shape) < 2:
         raise Unsupported("its input has one dimension")
@@ -196,6 +196,7 @@ def cropping(scope: Scope, x: Value) -> Value:
     return scope.op("STRIDED_SLICE", [x, *cut], (shape[0], *middle, shape[-1]), "strided_slice", masks)
 
 
+_HALF_PIXEL = {"align_corners": False, "half_pixel_centers": True}
 _RESIZE = {
     "bilinear": ("RESIZE_BILINEAR", "resize/ResizeBilinear"),
     "nearest": ("RESIZE_NEAREST_NEIGHBOR", "resize/ResizeNearestNeighbor"),
@@ -210,9 +211,8 @@ def resize(scope: Scope, x: Value, size: list[int | None], method: str) -> Value
     if None in size:
         raise Unsupported("it resizes a map of unknown size")
     type_, at = _RESIZE[method]
-    attributes = {"align_corners": False, "half_pixel_centers": True}
     target = scope.integers(size, "resize/size")
-    return scope.op(type_, [x, target], (shape[0], *size, shape[3]), at, attributes)
+    return scope.op(type_, [x, target], (shape[0], *size, shape[3]), at, dict(_HALF_PIXEL))
 
 
 def up_sampling(scope: Scope, x: Value) -> Value:
@@ -227,6 +227,13 @@ def up_sampling(scope: Scope, x: Value) -> Value:
         for axis, factor in enumerate(factors, 1):
             x = _repeat(scope, x, int(factor), axis, "Repeat" if axis == 1 else "Repeat_1")
         return x
+    if None in shape[1:3] and method in _RESIZE:
+        whole = scope.op("SHAPE", [x], (4,), "Shape", {"out_type": "INT32"}, "INT32")
+        sides = _part_of(scope, whole, 1, 3, "strided_slice")
+        times = scope.integers(factors, "Const")
+        target = scope.op("MUL", [sides, times], (2,), "mul", dict(_NONE), "INT32")
+        type_, at = _RESIZE[method]
+        return scope.op(type_, [x, target], (shape[0], None, None, shape[3]), at, dict(_HALF_PIXEL))
     size = [None if n is None else n * int(f) for n, f in zip(shape[1:3], factors, strict=True)]
     return resize(scope, x, size, method)
 
@@ -255,7 +262,8 @@ def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
 def _part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value:
     """Some of the numbers of a shape."""
     cut = [scope.integers([n], f"{at}/stack{s}") for n, s in ((begin, ""), (end, "_1"), (1, "_2"))]
-    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    masks = {"begin_mask": int(begin == 0), "end_mask": int(end == shape_of(whole)[0])}
+    masks |= {"ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
     return scope.op("STRIDED_SLICE", [whole, *cut], (end - begin,), at, masks, "INT32")
 
 

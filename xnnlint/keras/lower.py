@@ -7,6 +7,7 @@ The forecast is for the export that a user of sparse inference does: weights pru
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,38 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
     order(program)
     rewrite(program)
-    notes = list(program.notes)
+    notes = [*program.notes, *_precision_notes(keras_model)]
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
     return Model(path=path, format=format, graphs=[graph], notes=notes)
+
+
+def _precision_notes(model: KerasModel) -> list[str]:
+    """What to say of layers that compute in 16 bits."""
+    mixed = sorted({name for layer in _all_layers(model) if (name := _policy(layer)).startswith("mixed_")})
+    if not mixed:
+        return []
+    return [
+        f"The model computes in mixed precision ({', '.join(mixed)}), which the converter does not take: build it with"
+        " the policy float32 for the export. The forecast is for that."
+    ]
+
+
+def _all_layers(model: KerasModel) -> Iterator[Layer]:
+    for layer in model.layers:
+        yield layer
+        if layer.model is not None:
+            yield from _all_layers(layer.model)
+
+
+def _policy(layer: Layer) -> str:
+    """The name of a layer's dtype policy."""
+    dtype = layer.config.get("dtype")
+    if isinstance(dtype, dict):
+        config = dtype.get("config")
+        dtype = config.get("name") if isinstance(config, dict) else None
+    return dtype if isinstance(dtype, str) else ""
 
 
 def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
