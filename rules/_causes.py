@@ -51,6 +51,8 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
         return _unwritten(plan, hazard)
     if hazard.kind == "fp16":
         return _half(plan, hazard)
+    if hazard.kind == "bias":
+        return _bias(plan, hazard)
     causes = iter(()) if hazard.kind in ("layout", "boundary") else _shapes(plan, hazard)
     return next(causes, None) or next(_layout(plan, hazard), None) or _unknown(plan, hazard)
 
@@ -143,8 +145,6 @@ def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
         n = position.get(id(node))
         if n is None:
             continue
-        if plan.profile["sparse_bias_read_as_filter_type"] and _has_other_bias(part, node):
-            yield _bias(plan, node)
         if not part.decision.verdicts[n].layout or _is_bad(part, n):
             yield from _why_not(plan, part, n, set())
         for v in node.outputs:
@@ -155,15 +155,10 @@ def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
                 yield _leaves(plan, part.subgraph.values[v])
 
 
-def _has_other_bias(part: PartitionPlan, node: Node) -> bool:
-    types = [part.subgraph.values[v].dtype for v in node.inputs[1:]]
-    return types == ["fp16", "fp32"] and any(part.subgraph.values[v].nchw for v in node.outputs)
-
-
-def _bias(plan: Plan, node: Node) -> Cause:
-    where = named(plan.graph, node.op)
+def _bias(plan: Plan, hazard: Hazard) -> Cause:
+    where = named(plan.graph, hazard.op)
     return Cause(
-        node.op,
+        hazard.op,
         "bias",
         "this runtime's sparse kernel reads the float32 biases beside float16 weights as float16",
         "weights and biases of one type",

@@ -163,10 +163,11 @@ BUGS = (
         "google/XNNPACK",
         ("dead_branch",),
         ("mid_read_by_reshape",),
-        "LiteRT 1.2 to 2.0 crash (SIGABRT) when a chain of two or more operators ends nowhere, sparse or "
-        "dense, on every CPU.",
-        "src/subgraph.c `xnn_subgraph_clean_up` as of d0ea90d1 (2025-05-26): the new index of a removed node "
-        "is looked up in memory that was never written. Why releases before it crash is not established.",
+        "A chain of two or more operators ends nowhere: LiteRT 1.2 and 1.3 always end the process (SIGABRT), and "
+        "1.4 and 2.0 as a rule, sparse or dense, on every CPU.",
+        "src/subgraph.c `xnn_subgraph_fusion` logs a fatal error, which aborts, where the only reader of a value "
+        "is a node that was removed before. From d0ea90d1 (2025-05-26) on `xnn_subgraph_clean_up` looks up the new "
+        "index of that reader in memory that was never written, so that the heap decides.",
         "Mended by fd15d8d8 (2025-09-03), which removes dead branches as a whole.",
     ),
     Bug(

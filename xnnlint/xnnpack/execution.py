@@ -179,14 +179,9 @@ class _Runner:
         if not target.nchw and shape[-1] != channels and self.profile["convolution_checks_channels"]:
             raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
-        ok = ok and shape[:3] == self.value(source).shape[:3] and (not target.nchw or self.reads_bias(node))
+        ok = ok and shape[:3] == self.value(source).shape[:3]
         size = target.shape[1:3] if shape[1:3] == self.value(source).shape[1:3] else _output_size(node, shape)
         self.put(node, (shape[0], *size, target.shape[3]), _order(ok, target.nchw), _READS_WRONG)
-
-    def reads_bias(self, node: Node) -> bool:
-        """`create_nchw_convolution` in convolution-2d.c: it took the type of the filter for that of the bias."""
-        types = [self.value(v).dtype for v in node.inputs[1:]]
-        return types != ["fp16", "fp32"] or not self.profile["sparse_bias_read_as_filter_type"]
 
     def pointwise_nchw(self, node: Node) -> None:
         """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
@@ -196,7 +191,6 @@ class _Runner:
             raise RuntimeRefuses("the sparse 1x1 kernel gets fewer than 3 dimensions")
         channels = target.shape[-1]
         ok = self.arrives(source, as_nchw=True) and shape[:3] == self.value(source).shape[:3]
-        ok = ok and self.reads_bias(node)
         self.put(node, (*shape[:3], channels), _order(ok, True), _READS_WRONG)
 
     def fully_connected(self, node: Node) -> None:

@@ -37,7 +37,7 @@ class OutcomeJudge:
             plan.hazards.append(Hazard(failure.op, "delegation", Outcome.FAILS, failure.reason))
         for part in plan.partitions:
             plan.hazards += self._hazards(part)
-        for tensor in sorted(delegation.unwritten if delegation else ()):
+        for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(
                 Hazard(reader.index, "unwritten-weights", Outcome.WRONG_RESULTS, "it reads weights that nobody unpacks")
@@ -51,6 +51,7 @@ class OutcomeJudge:
             plan.outcome = Outcome.SPARSE
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        yield from self._bias_hazards(part)
         run = part.execution
         if run is None:
             return
@@ -85,6 +86,21 @@ class OutcomeJudge:
                 producer = self.graph.producer(tensor)
                 pending += [t for t in producer.inputs if t >= 0] if producer else []
         return mattering
+
+    def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""
+        if not self.profile["bias_read_as_filter_type"]:
+            return
+        values = part.subgraph.values
+        for node in part.subgraph.nodes:
+            # A fully-connected node takes this way only where it becomes a sparse convolution.
+            affected = node.type == NodeType.CONVOLUTION_2D or (
+                node.type == NodeType.FULLY_CONNECTED and values[node.outputs[0]].nchw
+            )
+            mixed = [values[v].dtype for v in node.inputs[1:]] == ["fp16", "fp32"]
+            if affected and mixed and self._mattering.intersection(self.graph.operators[node.op].outputs):
+                text = "this runtime reads its fp32 bias as fp16, as the filter is"
+                yield Hazard(node.op, "bias", Outcome.WRONG_RESULTS, text)
 
     def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """NCHW convolutions of fp16 values are created as fp32 ones, or with filters that are read as fp32."""

@@ -53,7 +53,7 @@ def _remove_unread_nodes(subgraph: Subgraph) -> None:
     counts = subgraph.consumer_counts()
     unread = [n for n in subgraph.nodes if len(n.outputs) == 1 and not counts[n.outputs[0]]]
     for node in unread:
-        for v in node.inputs:
+        for v in node.inputs if subgraph.counts_repeats else set(node.inputs):
             subgraph.lost_readers[v] = subgraph.lost_readers.get(v, 0) + 1
     subgraph.nodes = [n for n in subgraph.nodes if not any(n is u for u in unread)]
 
@@ -129,8 +129,7 @@ class _Sweep:
 def _fuse(subgraph: Subgraph, with_clamps: bool = False) -> None:
     """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids.
 
-    Before the common-subgraph loop existed, it folded clamps into their producers, too, and stopped at the first value
-    whose only reader was removed.
+    Before the common-subgraph loop existed, it folded clamps into their producers, too.
     """
     sweep = _Sweep(subgraph)
     consumers: dict[int, Node] = {}
@@ -139,8 +138,6 @@ def _fuse(subgraph: Subgraph, with_clamps: bool = False) -> None:
             consumers.setdefault(v, node)
     for value in subgraph.values:
         producer, consumer = sweep.producer(value.id), consumers.get(value.id)
-        if producer is not None and sweep.counts[value.id] == subgraph.lost_readers.get(value.id) == 1:
-            break
         if sweep.counts[value.id] != 1 or producer is None or consumer is None or sweep.is_removed(consumer):
             continue
         if with_clamps and _is_clamp(consumer) and _merge_clamp(sweep, consumer):
