@@ -42,7 +42,7 @@ def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
     if orphan is not None and dead_branches == "crash":
         return orphan
     has_loop = profile["common_subgraph_loop"]
-    _fuse(subgraph, with_clamps=not has_loop)
+    _fuse(subgraph, None if has_loop else profile)
     while has_loop and _simplify(subgraph, profile):
         clean_up(subgraph)
     return None
@@ -126,10 +126,11 @@ class _Sweep:
             self.subgraph.nodes = [n for n in self.subgraph.nodes if id(n) not in self.removed]
 
 
-def _fuse(subgraph: Subgraph, with_clamps: bool = False) -> None:
+def _fuse(subgraph: Subgraph, old: Profile | None) -> None:
     """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids.
 
-    Before the common-subgraph loop existed, it folded clamps into their producers, too.
+    Before the common-subgraph loop existed (profile `old`), it folded clamps into their producers, too; among them the
+    binary operators that clamp their own output, as long as there were such.
     """
     sweep = _Sweep(subgraph)
     consumers: dict[int, Node] = {}
@@ -140,7 +141,7 @@ def _fuse(subgraph: Subgraph, with_clamps: bool = False) -> None:
         producer, consumer = sweep.producer(value.id), consumers.get(value.id)
         if sweep.counts[value.id] != 1 or producer is None or consumer is None or sweep.is_removed(consumer):
             continue
-        if with_clamps and _is_clamp(consumer) and _merge_clamp(sweep, consumer):
+        if old is not None and _is_clamp(consumer) and _merge_clamp(sweep, consumer, _clamps(producer, old)):
             sweep.producers[producer.outputs[0]] = producer
             continue
         if producer.type == NodeType.CONSTANT_PAD and consumer.type in PADDED:
@@ -176,7 +177,13 @@ def _is_clamp(node: Node) -> bool:
     return node.type == NodeType.UNARY and node.operator == "clamp"
 
 
-def _merge_clamp(sweep: _Sweep, node: Node) -> bool:
+def _clamps(node: Node, profile: Profile) -> bool:
+    """Whether a node can clamp its own output."""
+    binary = node.type == NodeType.BINARY and node.operator in ("add", "divide", "multiply", "subtract")
+    return node.type in CLAMPING or (binary and not profile["binary_activation_as_clamp_node"])
+
+
+def _merge_clamp(sweep: _Sweep, node: Node, can_clamp: bool | None = None) -> bool:
     """Fold a clamp into a producer that can clamp its own output, if nobody else reads between."""
     producer = sweep.producer(node.inputs[0])
     if producer is None or sweep.counts[node.inputs[0]] > 1:
@@ -185,7 +192,7 @@ def _merge_clamp(sweep: _Sweep, node: Node) -> bool:
     if _is_clamp(producer):
         bounds = producer.params["min"], producer.params["max"]
         producer.params["min"], producer.params["max"] = (min(max(b, low), high) for b in bounds)
-    elif producer.type in CLAMPING:
+    elif producer.type in CLAMPING if can_clamp is None else can_clamp:
         producer.activation = tuple(min(max(b, low), high) for b in producer.activation)  # type: ignore[assignment]
     else:
         return False
