@@ -1,10 +1,10 @@
 """Reads the part of HDF5 that Keras writes, from mapped memory, with bounds on everything that a file may claim.
 
-Why not a library (measured on MobileNetV2's weights, 262 datasets, Python 3.11):
-- h5py 3.16 is 17 MB of native code that a hostile file reaches, and its import alone takes 0.45 s or more.
-- pyfive 1.3 needs Python 3.11, numpy 2 and numcodecs, takes 0.65 s or more to import, copies what it reads, and answers
-  damaged files with whatever error comes (MemoryError, AssertionError, struct.error); older releases are other code.
-- This module takes 0.02 s for the same file, hands out views of the mapping, and knows where every byte lies.
+Why not a library? Measured on MobileNetV2's legacy file (262 arrays), processor time on Python 3.11, numpy loaded:
+- h5py 3.16: 0.05 s to import and 0.09 s to read, 17 MB installed; native code that a hostile file reaches.
+- pyfive 1.3: 0.12 s and 0.06 s, but it needs Python 3.11, numpy 2 and numcodecs, copies what it reads, and answers
+  damaged files with whatever error comes (MemoryError, AssertionError, KeyError); older releases are other code.
+- This module: 0.02 s and 0.02 s, no dependency, views of the mapped file instead of copies, and a bound on every claim.
 
 What it reads, after the "HDF5 File Format Specification Version 3.0" (The HDF Group): superblocks 0 to 3, object
 headers 1 and 2, groups as symbol tables or compact links, attributes in object headers, contiguous and compact
