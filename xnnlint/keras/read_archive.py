@@ -186,6 +186,8 @@ class _Weights:
             return {layer.name: f"{base}_{index}" if index else base for index, layer in enumerate(layers)}
         if len(names) < len(layers):
             layers = [layer for layer in layers if id(layer) not in self.repeated]
+        if len(names) != len(layers) and layers and layers[0].class_name in WITHOUT_VARIABLES:
+            return {}  # Layers that were put into the config need no place among the weights.
         if len(names) != len(layers):
             raise Unreadable(
                 f"it holds the weights of {len(names)} layers called {base}, and there are {len(layers)}", DAMAGED
@@ -251,6 +253,22 @@ def _saved_layers(model: KerasModel) -> list[Layer]:
 
 def _class(layer: Layer) -> str:
     return "PruneLowMagnitude" if layer.wrapper else layer.class_name.split(">")[-1]
+
+
+# Layers that have no variables in any configuration, among those that `xnnlint fix` may add or take away.
+WITHOUT_VARIABLES = frozenset(
+    {
+        "Activation",
+        "AveragePooling2D",
+        "Flatten",
+        "GlobalAveragePooling2D",
+        "MaxPooling2D",
+        "ReLU",
+        "Reshape",
+        "UpSampling2D",
+        "ZeroPadding2D",
+    }
+)
 
 
 def _is_numbered(name: str, base: str) -> bool:
