@@ -50,14 +50,7 @@ class Comparison:
 
     @property
     def undecided(self) -> str | None:
-        if self.observation.outcome is None:
-            return self.observation.undecided
-        return "wrong results were predicted, and no output depends on the inputs" if self.cannot_show else None
-
-    @property
-    def cannot_show(self) -> bool:
-        """Whether wrong results were predicted of a model whose outputs are the same for all inputs."""
-        return self.prediction.outcome == "wrong-results" and not self.observation.responds
+        return self.observation.undecided if self.observation.outcome is None else None
 
     def to_json(self) -> dict[str, Any]:
         observed = self.observation.to_json()
@@ -70,8 +63,7 @@ def compare(name: str, prediction: Prediction, observation: Observation) -> Comp
     if prediction.outcome is None:
         differs.append("error")
     else:
-        hidden = prediction.outcome == "wrong-results" and not observation.responds
-        if observation.outcome is not None and observation.outcome != prediction.outcome and not hidden:
+        if observation.outcome is not None and observation.outcome != prediction.outcome:
             differs.append("outcome")
         if observation.kernels is not None:
             if convolutions(observation.kernels) != convolutions(prediction.operators):

@@ -159,7 +159,8 @@ def _compare_chunk(
                 hidden = 0
                 if recipe is not None and _could_be_hidden(comparison):
                     hidden = _weights_that_show(recipe, comparison, look)
-                    if hidden:
+                    if hidden or not comparison.observation.responds:
+                        # Not even garbage shows in outputs that are the same for all inputs.
                         comparison = replace(comparison, differs=())
                 if comparison.differs:
                     _keep(comparison, model, recipe, folder / "disagreements")
