@@ -1,11 +1,12 @@
 """Writes keras_lowering_cases.json.gz: configs of Keras models, and what the converter and the runtime make of them.
 
-    python tests/make_keras_lowering_cases.py KERAS_SET [--observations FILE]
+    python tests/make_keras_lowering_cases.py KERAS_SET [MORE...] [--observations FILE]
 
-KERAS_SET is the folder that fixtures/make_keras_set.py fills. Taken are the models converted with EXPERIMENTAL_SPARSITY
-in which every 1x1 Conv2D, and nothing else, has 80% zeros, so that the config alone says what they are. Operators are
-those of the converted file, in its order; outcome and kernels are those of the real runtime, which is asked for them
-unless FILE has them already (JSON lines with path, outcome and kernels).
+KERAS_SET is the folder that fixtures/make_keras_set.py fills, MORE are folders that make_keras_lowering_models.py
+fills. Taken are the models converted with EXPERIMENTAL_SPARSITY in which every 1x1 Conv2D, and nothing else, has 80%
+zeros, so that the config alone says what they are. Operators are those of the converted file, in its order. For the
+models of KERAS_SET, outcome and kernels are those of the real runtime, which is asked for them unless FILE has them
+already (JSON lines with path, outcome and kernels).
 """
 
 from __future__ import annotations
@@ -50,9 +51,19 @@ def observed(folder: Path, names: list[str], recorded: Path | None) -> dict[str,
     return {Path(o.path).stem: {**o.to_json(), "outcome": str(getattr(o.outcome, "value", o.outcome))} for o in seen}
 
 
+def read_case(name: str, source: Path, converted: Path) -> dict[str, Any]:
+    """A model's config, and the operators that the converter made of it."""
+    with ZipFile(source) as archive:
+        config = json.loads(archive.read("config.json"))
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    operators = [op.type for op in load(converted).main.operators]
+    return {"name": name, "keras_version": version, "config": slim(config), "operators": operators}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("more", type=Path, nargs="*")
     parser.add_argument("--observations", type=Path)
     options = parser.parse_args()
     manifest = json.loads((options.folder / "manifest.json").read_text())
@@ -61,18 +72,11 @@ def main() -> None:
     cases = []
     for model in models:
         name = model["name"]
-        with ZipFile(options.folder / model["sources"]["keras"]) as archive:
-            config = json.loads(archive.read("config.json"))
-        graph = load(options.folder / model["file"]).main
-        cases.append(
-            {
-                "name": name,
-                "config": slim(config),
-                "operators": [op.type for op in graph.operators],
-                "outcome": runs[name]["outcome"],
-                "kernels": runs[name]["kernels"],
-            }
-        )
+        case = read_case(name, options.folder / model["sources"]["keras"], options.folder / model["file"])
+        cases.append({**case, "outcome": runs[name]["outcome"], "kernels": runs[name]["kernels"]})
+    for folder in options.more:
+        for converted in sorted(folder.glob("*.tflite")):
+            cases.append(read_case(converted.stem, converted.with_suffix(".keras"), converted))
     # No time in the header: the same cases give the same bytes.
     CASES.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
     print(f"{len(cases)} cases, {CASES.stat().st_size:,} bytes")

@@ -1,7 +1,7 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 200 models, the operators of the files that the converter made of
-them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
+`keras_lowering_cases.json.gz` holds configs of some 350 models of Keras 2 and Keras 3, the operators of the files that
+the converter made of them, and for 201 what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def described(graph: Graph, op: Operator) -> tuple[Any, ...]:
 
 
 def structure(case: dict[str, Any]) -> Any:
-    model = read_model(case["config"])
+    model = read_model(case["config"], case["keras_version"])
     model.has_weights = False
     return lower(model, path=case["name"], format="keras", assume_pruned=0.8)
 
@@ -64,7 +64,7 @@ def test_operators_are_those_of_the_converted_file(case: dict[str, Any]) -> None
     assert types(structure(case).main) == case["operators"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", [c for c in CASES if "outcome" in c], ids=lambda case: case["name"])
 def test_forecast_is_what_the_runtime_did(case: dict[str, Any]) -> None:
     plan = make_plan(structure(case), load_profile())
     assert plan.outcome.value == case["outcome"]
@@ -308,6 +308,16 @@ def test_no_weights_is_said() -> None:
 
 
 # -- cost
+
+
+def test_long_chains_of_constants_do_not_exhaust_the_stack() -> None:
+    """A convolution and thousands of multiplications that are folded into it, one after the other."""
+    factors = [Layer(f"times_{n}", "Rescaling", {"scale": 1.0001, "offset": 0.0}) for n in range(3000)]
+    graph = graph_of(model_of(pointwise("conv", kernel_with(40)), *factors))
+    assert types(graph) == ["DENSIFY", "CONV_2D"]
+    conv = graph.operators[1]
+    assert weights.measure(graph, conv.inputs[1]).zeros == 40  # type: ignore[union-attr]
+    assert weights.decode(graph, conv.inputs[1]).max() == pytest.approx(2 * 1.0001**3000, rel=1e-3)
 
 
 def test_lowering_imports_no_tensorflow() -> None:

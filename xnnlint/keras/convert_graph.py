@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Batch first; None for a dimension that is only known at run time.
 Shape = tuple[int | None, ...]
 
+# How many constants may be computed from one another before the last one is; deeper ones would exhaust the stack.
+_MAX_DEPTH = 64
 # Below it, products of a weight and a factor may become zero that were none.
 _SMALLEST_SAFE_FACTOR = 1e-20
 
@@ -44,6 +46,7 @@ class Constant:
         self.key = key
         self.sources = sources
         self.known = known
+        self.depth = 0
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -83,13 +86,17 @@ class Constant:
             keeps_zeros: whether as many elements of the result are zero, whatever the values.
         """
         others = tuple(others)
-        return Constant(
+        result = Constant(
             lambda: make(self.array),
             (what, self.key, *(c.key for c in others)),
             self.sources + tuple(s for c in others for s in c.sources),
             (lambda: self.zeros) if keeps_zeros else None,
             self.known and all(c.known for c in others),
         )
+        result.depth = 1 + max(c.depth for c in (self, *others))
+        if result.depth > _MAX_DEPTH and result.array is not None:
+            result.depth, result.key, result.sources = 0, object(), ()
+        return result
 
     def scaled(self, factor: Constant, axis: int, divide: bool = False) -> Constant:
         """This constant times a scalar, or a vector along one axis, in single precision as the converter folds it."""
