@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .cli import app, check
+from .cli import app
 from .errors import XnnlintError
 from .quick_parameters import QuickCommand
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
@@ -26,11 +26,13 @@ def convert(
 
     The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
     """
+    from . import atomic
     from . import convert as converting
+    from .check_cli import check
 
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
     data = converting.convert(model, float16=float16, batch=batch or None)
-    converting.write(data, output)
+    atomic.write(data, output)
     typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
     check([output], runtime=runtime, cpu=cpu)
