@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xnnlint import cli
-from xnnlint.fixes import archive as archives
+from xnnlint import atomic, cli
 from xnnlint.fixes.archive import Archive
 from xnnlint.fixes.code import code
 from xnnlint.fixes.hdf5_text import replace_text
@@ -244,7 +243,7 @@ def test_a_failed_write_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatc
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     exit_code, _, error = run(capsys, monkeypatch, path, "-o", str(target))
     assert exit_code == 2 and "No space left" in error
     assert target.read_bytes() == b"before"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError, XnnlintError
@@ -49,27 +48,6 @@ def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int |
         raise
     except Exception as error:  # TensorFlow raises whatever its layers raise.
         raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({_first_line(error)})") from error
-
-
-def write(data: bytes, target: str | os.PathLike[str]) -> None:
-    """Write a file as a whole or not at all."""
-    goal = Path(target)
-    with tempfile.NamedTemporaryFile(dir=goal.parent, prefix=f".{goal.name}.", delete=False) as part:
-        try:
-            part.write(data)
-            part.flush()
-            os.fsync(part.fileno())
-            Path(part.name).chmod(0o666 & ~_umask())
-            Path(part.name).replace(goal)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _describe(path: str | os.PathLike[str]) -> KerasModel:

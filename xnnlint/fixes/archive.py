@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.errors import ModelError
 from xnnlint.keras.read_archive import CONFIG
 from xnnlint.keras.read_config import Unreadable, parse_json
 from xnnlint.keras.read_file import format_of
@@ -74,7 +71,7 @@ class Archive:
         return text
 
     def write(self, document: dict[str, Any], target: str) -> None:
-        """Writes the same file with another config, and makes sure that it is on the disk.
+        """Writes the same file with another config.
 
         Raises:
             ModelError: the config cannot be replaced.
@@ -87,8 +84,6 @@ class Archive:
                 self._write_h5(document, target)
         except Unreadable as fault:
             raise ModelError(self.path, fault.problem, fault.advice) from None
-        with Path(target).open("rb+") as file:
-            os.fsync(file.fileno())
 
     def _write_zip(self, document: dict[str, Any], target: str) -> None:
         text = json.dumps(document).encode()
@@ -132,34 +127,3 @@ def _equal(old: zipfile.ZipFile, new: zipfile.ZipFile, name: str) -> bool:
                 return False
             if not left:
                 return True
-
-
-@contextlib.contextmanager
-def draft(target: str) -> Iterator[str]:
-    """A file next to `target` to write to first, gone at the end; `commit` makes it the target."""
-    place = Path(target).absolute()
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{place.stem}-", suffix=place.suffix, dir=place.parent)
-    except OSError as error:
-        raise XnnlintError(f"{target}: cannot be written ({error.strerror})") from None
-    os.close(handle)
-    try:
-        yield name
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def commit(drafted: str, target: str, backup: str = "") -> None:
-    """Moves a finished draft to its place in one step, after a copy of what was there, if wanted."""
-    if backup:
-        # A hard link would share later changes; the copy is complete before anything is replaced.
-        with draft(backup) as copied:
-            shutil.copyfile(target, copied)
-            shutil.copymode(target, copied)
-            Path(copied).replace(backup)
-    with contextlib.suppress(OSError):
-        # mkstemp makes files that only their owner may read.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(drafted).chmod(Path(target).stat().st_mode & 0o777 if Path(target).exists() else 0o666 & ~mask)
-    Path(drafted).replace(target)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.atomic import commit, draft
 from xnnlint.engine import find
 from xnnlint.errors import XnnlintError
 from xnnlint.findings import Applicability, Finding, Severity
@@ -22,7 +23,7 @@ from xnnlint.keras.read_config import Unreadable, all_layers, read_model
 from xnnlint.keras.read_file import read
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 
-from .archive import Archive, commit, draft
+from .archive import Archive
 from .change import Change, Fixer
 from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions
 from .order import misplaced
