@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _judged_errors(terminalreporter: pytest.TerminalReporter) -> bool:
-    return any(MARKER in r.keywords for r in terminalreporter.stats.get("error", []))
+    return any(MARKER in getattr(r, "keywords", ()) for r in terminalreporter.stats.get("error", []))
 
 
 def _find(find: Callable[[], Path], variable: str) -> Path:

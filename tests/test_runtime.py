@@ -275,6 +275,33 @@ def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
         child.receive(timeout=0.2)
 
 
+@pytest.mark.judge
+@pytest.mark.skipif(not AVAILABLE.cpus["auto"].emulated, reason="only the emulator hangs now and then")
+@pytest.mark.parametrize(("hangs", "status"), [(1, "ran"), (2, "timeout")])
+def test_a_model_that_the_emulator_hung_on_gets_a_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: int, status: str
+) -> None:
+    receive, left = Child.receive, [hangs]
+
+    def hang_at_first(child: Child, timeout: float) -> object:
+        if child.emulated_by_test and left[0]:
+            left[0] -= 1
+            child.close()
+            raise ChildTimeout("no answer within 0 seconds")
+        return receive(child, timeout)
+
+    start = Child.__init__
+
+    def remember(child: Child, command: list[str], *args: object) -> None:
+        child.emulated_by_test = "qemu" in command[0]
+        start(child, command, *args)
+
+    monkeypatch.setattr(Child, "__init__", remember)
+    monkeypatch.setattr(Child, "receive", hang_at_first)
+    (observation,) = observe([good(tmp_path)], seeds=(0,))
+    assert (observation.status, left) == (status, [0])
+
+
 def test_exit_codes_above_128_are_signals() -> None:
     assert (describe_exit(-11), describe_exit(139), describe_exit(3)) == ("SIGSEGV", "SIGSEGV", "exit code 3")
 

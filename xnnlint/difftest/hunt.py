@@ -19,6 +19,8 @@ from xnnlint.difftest.recipe import Recipe, build
 CHUNK = 100
 # With how many other weights an error is looked for that the first ones don't show.
 OTHER_WEIGHTS = 8
+# Small models take a fraction of one; patience only costs where the emulator hangs.
+SECONDS_A_MODEL = 120.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _compare_chunk(
     chunk: Sequence[Case], predictor: Predictor, folder: Path, options: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Fresh children for every chunk: the runtime doesn't give its memory back."""
-    observer = Observer(**options)
+    observer = Observer(**{"timeout": SECONDS_A_MODEL} | options)
     try:
         with tempfile.TemporaryDirectory(prefix="xnnlint-hunt-") as scratch:
             path = Path(scratch) / "model.tflite"
