@@ -127,8 +127,6 @@ def test_large_set_equals_its_conversions(folder: Path, entry: dict[str, Any], s
         pytest.skip("a Lambda's code is never read")
     ours = lowered(folder / entry["sources"][source])
     real = load(folder / entry["file"]).main
-    if entry["name"] == "body_vector_first":
-        pytest.xfail("the reader takes off the outermost axis of a constant that is a call's first argument")
     assert_equal(ours, real)
 
 

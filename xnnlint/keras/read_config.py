@@ -269,7 +269,9 @@ class _Functional:
             raise Unreadable("a call has something else than tensors as its inputs", DAMAGED)
 
         inputs = first_argument(node)
-        if isinstance(inputs, list) and len(inputs) == 1:
+        # A constant that is the whole node keeps its axes.
+        whole = isinstance(node, list) and bool(node) and isinstance(node[0], str)
+        if isinstance(inputs, list) and len(inputs) == 1 and not whole:
             inputs = inputs[0]
         return Call((inputs,), kwargs) if inputs != [] else None
 
