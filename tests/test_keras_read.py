@@ -203,7 +203,7 @@ def test_arguments_of_keras_2() -> None:
         [
             layer("TFOpLambda", "tf.add", [["image", 0, 0, {"y": ["image", 0, 0], "name": None}]]),
             layer("TFOpLambda", "tf.sub", [["_CONSTANT_VALUE", -1, [1.0, 2.0], {"y": ["tf.add", 0, 0]}]]),
-            layer("TFOpLambda", "tf.mul", ["_CONSTANT_VALUE", -1, [[3.0, 4.0]], {"y": ["tf.sub", 0, 0]}]),
+            layer("TFOpLambda", "tf.mul", [["_CONSTANT_VALUE", -1, [[3.0, 4.0]], {"y": ["tf.sub", 0, 0]}]]),
             layer("TFOpLambda", "tf.concat", [[["tf.add", 0, 0, {"axis": -1}], ["tf.sub", 0, 0, {"axis": -1}]]]),
             layer("Add", "add", [[["tf.add", 0, 0, {}], ["tf.concat", 0, 0, {}]]]),
             layer("Dense", "dense", [[["add", 0, 0, {"training": False}]], [["tf.sub", 0, 0]]]),
