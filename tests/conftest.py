@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,16 @@ from xnnlint.runtime.availability import CpuAvailability, availability
 
 REQUIRE_JUDGE = "XNNLINT_REQUIRE_JUDGE"
 REQUIRE_KERAS = "XNNLINT_REQUIRE_KERAS"
+REQUIRE_TENSORFLOW = "XNNLINT_REQUIRE_TENSORFLOW"
 MARKER = "judge"
+TENSORFLOW = "tensorflow"
+# What the `tf` extra installs.
+_OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "h5py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
+    config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
 
 
 @functools.cache
@@ -29,6 +35,13 @@ def _judge() -> CpuAvailability:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker(MARKER) and not _judge().available:
         _missing(f"the real runtime cannot judge: {_judge().reason}", REQUIRE_JUDGE)
+    if item.get_closest_marker(TENSORFLOW) and (absent := _absent()):
+        _missing(f"needs the tf extra: no {', '.join(absent)}", REQUIRE_TENSORFLOW)
+
+
+@functools.cache
+def _absent() -> tuple[str, ...]:
+    return tuple(name for name in _OF_TENSORFLOW if importlib.util.find_spec(name) is None)
 
 
 def _missing(reason: str, variable: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,10 @@ def small_model(keras: Any, *, nested: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("package", ["tf_keras", "keras"])
 def test_safe_fixes_keep_the_outputs(package, nested):
-    keras = pytest.importorskip(package)
+    keras = importlib.import_module(package)
     model = small_model(keras, nested=nested)
     fixed, done = fix_model(model)
     assert [c.fixer for c in done.changes] == ["pooling-keepdims"]
@@ -44,9 +46,10 @@ def test_safe_fixes_keep_the_outputs(package, nested):
     assert inner.get_layer("pool").keepdims is True
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("package", ["tf_keras", "keras"])
 def test_unsafe_fixes_make_it_sparse_with_the_same_weights(package):
-    keras = pytest.importorskip(package)
+    keras = importlib.import_module(package)
     model = small_model(keras)
     fixed, done = fix_model(model, unsafe_fixes=True)
     assert [layer.name for layer in xnnlint.fix(model, unsafe_fixes=True).layers] == [x.name for x in fixed.layers]
@@ -55,9 +58,10 @@ def test_unsafe_fixes_make_it_sparse_with_the_same_weights(package):
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), fixed.get_weights(), strict=True))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("package", ["tf_keras", "keras"])
 def test_a_fixed_archive_loads_where_the_original_did(package, tmp_path):
-    keras = pytest.importorskip(package)
+    keras = importlib.import_module(package)
     model = small_model(keras, nested=True)
     model.save(tmp_path / "model.keras")
     done = repair(str(tmp_path / "model.keras"), Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU)))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REQUIRE_KERAS, _missing
 
 import xnnlint
 from xnnlint import loaders
@@ -186,14 +185,11 @@ def test_a_file_is_never_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.
 # --- the real ones
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(("package", "prefix"), [("tf_keras", "keras2"), ("keras", "keras3")])
 @pytest.mark.parametrize("name", ["nested.keras", "shared.keras", "sequence.h5", "frozen.h5"])
 def test_real_models_in_memory(tmp_path: Path, package: str, prefix: str, name: str) -> None:
-    try:
-        keras = __import__(package)
-    except ImportError as reason:
-        _missing(str(reason), REQUIRE_KERAS)
-        raise
+    keras = __import__(package)
     if prefix == "keras3" and not keras.__version__.startswith("3"):
         pytest.skip(f"Keras {keras.__version__}")
     path = tmp_path / f"{prefix}_{name}"

@@ -7,7 +7,6 @@ configs: the Keras-made set, hand-made graphs and random networks.
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import lzma
 import os
@@ -149,7 +148,7 @@ def test_the_same_from_the_files_themselves() -> None:
     assert differ == [] and compared >= 400
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorflow_model_optimization") is None, reason="needs the tf extra")
+@pytest.mark.tensorflow
 def test_the_installed_policy_says_the_same(tmp_path: Path) -> None:
     out = tmp_path / "answers.json.xz"
     script = FIXTURES / "ask_tfmot_policy.py"
