@@ -1,4 +1,4 @@
-"""From a dense Keras model to a sparse .tflite file that XNNPACK runs with SpMM kernels, right: every step, and checked.
+"""From a dense Keras model to a sparse .tflite file that XNNPACK runs with SpMM kernels: every step, each checked.
 
     python docs/guide_end_to_end.py [FOLDER]       (default: a temporary folder)
 
@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
         print("  ", change["applicability"], change["layer"], "->", "; ".join(change["after"]))
     expect(kinds.get("pooling-keepdims") == "safe", "the global pooling keeps its dimensions: safe")
     expect(kinds.get("padding-on-all-sides") == "unsafe", "the stem is padded on all sides: unsafe")
-    # expect(kinds.get("max-pooling-to-depthwise") == "unsafe", "the max pooling is a depthwise convolution now: unsafe")
+    # expect(kinds.get("max-pooling-to-depthwise") == "unsafe", "the max pooling became a depthwise convolution: unsafe")
     expect(report["after"]["outcome"] == "sparse", "sparse once it is pruned")
 
     step("would pruning make it fast now, and may it be pruned?")
@@ -97,8 +97,9 @@ def main(folder: Path) -> None:
 
     step("does the real runtime agree?")
     run = xnnlint("verify", tflite)
-    expect(run["agrees"] is True and run["observed"]["outcome"] == "sparse", "it runs sparse, and its results are right")
-    expect(run["observed"]["spmm"] == report["summary"]["spmm"], f"{run['observed']['spmm']} SpMM operators ran")
+    observed = run["observed"]
+    expect(run["agrees"] is True and observed["outcome"] == "sparse", "it runs sparse, and its results are right")
+    expect(observed["spmm"] == report["summary"]["spmm"], f"{observed['spmm']} SpMM operators ran")
     print(f"\nThe guide works, in {time.monotonic() - _started:.0f} s.")
 
 
