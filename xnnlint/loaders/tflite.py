@@ -52,6 +52,19 @@ def load(path: str | os.PathLike[str]) -> Model:
         ModelError: the file cannot be read, is not a TFLite model, or is damaged.
     """
     data, size = _map(path)
+    return _load(path, data, size)
+
+
+def load_bytes(data: bytes, path: str | os.PathLike[str]) -> Model:
+    """The same for a file in memory; `path` is only its name.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    return _load(path, data, len(data))
+
+
+def _load(path: str | os.PathLike[str], data: Any, size: int) -> Model:
     try:
         return _read_model(os.fspath(path), Reader(data, size))
     except Malformed as fault:
@@ -401,7 +414,7 @@ def _signature(graphs: list[Graph], index: int, table: Table) -> Signature:
     return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"])
 
 
-def _view(data: mmap.mmap, numpy_type: str, size: int, offset: int) -> np.ndarray:
+def _view(data: Any, numpy_type: str, size: int, offset: int) -> np.ndarray:
     import numpy as np
 
     dtype = np.dtype(numpy_type)

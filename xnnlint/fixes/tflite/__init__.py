@@ -1,0 +1,1 @@
+"""Changes .tflite files themselves: an editor, fixes, and the proof that a fixed file is right."""
