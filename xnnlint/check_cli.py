@@ -6,19 +6,20 @@ Exit codes: 0 no finding at or above --fail-on; 1 findings; 2 something could no
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli import OK, Format, FormatOption, app, complain, write, writing
+from .cli import FINDINGS, OK, app, complain
+from .errors import XnnlintError
 from .quick_parameters import QuickCommand
+from .reporters.formats import CheckFormat
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
     from .findings import ModelReport
-    from .xnnpack.profile import Profile
+    from .reporters.formats import Judgement
 
 
 class FailOn(str, Enum):
@@ -31,7 +32,14 @@ class FailOn(str, Enum):
 @app.command(cls=QuickCommand)
 def check(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Model files, and folders to search for them.")],
-    output: FormatOption = Format.TEXT,
+    form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write that; - is stdout.")
+    ] = "-",
+    report: Annotated[
+        list[str],
+        typer.Option(metavar="FORMAT=FILE", help="Write a report in another format, too; may be given several times."),
+    ] = [],  # noqa: B006 (typer copies it)
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to predict for; `xnnlint profiles` lists them.")
     ] = DEFAULT_RUNTIME,
@@ -52,72 +60,73 @@ def check(
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
     ] = False,
+    statistics: Annotated[bool, typer.Option("--statistics", help="Say how often each rule was found.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the models that fail, no summary.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print each finding by itself, with its condition and source.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found; what cannot be read is still 2.")
+    ] = False,
 ) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
     from .engine import check_each
+    from .output import Outputs
+    from .reporters.formats import Setting
+    from .reporters.words import source_root
     from .xnnpack.profile import load_profile
 
     gc.freeze()
     gc.enable()
+    if quiet and verbose:
+        raise XnnlintError("--quiet and --verbose contradict each other")
     profile = load_profile(runtime, cpu)
     outcome = _Outcome(fail_on, require_sparse)
     if policy:
         from .policy_check import check_each_with_policy as check_each
     found = check_each(paths, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
-    models = outcome.watch(found)
-    if output is Format.JSON:
-        from .reporters.json import document, dumps
-
-        write(dumps(document(profile, models)) + "\n")
-    else:
-        _print_report(models, profile, with_plan=plan)
-    outcome.tell()
-    raise typer.Exit(outcome.code)
+    setting = Setting(profile, with_plan=plan, verbose=verbose, quiet=quiet, statistics=statistics, root=source_root())
+    outputs = Outputs(form, output, report, setting)
+    for model in found:
+        outputs.add(model, outcome.judge(model))
+    code = OK if exit_zero and outcome.code == FINDINGS else outcome.code
+    try:
+        outputs.end(code)
+    finally:
+        outcome.tell()
+    raise typer.Exit(code)
 
 
 class _Outcome:
-    """What becomes of the run: watches the models go by, then says what stderr needs to say."""
+    """What becomes of the run: judges each model, then says what stderr needs to say."""
 
     def __init__(self, fail_on: FailOn, require_sparse: bool) -> None:
         self.fail_on = fail_on
         self.require_sparse = require_sparse
         self.code = OK
         self.errors: list[str] = []
-        self.not_sparse: list[str] = []
+        self.failures: list[str] = []
 
-    def watch(self, models: Iterable[ModelReport]) -> Iterator[ModelReport]:
+    def judge(self, model: ModelReport) -> Judgement:
+        """What the options make of a model; remembers what it means for the run."""
         from .engine import exit_code, is_sparse
         from .findings import Severity
+        from .reporters.formats import Judgement
 
         threshold = None if self.fail_on is FailOn.NEVER else Severity(self.fail_on.value)
-        for model in models:
-            self.code = max(self.code, exit_code(model, threshold, require_sparse=self.require_sparse))
-            if model.error is not None:
-                self.errors.append(model.error)
-            elif self.require_sparse and not is_sparse(model):
-                self.not_sparse.append(model.path)
-            yield model
+        self.code = max(self.code, exit_code(model, threshold, require_sparse=self.require_sparse))
+        failures: tuple[str, ...] = ()
+        if model.error is not None:
+            self.errors.append(model.error)
+        elif self.require_sparse and self.fail_on is not FailOn.NEVER and not is_sparse(model):
+            failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
+            self.failures += failures
+        return Judgement(threshold, failures)
 
     def tell(self) -> None:
         for error in self.errors:
             complain(error)
-        for path in self.not_sparse:
-            complain(f"{path}: does not run sparse, which --require-sparse demands")
-
-
-def _print_report(models: Iterable[ModelReport], profile: Profile, *, with_plan: bool) -> None:
-    from .reporters.layout import Printer
-    from .reporters.text import Tally, model_lines, summary_lines
-
-    printer, tally = Printer(), Tally()
-    for model in models:
-        tally.add(model)
-        if model.error is None:
-            lines = model_lines(model, profile, printer.width, with_plan=with_plan, for_pipe=not printer.is_terminal)
-            with writing():
-                printer.print([*lines, []])
-    if tally.models > 1 or not tally.unreadable:
-        with writing():
-            printer.print(summary_lines(tally, printer.width))
+        for failure in self.failures:
+            complain(failure)

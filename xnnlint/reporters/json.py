@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint import __version__
 
+from .statistics import Statistics
+
 if TYPE_CHECKING:
     from xnnlint.findings import Finding, ModelReport
     from xnnlint.keras.policy import Refusal
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
+
+    from .formats import Judgement, Setting
 
 SCHEMA_VERSION = 1
 
@@ -31,6 +35,31 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
         "profile": _profile(profile),
         "models": [_model(model) for model in models],
     }
+
+
+class JsonReport:
+    """The same as a `formats.Report`: one document at the end."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._models: list[dict[str, Any]] = []
+        self._statistics = Statistics() if setting.statistics else None
+
+    def begin(self) -> str:
+        return ""
+
+    def add(self, model: ModelReport, judged: Judgement) -> str:
+        self._models.append(_model(model))
+        if self._statistics is not None:
+            self._statistics.add(model)
+        return ""
+
+    def end(self, exit_code: int) -> str:
+        told = document(self._setting.profile, ()) | {"models": self._models}
+        if self._statistics is not None:
+            keys = ("findings", "models", "rule", "name")
+            told["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
+        return dumps(told) + "\n"
 
 
 def dumps(value: Any) -> str:

@@ -36,8 +36,16 @@ Line = list[Span]
 
 
 def safe(text: str) -> str:
-    """Text from a file or a path, everything that is not visible escaped: terminal escapes, newlines, bidi marks."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Text from a file or a path, everything that is not visible escaped: terminal escapes, newlines, bidi marks.
+
+    Escaped is, too, what GitHub's runner would take for one of its commands in a log: `::` where a line may begin
+    with it, and the older `##[` anywhere (actions/runner, src/Runner.Common/ActionCommand.cs).
+    """
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    if "::" in text or "##[" in text:
+        text = re.sub(r"(?:(?<=^)|(?<= )):(?=:)", r"\\x3a", text).replace("##[", r"#\x23[")
+    return text
 
 
 def name(text: str) -> str:

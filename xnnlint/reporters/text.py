@@ -11,10 +11,13 @@ from xnnlint.findings import Applicability, Finding, ModelReport, Severity
 from xnnlint.xnnpack.plan import Outcome
 
 from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
+
+    from .formats import Judgement, Setting
 
 LABEL = 10  # columns of "required  " and the like
 _OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
@@ -24,8 +27,52 @@ _APPLICABILITY = {
 }
 
 
+class TextReport:
+    """The same as a `formats.Report`; a model that cannot be read is left to stderr."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._tally = Tally()
+        self._statistics = Statistics() if setting.statistics else None
+
+    def begin(self) -> list[Line]:
+        return []
+
+    def add(self, model: ModelReport, judged: Judgement) -> list[Line]:
+        setting = self._setting
+        self._tally.add(model)
+        if self._statistics is not None:
+            self._statistics.add(model)
+        if model.error is not None:
+            return []
+        lines = model_lines(
+            model,
+            judged.profile or setting.profile,
+            setting.width,
+            with_plan=setting.with_plan,
+            for_pipe=setting.for_pipe,
+            verbose=setting.verbose,
+        )
+        return [*lines, []]
+
+    def end(self, exit_code: int) -> list[Line]:
+        lines: list[Line] = []
+        if self._statistics is not None and self._statistics.rows():
+            lines += [*self._statistics.lines(), []]
+        some = self._tally.models > 1 or (self._tally.models and not self._tally.unreadable)
+        if some and not self._setting.quiet:
+            lines += summary_lines(self._tally, self._setting.width)
+        return lines
+
+
 def model_lines(
-    model: ModelReport, profile: Profile, width: int, *, with_plan: bool = False, for_pipe: bool = False
+    model: ModelReport,
+    profile: Profile,
+    width: int,
+    *,
+    with_plan: bool = False,
+    for_pipe: bool = False,
+    verbose: bool = False,
 ) -> list[Line]:
     """Everything about one model that was read: the verdict first.
 
@@ -33,6 +80,7 @@ def model_lines(
         width: columns to wrap at.
         with_plan: add the table of operators.
         for_pipe: keep the verdict in one line and every name whole, whatever the width: programs read them.
+        verbose: every finding by itself, with its rule's condition and the sources of that.
     """
     lines = list(_verdict(model, profile, None if for_pipe else width))
     for sentence in _meaning(model):
@@ -41,8 +89,8 @@ def model_lines(
         lines += wrap([sentence], width, 2)
     if with_plan and model.plan is not None:
         lines += [[], *plan_table(model.plan, None if for_pipe else width)]
-    for findings in group(model.findings):
-        lines += [[], *_finding(findings, model, width)]
+    for findings in [[f] for f in model.findings] if verbose else group(model.findings):
+        lines += [[], *_finding(findings, model, width), *(_rule_lines(findings[0], width) if verbose else [])]
     changes = _smallest_set(model, width)
     if changes:
         lines += [[], *changes]
@@ -78,14 +126,21 @@ class Tally:
         return sum(self.outcomes.values()) + self.unreadable
 
     def text(self) -> str:
+        more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
+        return f"{self.counts()}.{more}"
+
+    def counts(self) -> str:
+        """`3 models: 2 sparse, 1 dense; 1 error`, of one model `dense: 1 error`."""
         order = [*(o.value for o in Outcome), "unknown"]
         outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
         if self.unreadable:
             outcomes.append(f"{self.unreadable} unreadable")
-        found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s])
         about = f"{self.models} models: {', '.join(outcomes)}; " if self.models != 1 else f"{outcomes[0][2:]}: "
-        more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
-        return f"{about}{found or 'no findings'}.{more}"
+        return about + self.found()
+
+    def found(self) -> str:
+        """`2 errors, 1 warning`, or `no findings`."""
+        return ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -217,13 +272,13 @@ def group(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that say the same of several places, together, in the order of the first of each."""
     groups: dict[tuple, list[Finding]] = {}
     for finding in findings:
-        told = (_impersonal(finding, "\0"), finding.required, finding.unlocks)
+        told = (impersonal(finding, "\0"), finding.required, finding.unlocks)
         key = (finding.rule, finding.severity, finding.location.type, *told)
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
 
 
-def _impersonal(finding: Finding, pronoun: str) -> str:
+def impersonal(finding: Finding, pronoun: str) -> str:
     """The message without the place's own name, so that it can be said once of many places."""
     own = finding.location.name
     return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", pronoun, finding.message) if own else finding.message
@@ -240,11 +295,24 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
     ]
     where = _where(findings)
     yield from wrap([*head, *(["  ", Span(where, STRONG, keep=True)] if where else [])], width, 0, 2)
-    yield from wrap([safe(first.message if len(findings) == 1 else _impersonal(first, "this one"))], width, 2)
+    yield from wrap([safe(first.message if len(findings) == 1 else impersonal(first, "this one"))], width, 2)
     for label, text in _rows(findings, model):
         yield from _row(label, text, width)
     if len(findings) > 1:
         yield from _places(findings, width)
+
+
+def _rule_lines(finding: Finding, width: int) -> Iterator[Line]:
+    """The condition that the finding's rule asks for, and where that comes from."""
+    from xnnlint.policy_check import find_policy_rule
+    from xnnlint.rule import find_rule
+
+    rule = find_rule(finding.rule) or find_policy_rule(finding.rule)
+    if rule is not None:
+        yield from _row("rule", [safe(rule.summary)], width)
+        _, _, references = rule.documentation.partition("## References")
+        for entry in re.split(r"\n+- ", references)[1:]:
+            yield from _row("source", [" ".join(entry.split())], width)
 
 
 def _where(findings: list[Finding]) -> str:

@@ -1,0 +1,85 @@
+"""What several formats say alike: a finding in one sentence, and where a file is from the source root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from xnnlint.findings import Applicability
+
+from .layout import safe
+from .text import place
+
+if TYPE_CHECKING:
+    from xnnlint.findings import Finding, ModelReport
+
+SOURCE_ROOT_VARIABLES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+_APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
+
+
+def condition(finding: Finding, message: str = "") -> str:
+    """The message (or another one) with the required and the actual value; what comes from the model is escaped."""
+    asked = [f"{label} {safe(text)}" for label, text in _values(finding) if text]
+    return safe(message or finding.message) + (f" ({'; '.join(asked)})" if asked else "")
+
+
+def remedy(finding: Finding) -> str:
+    """`Safe fix: ...`, or "" where there is none."""
+    return f"{_APPLICABILITY[finding.fix.applicability]}: {safe(finding.fix.title)}" if finding.fix is not None else ""
+
+
+def sentence(finding: Finding) -> str:
+    """Where, what, and what to do, in one line."""
+    where = place(finding)
+    told = f"{where}: {condition(finding)}" if where else condition(finding)
+    return f"{told}. {remedy(finding)}" if finding.fix is not None else told
+
+
+def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
+    return ("required:", finding.required), ("actual:", finding.actual)
+
+
+def outcome_of(model: ModelReport) -> str:
+    """The outcome's word; "unreadable" or "unknown" where there is none."""
+    if model.error is not None:
+        return "unreadable"
+    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
+
+
+def source_root(environ: Mapping[str, str] = os.environ) -> str:
+    """The folder that paths in reports count from: that of the checkout in a CI job, else the working directory."""
+    here = os.path.abspath(os.curdir)  # noqa: PTH100 (no links resolved: the user's words)
+    for variable in SOURCE_ROOT_VARIABLES:
+        root = environ.get(variable, "")
+        if root and _below(here, root) is not None:
+            return os.path.abspath(root)  # noqa: PTH100
+    return here
+
+
+def from_root(path: str, root: str) -> str | None:
+    """A path from the root, with forward slashes; None where it is somewhere else."""
+    inside = _below(os.path.abspath(path), root)  # noqa: PTH100
+    return None if inside is None else inside.replace(os.sep, "/")
+
+
+def uri(path: str, root: str) -> tuple[str, bool]:
+    """A file as a URI reference, and whether that is relative to the root (else it is absolute)."""
+    inside = from_root(path, root)
+    if inside is not None:
+        # The colon: "name:x" would be read as a scheme.
+        return quote(os.fsencode(inside), safe="/"), True
+    absolute = os.path.abspath(path).replace(os.sep, "/")  # noqa: PTH100
+    return "file://" + quote(os.fsencode(absolute if absolute.startswith("/") else f"/{absolute}"), safe="/"), False
+
+
+def _below(path: str, root: str) -> str | None:
+    for resolve in (os.path.abspath, os.path.realpath):
+        try:
+            inside = os.path.relpath(resolve(path), resolve(root))
+        except (OSError, ValueError):
+            continue
+        if inside != os.pardir and not inside.startswith(os.pardir + os.sep):
+            return inside
+    return None
