@@ -98,6 +98,8 @@ class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
 
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
+    `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
+    the exit code. `profile` is what the plan was made for, where the configuration chose that.
     """
 
     path: str
@@ -107,6 +109,9 @@ class ModelReport:
     error: str | None = None
     policy: PolicyVerdict | None = None
     policy_notes: tuple[str, ...] = ()
+    ignored: list[Finding] = field(default_factory=list)
+    accepted: list[Finding] = field(default_factory=list)
+    profile: Profile | None = None
 
     @property
     def worst(self) -> Severity | None:

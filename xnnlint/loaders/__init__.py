@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # files in a folder are something else.
 EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
 _KERAS_EXTENSIONS = EXTENSIONS[1:]
-_WEIGHTS_ONLY = ".weights.h5"
 # "package.module:function", which is no path of a file that there is.
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _DAMAGED = "the file is truncated or damaged"
@@ -113,14 +112,9 @@ def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     path that cannot be read, and a folder without models, stay in the list for `load` to explain, so that one of them
     does not keep others from being read.
     """
-    found: dict[str, None] = {}
-    for path in map(os.fspath, paths):
-        folder = Path(path)
-        if folder.is_dir() and not _is_model(set(_names(folder))):
-            found.update(dict.fromkeys(_models_below(folder) or [path]))
-        else:
-            found[path] = None
-    return list(found)
+    from xnnlint.search import search
+
+    return [found.path for found in search(paths)]
 
 
 def _is_callable(path: str | os.PathLike[str]) -> bool:
@@ -141,30 +135,10 @@ def _load_callable(target: str, assume_pruned: float | None) -> Model:
     return model
 
 
-def _models_below(folder: Path) -> list[str]:
-    models = []
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        if _is_model(set(files)):
-            models.append(parent)
-            folders.clear()
-            continue
-        names = [name for name in sorted(files) if name.lower().endswith(EXTENSIONS)]
-        models += [str(Path(parent, name)) for name in names if not name.lower().endswith(_WEIGHTS_ONLY)]
-    return models
-
-
-def _is_model(names: set[str]) -> bool:
+def is_model_folder(names: set[str]) -> bool:
     """Whether a folder with files of these names is a model: a SavedModel, or an unpacked .keras archive."""
     archive = "config.json" in names and bool(names & {"model.weights.h5", "model.weights.json"})
     return "saved_model.pb" in names or archive
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in os.scandir(folder)]
-    except OSError:
-        return []
 
 
 def _first_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -186,6 +160,7 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
     """No bytes, for a folder that is a model."""
     from xnnlint.keras.read_file import format_of
 
+    os.scandir(path).close()  # What cannot be read is told as that.
     if not format_of(path):
         raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
     return b""

@@ -1,0 +1,70 @@
+"""Which rules are told: selectors from several places, the later over the earlier, the more specific over the others.
+
+A selector is a rule's code (`XNN203`), the start of codes (`XNN2`), a rule's name, or `ALL`. Selecting only decides
+what is told. The plan, the outcome and the demand for a sparse model never change by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+ALL = "ALL"
+_CODE = re.compile(r"[A-Z]+[0-9]*")
+_EXACT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A rule as selectors see it."""
+
+    code: str
+    name: str
+
+
+def known_rules() -> tuple[Known, ...]:
+    """All rules that a selector can mean: those on graphs, on policies and on budgets."""
+    from xnnlint.budgets import budget_rules
+    from xnnlint.policy_check import policy_rules
+    from xnnlint.rule import all_rules
+
+    return tuple(Known(rule.code, rule.name) for rule in (*all_rules(), *policy_rules(), *budget_rules()))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The selectors of one place; `select` None keeps what the places before it chose."""
+
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+
+
+def is_told(code: str, name: str, layers: Iterable[Layer]) -> bool:
+    """Whether a rule is told. Within a place the longer selector wins, and of two of one length the one to ignore."""
+    told = True
+    for layer in layers:
+        against = strength(code, name, layer.ignore)
+        if layer.select is not None:
+            told = strength(code, name, layer.select) > against
+        elif against >= 0:
+            told = False
+    return told
+
+
+def strength(code: str, name: str, selectors: Iterable[str]) -> int:
+    """How specific the most specific selector is that means a rule; -1 where none does."""
+    return max((_strength(code, name, selector) for selector in selectors), default=-1)
+
+
+def _strength(code: str, name: str, selector: str) -> int:
+    if selector.upper() == ALL:
+        return 0
+    if selector.upper() == code or selector.lower() == name:
+        return _EXACT
+    prefix = selector.upper()
+    return len(prefix) if _CODE.fullmatch(prefix) and code.startswith(prefix) else -1
+
+
+def means_any(selector: str, rules: Sequence[Known]) -> bool:
+    return any(_strength(rule.code, rule.name, selector) >= 0 for rule in rules)
