@@ -9,6 +9,7 @@ from xnnlint.rule import Rule
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
+from .pruning_wrappers import wrapped_operators
 
 
 class NotPruned(Rule):
@@ -60,7 +61,7 @@ class NotPruned(Rule):
         if not ops or any(part.subgraph.sparse_hint for part in plan.partitions):
             return
         weights = weights_of(plan, ops)
-        if weights.are_pruned:
+        if weights.are_pruned or wrapped_operators(plan):
             return
         counted = sorted({*ops, *(op for part in plan.partitions for op in counted_ops(plan, part))})
         subject = f"the {len(ops)} 1x1 convolutions are" if len(ops) > 1 else "the only 1x1 convolution is"

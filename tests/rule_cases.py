@@ -259,6 +259,23 @@ def _dynamic_range(storage: str) -> Fill:
     return lambda g: tail(g, pruned(g, g.conv2d(g.depthwise(stem(g)), 16, zeros=0.8, storage=storage), 24))
 
 
+def _wrapped(g: ModelBuilder) -> None:
+    """As converted with its pruning wrappers: kernels in Keras' order, put into the runtime's at run time."""
+    x = g.depthwise(stem(g), fused="RELU")
+    for name, filters in (("expand", 16), ("project", 24)):
+        kernel = g.weight((1, 1, x.shape[3], filters), x.shape[3], 0.8)
+        kernel = g.transpose(kernel, (3, 0, 1, 2))
+        x = g.conv2d(x, filters, weights=kernel, fused="RELU", name=f"net/prune_low_magnitude_{name}/Conv2D")
+    tail(g, x)
+
+
+def _stripped(g: ModelBuilder) -> None:
+    x = g.depthwise(stem(g), fused="RELU")
+    for name, filters in (("expand", 16), ("project", 24)):
+        x = g.conv2d(x, filters, zeros=0.8, storage="sparse", fused="RELU", name=f"net/{name}/Conv2D")
+    tail(g, x)
+
+
 PLAIN = middle(lambda g, x: g.unary("RELU6", x))
 
 PAIRS = [
@@ -569,6 +586,16 @@ PAIRS = [
         "CONV_2D",
         "0.0% of their weights",
         "",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN306 wrapped",
+        _wrapped,
+        _stripped,
+        "dense",
+        "CONV_2D",
+        "computed: prune_low_magnitude_expand, prune_low_magnitude_project",
+        "strip_pruning",
         unlocks=False,
     ),
     Pair(

@@ -206,6 +206,7 @@ class Model:
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
+        wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
     """
 
     path: str
@@ -215,6 +216,7 @@ class Model:
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
     notes: list[str] = field(default_factory=list)
+    wrapped: tuple[str, ...] = ()
 
     @property
     def main(self) -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,22 +72,26 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     from xnnlint.keras.read_file import read
 
     format_, keras_model = read(path)
+    return _lowered(keras_model, os.fspath(path), format_, assume_pruned)
+
+
+def _lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: float | None) -> Model:
     from xnnlint.keras.lower import lower
 
-    model = lower(keras_model, path=os.fspath(path), format=format_, assume_pruned=assume_pruned)
-    wrapped = _pruning_wrappers(keras_model)
-    if wrapped:
-        model.notes.append(
-            f"{wrapped} layers are still in PruneLowMagnitude wrappers: call strip_pruning before exporting; the "
-            "forecast is for the stripped model."
-        )
+    model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
+    model.wrapped = tuple(_wrapped(keras_model))
     if assume_pruned is not None:
         model.notes.append(f"This assumes that {assume_pruned:.0%} of every 1x1 kernel will be pruned; it is not yet.")
     return model
 
 
-def _pruning_wrappers(model: KerasModel) -> int:
-    return sum(layer.pruning + (_pruning_wrappers(layer.model) if layer.model else 0) for layer in model.layers)
+def _wrapped(model: KerasModel) -> Iterator[str]:
+    """The layers in PruneLowMagnitude wrappers, by path."""
+    for layer in model.layers:
+        if layer.pruning:
+            yield "/".join(layer.path)
+        if layer.model is not None:
+            yield from _wrapped(layer.model)
 
 
 def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
@@ -98,11 +102,10 @@ def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
     """
     if isinstance(model, (str, os.PathLike)):
         return load(model, assume_pruned=assume_pruned)
-    from xnnlint.keras.lower import lower
     from xnnlint.keras.read_live import read_live
 
     read = read_live(model)
-    return lower(read, path=read.name, format="live", assume_pruned=assume_pruned)
+    return _lowered(read, read.name, "live", assume_pruned)
 
 
 def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -122,7 +125,6 @@ def _is_callable(path: str | os.PathLike[str]) -> bool:
 
 
 def _load_callable(target: str, assume_pruned: float | None) -> Model:
-    from xnnlint.keras.lower import lower
     from xnnlint.keras.read_live import load_callable, read_live
 
     made = load_callable(target)
@@ -130,7 +132,7 @@ def _load_callable(target: str, assume_pruned: float | None) -> Model:
         read = read_live(made)
     except ModelError as error:
         raise ModelError(target, error.problem, error.advice) from None
-    model = lower(read, path=target, format="live", assume_pruned=assume_pruned)
+    model = _lowered(read, target, "live", assume_pruned)
     model.notes.insert(0, f"{target} was imported and run to get this model.")
     return model
 
