@@ -15,6 +15,7 @@ import pytest
 import xnnlint
 from xnnlint import loaders
 from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.findings import ModelReport
 from xnnlint.keras.model import KerasModel
 from xnnlint.keras.read_config import all_layers
 from xnnlint.keras.read_file import read
@@ -98,6 +99,10 @@ def test_lint_tells_what_check_tells() -> None:
     assert (live.path, live.format, file.format) == ("live", "live", "keras")
     assert live.plan is not None and file.plan is not None
     assert live.plan.outcome == file.plan.outcome and live.findings == file.findings
+    live, file = (xnnlint.lint(model, assume_pruned=0.5) for model in (LiveModel(path), path))
+    assert live.findings == file.findings
+    assert live.plan is not None and file.plan is not None
+    assert live.plan.model.notes == file.plan.model.notes and "50%" in live.plan.model.notes[0]
 
 
 @pytest.mark.parametrize("thing", [3, "".join, dict(layers=[]), LiveLayer("it", []), LiveModel])
@@ -155,31 +160,87 @@ def test_a_function_s_model(module: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     ("attribute", "says"),
     [
-        ("absent", "running it failed (AttributeError"),
-        ("fails", "running it failed (ZeroDivisionError: division by zero)"),
-        ("needs", "running it failed (TypeError"),
-        ("nothing", "NoneType is no Keras model"),
+        ("absent", "NAME has no 'absent'"),
+        ("fails.absent", "NAME has no 'fails.absent'"),
+        ("fails", "calling it failed (ZeroDivisionError: division by zero)"),
+        ("needs", "calling it failed (TypeError: needs() missing 1 required positional argument: 'it')"),
+        ("leaves", "calling it failed (SystemExit: 3)"),
+        ("raises_nothing_to_say", "calling it failed (ValueError)"),
+        ("nothing", "it returned None; let it return a Keras model"),
+        ("number", "int is no Keras model"),
+        ("Kind", "Kind is no Keras model"),
     ],
 )
 def test_a_function_that_makes_no_model(module: Callable[[str], str], attribute: str, says: str) -> None:
-    name = module("def fails(): return 1 / 0\ndef needs(it): return it\ndef nothing(): pass\n")
+    name = module(
+        "import sys\ndef fails(): return 1 / 0\ndef needs(it): return it\ndef nothing(): pass\nnumber = 3\n"
+        "class Kind: pass\ndef leaves(): sys.exit(3)\ndef raises_nothing_to_say(): raise ValueError\n"
+    )
     with pytest.raises(XnnlintError) as caught:
         loaders.load(f"{name}:{attribute}")
-    assert str(caught.value).startswith(f"{name}:{attribute}: {says}")
+    assert str(caught.value).startswith(f"{name}:{attribute}: {says.replace('NAME', name)}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_module_that_is_not_there() -> None:
-    with pytest.raises(XnnlintError, match=r"no_such_module:make: running it failed \(ModuleNotFoundError"):
-        loaders.load("no_such_module:make")
+    for target, missing in (("no_such_module:make", "no_such_module"), ("json.absent:make", "json.absent")):
+        with pytest.raises(XnnlintError, match=rf"^{target}: there is no module '{missing}' here or in "):
+            loaders.load(target)
     for target in ("module", ":make", "module:"):
         with pytest.raises(XnnlintError, match="is not of the form module:function"):
             load_callable(target)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import absent_too", "(ModuleNotFoundError: No module named 'absent_too')"),
+        ("import sys; sys.exit('no licence')", "(SystemExit: no licence)"),
+        ("def make(:", "(SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported(module: Callable[[str], str], code: str, says: str) -> None:
+    name = module(code)
+    with pytest.raises(XnnlintError) as caught:
+        loaders.load(f"{name}:make")
+    assert str(caught.value).startswith(f"{name}:make: importing {name} failed {says}")
+
+
+def test_what_the_user_s_code_prints_is_not_in_the_report(
+    module: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = module(
+        "from test_keras_read_live import FIXTURES, LiveModel\nprint('imported')\n"
+        "def make():\n    print('made')\n    return LiveModel(FIXTURES / 'guide_sparse.keras')\n"
+    )
+    assert loaders.load(f"{name}:make").format == "live"
+    assert capsys.readouterr() == ("", "imported\nmade\n")
 
 
 def test_a_file_is_never_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "json:tool").write_bytes((FIXTURES / "guide_sparse.tflite").read_bytes())
     assert loaders.load("json:tool").format == "tflite"
+
+
+PATHS = ["C:\\model.tflite", "C:model.h5", "c:model", "C:/model.h5", "folder/json:tool", "json:tool/x", "http://json"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_never_taken_for_a_module(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xnnlint.keras.read_live.load_callable", lambda target: pytest.fail(f"{target} was run"))
+    with pytest.raises(ModelError, match=r"cannot be read|there is no such file"):
+        loaders.load(path)
+
+
+def test_files_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only module:function does; not even a folder's file with such a name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spy.py").write_text("raise AssertionError('it was run')")
+    (tmp_path / "spy:make.keras").write_bytes((FIXTURES / "guide_sparse.keras").read_bytes())
+    assert [loaders.load(path).format for path in loaders.find_models(["."])] == ["keras"]
+    with pytest.raises(XnnlintError, match="it was run"):
+        loaders.load("spy:make")
 
 
 # --- the real ones
@@ -195,4 +256,15 @@ def test_real_models_in_memory(tmp_path: Path, package: str, prefix: str, name: 
     path = tmp_path / f"{prefix}_{name}"
     with zipfile.ZipFile(CASES) as cases:
         path.write_bytes(cases.read(path.name))
-    assert same(read_live(keras.models.load_model(path, compile=False)), read(path)[1])
+    model = keras.models.load_model(path, compile=False)
+    assert same(read_live(model), read(path)[1])
+    assert told(xnnlint.lint(model)) == told(xnnlint.lint(path))
+    pruned = {"assume_pruned": 0.8}
+    assert told(xnnlint.lint(model, **pruned)) == told(xnnlint.lint(path, **pruned))
+
+
+def told(report: ModelReport) -> Any:
+    """What a report says, but for where the model was."""
+    assert report.plan is not None
+    kernels = [kernel.kernel for kernel in report.plan.operators]
+    return report.plan.outcome, kernels, report.findings, report.plan.model.notes

@@ -31,7 +31,14 @@ class FailOn(str, Enum):
 
 @app.command(cls=QuickCommand)
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Model files, and folders to search for them.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Model files, and folders to search for them; or module:function, your own code that makes a Keras "
+            "model: it is imported and run, while files never are.",
+        ),
+    ],
     form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write that; - is stdout.")

@@ -6,6 +6,7 @@ never called on data. `load_callable` is the one place where code of the user's 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterable
@@ -57,6 +58,8 @@ def read_live(model: Any) -> KerasModel:
 def load_callable(target: str) -> Any:
     """What a function of the user's returns. This imports and runs the user's code: call it only where they ask for it.
 
+    What that code prints goes to stderr, since stdout is for the report.
+
     Args:
         target: "package.module:function"; the function takes no arguments. A name of something else than a function is
             taken as it is. The current folder is searched first.
@@ -72,17 +75,45 @@ def load_callable(target: str) -> Any:
     if added:
         sys.path.insert(0, here)
     try:
-        value = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            value = getattr(value, part)
-        is_model = hasattr(value, "get_config") and not isinstance(value, type)
-        return value() if callable(value) and not is_model else value
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise XnnlintError(f"{target}: running it failed ({reason})") from error
+        with contextlib.redirect_stdout(sys.stderr):
+            value = _named(target, module_name, attribute)
+            is_model = hasattr(value, "get_config") and not isinstance(value, type)
+            return _run(target, "calling it", value) if callable(value) and not is_model else value
     finally:
         if added and here in sys.path:
             sys.path.remove(here)
+
+
+def _named(target: str, module_name: str, attribute: str) -> Any:
+    try:
+        value = _run(target, f"importing {module_name}", lambda: importlib.import_module(module_name))
+    except _Missing as missing:
+        raise XnnlintError(f"{target}: there is no module {missing.name!r} here or in {sys.executable}") from None
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            raise XnnlintError(f"{target}: {module_name} has no {attribute!r}")
+        value = getattr(value, part)
+    return value
+
+
+class _Missing(XnnlintError):
+    """The module that was asked for is not there, as opposed to one that it imports itself."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _run(target: str, what: str, code: Callable[[], Any]) -> Any:
+    """Runs the user's code, and turns whatever it raises into one sentence; only Ctrl-C goes through."""
+    try:
+        return code()
+    except (Exception, SystemExit) as error:
+        module = target.partition(":")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            raise _Missing(error.name) from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        raise XnnlintError(f"{target}: {what} failed ({reason})") from error
 
 
 def _attach(model: KerasModel, live: Any) -> None:

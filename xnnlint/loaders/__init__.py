@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # files in a folder are something else.
 EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
 _KERAS_EXTENSIONS = EXTENSIONS[1:]
-# "package.module:function", which is no path of a file that there is.
-_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+# "package.module:function", which is no path of a file that there is; a single letter is a drive of Windows.
+_CALLABLE = re.compile(r"(?![A-Za-z]:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _DAMAGED = "the file is truncated or damaged"
 
 # What people pass by mistake: first bytes -> what it is, and what to do.
@@ -42,7 +42,7 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
     Raises:
         ModelError: there is no such file, or it is not a model that this version can read.
     """
-    if _is_callable(path):
+    if is_callable(path):
         return _load_callable(os.fspath(path), assume_pruned)
     head = _first_bytes(path)
     from xnnlint.loaders import tflite
@@ -120,7 +120,7 @@ def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     return [found.path for found in search(paths)]
 
 
-def _is_callable(path: str | os.PathLike[str]) -> bool:
+def is_callable(path: str | os.PathLike[str]) -> bool:
     return isinstance(path, str) and _CALLABLE.fullmatch(path) is not None and not Path(path).exists()
 
 
@@ -128,6 +128,8 @@ def _load_callable(target: str, assume_pruned: float | None) -> Model:
     from xnnlint.keras.read_live import load_callable, read_live
 
     made = load_callable(target)
+    if made is None:
+        raise ModelError(target, "it returned None", "let it return a Keras model")
     try:
         read = read_live(made)
     except ModelError as error:
