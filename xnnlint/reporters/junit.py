@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .layout import safe
-from .words import outcome_of, sentence
+from .words import from_root, outcome_of, sentence
 
 if TYPE_CHECKING:
     from xnnlint.findings import Finding, ModelReport
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 class JunitReport:
     def __init__(self, setting: Setting) -> None:
+        self._root = setting.root
         self._suites: list[ElementTree.Element] = []
 
     def begin(self) -> str:
         return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
-        self._suites.append(suite(model, judged, _asked(model, judged)))
+        self._suites.append(suite(model, judged, _asked(model, judged), self._root))
         return ""
 
     def end(self, exit_code: int) -> str:
@@ -46,15 +47,17 @@ def document(suites: Iterable[ElementTree.Element]) -> str:
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(root, encoding='unicode')}\n"
 
 
-def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule] = ()) -> ElementTree.Element:
+def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule], root: str) -> ElementTree.Element:
     """The test suite of one model.
 
     Args:
         rules: those that were asked, found or not.
+        root: the folder that the file's path counts from.
     """
     path = safe(model.path)
+    of_model = {"classname": path, "file": safe(from_root(model.path, root) or model.path)}
     element = ElementTree.Element("testsuite", name=path)
-    outcome = ElementTree.SubElement(element, "testcase", classname=path, name="outcome")
+    outcome = ElementTree.SubElement(element, "testcase", of_model, name="outcome")
     if model.error is not None:
         _told(outcome, "error", "cannot be read", [safe(model.error)])
     elif judged.failures:
@@ -64,7 +67,7 @@ def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule] = ()) -> 
     if model.error is None:
         names = {rule.code: rule.name for rule in rules} | {f.rule: f.name for f in model.findings}
         for code, name in sorted(names.items()):
-            case = ElementTree.SubElement(element, "testcase", classname=path, name=f"{code} {name}")
+            case = ElementTree.SubElement(element, "testcase", of_model, name=f"{code} {name}")
             _rule(case, [f for f in model.findings if f.rule == code], judged)
     cases = element.findall("testcase")
     element.set("tests", str(len(cases)))

@@ -22,7 +22,7 @@ LARGEST = 900_000
 """Characters after which only the models' own rows go on: GitHub shows no summary of more than 1 MiB."""
 
 _ALWAYS = str.maketrans({c: f"&#{ord(c)};" for c in "\\`*[]<>|&~#!$@{}^"})
-_CODE = re.compile(r"[\w./:;,+=() -]*[\w./:;,+=()-][\w./:;,+=() -]*", re.ASCII)
+_CODE = re.compile(r"[\w./:;,+=()# -]+", re.ASCII)
 
 
 class MarkdownReport:
