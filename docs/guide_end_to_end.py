@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
         print("  ", change["applicability"], change["layer"], "->", "; ".join(change["after"]))
     expect(kinds.get("pooling-keepdims") == "safe", "the global pooling keeps its dimensions: safe")
     expect(kinds.get("padding-on-all-sides") == "unsafe", "the stem is padded on all sides: unsafe")
-    # expect(kinds.get("max-pooling-to-depthwise") == "unsafe", "the max pooling became a depthwise convolution: unsafe")
+    # expect(kinds.get("max-pooling-to-depthwise") == "unsafe", "the max pooling became depthwise: unsafe")
     expect(report["after"]["outcome"] == "sparse", "sparse once it is pruned")
 
     step("would pruning make it fast now, and may it be pruned?")

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from xnnlint.fixes.repair import Options, repair
 from xnnlint.fixes.repair import write as write_fixed
 from xnnlint.fixes.scope import scopes
 from xnnlint.keras.model import Call, KerasModel, Layer, TensorRef
+from xnnlint.keras.policy import judge
 from xnnlint.keras.read_config import Unreadable, all_layers
 from xnnlint.keras.read_file import read
 from xnnlint.keras.read_hdf5 import File
@@ -256,6 +258,51 @@ def test_a_failed_write_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatc
 def test_tflite_files_are_refused(capsys, monkeypatch):
     exit_code, _, error = run(capsys, monkeypatch, str(FIXTURES / "guide_sparse.tflite"), "--diff")
     assert exit_code == 2 and "only .keras and .h5" in error
+
+
+# --- the goal --------------------------------------------------------------------------------------------------------
+
+
+def with_activation(tmp_path: Path, suffix: str, activation: str) -> str:
+    """The guide's model with an Activation in the place of its first ReLU."""
+    archive = Archive(str(FIXTURES / f"guide_sparse.{suffix}"))
+    document = copy.deepcopy(archive.document)
+    (scope,) = scopes(document)
+    relu = next(e for e in scope.layers if e["class_name"] == "ReLU")
+    relu |= {"class_name": "Activation", "config": {"name": relu["config"]["name"], "activation": activation}}
+    path = str(tmp_path / f"model.{suffix}")
+    archive.write(document, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_goal_policy_makes_a_model_that_the_policy_takes(tmp_path, suffix):
+    path = with_activation(tmp_path, suffix, "swish")
+    assert not judge(read(path)[1]).takes
+    # The runtime runs swish in a sparse cluster.
+    assert repair(path, options(unsafe=True)).changes == []
+    kept = repair(path, replace(options(), policy=True))
+    assert kept.changes == [] and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
+    done = repair(path, replace(options(unsafe=True), policy=True))
+    assert [(c.fixer, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
+    target = str(tmp_path / f"fixed.{suffix}")
+    write_fixed(done, target)
+    assert judge(read(target)[1]).takes and done.exit_code == 0
+
+
+def test_what_the_policy_refuses_and_no_fix_changes_is_said(tmp_path, capsys, monkeypatch):
+    path = with_activation(tmp_path, "keras", "exponential")
+    archive = Archive(path)
+    document = copy.deepcopy(archive.document)
+    (scope,) = scopes(document)
+    last = [e for e in scope.layers if e["class_name"] == "ReLU"][-1]
+    pooling = {"name": "pool", "pool_size": [3, 3], "strides": [1, 1], "padding": "same"}
+    last |= {"class_name": "MaxPooling2D", "config": pooling}
+    archive.write(document, str(tmp_path / "both.keras"))
+    exit_code, out, _ = run(
+        capsys, monkeypatch, str(tmp_path / "both.keras"), "--diff", "--unsafe-fixes", "--goal", "policy"
+    )
+    assert exit_code == 1 and "remains XNP103 at pool" in out
 
 
 def test_code_leaves_out_what_is_the_default():

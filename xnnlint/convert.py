@@ -32,22 +32,44 @@ def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int |
         XnnlintError: TensorFlow is not installed.
         ModelError: the file is no Keras model, or TensorFlow cannot load or convert it.
     """
+    model = load(path)
+    try:
+        return to_tflite(model, float16=float16, batch=batch)
+    except Exception as error:  # TensorFlow raises whatever its layers raise.
+        raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({first_line(error)})") from error
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """A Keras model as the Keras that wrote it loads it, without pruning wrappers.
+
+    Args:
+        path: a .keras or .h5 file.
+
+    Raises:
+        XnnlintError: TensorFlow is not installed.
+        ModelError: the file is no Keras model, or Keras cannot load it.
+    """
     described = _describe(path)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    tf = _import("tensorflow")
+    _import("tensorflow")
     try:
-        model = _strip_pruning(_load(os.fspath(path), described), described)
-        with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
-            converter = _converter(tf, model, batch, folder)
-            converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-            if float16:
-                converter.optimizations.append(tf.lite.Optimize.DEFAULT)
-                converter.target_spec.supported_types = [tf.float16]
-            return bytes(converter.convert())
+        return _strip_pruning(_load(os.fspath(path), described), described)
     except XnnlintError:
         raise
-    except Exception as error:  # TensorFlow raises whatever its layers raise.
-        raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({_first_line(error)})") from error
+    except Exception as error:  # Keras raises whatever its layers raise.
+        raise ModelError(os.fspath(path), f"Keras could not load it ({first_line(error)})") from error
+
+
+def to_tflite(model: Any, *, float16: bool = False, batch: int | None = None) -> bytes:
+    """A model in memory, converted with EXPERIMENTAL_SPARSITY; raises what TensorFlow raises."""
+    tf = _import("tensorflow")
+    with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
+        converter = _converter(tf, model, batch, folder)
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        if float16:
+            converter.optimizations.append(tf.lite.Optimize.DEFAULT)
+            converter.target_spec.supported_types = [tf.float16]
+        return bytes(converter.convert())
 
 
 def _describe(path: str | os.PathLike[str]) -> KerasModel:
@@ -101,6 +123,7 @@ def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
     return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function(*specs)], model)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in short."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -6,6 +6,8 @@ or proved.
 
 from __future__ import annotations
 
+import tempfile
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,14 @@ from .quick_parameters import QuickCommand
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
-    from .fixes.repair import Repair
+    from .fixes.repair import Options, Repair
+
+
+class Goal(str, Enum):
+    """What a model is changed for."""
+
+    RUNTIME = "runtime"
+    POLICY = "policy"
 
 
 @app.command(cls=QuickCommand)
@@ -36,6 +45,16 @@ def fix(
             help="Share of zeros in the 1x1 kernels to plan for; default 0.8 if the model is not pruned.",
         ),
     ] = "",
+    goal: Annotated[
+        Goal,
+        typer.Option(help="What the model is changed for: the runtime, or also TFMOT's pruning policy for XNNPACK."),
+    ] = Goal.RUNTIME,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Also load, convert and run the changed model before it is written (extras tf and verify)."
+        ),
+    ] = False,
     output: FormatOption = Format.TEXT,
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to plan for; `xnnlint profiles` lists them.")
@@ -50,10 +69,12 @@ def fix(
     from .fixes.repair import Options, repair
     from .xnnpack.profile import load_profile
 
-    options = Options(load_profile(runtime, cpu), unsafe, share)
+    options = Options(load_profile(runtime, cpu), unsafe, share, policy=goal is Goal.POLICY)
     done = repair(model, options)
     if target and (done.changes or not in_place):
-        _write(done, target, f"{model}.bak" if in_place else "")
+        _write(done, target, f"{model}.bak" if in_place else "", options if prove else None)
+    elif prove and done.changes:
+        _prove(done, options)
     if output is Format.JSON:
         from .reporters.json import dumps, tool
 
@@ -92,13 +113,33 @@ def _share(text: str) -> float | None:
     return share
 
 
-def _write(done: Repair, target: str, backup: str) -> None:
+def _write(done: Repair, target: str, backup: str, proving: Options | None) -> None:
+    """Writes the model; where `proving`, only once it has been run."""
     from .fixes.repair import write as write_model
 
+    def check(drafted: str) -> list[str]:
+        if proving is None or not done.changes:
+            return []
+        from .fixes.prove import prove
+
+        return prove(done, proving, drafted)
+
     try:
-        write_model(done, target, backup=backup)
+        write_model(done, target, backup=backup, check=check)
     except OSError as error:
         raise XnnlintError(f"{target}: not written: {error.strerror or error}") from None
+
+
+def _prove(done: Repair, options: Options) -> None:
+    """The same for a model that is not written."""
+    from .fixes.archive import Archive
+    from .fixes.prove import prove
+    from .fixes.repair import write_draft
+
+    with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
+        path = str(Path(folder, f"fixed{Path(done.path).suffix}"))
+        write_draft(done, Archive(done.path), path)
+        done.proof += prove(done, options, path)
 
 
 # --- output ----------------------------------------------------------------------------------------------------------

@@ -41,10 +41,18 @@ class Match:
 
 
 class Fixer:
-    """One kind of change."""
+    """One kind of change.
+
+    Attributes:
+        rules: what codes of rules begin with whose findings it can fix; XNP is TFMOT's pruning policy.
+    """
 
     name: str
     applicability: Applicability
+    rules: tuple[str, ...] = ("XNN", "XNP")
+
+    def heeds(self, rule: str) -> bool:
+        return rule.startswith(self.rules)
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
         """Whether the fixer has something to do with a layer; looks only."""

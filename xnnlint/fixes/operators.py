@@ -24,6 +24,26 @@ _CLOSEST = {
     "log_sigmoid": "relu",
     "softmax": "sigmoid",
 }
+# The closest one that TFMOT's pruning policy takes: relu, relu6, leaky_relu, elu or sigmoid.
+_ON_POLICY_LIST = {
+    "swish": "relu",
+    "silu": "relu",
+    "hard_swish": "relu",
+    "hard_silu": "relu",
+    "gelu": "relu",
+    "mish": "relu",
+    "softplus": "relu",
+    "squareplus": "relu",
+    "log_sigmoid": "relu",
+    "selu": "elu",
+    "celu": "elu",
+    "exponential": "elu",
+    "tanh": "elu",
+    "hard_tanh": "elu",
+    "softsign": "elu",
+    "hard_sigmoid": "sigmoid",
+    "softmax": "sigmoid",
+}
 _MULTIPLY = ("math.multiply", "__operators__.mul", "math.add", "__operators__.add")
 
 
@@ -54,28 +74,35 @@ class BilinearUpsampling(Fixer):
         )
 
 
+class PolicyActivation(Fixer):
+    """An Activation that is not on the list of TFMOT's pruning policy."""
+
+    name = "activation-on-policy-list"
+    applicability = Applicability.UNSAFE
+    rules = ("XNP103",)
+
+    def match(self, scope: Scope, entry: Entry) -> Match | None:
+        if entry["class_name"] != "Activation" or str(entry["config"].get("activation")) not in _ON_POLICY_LIST:
+            return None
+        return self.found(scope, entry)
+
+    def apply(self, match: Match) -> Change:
+        return _replace_activation(self, match, _ON_POLICY_LIST)
+
+
 class ClosestActivation(Fixer):
     """An activation without an NCHW kernel."""
 
     name = "activation-closest"
     applicability = Applicability.UNSAFE
+    rules = ("XNN",)
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
-        return self.found(scope, entry) if entry["config"].get("activation") in _CLOSEST else None
+        activation = entry["config"].get("activation")
+        return self.found(scope, entry) if isinstance(activation, str) and activation in _CLOSEST else None
 
     def apply(self, match: Match) -> Change:
-        entry, before = match.entry, code(match.entry)
-        was = entry["config"]["activation"]
-        entry["config"]["activation"] = _CLOSEST[was]
-        return Change(
-            match.scope.label(entry),
-            self.name,
-            self.applicability,
-            f'use "{_CLOSEST[was]}"',
-            (before,),
-            (code(entry),),
-            f"{_CLOSEST[was]} is another function than {was}",
-        )
+        return _replace_activation(self, match, _CLOSEST)
 
 
 class ConstantOfFourDimensions(Fixer):
@@ -108,6 +135,21 @@ class ConstantOfFourDimensions(Fixer):
             (before,),
             (code(entry),),
         )
+
+
+def _replace_activation(fixer: Fixer, match: Match, closest: dict[str, str]) -> Change:
+    entry, before = match.entry, code(match.entry)
+    was = entry["config"]["activation"]
+    entry["config"]["activation"] = closest[was]
+    return Change(
+        match.scope.label(entry),
+        fixer.name,
+        fixer.applicability,
+        f'use "{closest[was]}"',
+        (before,),
+        (code(entry),),
+        f"{closest[was]} is another function than {was}",
+    )
 
 
 def _arguments(entry: Entry) -> dict[str, Any] | None:

@@ -92,6 +92,7 @@ class ReshapeBehindPooling(Fixer):
 
     name = "pooling-without-reshape"
     applicability = Applicability.SAFE
+    rules = ("XNN",)
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
         if entry["class_name"] != GLOBAL or not entry["config"].get("keepdims") or not _is_channels_last(entry):

@@ -10,7 +10,8 @@ import copy
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.atomic import commit, draft
@@ -19,19 +20,23 @@ from xnnlint.errors import XnnlintError
 from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.keras.lower import lower
 from xnnlint.keras.model import KerasModel
+from xnnlint.keras.policy import judge
 from xnnlint.keras.read_config import Unreadable, all_layers, read_model
 from xnnlint.keras.read_file import read
+from xnnlint.policy_check import PolicyCase, policy_rules
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 
 from .archive import Archive
 from .change import Change, Fixer
-from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions
+from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions, PolicyActivation
 from .order import misplaced
 from .padding import PadAllSides
 from .pooling import KeepDimensions, ReshapeBehindPooling, WholeMapPooling
 from .scope import CannotChange, scopes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from xnnlint.xnnpack.profile import Profile
 
 FIXERS: tuple[Fixer, ...] = (
@@ -41,6 +46,7 @@ FIXERS: tuple[Fixer, ...] = (
     ConstantOfFourDimensions(),
     PadAllSides(),
     BilinearUpsampling(),
+    PolicyActivation(),
     ClosestActivation(),
 )
 # What a model that is not pruned yet is taken to be pruned to; the runtime wants more than two thirds.
@@ -86,6 +92,7 @@ class Repair:
         document: the config with the changes.
         proof: sentences on what was proved; empty without changes.
         written: where the result is, or "".
+        new_weights: those of layers that were put in, by the layer's path and the weight's name.
     """
 
     path: str
@@ -97,6 +104,7 @@ class Repair:
     proof: list[str] = field(default_factory=list)
     written: str = ""
     backup: str = ""
+    new_weights: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def remaining(self) -> list[Finding]:
@@ -116,11 +124,13 @@ class Options:
     Attributes:
         unsafe: whether changes may be made after which the model must be trained again.
         assume_pruned: the share of zeros to plan for; None for 0.8 where the model is not pruned yet.
+        policy: whether TFMOT's pruning policy shall take the model, too.
     """
 
     profile: Profile
     unsafe: bool = False
     assume_pruned: float | None = None
+    policy: bool = False
 
 
 def repair(path: str, options: Options) -> Repair:
@@ -141,35 +151,65 @@ def search(document: dict[str, Any], before: Forecast, options: Options) -> Repa
     return _Search(document, options, before).run()
 
 
-def write(done: Repair, target: str, *, backup: str = "") -> None:
+def safe_part(done: Repair, options: Options) -> Repair:
+    """The safe ones of a model's changes alone, whether or not a finding asks for them."""
+    safe = {(c.fixer, c.layer) for c in done.changes if c.applicability is Applicability.SAFE}
+    search_ = _Search(Archive(done.path).document, replace(options, unsafe=True), done.before)
+    document, changes, after = search_.attempt(safe.__contains__, unasked=True)
+    return Repair(done.path, done.before, after, document, changes)
+
+
+def write(
+    done: Repair, target: str, *, backup: str = "", check: Callable[[str], list[str]] = lambda drafted: []
+) -> None:
     """Writes the changed model to `target`, once what is on the disk is seen to be what was proved.
 
     Args:
         done: from `repair`.
         target: where to; what is there is replaced in one step.
         backup: where to keep a copy of what was at `target`, or "".
+        check: looks at the file before it takes its place; returns what it proved, or raises an XnnlintError.
 
     Raises:
         XnnlintError: what was written is not what was proved; then `target` is as it was.
         OSError: it cannot be written.
     """
-    archive = Archive(done.path)
     with draft(target) as drafted:
-        if done.changes:
-            archive.write(done.document, drafted)
-        else:
-            shutil.copyfile(done.path, drafted)
-        if not archive.same_weights(drafted):
-            raise XnnlintError(f"{target}: not written: weights would change")
-        if Archive(drafted).document != done.document:
-            raise XnnlintError(f"{target}: not written: what is on the disk is not what was proved")
+        try:
+            write_draft(done, Archive(done.path), drafted)
+            done.proof += check(drafted)
+        except XnnlintError as fault:
+            raise XnnlintError(f"{target}: not written: {fault}") from None
         commit(drafted, target, backup)
     done.written, done.backup = target, backup
 
 
-def forecast(keras: KerasModel, path: str, format_: str, profile: Profile, assumed: float | None) -> Forecast:
+def write_draft(done: Repair, archive: Archive, path: str) -> None:
+    """Writes the changed model to a file that is nobody's yet, and reads it again.
+
+    Raises:
+        XnnlintError: what was written is not what was proved.
+    """
+    if done.changes:
+        archive.write(done.document, path)
+    else:
+        shutil.copyfile(done.path, path)
+    if not archive.same_weights(path):
+        raise XnnlintError("weights would change")
+    if Archive(path).document != done.document:
+        raise XnnlintError("what is on the disk is not what was proved")
+
+
+def forecast(
+    keras: KerasModel, path: str, format_: str, profile: Profile, assumed: float | None, *, policy: bool = False
+) -> Forecast:
+    """Plans a model; with `policy`, what TFMOT's pruning policy refuses is among the findings."""
     plan = make_plan(lower(keras, path=path, format=format_, assume_pruned=assumed), profile)
-    return Forecast(keras, plan, find(plan), assumed)
+    findings = find(plan)
+    if policy:
+        case = PolicyCase(judge(keras), plan)
+        findings += [f for rule in policy_rules() for f in rule.check_policy(case) if f.severity is Severity.ERROR]
+    return Forecast(keras, plan, findings, assumed)
 
 
 def with_weights_of(document: dict[str, Any], original: KerasModel) -> KerasModel:
@@ -187,12 +227,13 @@ def with_weights_of(document: dict[str, Any], original: KerasModel) -> KerasMode
 
 def first_forecast(keras: KerasModel, path: str, format_: str, options: Options) -> Forecast:
     """The forecast of the model as it is; one that is not pruned yet is taken to be."""
+    plan = partial(forecast, keras, path, format_, options.profile, policy=options.policy)
     if options.assume_pruned is not None:
-        return forecast(keras, path, format_, options.profile, options.assume_pruned)
-    as_it_is = forecast(keras, path, format_, options.profile, None)
+        return plan(options.assume_pruned)
+    as_it_is = plan(None)
     summary = as_it_is.plan.summary
     pruned = summary is not None and summary.pointwise_zeros > _ENOUGH * summary.pointwise_params
-    return as_it_is if pruned else forecast(keras, path, format_, options.profile, USUAL_SPARSITY)
+    return as_it_is if pruned else plan(USUAL_SPARSITY)
 
 
 class _Search:
@@ -204,9 +245,9 @@ class _Search:
         self.useless: set[Place] = set()
 
     def run(self) -> Repair:
-        document, changes, after = self._attempt(lambda key: True)
+        document, changes, after = self.attempt(lambda key: True)
         if useless := self._useless(changes, after):
-            document, changes, after = self._attempt(lambda key: key not in useless)
+            document, changes, after = self.attempt(lambda key: key not in useless)
         if changes and (fault := self._fault(after)):
             document, changes, after = self._one_by_one(fault)
         proof = []
@@ -220,14 +261,16 @@ class _Search:
         refused = [item for item in self.refused.items() if item[0] not in {c.layer for c in changes}]
         return Repair(self.path, self.before, after, document, changes, refused, proof)
 
-    def _attempt(self, allowed: Callable[[Place], bool]) -> tuple[dict[str, Any], list[Change], Forecast]:
-        """Makes every change that a finding asks for, until no finding asks for another."""
+    def attempt(
+        self, allowed: Callable[[Place], bool], *, unasked: bool = False
+    ) -> tuple[dict[str, Any], list[Change], Forecast]:
+        """Makes every change that a finding asks for, until no finding asks for another; all of them if `unasked`."""
         document = copy.deepcopy(self.document)
         changes: list[Change] = []
         now = self.before
         done: set[Place] = set()
         for _ in range(_ROUNDS):
-            made = self._round(document, now, done, allowed)
+            made = self._round(document, now, done, allowed, unasked)
             if not made:
                 break
             changes += made
@@ -235,7 +278,12 @@ class _Search:
         return document, changes, now
 
     def _round(
-        self, document: dict[str, Any], now: Forecast, done: set[Place], allowed: Callable[[Place], bool]
+        self,
+        document: dict[str, Any],
+        now: Forecast,
+        done: set[Place],
+        allowed: Callable[[Place], bool],
+        unasked: bool,
     ) -> list[Change]:
         asked = {(f.rule, f.location.name) for f in now.findings if f.severity is not Severity.NOTE}
         shapes = _map_shapes(now.plan)
@@ -246,8 +294,8 @@ class _Search:
             for scope in list(scopes(document, shapes=shapes)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
-                    reasons = {place for place in asked if match is not None and place[1] in match.places}
-                    if match is None or not reasons:
+                    reasons = {p for p in asked if match is not None and p[1] in match.places and fixer.heeds(p[0])}
+                    if match is None or not (reasons or unasked):
                         continue
                     key = (fixer.name, scope.label(entry))
                     if key in done or not allowed(key):
@@ -272,12 +320,12 @@ class _Search:
 
     def _one_by_one(self, fault: str) -> tuple[dict[str, Any], list[Change], Forecast]:
         """Keeps the changes that do no harm in the order in which they come."""
-        _, all_changes, _ = self._attempt(lambda key: key not in self.useless)
+        _, all_changes, _ = self.attempt(lambda key: key not in self.useless)
         kept: set[Place] = set()
         for change in all_changes[:_MAX_SINGLE]:
             key = (change.fixer, change.layer)
             trial = {*kept, key}
-            _, changes, after = self._attempt(trial.__contains__)
+            _, changes, after = self.attempt(trial.__contains__)
             why = self._fault(after) if changes else "it cannot be changed alone"
             if why:
                 self.refused[change.layer] = why
@@ -285,7 +333,7 @@ class _Search:
                 kept = trial
         for change in all_changes[_MAX_SINGLE:]:
             self.refused[change.layer] = fault
-        return self._attempt(kept.__contains__)
+        return self.attempt(kept.__contains__)
 
     @property
     def path(self) -> str:
@@ -297,7 +345,8 @@ class _Search:
         except Unreadable as fault:
             raise XnnlintError(f"{self.path}: the changed model cannot be read ({fault.problem})") from None
         model = self.before.plan.model
-        return forecast(keras, model.path, model.format or "", self.options.profile, self.before.assumed)
+        format_, policy = model.format or "", self.options.policy
+        return forecast(keras, model.path, format_, self.options.profile, self.before.assumed, policy=policy)
 
     def _fault(self, after: Forecast) -> str:
         return _fault(self.before, after)
