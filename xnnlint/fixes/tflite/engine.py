@@ -1,0 +1,260 @@
+"""Finds out which changes make a .tflite file better, by planning after each.
+
+A set of changes is as good as the plan of the changed file: first whether it is right at all, then how many 1x1
+convolutions run SpMM. What the plan does not need is not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.errors import XnnlintError
+from xnnlint.findings import Applicability, Finding, Severity
+from xnnlint.loaders.tflite import load_bytes
+from xnnlint.xnnpack.plan import Plan, make_plan
+
+from .change import CannotChange, Change, Fix, View, make, make_way
+from .edit import Edit
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.profile import Profile
+
+    from .change import Way
+
+Key = tuple[str, str]
+Value = tuple[int, int, int]
+# A change can make room for another one, but only so often.
+_ROUNDS = 6
+_RESCUES = 6
+# Above so many places of one fix they are not tried without one by one.
+_MAX_SINGLE = 80
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to fix.
+
+    Attributes:
+        profile: the runtime to plan for.
+        unsafe: whether fixes may change what the model computes.
+        select, ignore: names of fixes; without `select` all.
+        settings: for fixes that need a number: "batch", "prune".
+    """
+
+    profile: Profile
+    unsafe: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def allows(self, name: str) -> bool:
+        return name not in self.ignore and (not self.select or name in self.select)
+
+
+@dataclass(frozen=True)
+class State:
+    """A file, its plan, and the changes that led there."""
+
+    data: bytes
+    plan: Plan
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def value(self) -> Value:
+        """Larger is better."""
+        if not self.plan.is_correct:
+            return (0, 0, 0)
+        summary = self.plan.summary
+        return (1, len(self.plan.spmm_ops), summary.spmm_macs if summary is not None else 0)
+
+
+@dataclass
+class Result:
+    """What was found.
+
+    Attributes:
+        before, after: the file as it was, and with the changes; the same where there are none.
+        refused: (place, reason) of what could not be changed.
+        findings: of the file with the changes.
+    """
+
+    before: State
+    after: State
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return self.after.changes
+
+    @property
+    def remaining(self) -> list[Finding]:
+        """What still stands between the model and sparse, or makes it wrong."""
+        return [f for f in self.findings if f.severity is Severity.ERROR]
+
+
+def fixes() -> tuple[Fix, ...]:
+    """Every fix, in the order in which they are applied."""
+    from . import registry
+
+    return registry.fixes()
+
+
+def names() -> list[str]:
+    """What --select and --ignore take."""
+    from . import registry
+
+    return registry.names()
+
+
+def search(data: bytes, path: str, options: Options) -> Result:
+    """Works out the changes of a file; nothing is proven or written.
+
+    Raises:
+        ModelError: the file cannot be read, or changed without loss.
+        XnnlintError: a fix of an unknown name was asked for, or the object API is not installed.
+    """
+    for name in (*options.select, *options.ignore):
+        if name not in names():
+            raise XnnlintError(f"there is no fix {name!r}; there are {', '.join(names())}")
+    return _Search(data, path, options).run()
+
+
+class _Search:
+    def __init__(self, data: bytes, path: str, options: Options) -> None:
+        self.path, self.options = path, options
+        self.origin = State(data, self._plan(data))
+        self.edit = Edit.open(data, path)
+        self.fixes = [
+            fix
+            for fix in fixes()
+            if options.allows(fix.name) and (options.unsafe or fix.applicability is Applicability.SAFE)
+        ]
+        self.refused: dict[str, str] = {}
+        self.seen: dict[frozenset[Key], State] = {}
+
+    def run(self) -> Result:
+        from xnnlint.engine import find
+
+        full = self._attempt(lambda key: True)
+        candidates = [self.origin]
+        if full.value > self.origin.value:
+            candidates.append(self._smallest(full))
+        elif full.changes:
+            candidates.append(self._greedy(full))
+        candidates += [self._rescue(state) for state in (full, self.origin) if not state.plan.is_correct]
+        best = max(candidates, key=lambda s: (s.value, -len(s.changes)))
+        changed = {change.place for change in best.changes}
+        refused = [item for item in self.refused.items() if item[0] not in changed]
+        return Result(self.origin, best, refused, find(best.plan))
+
+    # One set of changes
+
+    def _attempt(self, allowed: Callable[[Key], bool]) -> State:
+        """Makes every change that is allowed, planning again until no fix finds another place."""
+        edit, state = self.edit.again(), self.origin
+        done: set[Key] = set()
+        for _ in range(_ROUNDS):
+            view = View(edit.main, state.plan, self.options.settings)
+            made = self._round(view, done, allowed)
+            if not made:
+                break
+            data = edit.to_bytes()
+            state = State(data, self._plan(data), (*state.changes, *made))
+        return state
+
+    def _round(self, view: View, done: set[Key], allowed: Callable[[Key], bool]) -> list[Change]:
+        made = []
+        for fix in self.fixes:
+            for op in list(fix.sites(view)):
+                key = (fix.name, op.uid)
+                if key in done or not allowed(key) or op not in view.graph.operators:
+                    continue
+                done.add(key)
+                try:
+                    made.append(make(fix, view, op))
+                except CannotChange as reason:
+                    self.refused[view.place(op)] = str(reason)
+        return made
+
+    # Only what is needed
+
+    def _smallest(self, full: State) -> State:
+        """Drops what the plan is as good without: whole kinds of changes first, then single places."""
+        keys = {change.key for change in full.changes}
+        whole = {fix.name for fix in self.fixes if fix.whole}
+        needed = full
+        for name in _boldest_first(full.changes):
+            needed = self._without(needed, {key for key in keys if key[0] == name})
+        for name in _boldest_first(needed.changes):
+            places = [change.key for change in needed.changes if change.fix == name]
+            if name not in whole and 1 < len(places) <= _MAX_SINGLE:
+                for key in places:
+                    needed = self._without(needed, {key})
+        return needed
+
+    def _without(self, state: State, dropped: set[Key]) -> State:
+        keys = {change.key for change in state.changes}
+        left = keys - dropped
+        if left == keys:
+            return state
+        if not left:
+            return self.origin if self.origin.value >= state.value else state
+        trial = self._attempt(left.__contains__)
+        return trial if trial.value >= state.value else state
+
+    def _greedy(self, full: State) -> State:
+        """Fixes that are wrong together may be right one by one: keeps each kind that does no harm."""
+        best, kept = self.origin, set[str]()
+        for name in dict.fromkeys(change.fix for change in full.changes):
+            trial = self._attempt(lambda key, names=frozenset((*kept, name)): key[0] in names)
+            if trial.value >= best.value and trial.changes:
+                best, kept = trial, {*kept, name}
+        return self._smallest(best) if best.value > self.origin.value else self.origin
+
+    # Rescue
+
+    def _rescue(self, state: State) -> State:
+        """The best of what makes a wrong or failing model right; the state itself where nothing does."""
+        from . import registry
+
+        best = state
+        for _ in range(_RESCUES):
+            ways = [way for way in self._ways(registry.ways, best) if self.options.allows(way.name)]
+            trials = [trial for way in ways if (trial := self._follow(best, way)) is not None]
+            if not trials:
+                break
+            right = [trial for trial in trials if trial.value[0]]
+            if right:
+                return max(right, key=lambda s: s.value)
+            better = min(trials, key=lambda s: len(s.plan.hazards))
+            if len(better.plan.hazards) >= len(best.plan.hazards):
+                break
+            best = better
+        return best
+
+    def _ways(self, ways: Callable[[View], Iterable[Way]], state: State) -> Sequence[Way]:
+        return list(ways(View(Edit(state.data, self.path).main, state.plan, self.options.settings)))
+
+    def _follow(self, state: State, way: Way) -> State | None:
+        edit = Edit(state.data, self.path)
+        try:
+            change = make_way(way, View(edit.main, state.plan, self.options.settings))
+        except CannotChange as reason:
+            self.refused[way.place] = str(reason)
+            return None
+        # The uids of this edit count from the file as it was changed before.
+        change = replace(change, uid=f"{len(state.changes)}:{change.uid}")
+        data = edit.to_bytes()
+        return State(data, self._plan(data), (*state.changes, change))
+
+    def _plan(self, data: bytes) -> Plan:
+        return make_plan(load_bytes(data, self.path), self.options.profile)
+
+
+def _boldest_first(changes: Iterable[Change]) -> list[str]:
+    """The kinds of changes, in the order in which one would rather do without them."""
+    bold = {change.fix: (change.applicability is Applicability.UNSAFE, change.exactness.value) for change in changes}
+    return sorted(bold, key=lambda name: (bold[name], name), reverse=True)

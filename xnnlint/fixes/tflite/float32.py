@@ -1,0 +1,87 @@
+"""Questions that several fixes ask of the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import schema
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .change import View
+    from .edit import GraphEdit, Op
+
+
+def is_float(graph: GraphEdit, *tensors: int) -> bool:
+    """Whether tensors are plain fp32; quantized models are left alone."""
+    return all(t >= 0 and graph.dtype(t) == "FLOAT32" and not graph.is_quantized(t) for t in tensors)
+
+
+def is_constant(graph: GraphEdit, tensor: int) -> bool:
+    return tensor >= 0 and bool(graph.tensors[tensor].buffer) and graph.producer(tensor) is None
+
+
+def is_map(graph: GraphEdit, tensor: int) -> bool:
+    """Whether a value computed by the model is one of height and width."""
+    return not is_constant(graph, tensor) and len(graph.shape(tensor)) == 4
+
+
+def weights(graph: GraphEdit, tensor: int) -> np.ndarray | None:
+    """The values of an fp32 filter or bias, also behind DENSIFY or a DEQUANTIZE from fp16; None for other ones."""
+    import numpy as np
+
+    from .change import CannotChange
+    from .encoding import dense_values
+
+    producer = graph.producer(tensor)
+    if producer is None:
+        values = graph.constant(tensor) if tensor >= 0 else None
+        return values if values is not None and values.dtype == np.float32 else None
+    if producer.type == "DENSIFY":
+        try:
+            values = dense_values(graph, producer.inputs[0])
+        except CannotChange:
+            return None
+        return values if values.dtype in (np.float32, np.float16) else None
+    if producer.type == "DEQUANTIZE" and graph.dtype(producer.inputs[0]) == "FLOAT16":
+        source = producer.inputs[0]
+        found = weights(graph, source) if graph.producer(source) is not None else graph.constant(source)
+        return found.astype(np.float32) if found is not None else None
+    return None
+
+
+def activation(op: Op) -> str:
+    """The fused activation by name, "NONE" where there is none."""
+    value = getattr(op.options, "fusedActivationFunction", 0)
+    return schema.name_of("ActivationFunctionType", value)
+
+
+def set_activation(op: Op, name: str) -> None:
+    op.options.fusedActivationFunction = schema.number("ActivationFunctionType", name)
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """What TensorFlow's SAME adds in front and behind."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def is_same(op: Op) -> bool:
+    return schema.name_of("Padding", op.options.padding) == "SAME"
+
+
+def add_pad(view: View, op: Op, amounts: tuple[tuple[int, int], ...]) -> None:
+    """Puts a PAD of zeros in front of what an operator reads first.
+
+    Args:
+        amounts: before and after each of the four dimensions.
+    """
+    import numpy as np
+
+    graph, source = view.graph, op.inputs[0]
+    shape = [size + before + after for size, (before, after) in zip(graph.shape(source), amounts, strict=True)]
+    padded = graph.add_like(source, "_padded", shape)
+    paddings = graph.add_constant(f"{graph.name(source)}_paddings", np.array(amounts, np.int32))
+    graph.insert("PAD", [source, paddings], [padded], near=op, options="PadOptions")
+    op.inputs[0] = padded

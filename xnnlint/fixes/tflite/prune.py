@@ -1,0 +1,7 @@
+"""To come."""
+
+from __future__ import annotations
+
+from .change import Fix
+
+FIXES: tuple[Fix, ...] = ()
