@@ -85,6 +85,10 @@ def check_loaded(model: Model, profile: Profile, *, require_sparse: bool = False
     else:
         plan = make_plan(model, profile)
         findings = find(plan, require_sparse=require_sparse)
+    if model.assume_pruned is not None:
+        from .assumption import forecast
+
+        model.notes.append(forecast(plan, model.assume_pruned))
     report = ModelReport(model.path)
     report.format, report.plan, report.findings = model.format, plan, findings
     return report

@@ -207,6 +207,8 @@ class Model:
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
+        assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
+            None where weights are what the file has.
     """
 
     path: str
@@ -217,6 +219,7 @@ class Model:
     description: str = ""
     notes: list[str] = field(default_factory=list)
     wrapped: tuple[str, ...] = ()
+    assume_pruned: float | None = None
 
     @property
     def main(self) -> Graph:

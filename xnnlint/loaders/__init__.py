@@ -80,8 +80,7 @@ def _lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: fl
 
     model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
     model.wrapped = tuple(_wrapped(keras_model))
-    if assume_pruned is not None:
-        model.notes.append(f"This assumes that {assume_pruned:.0%} of every 1x1 kernel will be pruned; it is not yet.")
+    model.assume_pruned = assume_pruned
     return model
 
 
@@ -121,6 +120,7 @@ def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 
 def is_callable(path: str | os.PathLike[str]) -> bool:
+    """Whether a text is "module:function", and no file's name."""
     return isinstance(path, str) and _CALLABLE.fullmatch(path) is not None and not Path(path).exists()
 
 
