@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli import Format, FormatOption, app, write, writing
+from .cli import FINDINGS, OK, Format, FormatOption, app, complain, write, writing
 from .errors import XnnlintError
 from .quick_parameters import QuickCommand
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
@@ -31,7 +31,7 @@ class Goal(str, Enum):
 
 @app.command(cls=QuickCommand)
 def fix(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=".keras or .h5 files.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = "",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False,
@@ -55,6 +55,15 @@ def fix(
             "--prove", help="Also load, convert and run the changed model before it is written (extras tf and verify)."
         ),
     ] = False,
+    backup: Annotated[
+        bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
+    ] = True,
+    fix_only: Annotated[
+        bool, typer.Option("--fix-only", help="Exit with 0 whatever findings remain that it could not fix.")
+    ] = False,
+    exit_non_zero_on_fix: Annotated[
+        bool, typer.Option("--exit-non-zero-on-fix", help="Exit with 1 if something was fixed, as hooks do.")
+    ] = False,
     output: FormatOption = Format.TEXT,
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to plan for; `xnnlint profiles` lists them.")
@@ -64,24 +73,47 @@ def fix(
     ] = DEFAULT_CPU,
 ) -> None:
     """Rewrite a Keras model's layers so that its pruned 1x1 convolutions run sparse; no weight is changed."""
-    target = _target(model, out, in_place, diff)
+    if out and len(models) > 1:
+        raise XnnlintError(f"-o {out} takes one model, and these are {len(models)}; --in-place replaces each")
+    targets = {model: _target(model, out, in_place, diff) for model in models}
     share = _share(assume_pruned)
-    from .fixes.repair import Options, repair
+    from .engine import sentence
+    from .fixes.repair import Options
     from .xnnpack.profile import load_profile
 
     options = Options(load_profile(runtime, cpu), unsafe, share, policy=goal is Goal.POLICY)
-    done = repair(model, options)
-    if target and (done.changes or not in_place):
-        _write(done, target, f"{model}.bak" if in_place else "", options if prove else None)
-    elif prove and done.changes:
-        _prove(done, options)
-    if output is Format.JSON:
+    code, told = OK, []
+    for model, target in targets.items():
+        try:
+            done = _fix(model, target, options, in_place=in_place, backup=backup, prove=prove)
+        except (XnnlintError, OSError) as error:
+            # One bad file never stops the rest.
+            code = max(code, complain(sentence(error, model)))
+            continue
+        left = FINDINGS if exit_non_zero_on_fix and done.changes and target else OK
+        code = max(code, left, OK if fix_only else done.exit_code)
+        if output is Format.JSON:
+            told.append(_data(done))
+        else:
+            _print_report(done, unsafe=unsafe)
+    if output is Format.JSON and told:
         from .reporters.json import dumps, tool
 
-        write(dumps({"schema_version": 1, "tool": tool(), **_data(done)}) + "\n")
-    else:
-        _print_report(done, unsafe=unsafe)
-    raise typer.Exit(done.exit_code)
+        data = told[0] if len(models) == 1 else {"models": told}
+        write(dumps({"schema_version": 1, "tool": tool(), **data}) + "\n")
+    raise typer.Exit(code)
+
+
+def _fix(model: str, target: str, options: Options, *, in_place: bool, backup: bool, prove: bool) -> Repair:
+    """Finds out what to change in one model, and writes it where there is a target."""
+    from .fixes.repair import repair
+
+    done = repair(model, options)
+    if target and (done.changes or not in_place):
+        _write(done, target, f"{model}.bak" if in_place and backup else "", options if prove else None)
+    elif prove and done.changes:
+        _prove(done, options)
+    return done
 
 
 def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
