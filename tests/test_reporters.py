@@ -479,6 +479,10 @@ def test_the_document_follows_the_contract():
     assert document["profile"]["runtime"] == "litert-2.3"
     assert document["profile"]["facts"]["sparse_inference"] is True
     first, second = document["models"]
+    names = [told.pop("fingerprint") for told in first["findings"]]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
+    assert first.pop("suppressed") == {"ignored": 0, "baseline": 0}
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
@@ -526,6 +530,7 @@ def test_the_document_follows_the_contract():
         "kernels": [],
         "summary": None,
         "findings": [],
+        "suppressed": {"ignored": 0, "baseline": 0},
         "error": "gone.tflite: no such file or directory",
     }
 

@@ -6,20 +6,37 @@ Exit codes: 0 no finding at or above --fail-on; 1 findings; 2 something could no
 from __future__ import annotations
 
 import gc
+import os
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli import FINDINGS, OK, app, complain
+from .cli import FINDINGS, OK, TROUBLE, app, complain
+from .config_options import (
+    ConfigOption,
+    CpuOption,
+    ExcludeOption,
+    ForceExcludeOption,
+    IgnoreOption,
+    IsolatedOption,
+    RuntimeOption,
+    SelectOption,
+    StdinNameOption,
+)
 from .errors import XnnlintError
 from .quick_parameters import QuickCommand
 from .reporters.formats import CheckFormat
-from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .baseline import Baseline
+    from .config.settings import Settings
     from .findings import ModelReport
     from .reporters.formats import Judgement
+    from .xnnpack.profile import Profile
 
 
 class FailOn(str, Enum):
@@ -35,10 +52,11 @@ def check(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Model files, and folders to search for them; or module:function, your own code that makes a Keras "
-            "model: it is imported and run, while files never are.",
+            help="Model files, folders to search for them, quoted patterns such as 'models/**/*.tflite', - for stdin; "
+            "or module:function, your own code that makes a Keras model: it is imported and run, while files never "
+            "are. Without any, the `models` of the configuration.",
         ),
-    ],
+    ] = [],  # noqa: B006 (typer copies it)
     form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write that; - is stdout.")
@@ -47,16 +65,21 @@ def check(
         list[str],
         typer.Option(metavar="FORMAT=FILE", help="Write a report in another format, too; may be given several times."),
     ] = [],  # noqa: B006 (typer copies it)
-    runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="Runtime to predict for; `xnnlint profiles` lists them.")
-    ] = DEFAULT_RUNTIME,
-    cpu: Annotated[
-        str, typer.Option(metavar="NAME", help="CPU to predict for; `xnnlint profiles` lists them.")
-    ] = DEFAULT_CPU,
-    fail_on: Annotated[FailOn, typer.Option(help="Least severity that makes the exit code 1.")] = FailOn.ERROR,
+    runtime: RuntimeOption = "",
+    cpu: CpuOption = "",
+    select: SelectOption = [],  # noqa: B006
+    ignore: IgnoreOption = [],  # noqa: B006
+    fail_on: Annotated[
+        FailOn | None, typer.Option(show_default="error", help="Least severity that makes the exit code 1.")
+    ] = None,
     require_sparse: Annotated[
-        bool, typer.Option("--require-sparse", help="Fail for every model that does not run sparse, pruned or not.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--require-sparse/--no-require-sparse",
+            show_default=False,
+            help="Fail for every model that does not run sparse, pruned or not.",
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
     ] = False,
@@ -75,62 +98,142 @@ def check(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found; what cannot be read is still 2.")
     ] = False,
+    baseline: Annotated[
+        str, typer.Option(metavar="FILE", help="Tell only what is not in this file of accepted findings.")
+    ] = "",
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Accept what is found now: write it to the baseline.")
+    ] = False,
+    jobs: Annotated[
+        str, typer.Option("--jobs", "-j", metavar="N", show_default="1", help="Processes; 0 or auto: one for each CPU.")
+    ] = "",
+    exclude: ExcludeOption = [],  # noqa: B006
+    force_exclude: ForceExcludeOption = False,
+    stdin_filename: StdinNameOption = "",
+    config: ConfigOption = [],  # noqa: B006
+    isolated: IsolatedOption = False,
 ) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
-    from .engine import check_each
+    from .config_options import resolver
     from .output import Outputs
     from .reporters.formats import Setting
     from .reporters.words import source_root
-    from .xnnpack.profile import load_profile
+    from .session import Session
 
     gc.freeze()
     gc.enable()
     if quiet and verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
-    profile = load_profile(runtime, cpu)
-    outcome = _Outcome(fail_on, require_sparse)
-    if policy:
-        from .policy_check import check_each_with_policy as check_each
-    found = check_each(paths, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
-    setting = Setting(profile, with_plan=plan, verbose=verbose, quiet=quiet, statistics=statistics, root=source_root())
+    settings = resolver(
+        config=config,
+        isolated=isolated,
+        select=select,
+        ignore=ignore,
+        exclude=exclude,
+        force_exclude=force_exclude,
+        runtime=runtime,
+        cpu=cpu,
+        fail_on=fail_on and fail_on.value,
+        require_sparse=require_sparse,
+        jobs=jobs,
+    )
+    session = Session(paths, settings, stdin_name=stdin_filename, assume_pruned=assume_pruned, policy=policy)
+    found = session.reports(with_bar=not quiet)
+    accepted = _baseline(baseline, session.settings, to_write=write_baseline)
+    if write_baseline and accepted is not None:
+        raise typer.Exit(_write_baseline(accepted, found))
+    setting = Setting(
+        session.profile,
+        with_plan=plan,
+        verbose=verbose,
+        quiet=quiet,
+        statistics=statistics,
+        root=source_root(),
+        baseline=accepted,
+    )
     outputs = Outputs(form, output, report, setting)
-    for model in found:
-        outputs.add(model, outcome.judge(model))
+    outcome = _Outcome(session.profile)
+    for model, held in found:
+        if accepted is not None:
+            accepted.judge(model)
+        outputs.add(model, outcome.judge(model, held))
     code = OK if exit_zero and outcome.code == FINDINGS else outcome.code
     try:
         outputs.end(code)
     finally:
         outcome.tell()
+        if accepted is not None and not quiet:
+            _tell_stale(accepted)
     raise typer.Exit(code)
+
+
+def _baseline(file: str, settings: Settings, *, to_write: bool) -> Baseline | None:
+    """The accepted findings; without a file to write to, or with one that is not there yet, none."""
+    configured = settings["baseline"]
+    if not file and configured:
+        file = os.path.relpath(Path(settings.folder, configured))
+    if not file and to_write:
+        raise XnnlintError("say where to write with --baseline FILE, or with `baseline` in the configuration")
+    if not file:
+        return None
+    from .baseline import Baseline, read
+
+    return Baseline(file) if to_write and not Path(file).exists() else read(file)
+
+
+def _write_baseline(baseline: Baseline, found: Iterator[tuple[ModelReport, Settings]]) -> int:
+    """Accept all findings; the exit code."""
+    errors, findings, models = [], 0, 0
+    for model, _ in found:
+        if model.error is not None:
+            errors.append(model.error)
+        accepted = baseline.accept(model)
+        findings, models = findings + accepted, models + (accepted > 0)
+    baseline.write()
+    for error in errors:
+        complain(error)
+    counted = f"{findings} finding{'' if findings == 1 else 's'} of {models} model{'' if models == 1 else 's'}"
+    typer.echo(f"xnnlint: wrote {counted} to {baseline.file}", err=True)
+    return TROUBLE if errors else OK
+
+
+def _tell_stale(baseline: Baseline) -> None:
+    from .baseline import stale_sentence
+    from .reporters.layout import safe
+
+    told = stale_sentence(baseline.finish(), baseline.file)
+    if told:
+        typer.echo(f"xnnlint: warning: {safe(told)}", err=True)
 
 
 class _Outcome:
     """What becomes of the run: judges each model, then says what stderr needs to say."""
 
-    def __init__(self, fail_on: FailOn, require_sparse: bool) -> None:
-        self.fail_on = fail_on
-        self.require_sparse = require_sparse
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
         self.code = OK
         self.errors: list[str] = []
         self.failures: list[str] = []
 
-    def judge(self, model: ModelReport) -> Judgement:
-        """What the options make of a model; remembers what it means for the run."""
+    def judge(self, model: ModelReport, settings: Settings) -> Judgement:
+        """What its settings make of a model; remembers what it means for the run."""
         from .engine import exit_code, is_sparse
         from .findings import Severity
         from .reporters.formats import Judgement
 
-        threshold = None if self.fail_on is FailOn.NEVER else Severity(self.fail_on.value)
-        self.code = max(self.code, exit_code(model, threshold, require_sparse=self.require_sparse))
+        fail_on, require_sparse = settings["fail-on"], settings["require-sparse"]
+        threshold = None if fail_on == FailOn.NEVER.value else Severity(fail_on)
+        self.code = max(self.code, exit_code(model, threshold, require_sparse=require_sparse))
         failures: tuple[str, ...] = ()
         if model.error is not None:
             self.errors.append(model.error)
-        elif self.require_sparse and self.fail_on is not FailOn.NEVER and not is_sparse(model):
+        elif require_sparse and threshold is not None and not is_sparse(model):
             failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
             self.failures += failures
-        return Judgement(threshold, failures)
+        other = model.profile if model.profile != self.profile else None
+        return Judgement(threshold, failures, other, settings.tells)
 
     def tell(self) -> None:
         for error in self.errors:

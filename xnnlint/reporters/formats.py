@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from xnnlint.findings import Severity
 
 if TYPE_CHECKING:
+    from xnnlint.baseline import Baseline
     from xnnlint.findings import Finding, ModelReport
     from xnnlint.xnnpack.profile import Profile
 
@@ -43,6 +44,7 @@ class Setting:
         quiet: only of models that fail, and no summary; what a program reads stays whole.
         statistics: how often each rule was found is wanted at the end.
         root: the folder that relative paths count from; see `words.source_root`.
+        baseline: the accepted findings, where there are any; knows the stale entries at the end.
     """
 
     profile: Profile
@@ -53,6 +55,7 @@ class Setting:
     quiet: bool = False
     statistics: bool = False
     root: str = "."
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True, slots=True)

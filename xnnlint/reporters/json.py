@@ -8,10 +8,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from xnnlint import __version__
+from xnnlint.baseline import fingerprints
 
 from .statistics import Statistics
 
 if TYPE_CHECKING:
+    from xnnlint.baseline import Baseline
     from xnnlint.findings import Finding, ModelReport
     from xnnlint.keras.policy import Refusal
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
@@ -49,7 +51,8 @@ class JsonReport:
         return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
-        self._models.append(_model(model))
+        own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
+        self._models.append(_model(model) | own)
         if self._statistics is not None:
             self._statistics.add(model)
         return ""
@@ -59,6 +62,8 @@ class JsonReport:
         if self._statistics is not None:
             keys = ("findings", "models", "rule", "name")
             told["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
+        if self._setting.baseline is not None:
+            told["baseline"] = _baseline(self._setting.baseline)
         return dumps(told) + "\n"
 
 
@@ -89,10 +94,26 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
         "kernels": [_kernel(kernel) for kernel in plan.kernels] if plan is not None else [],
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
-        "findings": [_finding(finding) for finding in model.findings],
+        "findings": [
+            _finding(finding) | {"fingerprint": fingerprint}
+            for finding, fingerprint in zip(model.findings, fingerprints(model.findings), strict=True)
+        ],
+        "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
         **({} if model.policy is None else {"policy": _policy(model)}),
     }
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    stale = [
+        {
+            "path": one.path,
+            "rule": one.entry.rule if one.entry else None,
+            "layer": one.entry.layer if one.entry else None,
+        }
+        for one in baseline.finish()
+    ]
+    return {"file": baseline.file, "stale": stale}
 
 
 def _policy(model: ModelReport) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def model_lines(
     lines = list(_verdict(model, profile, None if for_pipe else width))
     for sentence in _meaning(model):
         lines += wrap([sentence], width, 2)
-    for sentence in _policy(model):
+    for sentence in (*_policy(model), *_left_out(model)):
         lines += wrap([sentence], width, 2)
     if with_plan and model.plan is not None:
         lines += [[], *plan_table(model.plan, None if for_pipe else width)]
@@ -109,6 +109,8 @@ class Tally:
         self.outcomes: Counter[str] = Counter()
         self.severities: Counter[Severity] = Counter()
         self.unreadable = 0
+        self.ignored = 0
+        self.accepted = 0
         self.first_rule = ""
 
     def add(self, model: ModelReport) -> None:
@@ -117,6 +119,8 @@ class Tally:
         else:
             outcome = model.plan.outcome if model.plan is not None else None
             self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
+        self.ignored += len(model.ignored)
+        self.accepted += len(model.accepted)
         for finding in model.findings:
             self.severities[finding.severity] += 1
             self.first_rule = self.first_rule or finding.rule
@@ -139,8 +143,11 @@ class Tally:
         return about + self.found()
 
     def found(self) -> str:
-        """`2 errors, 1 warning`, or `no findings`."""
-        return ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
+        """`2 errors, 1 warning`, or `no findings`; then what is left out: `(3 in the baseline, 1 ignored)`."""
+        found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
+        left_out = [(self.accepted, "in the baseline"), (self.ignored, "ignored")]
+        told = ", ".join(f"{number} {why}" for number, why in left_out if number)
+        return f"{found} ({told})" if told else found
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -196,16 +203,20 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         zeros = summary and percent(summary.pointwise_zeros, summary.pointwise_params)
         weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
         yield f"Results are right.{speed}{weights}"
-    chosen = smallest_set(model.findings) or _best_alone(model.findings)
+    unseen = smallest_set([*model.ignored, *model.accepted])
+    chosen = smallest_set(model.findings) or ([] if unseen else _best_alone(model.findings))
     if chosen:
         rules = list(dict.fromkeys(f.rule for f in chosen))
-        if len(chosen) == 1:
+        if unseen:
+            named = f"{', '.join(rules)} and {len(unseen)} that {'is' if len(unseen) == 1 else 'are'} not shown"
+            what = f"{len(chosen) + len(unseen)} changes together, for {named}; they unlock"
+        elif len(chosen) == 1:
             what = f"one change, {_rule_at(chosen[0])}; it unlocks"
         else:
             named = rules[0] if len(rules) == 1 else f"{', '.join(rules[:-1])} and {rules[-1]}"
             what = f"{len(chosen)} changes together, for {named}; they unlock"
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
-    elif outcome is Outcome.DENSE and summary is not None and summary.pointwise_convs:
+    elif outcome is Outcome.DENSE and not unseen and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
         yield from model.plan.model.notes
@@ -224,6 +235,17 @@ def _policy(model: ModelReport) -> Iterator[str]:
         yield f"TFMOT's pruning policy refuses it, for {refused}: {safe(verdict.message)}."
     for note in (*verdict.notes, *model.policy_notes):
         yield safe(note)
+
+
+def _left_out(model: ModelReport) -> Iterator[str]:
+    """How many findings are not told, and why."""
+    told = [
+        f"{counted(len(findings), 'finding')} {why}"
+        for findings, why in ((model.accepted, "in the baseline"), (model.ignored, "ignored"))
+        if findings
+    ]
+    if told:
+        yield f"Not shown: {', '.join(told)}."
 
 
 def _breakage(model: ModelReport) -> Iterator[str]:
@@ -383,7 +405,8 @@ def _unlocks(findings: list[Finding], model: ModelReport) -> str:
 def _smallest_set(model: ModelReport, width: int) -> list[Line]:
     """The changes to make, where there are several; a single one is told in the verdict and in its finding."""
     chosen = smallest_set(model.findings)
-    if len(chosen) < 2:
+    unseen = smallest_set([*model.ignored, *model.accepted])
+    if not chosen or len(chosen) + len(unseen) < 2:
         return []
     goal = "runs more of it sparse" if _outcome(model) is Outcome.SPARSE else "makes it sparse"
     title = f"Smallest set of changes that {goal}, all of them needed:"
@@ -393,6 +416,8 @@ def _smallest_set(model: ModelReport, width: int) -> list[Line]:
         alike.setdefault((finding.rule, finding.required, finding.location.type), []).append(finding)
     for findings in alike.values():
         lines += _change(findings, width)
+    if unseen:
+        lines += wrap([f"and {counted(len(unseen), 'change')} for findings that are not shown"], width, 2)
     return lines
 
 

@@ -1,0 +1,103 @@
+"""The options of every command that reads a configuration, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import XnnlintError
+from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
+
+if TYPE_CHECKING:
+    from .config.settings import Resolver
+
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        metavar="NAME",
+        show_default=DEFAULT_RUNTIME,
+        help="Runtime to predict for; `xnnlint profiles` lists them.",
+    ),
+]
+CpuOption = Annotated[
+    str,
+    typer.Option(
+        "--cpu", metavar="NAME", show_default=DEFAULT_CPU, help="CPU to predict for; `xnnlint profiles` lists them."
+    ),
+]
+SelectOption = Annotated[
+    list[str],
+    typer.Option(
+        "--select",
+        metavar="RULES",
+        help="Tell only these: codes, starts of codes, names; comma-separated, or repeated.",
+    ),
+]
+IgnoreOption = Annotated[
+    list[str], typer.Option("--ignore", metavar="RULES", help="Do not tell these; the outcome stays what it is.")
+]
+ExcludeOption = Annotated[
+    list[str], typer.Option("--exclude", metavar="PATTERN", help="Pass over these in folders and patterns, too.")
+]
+ForceExcludeOption = Annotated[
+    bool, typer.Option("--force-exclude", help="Pass over what is excluded even where it is named.")
+]
+ConfigOption = Annotated[
+    list[str],
+    typer.Option(
+        "--config",
+        metavar="FILE|KEY=VALUE",
+        help="Configuration to use instead of the nearest one, or a key over it as in TOML.",
+    ),
+]
+IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Look at no configuration file.")]
+StdinNameOption = Annotated[
+    str,
+    typer.Option("--stdin-filename", metavar="NAME", help="What to call the model that - reads from stdin."),
+]
+
+
+def resolver(
+    *,
+    config: Sequence[str] = (),
+    isolated: bool = False,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    force_exclude: bool = False,
+    **given: Any,
+) -> Resolver:
+    """What finds the settings of each model, with the options of the command line over the files.
+
+    Args:
+        given: further keys, with "_" for "-"; None and "" where the option was not given.
+
+    Raises:
+        XnnlintError: a value is wrong.
+    """
+    from .config import keys, settings
+
+    chosen = {name.replace("_", "-"): value for name, value in given.items() if value not in (None, "")}
+    for name, texts in (("select", select), ("ignore", ignore)):
+        rules = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+        if texts:
+            chosen[name] = _read(f"--{name}", keys.selectors, rules)
+    if "jobs" in chosen:
+        chosen["jobs"] = _read("--jobs", keys.jobs, chosen["jobs"])
+    if exclude:
+        chosen["exclude"] = tuple(exclude)
+    if force_exclude:
+        chosen["force-exclude"] = True
+    return settings.Resolver(isolated, tuple(config), chosen)
+
+
+def _read(option: str, read: Any, value: Any) -> Any:
+    from .config.keys import Wrong
+
+    try:
+        return read(value)
+    except Wrong as wrong:
+        raise XnnlintError(f"{option}: {wrong}") from None

@@ -1,0 +1,125 @@
+"""Work shared out to processes, with the results in the order of the work.
+
+Each process gets one piece at a time, so that one that dies takes only that piece with it. multiprocessing is imported
+here and nowhere else: a single model needs none of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+# Results that may wait for an earlier one, for each process; more would fill the memory while one model takes long.
+_AHEAD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """What comes instead of a result where the process ended in the middle: how, in a user's words."""
+
+    how: str
+
+
+def in_processes(work: Callable[[Any], Any], pieces: Sequence[Any], count: int) -> Iterator[Any]:
+    """What `work` returns for each piece, in order, or `Died`.
+
+    Args:
+        work: a function of a module; it and what it returns must be picklable, and it must raise nothing.
+        count: processes, at least 1.
+    """
+    workers = _Workers(work, count)
+    try:
+        yield from workers.run(pieces)
+    finally:
+        workers.close()
+
+
+class _Workers:
+    def __init__(self, work: Callable[[Any], Any], count: int) -> None:
+        # A fork is there at once, with everything imported; elsewhere than on Linux it is not safe.
+        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._work = work
+        self._count = count
+        self._running: dict[Connection, Any] = {}
+
+    def run(self, pieces: Sequence[Any]) -> Iterator[Any]:
+        idle: list[Connection] = []
+        busy: dict[Connection, int] = {}
+        done: dict[int, Any] = {}
+        told = given = 0
+        while told < len(pieces):
+            while given < len(pieces) and given - told < _AHEAD * self._count and len(busy) < self._count:
+                connection = idle.pop() if idle else self._start()
+                # Where it has died while idle, that shows when its answer is read.
+                with contextlib.suppress(OSError):
+                    connection.send(pieces[given])
+                busy[connection] = given
+                given += 1
+            for connection in wait(list(busy)):
+                number = busy.pop(connection)
+                try:
+                    done[number] = connection.recv()
+                    idle.append(connection)
+                except (EOFError, OSError):
+                    done[number] = Died(self._end(connection))
+            while told in done:
+                yield done.pop(told)
+                told += 1
+
+    def _start(self) -> Connection:
+        ours, theirs = self._context.Pipe()
+        forked = self._context.get_start_method() == "fork"
+        others = [*self._running, ours] if forked else []
+        process = self._context.Process(target=_serve, args=(theirs, self._work, others), daemon=True)
+        process.start()
+        theirs.close()
+        self._running[ours] = process
+        return ours
+
+    def _end(self, connection: Connection) -> str:
+        process = self._running.pop(connection)
+        connection.close()
+        process.join(10)
+        code = process.exitcode
+        if code is None:
+            process.kill()
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                return f"ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for connection, process in self._running.items():
+            connection.close()
+            process.join(10)
+        self._running.clear()
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Connection]) -> None:
+    """The life of a process: pieces in, results out, until nobody is at the other end."""
+    # Ctrl-C reaches the whole group; the parent is who ends it, and then ends these.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in others:
+        # A fork has the ends of the other pipes, too, and would keep those processes waiting for ever.
+        other.close()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            connection.send(work(connection.recv()))
+    # Nothing of the parent's is to be cleaned up here.
+    os._exit(0)
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
