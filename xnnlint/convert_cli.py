@@ -17,7 +17,7 @@ from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 def convert(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
-    float16: Annotated[bool, typer.Option("--float16", help="Store the weights as float16.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False,
     batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0,
     runtime: Annotated[str, typer.Option(metavar="NAME", help="Runtime to check the result for.")] = DEFAULT_RUNTIME,
     cpu: Annotated[str, typer.Option(metavar="NAME", help="CPU to check the result for.")] = DEFAULT_CPU,
@@ -30,6 +30,8 @@ def convert(
     from . import convert as converting
     from .check_cli import check
 
+    if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
+        raise XnnlintError(f"{output} is the model itself; name another file for the .tflite model")
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
     data = converting.convert(model, float16=float16, batch=batch or None)
