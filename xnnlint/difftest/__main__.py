@@ -6,6 +6,7 @@ python -m xnnlint.difftest --files MODEL.tflite FOLDER      models from files
 python -m xnnlint.difftest --shrink FOLDER/recipe.json      a disagreement to its minimum
 python -m xnnlint.difftest --write FOLDER --graphs 10       only writes the models
 python -m xnnlint.difftest matrix --help                    docs/matrix.md
+python -m xnnlint.difftest fix --help                       figures on the fixes of .tflite files
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         from xnnlint.difftest import matrix
 
         return matrix.main(arguments[1:])
+    if arguments[:1] == ["fix"]:
+        from xnnlint.difftest import fixing
+
+        return fixing.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         if options.write:

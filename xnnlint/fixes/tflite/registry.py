@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .change import Fix, View, Way
 
 # In the order in which they are applied: what makes operators new comes before what looks at them.
-_MODULES = ("constants", "unsafe", "prune", "encoding")
+_MODULES = ("notation", "constants", "pooling", "pointwise", "taps", "unsafe", "prune", "encoding")
 
 
 @cache
