@@ -89,6 +89,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(engine, "add_unlocks", lambda plan, findings: list(findings))
     monkeypatch.setattr("xnnlint.rule.all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr("xnnlint.policy_check.policy_rules", tuple)
+    monkeypatch.setattr("xnnlint.budgets.budget_rules", tuple)
 
 
 @pytest.fixture

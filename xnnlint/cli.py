@@ -61,11 +61,10 @@ def _options(
 
 @app.command(cls=QuickCommand)
 def rules(output: FormatOption = Format.TEXT) -> None:
-    """List the rules; those of the family XNP are asked with `check --policy`."""
-    from .policy_check import policy_rules
-    from .rule import all_rules
+    """List the rules; those of the family XNP are asked with `check --policy`, XNB where there are budgets."""
+    from .known_rules import every_rule
 
-    known = (*all_rules(), *policy_rules())
+    known = every_rule()
     if output is Format.JSON:
         from .reporters.json import dumps, tool
 
@@ -80,13 +79,12 @@ def rules(output: FormatOption = Format.TEXT) -> None:
 @app.command(cls=QuickCommand)
 def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")]) -> None:
     """Print a rule's documentation."""
-    from .policy_check import find_policy_rule, policy_rules
+    from .known_rules import every_rule, find_any_rule
     from .reporters.catalog import explanation_lines
-    from .rule import all_rules, find_rule
 
-    found = find_rule(rule) or find_policy_rule(rule)
+    found = find_any_rule(rule)
     if found is None:
-        known = [name for r in (*all_rules(), *policy_rules()) for name in (r.code, r.name)]
+        known = [name for r in every_rule() for name in (r.code, r.name)]
         raise XnnlintError(f"no rule {rule!r}{_suggestion(rule, known)} (`xnnlint rules` lists them)")
     _print(lambda printer: explanation_lines(found, printer.width))
 

@@ -24,12 +24,10 @@ class Known:
 
 
 def known_rules() -> tuple[Known, ...]:
-    """All rules that a selector can mean: those on graphs, on policies and on budgets."""
-    from xnnlint.budgets import budget_rules
-    from xnnlint.policy_check import policy_rules
-    from xnnlint.rule import all_rules
+    """All rules that a selector can mean."""
+    from xnnlint.known_rules import every_rule
 
-    return tuple(Known(rule.code, rule.name) for rule in (*all_rules(), *policy_rules(), *budget_rules()))
+    return tuple(Known(rule.code, rule.name) for rule in every_rule())
 
 
 @dataclass(frozen=True, slots=True)

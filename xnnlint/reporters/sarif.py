@@ -172,10 +172,9 @@ def descriptor(finding: Finding) -> dict[str, Any]:
 
 
 def _rule_of(code: str) -> Rule | None:
-    from xnnlint.policy_check import find_policy_rule
-    from xnnlint.rule import find_rule
+    from xnnlint.known_rules import find_any_rule
 
-    return find_rule(code) or find_policy_rule(code)
+    return find_any_rule(code)
 
 
 def fingerprints(model: ModelReport) -> list[str]:

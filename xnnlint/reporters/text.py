@@ -326,10 +326,9 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
 
 def _rule_lines(finding: Finding, width: int) -> Iterator[Line]:
     """The condition that the finding's rule asks for, and where that comes from."""
-    from xnnlint.policy_check import find_policy_rule
-    from xnnlint.rule import find_rule
+    from xnnlint.known_rules import find_any_rule
 
-    rule = find_rule(finding.rule) or find_policy_rule(finding.rule)
+    rule = find_any_rule(finding.rule)
     if rule is not None:
         yield from _row("rule", [safe(rule.summary)], width)
         _, _, references = rule.documentation.partition("## References")
