@@ -13,6 +13,7 @@ import tflite
 
 from xnnlint.difftest import hunt as hunt_module
 from xnnlint.difftest.__main__ import main
+from xnnlint.difftest.builder import ModelBuilder
 from xnnlint.difftest.compare import Prediction, compare, convolutions, plan_predictor
 from xnnlint.difftest.generate import random_model, random_recipe
 from xnnlint.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
@@ -374,3 +375,21 @@ def test_hand_made_models_do_what_was_predicted(tmp_path: Path) -> None:
     lines = judged(pattern_cases(), tmp_path)
     outcomes = Counter(line["observed"] for line in lines)
     assert min(outcomes[o] for o in ("sparse", "dense", "wrong-results", "fails")) >= 20
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(("before", "outcome"), [("RELU", "sparse"), ("NONE", "wrong-results")])
+def test_a_clamp_that_changes_nothing_may_miss_elements(before: str, outcome: str, tmp_path: Path) -> None:
+    """The pooling reports a shape with 14 channels of 31, and the RELU behind it works in place on that many."""
+
+    def build_one() -> tuple[bytes, None]:
+        g = ModelBuilder()
+        x = g.conv2d(g.pad(g.input((1, 25, 29, 3))), 14, kernel=3, stride=2)
+        x = g.conv2d(x, 31, zeros=0.8, storage="sparse", fused=before)
+        x = g.unary("RELU", g.mean(x, keep_dims=True))
+        x = g.mean(g.conv2d(x, 6, zeros=0.8, storage="sparse"))
+        g.output(g.fully_connected(x, 5))
+        return g.build(), None
+
+    (line,) = judged([Case("model", build_one)], tmp_path)
+    assert line["observed"] == outcome

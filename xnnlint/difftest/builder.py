@@ -79,6 +79,7 @@ class ModelBuilder:
         name: str = "kernel",
         block: int = 1,
         data: np.ndarray | None = None,
+        channel_axis: int | None = None,
     ) -> Value:
         """A weight and the DENSIFY and DEQUANTIZE operators that `storage` puts before its use.
 
@@ -89,12 +90,13 @@ class ModelBuilder:
             storage: one of `xnnlint.difftest.storage.STORAGES`.
             block: block size along the last dimension of a sparse encoding.
             data: the weights themselves instead of random ones.
+            channel_axis: the dimension along which int8 weights have a scale each.
         """
         if data is None:
             data = set_zeros(self._random_weights(shape), zeros, self.rng)
             kept = max(1.0, fan_in * np.count_nonzero(data) / max(1, data.size))
             data = data * np.float32(np.sqrt(2.0 / kept))
-        stored = store(data, storage, block)
+        stored = store(data, storage, block, channel_axis)
         scale = 0.0
         if stored.quantization is not None:
             scale = float(stored.quantization.fields["scale"][0])  # type: ignore[index]
@@ -255,7 +257,10 @@ class ModelBuilder:
         name = self._unique(name)
         (kh, kw), (sh, sw), (dh, dw) = _pair(kernel), _pair(stride), _pair(dilation)
         filters = x.shape[3] * multiplier
-        weights = self.weight((1, kh, kw, filters), kh * kw, zeros, storage, f"{name}/depthwise_kernel")
+        # TFLite's kernel of dynamic range takes a scale for each channel as given, and reads on behind a single one.
+        axis = 3 if storage == "int8_direct" else None
+        shape = (1, kh, kw, filters)
+        weights = self.weight(shape, kh * kw, zeros, storage, f"{name}/depthwise_kernel", channel_axis=axis)
         shape = _window_shape(x.shape, (kh, kw), (sh, sw), (dh, dw), padding, filters)
         options = table(
             "DepthwiseConv2DOptions",

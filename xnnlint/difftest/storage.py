@@ -42,13 +42,14 @@ def set_zeros(weights: np.ndarray, zeros: int | float, rng: np.random.Generator)
     return flat.reshape(weights.shape)
 
 
-def store(weights: np.ndarray, storage: str, block: int = 1) -> StoredWeight:
+def store(weights: np.ndarray, storage: str, block: int = 1, channel_axis: int | None = None) -> StoredWeight:
     """Encodes fp32 `weights` as `storage` says.
 
     Args:
         weights: fp32, any rank.
         storage: one of `STORAGES`.
         block: size of blocks along the last dimension in a sparse encoding (1 for none).
+        channel_axis: the dimension along which int8 weights have a scale each; None for one scale.
 
     Raises:
         ValueError: unknown storage, or a last dimension that isn't a multiple of `block`.
@@ -60,9 +61,10 @@ def store(weights: np.ndarray, storage: str, block: int = 1) -> StoredWeight:
     if "fp16" in storage:
         values = values.astype(np.float16)
     elif "int8" in storage:
-        scale = np.float32(max(float(np.abs(values).max()), 1e-6) / 127)
+        others = None if channel_axis is None else tuple(d for d in range(values.ndim) if d != channel_axis)
+        scale = np.maximum(np.abs(values).max(axis=others, keepdims=True), np.float32(1e-6)) / np.float32(127)
         values = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
-        quantization = quantization_parameters(float(scale), 0)
+        quantization = quantization_parameters(scale.reshape(-1), 0, channel_axis or 0)
     sparsity = None
     if storage.startswith("sparse"):
         values, sparsity = encode_sparse(values, block)
@@ -75,12 +77,14 @@ def store(weights: np.ndarray, storage: str, block: int = 1) -> StoredWeight:
     )
 
 
-def quantization_parameters(scale: float, zero_point: int) -> Table:
-    """Per-tensor affine quantization."""
+def quantization_parameters(scale: float | np.ndarray, zero_point: int, axis: int = 0) -> Table:
+    """Affine quantization: per tensor, or with several scales per slice along `axis`."""
+    scales = np.atleast_1d(np.asarray(scale, np.float32))
     return table(
         "QuantizationParameters",
-        scale=np.array([scale], np.float32),
-        zero_point=np.array([zero_point], np.int64),
+        scale=scales,
+        zero_point=np.full(scales.size, zero_point, np.int64),
+        quantized_dimension=axis,
     )
 
 

@@ -15,6 +15,7 @@ from enum import Enum
 
 from .ir import Node, NodeType, Subgraph, Value
 from .profile import Profile
+from .value_range import value_range
 
 NHWC_TO_NCHW = (0, 2, 3, 1)
 # The runtime's inverse of the table above; it swaps height and width (src/subgraph/static-reduce.c).
@@ -100,6 +101,7 @@ class _Runner:
     def __init__(self, subgraph: Subgraph, profile: Profile, run: Execution) -> None:
         self.subgraph = subgraph
         self.profile = profile
+        self.consumers = subgraph.consumer_counts()
         self.states = run.states
         self.troubles = run.troubles
 
@@ -223,10 +225,22 @@ class _Runner:
         """Elementwise on memory: the order stays, and as many elements are computed as the shape says."""
         source = node.inputs[0]
         state = self.states[source]
-        if math.prod(state.shape) < math.prod(self.value(source).shape):
+        if math.prod(state.shape) < math.prod(self.value(source).shape) and not self.changes_nothing(node):
             self.put(node, state.shape, Order.LOST, _WRONG_SHAPE, "shape")
         else:
             self.put(node, state.shape, state.order)
+
+    def changes_nothing(self, node: Node) -> bool:
+        """Whether an operator works in place and would leave all elements as they are, so that none can be missed.
+
+        Source: `optimize_tensor_allocation_for_in_place_operations` in src/runtime.c.
+        """
+        values = [*node.inputs, *node.outputs]
+        in_place = all(self.consumers[v] == 1 and not self.value(v).is_external for v in values)
+        if not in_place or node.operator != "clamp":
+            return False
+        low, high = value_range(self.subgraph, node.inputs[0])
+        return node.params["min"] <= low and high <= node.params["max"]
 
     def binary(self, node: Node) -> None:
         """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""
