@@ -199,7 +199,7 @@ def _abandon(stream: TextIO) -> None:
 
 
 # Commands with files of their own; each adds itself to `app`.
-from . import check_cli, convert_cli, fix_cli, verify_cli  # noqa: E402, F401
+from . import check_cli, config_cli, convert_cli, fix_cli, verify_cli  # noqa: E402, F401
 
 # In --help, what the program is for comes first.
 app.registered_commands.sort(key=lambda command: getattr(command.callback, "__name__", "") != "check")

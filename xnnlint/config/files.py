@@ -80,15 +80,22 @@ class Finder:
 def _in_folder(folder: str) -> Configuration | None:
     own = os.path.join(folder, OWN)  # noqa: PTH118 (for each folder above each model)
     if os.path.isfile(own):  # noqa: PTH113
-        return read_file(own, folder)
+        return read_file(_shown(own), folder)
     shared = os.path.join(folder, SHARED)  # noqa: PTH118
     if not os.path.isfile(shared):  # noqa: PTH113
         return None
+    shared = _shown(shared)
     text = _text_of(shared)
     # Most of them are not ours, and parsing TOML is not free.
     if _TABLE[1] not in text:
         return None
     return _read(text, shared, folder) if _has_table(_parsed(text, shared)) else None
+
+
+def _shown(path: str) -> str:
+    """A path from the current folder where it is below, as a person would write it."""
+    here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118
+    return path.removeprefix(here)
 
 
 def read_file(path: str | os.PathLike[str], folder: str) -> Configuration:
@@ -223,6 +230,8 @@ class _Reader:
 
     def _unknown(self, name: str, above: tuple[str, ...], allowed: Mapping[str, Any], after: int) -> XnnlintError:
         line = self._line((*above, *name.split(".")), after)
+        if name in TABLES and not above:
+            return self.wrong((name,), "it is a table, with keys of its own", line)
         if above and name in BY_NAME:
             return self.wrong((*above, name), "this key holds for all models alike", line)
         names = [*allowed, *(() if above else (OVERRIDES,))]

@@ -103,6 +103,10 @@ class Resolver:
         absolute = os.path.abspath(path)  # noqa: PTH100 (one that is not there, and no symbolic link followed)
         return self._settings(os.path.dirname(absolute), absolute)  # noqa: PTH120
 
+    def for_folder(self, folder: str) -> Settings:
+        """What holds for a model in a folder that no pattern means."""
+        return self._settings(os.path.abspath(folder), "")  # noqa: PTH100
+
     def excluded(self, path: str, *, by_hand: bool = False) -> bool:
         """Whether a path, or a folder above it, is excluded; a path that is named, only with force-exclude."""
         absolute = os.path.abspath(path)  # noqa: PTH100
