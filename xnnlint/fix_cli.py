@@ -15,6 +15,7 @@ import typer
 
 from .cli import FINDINGS, OK, Format, FormatOption, app, complain, write, writing
 from .errors import XnnlintError
+from .fix_tflite_cli import TfliteFixes
 from .quick_parameters import QuickCommand
 from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
@@ -31,7 +32,7 @@ class Goal(str, Enum):
 
 @app.command(cls=QuickCommand)
 def fix(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=".keras or .h5 files.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=".tflite, .keras or .h5 files.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = "",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False,
@@ -64,6 +65,21 @@ def fix(
     exit_non_zero_on_fix: Annotated[
         bool, typer.Option("--exit-non-zero-on-fix", help="Exit with 1 if something was fixed, as hooks do.")
     ] = False,
+    select: Annotated[
+        str, typer.Option(metavar="NAMES", help="Of a .tflite file: only these fixes, with commas between them.")
+    ] = "",
+    ignore: Annotated[str, typer.Option(metavar="NAMES", help="Of a .tflite file: all fixes but these.")] = "",
+    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Of a .tflite file: fix a dynamic batch.")] = 0,
+    prune: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Of a .tflite file, with --unsafe-fixes: prune the 1x1 kernels, to measure what pruning would bring.",
+        ),
+    ] = "",
+    no_proof: Annotated[
+        bool, typer.Option("--no-proof", help="Of a .tflite file: write it without having run it.")
+    ] = False,
     output: FormatOption = Format.TEXT,
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to plan for; `xnnlint profiles` lists them.")
@@ -72,7 +88,10 @@ def fix(
         str, typer.Option(metavar="NAME", help="CPU to plan for; `xnnlint profiles` lists them.")
     ] = DEFAULT_CPU,
 ) -> None:
-    """Rewrite a Keras model's layers so that its pruned 1x1 convolutions run sparse; no weight is changed."""
+    """Rewrite a model so that its pruned 1x1 convolutions run sparse, and its results are right.
+
+    Of a Keras model the layers are changed, and no weight; of a .tflite file the operators, proven by a real run.
+    """
     if out and len(models) > 1:
         raise XnnlintError(f"-o {out} takes one model, and these are {len(models)}; --in-place replaces each")
     targets = {model: _target(model, out, in_place, diff) for model in models}
@@ -82,10 +101,16 @@ def fix(
     from .xnnpack.profile import load_profile
 
     options = Options(load_profile(runtime, cpu), unsafe, share, policy=goal is Goal.POLICY)
+    tflite = TfliteFixes(options.profile, unsafe, diff, select, ignore, batch, prune, proof=not no_proof)
     code, told = OK, []
     for model, target in targets.items():
+        is_tflite = False
         try:
-            done = _fix(model, target, options, in_place=in_place, backup=backup, prove=prove)
+            is_tflite = tflite.takes(model)
+            if is_tflite:
+                done = tflite.fix(model, target, f"{model}.bak" if in_place and backup else "")
+            else:
+                done = _fix(model, target, options, in_place=in_place, backup=backup, prove=prove)
         except (XnnlintError, OSError) as error:
             # One bad file never stops the rest.
             code = max(code, complain(sentence(error, model)))
@@ -93,7 +118,9 @@ def fix(
         left = FINDINGS if exit_non_zero_on_fix and done.changes and target else OK
         code = max(code, left, OK if fix_only else done.exit_code)
         if output is Format.JSON:
-            told.append(_data(done))
+            told.append(tflite.data(done) if is_tflite else _data(done))
+        elif is_tflite:
+            tflite.print(done)
         else:
             _print_report(done, unsafe=unsafe)
     if output is Format.JSON and told:

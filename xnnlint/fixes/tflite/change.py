@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.findings import Applicability
 
+from . import schema
+
 if TYPE_CHECKING:
     from xnnlint.graph import Operator
     from xnnlint.xnnpack.plan import Plan
@@ -179,7 +181,7 @@ def _line(graph: GraphEdit, op: Op) -> str:
     inputs = ", ".join(_operand(graph, t) for t in op.inputs if t >= 0)
     outputs = ", ".join(_dims(graph, t) for t in op.outputs)
     options = vars(op.options) if op.options is not None else {}
-    told = [f"{key}={value}" for key, value in options.items() if _matters(key, value)]
+    told = [f"{key}={_value(key, value)}" for key, value in options.items() if _matters(key, value)]
     return f"{op.type}({inputs}{', ' if told else ''}{', '.join(told)}) -> {outputs}"
 
 
@@ -203,3 +205,7 @@ def _matters(key: str, value: object) -> bool:
     if key in ("keepDims", "keepNumDims", "padding"):
         return True
     return isinstance(value, int) and key.startswith("stride") and value > 1
+
+
+def _value(key: str, value: object) -> object:
+    return schema.name_of("Padding", value) if key == "padding" and isinstance(value, int) else value

@@ -1,0 +1,100 @@
+"""What `xnnlint fix` does with a .tflite file."""
+
+from __future__ import annotations
+
+import atexit
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import XnnlintError
+
+if TYPE_CHECKING:
+    from .fixes.tflite.repair import Fixer, TfliteRepair
+    from .xnnpack.profile import Profile
+
+
+@dataclass
+class TfliteFixes:
+    """The options that only .tflite files have, and the fixing itself, one file after the other.
+
+    Attributes:
+        select, ignore: names of fixes, with commas between them.
+        batch: what a dynamic batch becomes; 0 leaves it.
+        prune: share of zeros as text, "" for none.
+        diff: whether every place is shown, and nothing written.
+    """
+
+    profile: Profile
+    unsafe: bool = False
+    diff: bool = False
+    select: str = ""
+    ignore: str = ""
+    batch: int = 0
+    prune: str = ""
+    proof: bool = True
+
+    def __post_init__(self) -> None:
+        self._fixer: Fixer | None = None
+        self._share = _share(self.prune)
+        if self.prune and not self.unsafe:
+            raise XnnlintError("--prune changes what the model computes: give --unsafe-fixes, too")
+
+    def takes(self, model: str) -> bool:
+        """Whether a path is a .tflite file.
+
+        Raises:
+            XnnlintError: it is not, and an option was given that only those have.
+        """
+        from .fixes.tflite.repair import is_tflite
+
+        if is_tflite(model):
+            return True
+        given = {"select": self.select, "ignore": self.ignore, "batch": self.batch, "prune": self.prune}
+        wrong = [f"--{name}" for name, value in given.items() if value]
+        if wrong:
+            raise XnnlintError(f"{model}: {' and '.join(wrong)} can be asked of .tflite files only")
+        return False
+
+    def fix(self, model: str, target: str, backup: str) -> TfliteRepair:
+        """See `fixes.tflite.repair.Fixer.fix`."""
+        if self._fixer is None:
+            from .fixes.tflite.engine import Options
+            from .fixes.tflite.repair import Fixer
+
+            settings: dict[str, Any] = {"batch": self.batch} if self.batch else {}
+            if self._share is not None:
+                settings["prune"] = self._share
+            options = Options(self.profile, self.unsafe, _names(self.select), _names(self.ignore), settings)
+            self._fixer = Fixer(options, proof=self.proof)
+            atexit.register(self._fixer.__exit__)
+        return self._fixer.fix(model, target, backup=backup)
+
+    def data(self, done: TfliteRepair) -> dict[str, Any]:
+        from .fixes.tflite.report import repair_data
+
+        return repair_data(done)
+
+    def print(self, done: TfliteRepair) -> None:
+        from .cli import writing
+        from .fixes.tflite.report import repair_lines
+        from .reporters.layout import Printer
+
+        printer = Printer()
+        with writing():
+            printer.print(repair_lines(done, printer.width, unsafe=self.unsafe, diff=self.diff))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _share(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise XnnlintError(f"--prune {text}: a share between 0 and 1 is needed, such as 0.8")
+    return share
