@@ -101,7 +101,7 @@ class OperatorNotDelegated(Rule):
         for op, rejection in delegation.rejected.items():
             if op in chains:
                 yield self._chain(plan, plan.graph.operators[op], chains[op])
-            elif op not in in_chains:
+            elif op not in in_chains and plan.graph.operators[op].name not in plan.model.unknown:
                 yield self.finding(
                     "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
                     required=rejection.required,

@@ -264,12 +264,11 @@ def test_activation_is_fused_where_nobody_else_reads() -> None:
     ],
     ids=lambda layer: layer.class_name + layer.opaque + str(layer.config.get("function", "")),
 )
-def test_unknown_layer_is_a_custom_operator_with_a_note(layer: Layer) -> None:
+def test_unknown_layer_is_a_custom_operator(layer: Layer) -> None:
     lowered_model = lower(model_of(layer), path="model", format="live")
     graph = lowered_model.main
     assert [(op.type, op.custom_code, op.name) for op in graph.operators] == [("CUSTOM", layer.class_name, "odd")]
-    assert len(lowered_model.notes) == 1
-    assert "'odd'" in lowered_model.notes[0] and "low confidence" in lowered_model.notes[0]
+    assert list(lowered_model.unknown) == ["odd"] and lowered_model.notes == []
     assert make_plan(lowered_model, load_profile()).tflite_ops == [0]
 
 
@@ -288,17 +287,17 @@ def test_shape_that_the_reader_was_built_for_is_that_of_an_unknown_layer() -> No
     assert graph.tensors[graph.outputs[0]].shape_signature == (-1, 7)
 
 
-def test_missing_variable_is_a_note_not_a_crash() -> None:
+def test_missing_variable_is_told_and_no_crash() -> None:
     layer = Layer("conv", "Conv2D", {"filters": 4, "kernel_size": [1, 1]})
     model = lower(model_of(layer), path="model", format="live")
-    assert "holds no variable 'kernel'" in model.notes[0]
+    assert "holds no variable 'kernel'" in model.unknown["conv"]
 
 
 def test_claimed_weights_take_no_memory() -> None:
     layer = Layer("conv", "Conv2D", {"filters": 10**12, "kernel_size": [1, 1]})
     model = model_of(layer)
     model.has_weights = False
-    assert "claims 4,000,000,000,000 weights" in lower(model, path="model", format="keras").notes[1]
+    assert "claims 4,000,000,000,000 weights" in lower(model, path="model", format="keras").unknown["conv"]
 
 
 def test_no_weights_is_said() -> None:

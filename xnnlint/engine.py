@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .confidence import hedged
 from .errors import XnnlintError
 from .findings import Finding, ModelReport, Report, Severity
 from .loaders import find_models, load
@@ -100,6 +101,7 @@ def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, [*asked, *_shadowed(plan, asked)])
+    findings = hedged(plan, findings)
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
     return findings

@@ -209,13 +209,13 @@ class Program:
     Attributes:
         inputs: by the names that users gave them, in the order of the model.
         nodes: in the order of the file.
-        notes: what a person should know about the lowering.
+        unknown: names of the layers whose operators are not known, and why.
     """
 
     inputs: list[Value] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
 
 
 def elements(shape: Shape) -> int | None:

@@ -40,7 +40,7 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
 
     Returns:
         A model with one graph. Operators are named after the layers ("backbone/conv1" in a nested model). A layer that
-        is not known here is a CUSTOM operator with its class as custom code, and a note says so.
+        is not known here is a CUSTOM operator with its class as custom code, and `unknown` of the model says why.
     """
     program = Program()
     builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights)
@@ -49,11 +49,11 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
     order(program)
     rewrite(program)
-    notes = [*program.notes, *_precision_notes(keras_model)]
+    notes = _precision_notes(keras_model)
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
-    return Model(path=path, format=format, graphs=[graph], notes=notes)
+    return Model(path=path, format=format, graphs=[graph], notes=notes, unknown=program.unknown)
 
 
 def _precision_notes(model: KerasModel) -> list[str]:
@@ -184,10 +184,7 @@ class _Calls:
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
         shapes = [shape if count == 1 else None] * count
         outputs = scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
-        self.builder.program.notes.append(
-            f"Layer {scope.label!r} ({layer.class_name}) is not known here: {reason}. What the converter makes of it is"
-            " unknown, so the forecast is of low confidence from there on; convert the model to be sure."
-        )
+        self.builder.program.unknown.setdefault(scope.label, reason)
         return outputs
 
     def _value(self, ref: TensorRef) -> Value:

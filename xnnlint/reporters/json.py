@@ -100,6 +100,7 @@ def _model(model: ModelReport) -> dict[str, Any]:
         ],
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
+        **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
         **({} if model.policy is None else {"policy": _policy(model)}),
     }
 

@@ -196,13 +196,17 @@ def _share(summary: Summary) -> str:
 def _meaning(model: ModelReport) -> Iterator[str]:
     """What the verdict means and what to do, a sentence or two each; the first screen must answer both."""
     outcome, summary = _outcome(model), _summary(model)
+    unknown = len(model.plan.model.unknown) if model.plan is not None else 0
     if outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
         yield from _breakage(model)
+        if unknown:
+            yield _low_confidence(unknown)
     if outcome in (Outcome.DENSE, Outcome.SPARSE):
         speed = "" if outcome is Outcome.SPARSE else " Speed is that of a dense model."
         zeros = summary and percent(summary.pointwise_zeros, summary.pointwise_params)
         weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
-        yield f"Results are right.{speed}{weights}"
+        sure = "Results are right." if not unknown else _low_confidence(unknown)
+        yield f"{sure}{speed if not unknown else ''}{weights}"
     unseen = smallest_set([*model.ignored, *model.accepted])
     chosen = smallest_set(model.findings) or ([] if unseen else _best_alone(model.findings))
     if chosen:
@@ -216,10 +220,14 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             named = rules[0] if len(rules) == 1 else f"{', '.join(rules[:-1])} and {rules[-1]}"
             what = f"{len(chosen)} changes together, for {named}; they unlock"
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
-    elif outcome is Outcome.DENSE and not unseen and summary is not None and summary.pointwise_convs:
+    elif outcome is Outcome.DENSE and not unseen and not unknown and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
         yield from model.plan.model.notes
+
+
+def _low_confidence(unknown: int) -> str:
+    return f"Low confidence: what becomes of {counted(unknown, 'layer')} is not known (XNN403)."
 
 
 def _policy(model: ModelReport) -> Iterator[str]:
