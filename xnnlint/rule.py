@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from .errors import XnnlintError
 from .findings import Applicability, Finding, Fix, Location, Severity
 from .xnnpack.ir import Layout, Node, Subgraph
 
@@ -61,6 +60,7 @@ class Rule:
         severity: of its findings, unless a finding says otherwise.
         summary: one line for tables.
         limits: what the `$names` in the docstring stand for, so that a number is written once.
+        package: the package that a rule of someone else comes from; see `plugins`.
     """
 
     code: ClassVar[str]
@@ -68,6 +68,7 @@ class Rule:
     severity: ClassVar[Severity] = Severity.ERROR
     summary: ClassVar[str]
     limits: ClassVar[Mapping[str, str]] = {}
+    package: str = ""
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         """Every place in the model where the condition does not hold."""
@@ -201,27 +202,34 @@ def _modules(package: str) -> Iterable[str]:
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule of `rules/`, sorted by code.
+    """Every rule of `rules/` sorted by code, then those of other packages.
 
     Raises:
-        XnnlintError: two rules share a code or a name. A rule that cannot be imported stops the run, too.
+        XnnlintError: two rules share a code or a name, or one of another package cannot be loaded. A rule of `rules/`
+            that cannot be imported stops the run, too.
     """
-    rules: dict[str, Rule] = {}
-    names: set[str] = set()
+    from .plugins import check_clashes, plugin_rules
+
+    rules = [*own_rules(), *sorted(plugin_rules(), key=lambda rule: rule.code)]
+    check_clashes(rules)
+    return tuple(rules)
+
+
+@cache
+def own_rules() -> tuple[Rule, ...]:
+    """Every rule of `rules/`, sorted by code."""
+    rules: list[Rule] = []
     for module in _modules("xnnlint.rules"):
         for item in vars(importlib.import_module(module)).values():
             if isinstance(item, type) and issubclass(item, Rule) and item.__module__ == module and "code" in vars(item):
-                if item.code in rules or item.name in names:
-                    raise XnnlintError(f"two rules share the code {item.code} or the name {item.name}")
-                rules[item.code] = item()
-                names.add(item.name)
-    return tuple(rules[code] for code in sorted(rules))
+                rules.append(item())
+    return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
 @cache
 def node_rules() -> tuple[NodeRule, ...]:
     """The rules that judge nodes, in the order in which they are asked."""
-    return tuple(rule for rule in all_rules() if isinstance(rule, NodeRule))
+    return tuple(rule for rule in own_rules() if isinstance(rule, NodeRule))
 
 
 def find_rule(code_or_name: str) -> Rule | None:
