@@ -11,6 +11,7 @@ from .confidence import hedged
 from .errors import XnnlintError
 from .findings import Finding, ModelReport, Report, Severity
 from .loaders import find_models, load
+from .plugins import ask
 from .portable import check_everywhere
 from .rule import all_rules
 from .unlock import add_unlocks
@@ -108,7 +109,7 @@ def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
 
 
 def _ask(plan: Plan) -> list[Finding]:
-    return [finding for rule in all_rules() for finding in rule.check(plan)]
+    return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
 
 
 def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
