@@ -281,6 +281,10 @@ def _does_nothing(view: View, op: Op) -> bool:
         return False
     if graph.signature(source) != graph.signature(target):
         return False
+    if op.type == "RESHAPE":
+        # Behind a pooling that keeps its dimensions it puts a shape right that the runtime gets wrong.
+        producer = graph.producer(source)
+        return producer is None or producer.type not in ("MEAN", "SUM")
     if op.type == "TRANSPOSE":
         order = graph.constant(op.inputs[1])
         return order is not None and order.tolist() == list(range(len(order)))
@@ -288,7 +292,7 @@ def _does_nothing(view: View, op: Op) -> bool:
         return op.inputs[0] == op.inputs[1]
     if op.type == "CONCATENATION":
         return len(op.inputs) == 1 and activation(op) == "NONE"
-    return op.type in ("RESHAPE", "PAD")
+    return op.type == "PAD"
 
 
 FIXES: tuple[Fix, ...] = (

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from .change import Fix, View, Way
 
 # In the order in which they are applied: what makes operators new comes before what looks at them.
-_MODULES = ("notation", "constants", "pooling", "pointwise", "taps", "unsafe", "prune", "encoding")
+_MODULES = (
+    *("notation", "constants", "pooling", "pools", "channels", "pointwise", "taps", "stem", "unsafe", "prune"),
+    # Last, since it looks at the plan, which must be of the graph as it is then.
+    *("encoding", "exits"),
+)
 
 
 @cache

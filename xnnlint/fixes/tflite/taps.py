@@ -73,7 +73,7 @@ class SupportedDepthwise(Fix):
         if padding is None:
             raise CannotChange("no kernel that XNNPACK has can stand for it")
         kernel = 2 * padding + 1
-        pad = _pad_in_front(view, op)
+        pad = pad_in_front(view, op)
         grown = np.zeros((1, kernel, kernel, values.shape[3]), np.float32)
         rows, columns = ([tap + padding for tap in w.taps] for w in windows)
         grown[0, np.array(rows)[:, None], np.array(columns)[None, :]] = values[0]
@@ -92,7 +92,7 @@ class SupportedDepthwise(Fix):
         return f"write the {was} kernel as {kept} (padding {padding})"
 
 
-def _pad_in_front(view: View, op: Op) -> Op | None:
+def pad_in_front(view: View, op: Op) -> Op | None:
     """A PAD of height and width that only feeds padding to an operator."""
     graph = view.graph
     pad = graph.producer(op.inputs[0])
@@ -114,7 +114,7 @@ def _windows(view: View, op: Op) -> tuple[Window, Window] | None:
     if values is None or options is None or values.shape[3] != graph.shape(source)[3]:
         return None
     padded = [(0, 0), (0, 0)]
-    pad = _pad_in_front(view, op)
+    pad = pad_in_front(view, op)
     if pad is not None:
         source = pad.inputs[0]
         amounts = graph.constant(pad.inputs[1])
@@ -148,7 +148,7 @@ def _is_supported(view: View, op: Op) -> bool:
         or options.dilationWFactor != 1
     ):
         return False
-    padding, pad = PADDING_OF_KERNEL[height], _pad_in_front(view, op)
+    padding, pad = PADDING_OF_KERNEL[height], pad_in_front(view, op)
     if pad is None:
         return is_same(op) and options.strideH == 1
     amounts = graph.constant(pad.inputs[1])

@@ -1,0 +1,250 @@
+"""The convolution that enters the sparse cluster, in the form that can: 3x3, stride 2, padding 1, 3 channels.
+
+Output i of a convolution of stride 2 reads the inputs 2i + t for some offsets t. The kernel that can has the offsets
+-1, 0 and 1. Read through a shifted copy y of the image, y[j] = x[j + d], it has d - 1, d and d + 1; where d > 0, the
+first of them would meet padding instead of x[d - 1], so that only d and d + 1 count. SAME on an even size has the
+offsets 0, 1 and 2: d = 0 covers two, d = 2 the third. In height and width that makes four convolutions, whose sum is
+the original one; more than three channels go three by three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
+
+from .change import CannotChange, Exactness, Fix, View
+from .edit import Op
+from .float32 import activation, add_pad, is_float, is_same, same_padding, weights
+from .pointwise import zeros
+from .schema import number
+from .taps import Window, pad_in_front
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST_CHANNELS = 6
+_MOST_PARTS = 8
+# What the parts may cost, as a share of the 1x1 convolutions' multiply-accumulates.
+_MOST_WORK = 1.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the convolutions along one axis.
+
+    Attributes:
+        shift: d, by which its input is shifted.
+        taps: (place in the original kernel, place in the new one) of the taps that it has.
+    """
+
+    shift: int
+    taps: tuple[tuple[int, int], ...]
+
+
+def parts(window: Window) -> tuple[Part, ...]:
+    """The fewest shifts that cover all offsets of a window."""
+    left = dict(enumerate(window.taps))
+    found = []
+    while left:
+        lowest = min(left.values())
+        # At a positive shift the lowest offset has to be the shift itself.
+        shift = min(lowest + 1, 0) if lowest < 0 else lowest
+        covered = range(shift if shift > 0 else shift - 1, shift + 2)
+        taps = tuple((place, tap - shift + 1) for place, tap in left.items() if tap in covered)
+        found.append(Part(shift, taps))
+        for place, _ in taps:
+            del left[place]
+    return tuple(found)
+
+
+class _Entry(Fix):
+    """A first convolution of stride 2 that is no sparse entry yet."""
+
+    whole = True
+
+    def sites(self, view: View) -> Iterable[Op]:
+        graph = view.graph
+        for op in view.of_type("CONV_2D"):
+            windows = _windows(view, op)
+            if windows is not None and not _is_entry(view, op) and self._fits(_count(view, op, windows)):
+                summary = view.plan.summary
+                added = (
+                    (_count(view, op, windows) - 1)
+                    * KERNEL[0]
+                    * KERNEL[1]
+                    * CHANNELS
+                    * math.prod(graph.shape(op.outputs[0]))
+                )
+                if summary is not None and added <= _MOST_WORK * summary.pointwise_macs:
+                    yield op
+
+    def apply(self, view: View, op: Op) -> str:
+        windows, kernel = _windows(view, op), weights(view.graph, op.inputs[1])
+        if windows is None or kernel is None:
+            raise CannotChange("its kernel cannot be read")
+        pad = pad_in_front(view, op)
+        source = op.inputs[0] if pad is None else pad.inputs[0]
+        was = f"{kernel.shape[1]}x{kernel.shape[2]} convolution of {kernel.shape[3]} channels"
+        count = _write(view, op, source, kernel, windows)
+        graph = view.graph
+        if pad is not None and not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
+            graph.remove(pad)
+        form = "3x3, stride 2, padding 1, 3 channels"
+        if count == 1:
+            return f"write the {was} in the form of a sparse entry ({form})"
+        return f"write the {was} as the sum of {count} in the form of a sparse entry ({form})"
+
+    def _fits(self, count: int) -> bool:
+        raise NotImplementedError
+
+
+class EntryByZeroTaps(_Entry):
+    """The same taps in another place, and zeros for those that it does not have."""
+
+    name = "entry-by-zero-taps"
+    summary = "a first convolution that one of 3x3, stride 2, padding 1 can stand for (SAME on odd sizes, 1 channel)"
+
+    def _fits(self, count: int) -> bool:
+        return count == 1
+
+
+class EntryInParts(_Entry):
+    """The sum of several, each on a shifted copy of the image."""
+
+    name = "entry-in-parts"
+    exactness = Exactness.ROUNDING
+    summary = (
+        "any other first convolution of stride 2 (SAME on even sizes, 5x5, 4 channels) -> sum of such convolutions"
+    )
+
+    def _fits(self, count: int) -> bool:
+        return 1 < count <= _MOST_PARTS
+
+
+def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> int:
+    """Writes the parts in front of an operator, which becomes their sum. Returns how many there are."""
+    import numpy as np
+
+    graph = view.graph
+    rows, columns = (parts(w) for w in windows)
+    triples = [range(c, min(c + CHANNELS, kernel.shape[3])) for c in range(0, kernel.shape[3], CHANNELS)]
+    jobs = [(row, column, triple) for triple in triples for row in rows for column in columns]
+    name, fused = graph.name(op.outputs[0]), activation(op)
+    single = len(jobs) == 1
+    total = -1
+    for index, (row, column, triple) in enumerate(jobs):
+        taken = _shifted(view, op, source, windows, (row.shift, column.shift), triple)
+        filters = np.zeros((kernel.shape[0], *KERNEL, CHANNELS), np.float32)
+        for place, to in row.taps:
+            for other, across in column.taps:
+                filters[:, to, across, : len(triple)] = kernel[:, place, other, triple.start : triple.stop]
+        out = op.outputs[0] if single else graph.add_like(op.outputs[0], f"_part{index}")
+        bias = op.inputs[2] if index == 0 else zeros(view, kernel.shape[0], name)
+        made = graph.insert(
+            "CONV_2D",
+            [taken, graph.add_constant(f"{name}/kernel{index}", filters), bias],
+            [out],
+            near=op,
+            options="Conv2DOptions",
+            padding=number("Padding", "VALID"),
+            strideH=STRIDE[0],
+            strideW=STRIDE[1],
+            fusedActivationFunction=number("ActivationFunctionType", fused if single else "NONE"),
+        )
+        add_pad(view, made, ((0, 0), (PAD, PAD), (PAD, PAD), (0, 0)))
+        if index == 0:
+            total = out
+        else:
+            last = index == len(jobs) - 1
+            summed = op.outputs[0] if last else graph.add_like(op.outputs[0], f"_sum{index}")
+            activated = number("ActivationFunctionType", fused if last else "NONE")
+            graph.insert(
+                "ADD", [total, out], [summed], near=op, options="AddOptions", fusedActivationFunction=activated
+            )
+            total = summed
+    graph.remove(op)
+    return len(jobs)
+
+
+def _shifted(
+    view: View, op: Op, source: int, windows: tuple[Window, Window], shifts: tuple[int, int], channels: range
+) -> int:
+    """A copy of the image as a part reads it: shifted, as large as its outputs need, three channels of it."""
+    import numpy as np
+
+    graph = view.graph
+    shape = graph.shape(source)
+    begin, size, pads = [0], [shape[0]], [(0, 0)]
+    for window, shift in zip(windows, shifts, strict=True):
+        start, stop = max(shift, 0), min(window.size, shift + STRIDE[0] * window.outputs)
+        if stop <= start:
+            raise CannotChange("a part of its kernel lies outside of the image")
+        begin.append(start)
+        size.append(stop - start)
+        pads.append((max(-shift, 0), max(shift + STRIDE[0] * window.outputs - window.size, 0)))
+    begin.append(channels.start)
+    size.append(len(channels))
+    pads.append((0, CHANNELS - len(channels)))
+    if tuple(size) != shape:
+        cut = graph.add_like(source, "_part", size)
+        end = [start + length for start, length in zip(begin, size, strict=True)]
+        values = {"begin": begin, "end": end, "strides": [1] * len(begin)}
+        given = [graph.add_constant(f"{graph.name(source)}/{key}", np.array(v, np.int32)) for key, v in values.items()]
+        # The masks take the whole batch, whatever it is.
+        graph.insert(
+            "STRIDED_SLICE", [source, *given], [cut], near=op, options="StridedSliceOptions", beginMask=1, endMask=1
+        )
+        source = cut
+    if any(pair != (0, 0) for pair in pads):
+        grown = graph.add_like(source, "_grown", [n + a + b for n, (a, b) in zip(size, pads, strict=True)])
+        amounts = graph.add_constant(f"{graph.name(source)}/paddings", np.array(pads, np.int32))
+        graph.insert("PAD", [source, amounts], [grown], near=op, options="PadOptions")
+        source = grown
+    return source
+
+
+def _windows(view: View, op: Op) -> tuple[Window, Window] | None:
+    """Height and width of a convolution of stride 2 and one group with few input channels; None for other ones."""
+    graph = view.graph
+    if len(op.inputs) < 3 or op.options is None or not is_float(graph, op.inputs[0], op.outputs[0]):
+        return None
+    options, kernel = op.options, graph.shape(op.inputs[1])
+    if (options.strideH, options.strideW) != STRIDE or len(kernel) != 4 or kernel[1:3] == (1, 1):
+        return None
+    if kernel[3] > _MOST_CHANNELS or kernel[3] != graph.shape(op.inputs[0])[3] or weights(graph, op.inputs[1]) is None:
+        return None
+    pad = pad_in_front(view, op)
+    source = op.inputs[0] if pad is None else pad.inputs[0]
+    amounts = graph.constant(pad.inputs[1]) if pad is not None else None
+    found = []
+    for axis, dilation in ((1, options.dilationHFactor), (2, options.dilationWFactor)):
+        before, after = (0, 0) if amounts is None else (int(amounts[axis][0]), int(amounts[axis][1]))
+        if is_same(op):
+            more = same_padding(graph.shape(op.inputs[0])[axis], kernel[axis], STRIDE[0], dilation)
+            before, after = before + more[0], after + more[1]
+        found.append(Window.of(graph.shape(source)[axis], kernel[axis], STRIDE[0], dilation, (before, after)))
+    return found[0], found[1]
+
+
+def _count(view: View, op: Op, windows: tuple[Window, Window]) -> int:
+    triples = -(-view.graph.shape(op.inputs[1])[3] // CHANNELS)
+    return triples * len(parts(windows[0])) * len(parts(windows[1]))
+
+
+def _is_entry(view: View, op: Op) -> bool:
+    graph = view.graph
+    _, height, width, channels = graph.shape(op.inputs[1])
+    pad = pad_in_front(view, op)
+    if (height, width) != KERNEL or channels != CHANNELS or pad is None or is_same(op):
+        return False
+    if len(graph.consumers(pad.outputs[0])) > 1 or pad.outputs[0] in graph.outputs:
+        return False
+    amounts = graph.constant(pad.inputs[1])
+    return amounts is not None and amounts[1:3].reshape(-1).tolist() == [PAD] * 4
+
+
+FIXES = (EntryByZeroTaps(), EntryInParts())
