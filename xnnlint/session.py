@@ -16,7 +16,7 @@ from . import engine
 from .applied import apply
 from .errors import XnnlintError
 from .findings import ModelReport
-from .graph import Graph, Model
+from .graph import Graph
 from .loaders import is_callable
 from .search import STDIN, search
 from .xnnpack.profile import load_profile
@@ -223,6 +223,6 @@ def check_slim(request: Request) -> ModelReport:
     if plan is not None:
         graph = Graph([], [], (), (), plan.graph.name)
         graph.operators = plan.graph.operators
-        model = Model(plan.model.path, plan.model.format, [graph], notes=plan.model.notes)
+        model = replace(plan.model, graphs=[graph], metadata={})
         report.plan = replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None)
     return report
