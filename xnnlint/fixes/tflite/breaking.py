@@ -41,9 +41,7 @@ def split(view: View, uids: Iterable[str]) -> str:
         first, second = np.zeros_like(amounts), amounts.copy()
         first[HEIGHT], second[HEIGHT] = amounts[HEIGHT], 0
         batch, height, width, channels = graph.shape(pad.inputs[0])
-        taller = graph.add_like(
-            pad.inputs[0], "_padded_height", (batch, height + int(first.sum()), width, channels)
-        )
+        taller = graph.add_like(pad.inputs[0], "_padded_height", (batch, height + int(first.sum()), width, channels))
         name = graph.name(pad.inputs[1])
         graph.insert(
             "PAD",
@@ -60,9 +58,7 @@ def feeds(view: View, densify: Op, op: Op) -> bool:
     """Whether an operator reads what a DENSIFY unpacks, through a DEQUANTIZE or not."""
     unpacked = densify.outputs[0]
     direct = view.graph.consumers(unpacked)
-    return op in direct or any(
-        r.type == "DEQUANTIZE" and op in view.graph.consumers(r.outputs[0]) for r in direct
-    )
+    return op in direct or any(r.type == "DEQUANTIZE" and op in view.graph.consumers(r.outputs[0]) for r in direct)
 
 
 def store(view: View, uids: Iterable[str]) -> str:

@@ -8,14 +8,44 @@ that would remove the pair (src/subgraph.c `xnn_subgraph_optimize_common_subgrap
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from .change import CannotChange, View
+from .change import CannotChange, Fix, View
 from .edit import Op
-from .leaks import Leak
+from .leaks import Leak, leaks
 from .schema import number
 
 BLOCK = 2
 _KEEP_END_OF_FIRST_THREE = 0b0111
+
+
+class LeaveCluster(Fix):
+    """Once nothing else is left to change, whatever leaves a cluster leaves it legally."""
+
+    name = "leave-through-depth-to-space"
+    summary = "maps that leave a sparse cluster other than through a pooling -> DEPTH_TO_SPACE and SPACE_TO_DEPTH"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        if not _is_as_planned(view):
+            return
+        for leak in leaks(view):
+            yield leak.producer
+
+    def apply(self, view: View, op: Op) -> str:
+        leak = next((leak for leak in leaks(view) if leak.producer is op), None)
+        if leak is None:
+            raise CannotChange("it leaves no cluster")
+        return leave(view, leak)
+
+
+def _is_as_planned(view: View) -> bool:
+    """Whether nothing was changed since the plan was made, by which leaks are found."""
+    operators = view.graph.operators
+    planned = [view.planned(op) for op in operators]
+    return len(operators) == len(view.plan.graph.operators) and all(
+        p is not None and (p.type, list(p.inputs), list(p.outputs)) == (op.type, op.inputs, op.outputs)
+        for op, p in zip(operators, planned, strict=True)
+    )
 
 
 def leave(view: View, leak: Leak, inside: tuple[Op, ...] | None = None) -> str:
@@ -115,3 +145,6 @@ def _first_channels(view: View, after: Op, source: int, target: int) -> None:
         options="StridedSliceOptions",
         endMask=_KEEP_END_OF_FIRST_THREE,
     )
+
+
+FIXES = (LeaveCluster(),)

@@ -75,9 +75,7 @@ def _reached(part: PartitionPlan) -> set[int]:
             sources = [v for v in node.inputs if not values[v].is_static]
             fed = all(not values[v].external_input and producer.get(v) in reached for v in sources)
             # What DEPTH_TO_SPACE writes is NHWC.
-            ends = any(
-                not verdicts[producer[v]].layout & (Layout.NCHW | Layout.ENTRY) for v in sources if fed
-            )
+            ends = any(not verdicts[producer[v]].layout & (Layout.NCHW | Layout.ENTRY) for v in sources if fed)
             if sources and fed and not ends:
                 reached.add(n)
     return reached
@@ -90,7 +88,7 @@ def _confuses_axes(part: PartitionPlan, node: Node) -> bool:
     if len(source) != 4:
         return True
     kept, right = reduce_in_nchw(source, node.params["axes"], False, False)
-    return not right or kept != part.subgraph.values[node.outputs[0]].shape and not node.params["keep_dims"]
+    return not right or (kept != part.subgraph.values[node.outputs[0]].shape and not node.params["keep_dims"])
 
 
 def _leak(view: View, part: PartitionPlan, node: Node, value: Value, inside: set[int]) -> Leak | None:
