@@ -78,7 +78,10 @@ def lower_call(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> list[Va
     Raises:
         Unsupported: it, or its use, is not known here.
     """
-    result = _lower(scope, args, kwargs)
+    try:
+        result = _lower(scope, args, kwargs)
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as fault:
+        raise Unsupported(f"its config is not understood ({type(fault).__name__}: {fault})") from None
     return result if isinstance(result, list) else [result]
 
 
@@ -108,10 +111,7 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
         return ACTIVATION_LAYERS[name](scope, tensors[0], layer.config)
     if name not in _ONE_INPUT:
         raise Unsupported(f"the lowering of {name} is not known here")
-    try:
-        return _ONE_INPUT[name](scope, tensors[0])
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as fault:
-        raise Unsupported(f"its config is not understood ({type(fault).__name__}: {fault})") from None
+    return _ONE_INPUT[name](scope, tensors[0])
 
 
 def _merge(scope: Scope, tensors: list[Value]) -> Value:

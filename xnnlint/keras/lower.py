@@ -19,6 +19,7 @@ from xnnlint.keras.convert_rewrites import rewrite
 from xnnlint.keras.convert_scope import Builder, Scope, Unsupported, normalize
 from xnnlint.keras.convert_sparsity import BLOCK, Encoding, is_encoded, uses_blocks
 from xnnlint.keras.model import KerasModel, Layer, TensorRef
+from xnnlint.keras.read_config import shape_of_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,13 +89,11 @@ def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
     values: dict[TensorRef, Value] = {}
     for ref in model.inputs:
         config = model.layer(ref.layer).config
-        shape = config.get("batch_shape", config.get("batch_input_shape"))
-        known = tuple(None if n is None else int(n) for n in shape) if isinstance(shape, (list, tuple)) else None
         dtype = "INT32" if str(config.get("dtype", "float32")).startswith("int") else "FLOAT32"
         # Keras 3 calls them inputs, inputs_1 and so on where a model is called with a list.
         number = f"_{len(values)}" if values else ""
         name = normalize(ref.layer) if model.dialect == "keras2" else f"inputs{number}"
-        values[ref] = Value(known, dtype, name=name)
+        values[ref] = Value(shape_of_input(config), dtype, name=name)
     return values
 
 

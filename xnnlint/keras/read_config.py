@@ -21,6 +21,7 @@ from xnnlint.keras.read_known_layers import KNOWN_LAYERS
 _MAX_JSON = 32 << 20
 _MAX_JSON_PARTS = 800_000
 _MAX_LAYERS = 50_000
+_MAX_OUTPUTS = 10_000  # of one layer
 _MAX_DEPTH = 32
 
 _CONSTANT = "_CONSTANT_VALUE"
@@ -89,7 +90,7 @@ def read_model(entry: Any, keras_version: str = "") -> KerasModel:
         model = _Reader(entry, keras_version).model(entry, (), 0)
     except RecursionError:
         raise Unreadable("the config is nested too deeply", DAMAGED) from None
-    if model.layers[0].added and _shape_of(model.layers[0].config) is None:
+    if model.layers[0].added and shape_of_input(model.layers[0].config) is None:
         raise Unreadable(
             f"the shape of the input of {model.name!r} is unknown, since the model has never been built",
             "begin it with keras.Input(shape), or call model.build(shape) before saving",
@@ -176,7 +177,7 @@ class _Reader:
             module=str(entry.get("module") or ""),
             build_shape=_shape_or_none(_build_shape(entry)),
         )
-        if class_name == "InputLayer" and _shape_of(config) is None:
+        if class_name == "InputLayer" and shape_of_input(config) is None:
             # Keras 3 has lists of them for inputs that are nests of tensors.
             raise Unreadable(f"the shape of the input {name!r} is damaged or no single shape", DAMAGED)
         if _is_model(class_name, config):
@@ -307,6 +308,8 @@ class _Functional:
         if not self._is_ref(value) or value[1] < 0 or value[2] < 0:
             name = value[0] if isinstance(value, list) and value and isinstance(value[0], str) else "?"
             raise Unreadable(f"a tensor comes from {name!r}, which the model {self.name!r} does not hold", DAMAGED)
+        if value[2] >= _MAX_OUTPUTS:
+            raise Unreadable(f"a tensor is output {value[2]} of layer {value[0]!r}", DAMAGED)
         layer = self.by_name[value[0]]
         if layer.model is not None:
             self.first_call[layer.name] = min(value[1], self.first_call.get(layer.name, value[1]))
@@ -477,7 +480,7 @@ def _input_shape(entry: Any, config: Any, layers: list[Layer]) -> list[int | Non
     if layers:
         inner = layers[0].model
         for first in (layers[0].config, inner.layers[0].config if inner is not None else {}):
-            if (known := _shape_of(first)) is not None:
+            if (known := shape_of_input(first)) is not None:
                 return list(known)
     for shape in (config.get("build_input_shape"), _build_shape(entry), layers[0].build_shape if layers else None):
         if (known := _shape_or_none(shape)) is not None:
@@ -485,7 +488,8 @@ def _input_shape(entry: Any, config: Any, layers: list[Layer]) -> list[int | Non
     return None
 
 
-def _shape_of(config: dict[str, Any]) -> tuple[int | None, ...] | None:
+def shape_of_input(config: dict[str, Any]) -> tuple[int | None, ...] | None:
+    """The shape that an InputLayer's config gives, batch first; None where it gives none."""
     shapes = (_shape_or_none(config.get(key)) for key in ("batch_input_shape", "batch_shape"))
     return next(filter(None, shapes), None)
 
