@@ -27,10 +27,12 @@ class AddInPlace(Fix):
     def sites(self, view: View) -> Iterable[Op]:
         graph = view.graph
         for op in view.of_type("CONCATENATION"):
+            if op.options is None or op.options.axis not in (3, -1) or not 1 < len(op.inputs) <= _MOST_PARTS:
+                continue
+            shape = graph.shape(op.outputs[0])
             maps = all(is_map(graph, t) for t in op.inputs) and is_float(graph, *op.inputs, *op.outputs)
-            if maps and op.options is not None and op.options.axis in (3, -1) and 1 < len(op.inputs) <= _MOST_PARTS:
-                if graph.shape(op.inputs[0])[1:3] != (1, 1) and graph.shape(op.outputs[0])[3] <= _MOST_CHANNELS:
-                    yield op
+            if maps and shape[1:3] != (1, 1) and shape[3] <= _MOST_CHANNELS:
+                yield op
 
     def apply(self, view: View, op: Op) -> str:
         graph = view.graph
