@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from .cli import app
+from .config_options import CpuOption, RuntimeOption
 from .errors import XnnlintError
 from .quick_parameters import QuickCommand
-from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 
 @app.command(cls=QuickCommand)
@@ -19,8 +19,8 @@ def convert(
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
     float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False,
     batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0,
-    runtime: Annotated[str, typer.Option(metavar="NAME", help="Runtime to check the result for.")] = DEFAULT_RUNTIME,
-    cpu: Annotated[str, typer.Option(metavar="NAME", help="CPU to check the result for.")] = DEFAULT_CPU,
+    runtime: RuntimeOption = "",
+    cpu: CpuOption = "",
 ) -> None:
     """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
 

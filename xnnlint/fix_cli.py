@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli import FINDINGS, OK, Format, FormatOption, app, complain, write, writing
+from .config_options import ConfigOption, CpuOption, ForceExcludeOption, IsolatedOption, RuntimeOption
 from .errors import XnnlintError
 from .fix_tflite_cli import TfliteFixes
 from .quick_parameters import QuickCommand
-from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
     from .fixes.repair import Options, Repair
@@ -81,12 +81,11 @@ def fix(
         bool, typer.Option("--no-proof", help="Of a .tflite file: write it without having run it.")
     ] = False,
     output: FormatOption = Format.TEXT,
-    runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="Runtime to plan for; `xnnlint profiles` lists them.")
-    ] = DEFAULT_RUNTIME,
-    cpu: Annotated[
-        str, typer.Option(metavar="NAME", help="CPU to plan for; `xnnlint profiles` lists them.")
-    ] = DEFAULT_CPU,
+    runtime: RuntimeOption = "",
+    cpu: CpuOption = "",
+    force_exclude: ForceExcludeOption = False,
+    config: ConfigOption = [],  # noqa: B006 (typer copies it)
+    isolated: IsolatedOption = False,
 ) -> None:
     """Rewrite a model so that its pruned 1x1 convolutions run sparse, and its results are right.
 
@@ -96,14 +95,25 @@ def fix(
         raise XnnlintError(f"-o {out} takes one model, and these are {len(models)}; --in-place replaces each")
     targets = {model: _target(model, out, in_place, diff) for model in models}
     share = _share(assume_pruned)
+    from .config_options import resolver
     from .engine import sentence
     from .fixes.repair import Options
     from .xnnpack.profile import load_profile
 
-    options = Options(load_profile(runtime, cpu), unsafe, share, policy=goal is Goal.POLICY)
-    tflite = TfliteFixes(options.profile, unsafe, diff, select, ignore, batch, prune, proof=not no_proof)
+    held = resolver(config=config, isolated=isolated, force_exclude=force_exclude, runtime=runtime, cpu=cpu)
+    tools = {}
     code, told = OK, []
     for model, target in targets.items():
+        if held.excluded(model, by_hand=True):
+            continue
+        settings = held.for_model(model)
+        profile = load_profile(settings["runtime"], settings["cpu"])
+        if profile.name not in tools:
+            tools[profile.name] = (
+                Options(profile, unsafe, share, policy=goal is Goal.POLICY),
+                TfliteFixes(profile, unsafe, diff, select, ignore, batch, prune, proof=not no_proof),
+            )
+        options, tflite = tools[profile.name]
         is_tflite = False
         try:
             is_tflite = tflite.takes(model)

@@ -30,11 +30,11 @@ Excluded = Callable[..., bool]
 """excluded(path, by_hand=whether the path was named): whether to pass over it."""
 
 
-def _nothing(path: str, *, by_hand: bool = False) -> bool:
+def nothing(path: str, *, by_hand: bool = False) -> bool:
     return False
 
 
-def search(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = _nothing) -> Iterator[Found]:
+def search(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> Iterator[Found]:
     """The models that paths mean: files as given, in folders every file with a known extension, matches of patterns.
 
     Folders that are models stay whole. Links to folders are followed where they are named, and not where they are

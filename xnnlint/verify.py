@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ModelError, XnnlintError
+from .search import Excluded, nothing, search
 from .xnnpack.plan import Outcome
 from .xnnpack.profile import load_profile, runtime_of_litert
 
@@ -149,8 +150,13 @@ def choose(
     return Setting(target, load_profile(runtime or own, target.cpu), tuple(range(seeds)), note)
 
 
-def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> Iterator[Verification]:
+def verify_each(
+    paths: Iterable[str | os.PathLike[str]], setting: Setting, excluded: Excluded = nothing
+) -> Iterator[Verification]:
     """Run and compare every model, in order; folders stand for the .tflite files in them.
+
+    Args:
+        excluded: what to pass over, as for `search.search`.
 
     Raises:
         XnnlintError: nothing can run here.
@@ -160,7 +166,7 @@ def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> It
     planned: deque[Verification] = deque()
 
     def readable() -> Iterator[str]:
-        for path in _runnable(paths):
+        for path in _runnable(paths, excluded):
             planned.append(_planned(path, setting.profile))
             if planned[-1].error is None:
                 yield path
@@ -177,12 +183,10 @@ def verify_each(paths: Iterable[str | os.PathLike[str]], setting: Setting) -> It
     yield from planned
 
 
-def _runnable(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+def _runnable(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> list[str]:
     """Files as given, and of folders the .tflite files, since the runtime runs nothing else."""
-    from .loaders import find_models
-
     given = [os.fspath(path) for path in paths]
-    found = find_models(given)
+    found = [model.path for model in search(given, excluded)]
     runnable = [path for path in found if path in given or path.lower().endswith(".tflite")]
     return runnable if runnable or not found else given
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli import Format, FormatOption, app, complain, write, writing
+from .config_options import ConfigOption, ExcludeOption, ForceExcludeOption, IsolatedOption
 from .quick_parameters import QuickCommand
 
 if TYPE_CHECKING:
@@ -28,20 +29,41 @@ def verify(
     cpu: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path."
+            metavar="NAME",
+            show_default="auto",
+            help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path.",
         ),
-    ] = "auto",
+    ] = "",
     litert_version: Annotated[
         str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
     ] = "",
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Random inputs per model.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, show_default="3", help="Random inputs per model.")
+    ] = None,
+    exclude: ExcludeOption = [],  # noqa: B006 (typer copies it)
+    force_exclude: ForceExcludeOption = False,
+    config: ConfigOption = [],  # noqa: B006
+    isolated: IsolatedOption = False,
 ) -> None:
     """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
+    from .config_options import resolver
     from .verify import choose, verify_each
 
-    setting = choose(runtime or None, cpu, litert_version or None, seeds, _announce)
+    given = {"verify.runtime": runtime, "verify.cpu": cpu, "verify.litert-version": litert_version}
+    settings = resolver(
+        config=config,
+        isolated=isolated,
+        exclude=exclude,
+        force_exclude=force_exclude,
+        **given,
+        **{"verify.seeds": seeds},
+    )
+    run = settings.for_run()
+    setting = choose(
+        run["verify.runtime"], run["verify.cpu"], run["verify.litert-version"], run["verify.seeds"], _announce
+    )
     watch = _Watch()
-    found = watch.each(verify_each(paths, setting))
+    found = watch.each(verify_each(paths, setting, settings.excluded))
     if output is Format.JSON:
         from .reporters.json import dumps
         from .reporters.verify_json import document
