@@ -53,7 +53,8 @@ def _of_partition(view: View, part: PartitionPlan) -> Iterator[Leak]:
         for v in node.outputs:
             value = values[v]
             reading = readers.get(v, [])
-            inside = [r for r in reading if r in reached]
+            # An entry writes NCHW, and reads NHWC.
+            inside = [r for r in reading if r in reached and not part.decision.verdicts[r].layout & Layout.ENTRY]
             if value.tensor is None or not (value.external_output or len(inside) < len(reading)):
                 continue
             if not inside and is_order_free(value.shape):
