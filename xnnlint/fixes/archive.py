@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from xnnlint.errors import ModelError
-from xnnlint.keras.read_archive import CONFIG
-from xnnlint.keras.read_config import Unreadable, parse_json
-from xnnlint.keras.read_file import format_of
+from xnnlint.keras.model import KerasModel
+from xnnlint.keras.read_archive import CONFIG, WEIGHTS
+from xnnlint.keras.read_config import Unreadable, all_layers, parse_json
+from xnnlint.keras.read_file import format_of, read
 from xnnlint.keras.read_hdf5 import File, Hdf5Error
 
 from .hdf5_text import replace_text
+from .new_weights import NewWeights, into_archive, into_h5
 
 _ATTRIBUTE = "model_config"
 _STEP = 1 << 20
@@ -70,8 +72,19 @@ class Archive:
             raise Unreadable("this HDF5 file holds no Keras model")
         return text
 
-    def write(self, document: dict[str, Any], target: str) -> None:
-        """Writes the same file with another config.
+    def write(
+        self,
+        document: dict[str, Any],
+        target: str,
+        new: NewWeights | None = None,
+        models: tuple[KerasModel, KerasModel] | None = None,
+    ) -> None:
+        """Writes the same file with another config, and with the weights of new layers.
+
+        Args:
+            document: the config.
+            target: where to.
+            new: weights of layers that the config adds; then `models` are those of the two configs.
 
         Raises:
             ModelError: the config cannot be replaced.
@@ -79,25 +92,36 @@ class Archive:
         """
         try:
             if self.format == "keras":
-                self._write_zip(document, target)
+                self._write_zip(document, target, new, models)
             else:
-                self._write_h5(document, target)
+                self._write_h5(document, target, new, models)
         except Unreadable as fault:
             raise ModelError(self.path, fault.problem, fault.advice) from None
+        except Hdf5Error as fault:
+            raise ModelError(self.path, f"its HDF5 data cannot be read: {fault}") from None
 
-    def _write_zip(self, document: dict[str, Any], target: str) -> None:
+    def _write_zip(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Any) -> None:
         text = json.dumps(document).encode()
-        with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(target, "w") as new:
+        with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(target, "w") as sink_zip:
+            if new and WEIGHTS not in old.namelist():
+                raise Unreadable("its weights are in several files, to which none can be added", _ADVICE)
             for member in old.infolist():
                 if member.filename == CONFIG:
-                    new.writestr(member, text)
+                    sink_zip.writestr(member, text)
                     continue
-                with old.open(member) as source, new.open(member, "w", force_zip64=member.file_size >= 1 << 31) as sink:
+                if member.filename == WEIGHTS and new:
+                    sink_zip.writestr(member, into_archive(old.read(member), *models, new))
+                    continue
+                large = member.file_size >= 1 << 31
+                with old.open(member) as source, sink_zip.open(member, "w", force_zip64=large) as sink:
                     shutil.copyfileobj(source, sink, _STEP)
 
-    def _write_h5(self, document: dict[str, Any], target: str) -> None:
-        tail, patches = replace_text(Path(self.path).read_bytes(), _ATTRIBUTE, json.dumps(document))
-        shutil.copyfile(self.path, target)
+    def _write_h5(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Any) -> None:
+        data = Path(self.path).read_bytes()
+        if new:
+            data = into_h5(data, models[1], new)
+        tail, patches = replace_text(data, _ATTRIBUTE, json.dumps(document))
+        Path(target).write_bytes(data)
         with Path(target).open("rb+") as file:
             file.seek(0, os.SEEK_END)
             file.write(tail)
@@ -105,8 +129,17 @@ class Archive:
                 file.seek(place)
                 file.write(data)
 
-    def same_weights(self, other: str) -> bool:
-        """Whether another file has the same bytes but for the config, and with them every weight bit for bit."""
+    def same_weights(self, other: str, new: NewWeights | None = None) -> bool:
+        """Whether another file has the same bytes but for the config, and with them every weight bit for bit.
+
+        With new layers, whether every weight has the same bits and the same layer, and the new ones have theirs.
+        """
+        if new:
+            old_model, new_model = read(self.path)[1], read(other)[1]
+            wanted = _bits(old_model) | {
+                (name, index): array.tobytes() for name, arrays in new.items() for index, array in enumerate(arrays)
+            }
+            return _bits(new_model) == wanted
         if self.format == "keras":
             with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(other) as new:
                 names = old.namelist()
@@ -117,6 +150,15 @@ class Archive:
         for place, data in patches:
             masked[place : place + len(data)] = old_bytes[place : place + len(data)]
         return masked == old_bytes
+
+
+def _bits(model: KerasModel) -> dict[tuple[str, int], bytes]:
+    """Every weight by its layer's path and its number there."""
+    return {
+        ("/".join(layer.path), index): load().tobytes()
+        for layer in all_layers(model)
+        for index, load in enumerate(layer.weights.values())
+    }
 
 
 def _equal(old: zipfile.ZipFile, new: zipfile.ZipFile, name: str) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from xnnlint.findings import Applicability
 
 from .scope import Entry, Scope
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Change:
         text: what is done, in one sentence without a full stop.
         effect: for unsafe ones, what the model computes differently; else "".
         before, after: the layers concerned, as code.
+        weights: of layers that were put in, by the layer's path, in the order of its variables.
     """
 
     layer: str
@@ -29,6 +35,7 @@ class Change:
     before: tuple[str, ...]
     after: tuple[str, ...]
     effect: str = ""
+    weights: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

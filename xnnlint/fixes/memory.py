@@ -52,6 +52,8 @@ def fix_model(
     except Exception as error:
         raise XnnlintError(f"the model {model.name!r} cannot be built from its changed config ({error})") from error
     _carry_over(model, fixed)
+    for name, weights in done.new_weights.items():
+        fixed.get_layer(name).set_weights(list(weights))
     return fixed, done
 
 
@@ -64,5 +66,5 @@ def _carry_over(old: Any, new: Any) -> None:
             continue
         if isinstance(getattr(layer, "layers", None), list):
             _carry_over(source, layer)
-        elif layer.weights:
+        elif layer.weights and source.weights:
             layer.set_weights(source.get_weights())

@@ -8,6 +8,8 @@ keras-team/tf-keras.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from xnnlint.keras.model import KerasModel, Layer
 
 
@@ -56,12 +58,14 @@ def _nodes(model: KerasModel, by_name: dict[str, Layer], places: dict[str, int])
     return found
 
 
-def misplaced(before: KerasModel, after: KerasModel, format_: str) -> str:
+def misplaced(before: KerasModel, after: KerasModel, format_: str, added: Collection[str] = ()) -> str:
     """The name of a layer that would load another layer's weights, or "".
 
-    Archives count layers per class; .h5 files have one sequence for all. Layers without weights do not count.
+    Layers that were `added` with weights are left out: they are put where they belong. Archives count layers per class;
+    .h5 files have one sequence for all. Layers without weights do not count.
     """
     old, new = _sequences(before, format_), _sequences(after, format_)
+    new = {key: [name for name in names if "/".join((*key[:-1], name)) not in added] for key, names in new.items()}
     for key, names in old.items():
         for was, is_ in zip(names, new.get(key, []), strict=False):
             if was != is_:

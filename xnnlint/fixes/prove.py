@@ -86,7 +86,7 @@ def _outputs(done: Repair, options: Options, old: Any, new: Any) -> str:
     """Compares outputs where only safe changes were made; others change outputs, and it is right that they do."""
     safe = [change for change in done.changes if change.applicability is Applicability.SAFE]
     if not safe:
-        _compare(old, new, shapes_only=True)
+        compare_outputs(old, new, shapes_only=True)
         return "no change was safe, so outputs differ; their shapes are the same"
     if len(safe) < len(done.changes):
         part = safe_part(done, options)
@@ -95,9 +95,9 @@ def _outputs(done: Repair, options: Options, old: Any, new: Any) -> str:
         with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
             path = str(Path(folder, f"safe{Path(done.path).suffix}"))
             write_draft(part, Archive(done.path), path)
-            _compare(old, new, shapes_only=True)
+            compare_outputs(old, new, shapes_only=True)
             new = load(path)
-    error = _compare(old, new)
+    error = compare_outputs(old, new)
     count = f"the {len(safe)} safe changes leave" if len(safe) > 1 else "the safe change leaves"
     if len(safe) == len(done.changes):
         count = "it gives"
@@ -105,8 +105,12 @@ def _outputs(done: Repair, options: Options, old: Any, new: Any) -> str:
     return f"{count} the same outputs on {len(_RANGES)} random inputs, {alike}"
 
 
-def _compare(old: Any, new: Any, *, shapes_only: bool = False) -> float:
-    """The largest difference of two models' outputs, relative to the largest element of the output."""
+def compare_outputs(old: Any, new: Any, *, shapes_only: bool = False) -> float:
+    """The largest difference of two models' outputs on random inputs, relative to the largest element of the output.
+
+    Raises:
+        NotProved: shapes differ, or elements by more than rounding; with `shapes_only` they are not compared.
+    """
     worst = 0.0
     for seed, bounds in enumerate(_RANGES):
         given = _inputs(old, np.random.default_rng(seed), bounds)

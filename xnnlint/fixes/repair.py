@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,21 @@ from xnnlint.keras.model import KerasModel
 from xnnlint.keras.policy import judge
 from xnnlint.keras.read_config import Unreadable, all_layers, read_model
 from xnnlint.keras.read_file import read
+from xnnlint.keras.read_variables import variable_names
 from xnnlint.policy_check import PolicyCase, policy_rules
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 
 from .archive import Archive
 from .change import Change, Fixer
+from .depthwise import (
+    AverageToHalfSum,
+    NegatedSubtract,
+    NormalizationWithoutConvolution,
+    PoolingToDepthwise,
+    ScaledMap,
+    StridedPointwise,
+    SumOfTheSame,
+)
 from .operators import BilinearUpsampling, ClosestActivation, ConstantOfFourDimensions, PolicyActivation
 from .order import misplaced
 from .padding import PadAllSides
@@ -37,6 +47,7 @@ from .scope import CannotChange, scopes
 if TYPE_CHECKING:
     import numpy as np
 
+    from xnnlint.graph import Operator
     from xnnlint.xnnpack.profile import Profile
 
 FIXERS: tuple[Fixer, ...] = (
@@ -44,6 +55,14 @@ FIXERS: tuple[Fixer, ...] = (
     KeepDimensions(),
     ReshapeBehindPooling(),
     ConstantOfFourDimensions(),
+    PoolingToDepthwise("AveragePooling2D"),
+    StridedPointwise(),
+    NegatedSubtract(),
+    SumOfTheSame(),
+    AverageToHalfSum(),
+    ScaledMap(),
+    NormalizationWithoutConvolution(),
+    PoolingToDepthwise("MaxPooling2D"),
     PadAllSides(),
     BilinearUpsampling(),
     PolicyActivation(),
@@ -56,6 +75,8 @@ _ENOUGH = 2 / 3
 _ROUNDS = 5
 # Above so many changes they are not tried one by one.
 _MAX_SINGLE = 60
+# Operators of which changes need to know what they read.
+_SIZED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SUB", "MUL", "DIV", "PAD")
 _PRUNING_RULES = ("XNN301", "XNN302", "XNN303")
 
 Place = tuple[str, str]
@@ -92,7 +113,6 @@ class Repair:
         document: the config with the changes.
         proof: sentences on what was proved; empty without changes.
         written: where the result is, or "".
-        new_weights: those of layers that were put in, by the layer's path and the weight's name.
     """
 
     path: str
@@ -104,7 +124,11 @@ class Repair:
     proof: list[str] = field(default_factory=list)
     written: str = ""
     backup: str = ""
-    new_weights: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def new_weights(self) -> dict[str, tuple[np.ndarray, ...]]:
+        """Those of layers that were put in, by the layer's path, in the order of its variables."""
+        return weights_of(self.changes)
 
     @property
     def remaining(self) -> list[Finding]:
@@ -191,10 +215,10 @@ def write_draft(done: Repair, archive: Archive, path: str) -> None:
         XnnlintError: what was written is not what was proved.
     """
     if done.changes:
-        archive.write(done.document, path)
+        archive.write(done.document, path, done.new_weights, (done.before.keras, done.after.keras))
     else:
         shutil.copyfile(done.path, path)
-    if not archive.same_weights(path):
+    if not archive.same_weights(path, done.new_weights):
         raise XnnlintError("weights would change")
     if Archive(path).document != done.document:
         raise XnnlintError("what is on the disk is not what was proved")
@@ -212,8 +236,14 @@ def forecast(
     return Forecast(keras, plan, findings, assumed)
 
 
-def with_weights_of(document: dict[str, Any], original: KerasModel) -> KerasModel:
-    """The model of a changed config; layers that were there before keep their weights, new ones have none.
+def weights_of(changes: Iterable[Change]) -> dict[str, tuple[np.ndarray, ...]]:
+    return {path: arrays for change in changes for path, arrays in change.weights.items()}
+
+
+def with_weights_of(
+    document: dict[str, Any], original: KerasModel, new: Mapping[str, tuple[np.ndarray, ...]]
+) -> KerasModel:
+    """The model of a changed config; layers that were there before keep their weights.
 
     That Keras gives them the same ones is what `order.misplaced` proves.
     """
@@ -221,8 +251,15 @@ def with_weights_of(document: dict[str, Any], original: KerasModel) -> KerasMode
     weights = {layer.path: layer.weights for layer in all_layers(original)}
     for layer in all_layers(model):
         layer.weights = weights.get(layer.path, {})
+        if (path := "/".join(layer.path)) in new:
+            named = zip(variable_names(layer), new[path], strict=True)
+            layer.weights = {name: partial(_given, array) for name, array in named}
     model.has_weights = original.has_weights
     return model
+
+
+def _given(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 def first_forecast(keras: KerasModel, path: str, format_: str, options: Options) -> Forecast:
@@ -248,7 +285,7 @@ class _Search:
         document, changes, after = self.attempt(lambda key: True)
         if useless := self._useless(changes, after):
             document, changes, after = self.attempt(lambda key: key not in useless)
-        if changes and (fault := self._fault(after)):
+        if changes and (fault := self._fault(after, changes)):
             document, changes, after = self._one_by_one(fault)
         proof = []
         if changes:
@@ -274,7 +311,7 @@ class _Search:
             if not made:
                 break
             changes += made
-            now = self._forecast(document)
+            now = self._forecast(document, changes)
         return document, changes, now
 
     def _round(
@@ -326,7 +363,7 @@ class _Search:
             key = (change.fixer, change.layer)
             trial = {*kept, key}
             _, changes, after = self.attempt(trial.__contains__)
-            why = self._fault(after) if changes else "it cannot be changed alone"
+            why = self._fault(after, changes) if changes else "it cannot be changed alone"
             if why:
                 self.refused[change.layer] = why
             else:
@@ -339,22 +376,22 @@ class _Search:
     def path(self) -> str:
         return self.before.plan.model.path
 
-    def _forecast(self, document: dict[str, Any]) -> Forecast:
+    def _forecast(self, document: dict[str, Any], changes: list[Change]) -> Forecast:
         try:
-            keras = with_weights_of(document, self.before.keras)
+            keras = with_weights_of(document, self.before.keras, weights_of(changes))
         except Unreadable as fault:
             raise XnnlintError(f"{self.path}: the changed model cannot be read ({fault.problem})") from None
         model = self.before.plan.model
         format_, policy = model.format or "", self.options.policy
         return forecast(keras, model.path, format_, self.options.profile, self.before.assumed, policy=policy)
 
-    def _fault(self, after: Forecast) -> str:
-        return _fault(self.before, after)
+    def _fault(self, after: Forecast, changes: list[Change]) -> str:
+        return _fault(self.before, after, weights_of(changes))
 
 
-def _fault(before: Forecast, after: Forecast) -> str:
+def _fault(before: Forecast, after: Forecast, added: Collection[str]) -> str:
     """Why a changed model must not be written, or ""."""
-    if name := misplaced(before.keras, after.keras, before.plan.model.format or ""):
+    if name := misplaced(before.keras, after.keras, before.plan.model.format or "", added):
         return f"Keras would load the weights of {name!r} into another layer, since the order of layers changes"
     if _shapes(before.plan) != _shapes(after.plan):
         return "the shape of an input or output would change"
@@ -375,11 +412,20 @@ def _shapes(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:
-    """What poolings and 'same' convolutions read, by layer; a padding in front is part of the operator otherwise."""
+    """What layers read, as far as their first operator is one on maps that are all of the same shape."""
     found: dict[str, list[int | None]] = {}
     for op in plan.graph.operators:
-        if op.type in ("AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D") and op.name not in found:
-            shape = plan.graph.tensors[op.inputs[0]].shape_signature
-            if op.type == "AVERAGE_POOL_2D" or op.attributes.get("padding") == "SAME":
-                found[op.name] = [None if d < 0 else d for d in shape]
+        if op.type not in _SIZED or op.name in found:
+            continue
+        # A padding in front is part of the operator otherwise.
+        if op.type.endswith("CONV_2D") and op.attributes.get("padding") != "SAME" and not _is_pointwise(plan, op):
+            continue
+        tensors = [plan.graph.tensors[t] for t in op.inputs[: 1 if "_" in op.type else 2] if t >= 0]
+        shapes = {t.shape_signature for t in tensors if not t.is_constant}
+        if len(shapes) == 1:
+            found[op.name] = [None if d < 0 else d for d in shapes.pop()]
     return found
+
+
+def _is_pointwise(plan: Plan, op: Operator) -> bool:
+    return op.type == "CONV_2D" and plan.graph.tensors[op.inputs[1]].shape[1:3] == (1, 1)

@@ -145,6 +145,31 @@ class Scope:
                 tensor["shape"] = shape
         self.layers.insert(at, new)
 
+    def inputs(self, entry: Entry) -> list[list[Any]]:
+        """What a layer reads, as [layer, call, output], in order, over all its calls."""
+        return [ref[:3] for ref, _ in self._references(entry.get("inbound_nodes"))] if not self.is_sequential else []
+
+    def insert_on(self, entry: Entry, index: int, new: Entry, shape: list[int | None]) -> None:
+        """Puts a layer between `entry` and one of the tensors that it reads; `shape` is that of both."""
+        self._require_one_call(entry)
+        ref, tensor = list(self._references(entry["inbound_nodes"]))[index]
+        source = ref[:3]
+        new["inbound_nodes"] = [self._call(source[0], tensor, shape)]
+        for new_ref, _ in self._references(new["inbound_nodes"]):
+            new_ref[:3] = source
+        ref[:3] = [name_of(new), 0, 0]
+        self.layers.insert(self.layers.index(entry), new)
+
+    def keep_first_input(self, entry: Entry) -> None:
+        """Lets a layer that reads a list of tensors read only the first, and not as a list."""
+        self._require_one_call(entry)
+        ref, tensor = next(iter(self._references(entry["inbound_nodes"])))
+        source = ref[:3]
+        node = self._call(source[0], tensor, None if tensor is None else tensor.get("shape"))
+        entry["inbound_nodes"] = [node]
+        for new_ref, _ in self._references(entry["inbound_nodes"]):
+            new_ref[:3] = source
+
     def remove(self, entry: Entry) -> None:
         """Takes a layer out that is called once, on one tensor."""
         self._require_one_call(entry)
