@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from .change import CannotChange, Fix, View
 from .edit import Op
-from .leaks import Leak, leaks
+from .leaks import Leak, is_as_planned, leaks
 from .schema import number
 
 BLOCK = 2
@@ -26,7 +26,7 @@ class LeaveCluster(Fix):
     summary = "maps that leave a sparse cluster other than through a pooling -> DEPTH_TO_SPACE and SPACE_TO_DEPTH"
 
     def sites(self, view: View) -> Iterable[Op]:
-        if not _is_as_planned(view):
+        if not is_as_planned(view):
             return
         for leak in leaks(view):
             yield leak.producer
@@ -36,16 +36,6 @@ class LeaveCluster(Fix):
         if leak is None:
             raise CannotChange("it leaves no cluster")
         return leave(view, leak)
-
-
-def _is_as_planned(view: View) -> bool:
-    """Whether nothing was changed since the plan was made, by which leaks are found."""
-    operators = view.graph.operators
-    planned = [view.planned(op) for op in operators]
-    return len(operators) == len(view.plan.graph.operators) and all(
-        p is not None and (p.type, list(p.inputs), list(p.outputs)) == (op.type, op.inputs, op.outputs)
-        for op, p in zip(operators, planned, strict=True)
-    )
 
 
 def leave(view: View, leak: Leak, inside: tuple[Op, ...] | None = None) -> str:

@@ -40,6 +40,22 @@ def leaks(view: View) -> list[Leak]:
     return [leak for part in view.plan.partitions if part.sparse_mode for leak in _of_partition(view, part)]
 
 
+def reached(view: View) -> list[Op]:
+    """The operators that could run in NCHW once all leaks are mended, whatever zeros there are."""
+    found = [view.op(part.nodes[n].op) for part in view.plan.partitions for n in sorted(_reached(part))]
+    return [op for op in found if op is not None]
+
+
+def is_as_planned(view: View) -> bool:
+    """Whether nothing was changed since the plan was made, which tells what is reached and where it leaks."""
+    operators = view.graph.operators
+    planned = [view.planned(op) for op in operators]
+    return len(operators) == len(view.plan.graph.operators) and all(
+        p is not None and (p.type, list(p.inputs), list(p.outputs)) == (op.type, op.inputs, op.outputs)
+        for op, p in zip(operators, planned, strict=True)
+    )
+
+
 def _of_partition(view: View, part: PartitionPlan) -> Iterator[Leak]:
     values, reached = part.subgraph.values, _reached(part)
     readers: dict[int, list[int]] = {}
