@@ -318,6 +318,15 @@ def test_long_chains_of_constants_do_not_exhaust_the_stack() -> None:
     assert weights.decode(graph, conv.inputs[1]).max() == pytest.approx(2 * 1.0001**3000, rel=1e-3)
 
 
+@pytest.mark.filterwarnings("error")
+def test_weights_that_diverged_are_no_warning() -> None:
+    kernel = kernel_with(40)
+    kernel[..., 0] = np.float32(3e38)
+    factors = [Layer(f"times_{n}", "Rescaling", {"scale": 1e30, "offset": 0.0}) for n in range(3)]
+    graph = graph_of(model_of(pointwise("conv", kernel), *factors))
+    assert not np.isfinite(weights.decode(graph, graph.operators[-1].inputs[1])).all()
+
+
 @pytest.mark.parametrize("options", [[], ["--policy"], ["--assume-pruned", "0.8"], ["--format", "json"]])
 def test_checking_keras_files_imports_no_framework(options: list[str], tmp_path: Path) -> None:
     """Neither TensorFlow nor Keras, where they are installed: here they are packages that cannot be imported."""

@@ -51,7 +51,11 @@ class Constant:
     @cached_property
     def array(self) -> np.ndarray:
         """The values, in the shape of the tensor."""
-        return self._make()
+        import numpy as np
+
+        # Weights that diverged in training overflow here as they do in the converter; that is nothing to warn of.
+        with np.errstate(all="ignore"):
+            return self._make()
 
     @cached_property
     def zeros(self) -> int:
