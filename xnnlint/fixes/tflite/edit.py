@@ -26,6 +26,7 @@ NUMPY = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT32": "<i4", "INT64": "<i8", "IN
 _DTYPES = {"float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "int64": "INT64", "int8": "INT8"}
 # OperatorCode.deprecated_builtin_code is an int8; newer operators have this number there.
 _PLACEHOLDER_CODE = 127
+UNPACKING = ("DENSIFY", "DEQUANTIZE")
 _TOO_LARGE = 2**31 - 2**24
 
 
@@ -144,6 +145,7 @@ class Edit:
             ModelError: it would be too large for one flatbuffer.
         """
         for graph, before in zip(self.graphs, self._referenced, strict=True):
+            graph.drop_idle()
             graph.drop_unreferenced(before)
         self._referenced = [graph.referenced() for graph in self.graphs]
         self._empty_unreferenced_buffers()
@@ -181,6 +183,7 @@ class GraphEdit:
         self.operators = [Op(op, edit.type_of(op), f"#{i}") for i, op in enumerate(raw.operators or ())]
         self.inputs = [int(t) for t in raw.inputs] if raw.inputs is not None else []
         self.outputs = [int(t) for t in raw.outputs] if raw.outputs is not None else []
+        self._idle = {op.uid for op in self._without_readers()}
 
     # Looking
 
@@ -360,6 +363,16 @@ class GraphEdit:
         for entry in self._entries():
             used.add(int(entry.tensorIndex))
         return used
+
+    def _without_readers(self) -> list[Op]:
+        """Operators that unpack a constant that nobody reads."""
+        read = {t for op in self.operators for t in op.inputs} | set(self.outputs)
+        return [op for op in self.operators if op.type in UNPACKING and not read.intersection(op.outputs)]
+
+    def drop_idle(self) -> None:
+        """Removes the operators that unpack a constant and lost their last reader."""
+        while idle := [op for op in self._without_readers() if op.uid not in self._idle]:
+            self.operators = [op for op in self.operators if op not in idle]
 
     def drop_unreferenced(self, before: set[int]) -> None:
         """Removes the tensors that lost their last reference, given those that were referenced before."""

@@ -51,6 +51,18 @@ def weights(graph: GraphEdit, tensor: int) -> np.ndarray | None:
     return None
 
 
+def plain_bias(view: View, op: Op) -> None:
+    """Gives an operator its bias as an fp32 constant, for a filter that is one: the delegate refuses an fp32 filter
+    with a bias behind a DEQUANTIZE from fp16 (`CheckFilterAndBiasTypes` in google-ai-edge/LiteRT tflite/delegates/
+    xnnpack/xnnpack_delegate.cc)."""
+    graph = view.graph
+    bias = op.inputs[2] if len(op.inputs) > 2 else -1
+    if bias >= 0 and graph.producer(bias) is not None:
+        values = weights(graph, bias)
+        if values is not None:
+            op.inputs[2] = graph.add_constant(f"{graph.name(bias)}_fp32", values)
+
+
 def activation(op: Op) -> str:
     """The fused activation by name, "NONE" where there is none."""
     value = getattr(op.options, "fusedActivationFunction", 0)

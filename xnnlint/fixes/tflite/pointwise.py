@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .change import CannotChange, Fix, View
 from .edit import Op
-from .float32 import activation, add_pad, is_float, weights
+from .float32 import activation, add_pad, is_float, plain_bias, weights
 from .schema import number
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class OneGroup(Fix):
             rows = slice(group * filters // groups, (group + 1) * filters // groups)
             whole[rows, :, :, group * each : (group + 1) * each] = values[rows]
         op.inputs[1] = graph.add_constant(f"{graph.name(op.inputs[1])}_one_group", whole)
+        plain_bias(view, op)
         return f"write its {groups} groups as one, with zeros between them"
 
 
@@ -143,6 +144,7 @@ class DenseOnMap(Fix):
         name = graph.name(op.inputs[1])
         kernel = graph.add_constant(f"{name}_1x1", values.reshape(values.shape[0], 1, 1, values.shape[1]))
         has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
+        plain_bias(view, op)
         bias = op.inputs[2] if has_bias else zeros(view, values.shape[0], name)
         fused = number("ActivationFunctionType", activation(op))
         op.inputs = [op.inputs[0], kernel, bias]

@@ -85,6 +85,8 @@ class ReshapeBehindPooling(Fix):
         for op in view.of_type("MEAN", "SUM"):
             if _pools(view, op) and op.options.keepDims:
                 readers = graph.consumers(op.outputs[0])
+                if _excites(view, op.outputs[0], readers):
+                    continue
                 if op.outputs[0] in graph.outputs or any(r.type != "RESHAPE" for r in readers):
                     yield op
 
@@ -130,6 +132,30 @@ def _pools(view: View, op: Op) -> bool:
     graph = view.graph
     axes = _given_axes(view, op)
     return axes is not None and _normal(axes) == list(HEIGHT_AND_WIDTH) and is_float(graph, op.outputs[0])
+
+
+def _excites(view: View, pooled: int, readers: Sequence[Op]) -> bool:
+    """Whether a pooled value only goes through 1x1 convolutions into the map again, as in squeeze-and-excite.
+
+    There it stays in the cluster, whose 1x1 convolutions do not look at its shape, and a RESHAPE would break it.
+    """
+    graph = view.graph
+    if pooled in graph.outputs or not readers:
+        return False
+    if any(r.type != "CONV_2D" or graph.shape(r.inputs[1])[1:3] != (1, 1) for r in readers):
+        return False
+    pending, seen = [r.outputs[0] for r in readers], set[int]()
+    while pending:
+        value = pending.pop()
+        shape = graph.shape(value)
+        if len(shape) != 4:
+            return False
+        if shape[1:3] != (1, 1):
+            return True
+        if value not in seen:
+            seen.add(value)
+            pending += [r.outputs[0] for r in graph.consumers(value)]
+    return False
 
 
 def _given_axes(view: View, op: Op) -> list[int] | None:

@@ -18,7 +18,7 @@ from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, add_pad, is_float, is_same, same_padding, weights
+from .float32 import activation, add_pad, is_float, is_same, plain_bias, same_padding, weights
 from .pointwise import zeros
 from .schema import number
 from .taps import Window, pad_in_front
@@ -143,6 +143,7 @@ def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[W
             for other, across in column.taps:
                 filters[:, to, across, : len(triple)] = kernel[:, place, other, triple.start : triple.stop]
         out = op.outputs[0] if single else graph.add_like(op.outputs[0], f"_part{index}")
+        plain_bias(view, op)
         bias = op.inputs[2] if index == 0 else zeros(view, kernel.shape[0], name)
         made = graph.insert(
             "CONV_2D",

@@ -14,7 +14,7 @@ from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
 
 from .change import CannotChange, Fix, View
 from .edit import Op
-from .float32 import add_pad, is_float, is_same, same_padding, weights
+from .float32 import add_pad, is_float, is_same, plain_bias, same_padding, weights
 from .schema import number
 
 STRIDES = (1, 2)
@@ -86,6 +86,7 @@ class SupportedDepthwise(Fix):
         if not same:
             add_pad(view, op, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
         op.inputs[1] = graph.add_constant(f"{graph.name(op.inputs[1])}_{kernel}x{kernel}", grown)
+        plain_bias(view, op)
         op.options.padding = number("Padding", "SAME" if same else "VALID")
         op.options.dilationHFactor = op.options.dilationWFactor = 1
         kept = "symmetric padding" if was == f"{kernel}x{kernel}" else f"a {kernel}x{kernel} kernel with zero taps"
