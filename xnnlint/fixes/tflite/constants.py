@@ -8,7 +8,7 @@ from xnnlint.rules.elementwise_operand import RANK
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, is_constant, is_float
+from .float32 import activation, is_constant, is_float, weights
 from .schema import number
 
 COMMUTATIVE = ("ADD", "MUL")
@@ -69,7 +69,7 @@ class SubtractByAdding(Fix):
         graph = view.graph
         fused = activation(op)
         first, second = op.inputs
-        values = graph.constant(second) if is_constant(graph, second) else None
+        values = weights(graph, second) if is_constant(graph, second) else None
         if is_constant(graph, second) and values is None:
             raise CannotChange("its constant cannot be read")
         if values is not None:
@@ -101,7 +101,7 @@ class DivideByMultiplying(Fix):
                 and is_float(graph, *op.inputs, *op.outputs)
                 and len(graph.shape(op.outputs[0])) == RANK
             ):
-                values = graph.constant(op.inputs[1]) if is_constant(graph, op.inputs[1]) else None
+                values = weights(graph, op.inputs[1]) if is_constant(graph, op.inputs[1]) else None
                 if values is not None and values.all() and np.isfinite(1 / values.astype(np.float32)).all():
                     yield op
 
@@ -110,7 +110,7 @@ class DivideByMultiplying(Fix):
 
         graph = view.graph
         fused = activation(op)
-        values = graph.constant(op.inputs[1])
+        values = weights(graph, op.inputs[1])
         assert values is not None
         reciprocal = np.asarray(1 / values.astype(np.float64)).astype(np.float32).reshape(values.shape)
         op.inputs = [op.inputs[0], graph.add_constant(f"{graph.name(op.inputs[1])}_reciprocal", reciprocal)]
@@ -144,6 +144,9 @@ class SquareByMultiplying(Fix):
 def _reshaped(view: View, tensor: int, shape: tuple[int, ...]) -> int:
     """A constant with other dimensions and the same bytes."""
     graph = view.graph
+    values = weights(graph, tensor)
+    if values is not None and graph.producer(tensor) is not None:
+        return graph.add_constant(f"{graph.name(tensor)}_4d", values.reshape(shape))
     made = graph.add_like(tensor, "_4d", shape)
     graph.tensors[made].buffer = graph.tensors[tensor].buffer
     return made

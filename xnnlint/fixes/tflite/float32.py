@@ -19,7 +19,11 @@ def is_float(graph: GraphEdit, *tensors: int) -> bool:
 
 
 def is_constant(graph: GraphEdit, tensor: int) -> bool:
-    return tensor >= 0 and bool(graph.tensors[tensor].buffer) and graph.producer(tensor) is None
+    """Whether a tensor is stored in the file, also as fp16 behind DEQUANTIZE, or sparse behind DENSIFY."""
+    producer = graph.producer(tensor)
+    if producer is not None and producer.type in ("DEQUANTIZE", "DENSIFY"):
+        return is_constant(graph, producer.inputs[0])
+    return tensor >= 0 and bool(graph.tensors[tensor].buffer) and producer is None
 
 
 def is_map(graph: GraphEdit, tensor: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, is_constant, is_float, set_activation
+from .float32 import activation, is_constant, is_float, set_activation, weights
 from .pooling import add_reshape
 
 RANK = 4
@@ -185,7 +185,7 @@ class _Steps:
 
 def _prelu(view: View, op: Op) -> str:
     """relu(x) + (-alpha) * relu(-x); one of the two terms is always zero."""
-    slopes = view.graph.constant(op.inputs[1])
+    slopes = weights(view.graph, op.inputs[1])
     assert slopes is not None
     step, x = _Steps(view, op), op.inputs[0]
     negative = step("MUL", step.constant(-slopes, "negated_slopes"), step("RELU", step("NEG", x)))
@@ -194,7 +194,7 @@ def _prelu(view: View, op: Op) -> str:
 
 
 def _has_slope_vector(view: View, op: Op) -> bool:
-    slopes = view.graph.constant(op.inputs[1]) if is_constant(view.graph, op.inputs[1]) else None
+    slopes = weights(view.graph, op.inputs[1]) if is_constant(view.graph, op.inputs[1]) else None
     return (
         slopes is not None and slopes.ndim <= RANK and sum(d > 1 for d in slopes.shape) <= 1 and _rank(view, op) == RANK
     )
@@ -207,7 +207,7 @@ def _extreme(view: View, op: Op) -> str:
     constant = next((t for t in op.inputs if is_constant(graph, t)), None)
     x = next(t for t in op.inputs if t != constant)
     if constant is not None:
-        values = graph.constant(constant)
+        values = weights(graph, constant)
         assert values is not None
         y, minus_y = step.constant(values, "limit"), step.constant(-values, "negated_limit")
     else:
@@ -227,7 +227,7 @@ def _has_extreme(view: View, op: Op) -> bool:
         return False
     if not constants:
         return op.inputs[0] != op.inputs[1] and all(graph.shape(t) == graph.shape(op.outputs[0]) for t in op.inputs)
-    values = graph.constant(constants[0])
+    values = weights(graph, constants[0])
     # Against a scalar it is a clamp, which the runtime knows.
     return values is not None and sum(d > 1 for d in values.shape) == 1
 
@@ -265,7 +265,7 @@ def _power(view: View, op: Op) -> str:
 
 def _exponent(view: View, op: Op) -> float | None:
     values = (
-        view.graph.constant(op.inputs[1]) if len(op.inputs) == 2 and is_constant(view.graph, op.inputs[1]) else None
+        weights(view.graph, op.inputs[1]) if len(op.inputs) == 2 and is_constant(view.graph, op.inputs[1]) else None
     )
     return float(values.reshape(-1)[0]) if values is not None and values.size == 1 else None
 
