@@ -1,7 +1,7 @@
 """Command-line parameters of plain types without typer's own coercion, which since 0.29 imports pydantic (0.07 s).
 
-Only where this typer has that coercion and the parameter is a flag, text, a list of text or an enumeration; whatever
-else comes along is typer's.
+Only where this typer has that coercion and the parameter is a flag, text, a list of text, an enumeration, or a number
+that is not given; whatever else comes along is typer's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _coercion_for(parameter: Any) -> _Coercion | None:
     if getattr(parameter, "_runtime_param", "unknown") is not None:
         return None  # a typer that coerces in another way, or done already
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-    plain = kind is bool or kind is str or kind == list[str] or (isinstance(kind, type) and issubclass(kind, Enum))
+    plain = kind in (bool, str, int, float, list[str]) or (isinstance(kind, type) and issubclass(kind, Enum))
     return _Coercion(kind) if plain else None
 
 
@@ -52,7 +52,7 @@ class _Coercion:
             return value
         if isinstance(self.kind, type) and issubclass(self.kind, Enum):
             return self._choice(value, param, ctx)
-        # A flag as text, from somewhere else than the command line.
+        # A number, or a flag as text from somewhere else than the command line.
         param._runtime_param = None
         return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
 

@@ -147,9 +147,10 @@ def _parsed(text: str, path: str) -> dict[str, Any]:
         return tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        line = re.search(r" \(at line (\d+), column \d+\)$", reason)
-        where = f"{path}:{line.group(1)}" if line and path != COMMAND_LINE else path
-        reason = reason[: line.start()] if line else reason
+        at = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", reason)
+        line = at.group(1) or len(text.splitlines()) if at else 0
+        where = f"{path}:{line}" if line and path != COMMAND_LINE else path
+        reason = reason[: at.start()] if at else reason
         raise XnnlintError(f"{where}: this is no valid TOML: {reason[:1].lower()}{reason[1:]}") from None
 
 
@@ -206,7 +207,8 @@ class _Reader:
             except Wrong as wrong:
                 line = self._line_of_value(wrong.culprit, line)
                 raise self.wrong(place, str(wrong), line) from None
-            lines[name] = line
+            if self.path != COMMAND_LINE:
+                lines[name] = line
         return Values(given, lines)
 
     def overrides(self, tables: Any) -> tuple[Override, ...]:

@@ -23,7 +23,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
             text += ".*" if last else "(?:[^/]+/)*"
         else:
             text += _part(part) + ("" if last else "/")
-    return re.compile(text, re.DOTALL)
+    try:
+        return re.compile(text, re.DOTALL)
+    except re.error:  # a range from back to front
+        return re.compile(re.escape(pattern))
 
 
 def matches(pattern: str, path: str) -> bool:
