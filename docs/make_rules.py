@@ -1,51 +1,104 @@
-"""Writes docs/rules.md from the rules' own documentation: python docs/make_rules.py"""
+"""Writes docs/rules/, a page for each rule and an index, and rules/runtimes.json: python docs/make_rules.py
+
+The pages are what `xnnlint explain CODE` prints. On which runtimes a rule finds something is tried with the models that
+the tests have for it.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from xnnlint.rule import Rule, all_rules
+from xnnlint.budgets import budget_rules
+from xnnlint.engine import find
+from xnnlint.explain import rule_page
+from xnnlint.loaders.tflite import load_bytes
+from xnnlint.policy_check import policy_rules
+from xnnlint.rule import Rule, own_rules
+from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.profile import load_profile, runtimes
 
-TARGET = Path(__file__).parent / "rules.md"
-KINDS = {
-    "1": "Operators that cannot run in NCHW",
-    "2": "Where a cluster begins and ends",
-    "3": "Weights",
-    "4": "Operators outside of XNNPACK",
-    "5": "CPU and arithmetic",
-    "6": "Poolings and what follows them",
-    "9": "What becomes of the model",
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "rules"
+RUNTIMES = ROOT / "rules" / "runtimes.json"
+FAMILIES = {
+    "XNN1": "Operators that cannot run in NCHW",
+    "XNN2": "Where a cluster begins and ends",
+    "XNN3": "Weights",
+    "XNN4": "Operators outside of XNNPACK",
+    "XNN5": "CPU and arithmetic",
+    "XNN6": "Poolings and what follows them",
+    "XNN9": "What becomes of the model",
+    "XNP": "What TFMOT's pruning policy refuses (`check --policy`)",
+    "XNB": "Budgets of the configuration",
 }
 
 
-def text() -> str:
-    return "\n".join(_lines()) + "\n"
+def every_rule() -> tuple[Rule, ...]:
+    """xnnlint's own rules; those of other packages that are installed have their own documentation."""
+    return (*own_rules(), *policy_rules(), *budget_rules())
 
 
-def _lines() -> Iterator[str]:
-    yield "# Rules"
-    yield ""
+def pages() -> dict[str, str]:
+    """File names in `docs/rules/` with their text."""
+    return {"README.md": _text(_index())} | {f"{rule.code}.md": _text(_page(rule)) for rule in every_rule()}
+
+
+def found_on() -> dict[str, list[str]]:
+    """Rules with examples -> the runtimes, newest first, on which a finding is in one of them."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import rule_cases
+
+    found: dict[str, set[str]] = {}
+    for pair in rule_cases.PAIRS:
+        model = load_bytes(rule_cases.model(pair.bad, pair.metadata), f"{pair.rule}.tflite")
+        for runtime in _runtimes():
+            plan = make_plan(model, load_profile(runtime, pair.cpu))
+            for rule in {finding.rule for finding in find(plan)} & {pair.rule}:
+                found.setdefault(rule, set()).add(runtime)
+    return {code: [runtime for runtime in _runtimes() if runtime in found[code]] for code in sorted(found)}
+
+
+def runtimes_json() -> str:
+    return json.dumps(found_on(), indent=1) + "\n"
+
+
+def _runtimes() -> list[str]:
+    return [name for name in runtimes() if not load_profile(name).is_portable]
+
+
+def _index() -> Iterator[str]:
+    yield from ("# Rules", "")
     yield "Made from the rules by `python docs/make_rules.py`; `xnnlint explain CODE` prints the same."
-    for digit, kind in KINDS.items():
-        rules = [rule for rule in all_rules() if rule.code[3] == digit]
-        yield from ("", f"**{kind}**", "", "| Code | Name | Severity | Condition |", "| --- | --- | --- | --- |")
-        for rule in rules:
-            anchor = f"{rule.code}-{rule.name}".lower()
-            condition = rule.summary.replace("|", "\\|")
-            yield f"| [{rule.code}](#{anchor}) | {rule.name} | {rule.severity.value} | {condition} |"
-    for rule in all_rules():
-        yield from ("", f"## {rule.code} {rule.name}", "", *_documentation(rule))
+    for start, family in FAMILIES.items():
+        yield from ("", f"## {family}", "", "| Code | Name | Severity | Condition |", "| --- | --- | --- | --- |")
+        for rule in every_rule():
+            if rule.code.startswith(start):
+                condition = rule.summary.replace("|", "\\|")
+                yield f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity.value} | {condition} |"
 
 
-def _documentation(rule: Rule) -> Iterator[str]:
-    """The documentation, its sections a level deeper and set off by empty lines, as Markdown asks."""
-    for line in rule.documentation.splitlines():
-        if line.startswith("## "):
-            yield from (f"#{line}", "")
-        else:
-            yield line
+def _page(rule: Rule) -> Iterator[str]:
+    """The documentation, its heads set off by empty lines, as Markdown asks."""
+    yield from (f"# {rule.code} {rule.name}", "", f"Severity: {rule.severity.value}. [All rules](README.md)", "")
+    for line in rule_page(rule).text.splitlines():
+        yield from (line, "") if line.startswith("## ") else (line,)
+
+
+def _text(lines: Iterator[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    RUNTIMES.write_text(runtimes_json(), encoding="utf-8")
+    TARGET.mkdir(exist_ok=True)
+    for path in TARGET.iterdir():
+        path.unlink()
+    for name, text in pages().items():
+        (TARGET / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(), encoding="utf-8")
+    main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 from xnnlint.xnnpack.profile import load_profile
 
-DOCS = Path(__file__).parent.parent / "docs"
 RULES = all_rules()
 OUTCOME_RULES = ("XNN901", "XNN902")
 # In a .tflite file there are no layers any more: see test_confidence.py.
@@ -66,11 +64,6 @@ def test_codes_and_names_are_unique_and_name_the_problem() -> None:
         assert not rule.name.startswith(("use-", "add-", "avoid-", "fix-", "no-use", "replace-"))
         assert "\n" not in rule.summary and not rule.summary.endswith(".")
         assert find_rule(rule.code.lower()) is find_rule(rule.name) is rule
-
-
-def test_the_committed_rules_page_is_up_to_date() -> None:
-    page = runpy.run_path(str(DOCS / "make_rules.py"))
-    assert page["TARGET"].read_text(encoding="utf-8") == page["text"](), "run python docs/make_rules.py"
 
 
 def test_numbers_in_the_documentation_come_from_the_rule() -> None:

@@ -77,16 +77,25 @@ def rules(output: FormatOption = Format.TEXT) -> None:
 
 
 @app.command(cls=QuickCommand)
-def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule's code or name.")]) -> None:
-    """Print a rule's documentation."""
-    from .known_rules import every_rule, find_any_rule
-    from .reporters.catalog import explanation_lines
+def explain(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A rule's code or name, an outcome, or an operator such as CONV_2D.")
+    ],
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print the documentation of a rule, of an outcome, or what XNNPACK does with an operator."""
+    from .explain import pages
 
-    found = find_any_rule(rule)
-    if found is None:
-        known = [name for r in every_rule() for name in (r.code, r.name)]
-        raise XnnlintError(f"no rule {rule!r}{_suggestion(rule, known)} (`xnnlint rules` lists them)")
-    _print(lambda printer: explanation_lines(found, printer.width))
+    found = pages(name)
+    if output is Format.JSON:
+        from .reporters.json import dumps, tool
+
+        told = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
+        write(dumps({"schema_version": 1, "tool": tool(), "pages": told}) + "\n")
+    else:
+        from .reporters.catalog import page_lines
+
+        _print(lambda printer: page_lines(found, printer.width))
 
 
 @app.command(cls=QuickCommand)
@@ -162,14 +171,6 @@ def complain(sentence: str) -> int:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"xnnlint: error: {safe(sentence)}\n")
     return TROUBLE
-
-
-def _suggestion(wanted: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    folded = {name.lower(): name for name in known}
-    close = get_close_matches(wanted.lower(), folded, n=2, cutoff=0.5)
-    return f"; did you mean {' or '.join(folded[c] for c in close)}?" if close else ""
 
 
 def _open_streams() -> None:

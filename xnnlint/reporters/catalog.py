@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from .layout import FAINT, STRONG, Line, Span, wrap
 
 if TYPE_CHECKING:
     from xnnlint.rule import Rule
+    from xnnlint.topics.page import Page
+
+_ITEM = re.compile(r"( *)[-*] ")
 
 
 def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
@@ -25,30 +29,42 @@ def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
         yield from wrap([Span(rule.summary, FAINT)], width, 8)
 
 
-def explanation_lines(rule: Rule, width: int) -> Iterator[Line]:
-    """A rule's documentation, its section heads marked, its paragraphs wrapped; code and tables stay as they are."""
-    yield [Span(rule.code, STRONG), Span(f" {rule.name} ("), Span(rule.severity.value, rule.severity.value), Span(")")]
-    yield []
+def page_lines(pages: Iterable[Page], width: int) -> Iterator[Line]:
+    """Pages of `xnnlint explain`, section heads marked, paragraphs wrapped; code and tables stay as they are."""
+    for number, page in enumerate(pages):
+        title, _, rest = page.title.partition(" ")
+        if number:
+            yield []
+        look = page.note if page.kind == "rule" else FAINT
+        yield [Span(title, STRONG), Span(f"{rest and ' '}{rest} ("), Span(page.note, look), Span(")")]
+        yield []
+        yield from _text_lines(page.text, width)
+
+
+def _text_lines(markdown: str, width: int) -> Iterator[Line]:
     paragraph: list[str] = []
     in_code = False
-    for text in rule.documentation.splitlines():
+    for text in markdown.splitlines():
         fence = text.lstrip().startswith("```")
+        item = not in_code and _ITEM.match(text)
         keep = in_code or fence or text.startswith(("    ", "#", "|")) or text.endswith("::")
-        if keep or not text.strip() or text.startswith(("- ", "* ")):
+        if keep or item or not text.strip():
             yield from _wrapped(paragraph, width)
             paragraph = []
         in_code = in_code != fence
-        if keep or not text.strip():
+        if (keep and not item) or not text.strip():
             yield [Span(text, STRONG if text.startswith("#") and not in_code else "")]
         else:
-            paragraph.append(text.strip())
+            paragraph.append(text.rstrip() if item else text.strip())
     yield from _wrapped(paragraph, width)
 
 
 def _wrapped(paragraph: list[str], width: int) -> list[Line]:
     if not paragraph:
         return []
-    return wrap([" ".join(paragraph)], width, 0, 2 if paragraph[0].startswith(("- ", "* ")) else 0)
+    item = _ITEM.match(paragraph[0])
+    indent = len(item[1]) if item else 0
+    return wrap([" ".join(paragraph).strip()], width, indent, indent + 2 if item else 0)
 
 
 def profile_data() -> dict[str, Any]:

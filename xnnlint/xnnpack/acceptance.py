@@ -13,12 +13,12 @@ from xnnlint.graph import Operator
 from xnnlint.xnnpack import accept_layers, accept_shapes, accept_simple
 from xnnlint.xnnpack.accept_checks import Rejection, Scope
 
-__all__ = ["Rejection", "Scope", "refusal"]
+__all__ = ["BUILTINS", "CUSTOM", "Check", "Rejection", "Scope", "refusal"]
 
 Check = Callable[[Scope, Operator], Iterator[Rejection]]
 
-_BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
-_CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
+BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
+CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
 
 
 def refusal(scope: Scope, op: Operator) -> Rejection | None:
@@ -29,7 +29,7 @@ def refusal(scope: Scope, op: Operator) -> Rejection | None:
         op: an operator that isn't an unpacking DEQUANTIZE or DENSIFY (`delegate.delegate` claims those itself).
     """
     is_custom = op.type == "CUSTOM"
-    check = _CUSTOM.get(op.custom_code) if is_custom else _BUILTINS.get(op.type)
+    check = CUSTOM.get(op.custom_code) if is_custom else BUILTINS.get(op.type)
     name = op.custom_code if is_custom else op.type
     if check is None or name in scope.profile["undelegated_operators"]:
         return Rejection("operator-type", "an operator that XNNPACK supports", name)

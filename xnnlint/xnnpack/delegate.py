@@ -20,7 +20,7 @@ from xnnlint.xnnpack.profile import Profile
 __all__ = ["Delegation", "Failure", "Partition", "Rejection", "Unpacking", "delegate"]
 
 _FP16_CONSUMERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
-_SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
+SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ def _claim_densify(claims: _Claims, op: Operator) -> bool:
     source, target = graph.tensors[op.inputs[0]], graph.output_tensor(op)
     if not (source.is_constant or source.is_external) or source.sparsity is None:
         return False
-    if source.dtype not in _SPARSE_DTYPES or target.dtype != source.dtype:
+    if source.dtype not in SPARSE_DTYPES or target.dtype != source.dtype:
         return False
     _unpack(claims, op)
     claims.sparse_weights.add(target.index)
