@@ -20,6 +20,8 @@ from xnnlint.keras.model import KerasModel
 from xnnlint.keras.read_config import all_layers
 from xnnlint.keras.read_file import read
 from xnnlint.keras.read_live import load_callable, read_live
+from xnnlint.policy_check import check_with_policy
+from xnnlint.xnnpack.profile import load_profile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CASES = Path(__file__).with_name("keras_read_cases.zip")
@@ -155,6 +157,21 @@ def test_a_function_s_model(module: Callable[[str], str]) -> None:
         assert (model.path, model.format) == (f"{name}:{attribute}", "live") and model.main.operators
         assert model.notes[0] == f"{name}:{attribute} was imported and run to get this model."
     assert loaders.find_models([f"{name}:make"]) == [f"{name}:make"]
+
+
+def test_the_policy_of_a_function_s_model(module: Callable[[str], str]) -> None:
+    """The function is called once, as it may take long."""
+    name = module(
+        "from test_keras_read_live import FIXTURES, LiveModel\ncalls = []\n"
+        "def make():\n    calls.append(1)\n    return LiveModel(FIXTURES / 'guide_sparse.keras')\n"
+    )
+    profile = load_profile()
+    report = check_with_policy(f"{name}:make", profile)
+    file = check_with_policy(FIXTURES / "guide_sparse.keras", profile)
+    assert report.policy is not None and file.policy is not None
+    assert (report.error, report.policy.takes, report.findings) == (None, file.policy.takes, file.findings)
+    assert report.policy.prunable == file.policy.prunable and len(sys.modules[name].calls) == 1
+    assert check_with_policy(f"{name}:absent", profile).error == f"{name}:absent: {name} has no 'absent'"
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def forecast(plan: Plan, share: float) -> str:
     summary = plan.summary
     if plan.outcome is not Outcome.SPARSE or summary is None:
         return f"{begin} {_INSTEAD.get(plan.outcome, 'nothing changes')}."
-    goes = "goes" if summary.spmm == 1 else "go"
-    count = f"{summary.spmm} of {summary.pointwise_convs} 1x1 convolutions {goes} sparse"
+    what = "1x1 convolution goes" if summary.pointwise_convs == 1 else "1x1 convolutions go"
+    count = f"{summary.spmm} of {summary.pointwise_convs} {what} sparse"
     total = total_macs(plan.graph)
     return f"{begin} {count}, {summary.spmm_macs / total:.0%} of all MACs." if total else f"{begin} {count}."
 

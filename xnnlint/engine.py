@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,16 @@ def check_model(
     assume_pruned: float | None = None,
 ) -> ModelReport:
     """Check one file; whatever goes wrong becomes the report's `error`."""
+    return check_made(path, lambda: load(path, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+
+
+def check_made(
+    path: str | os.PathLike[str], make: Callable[[], Model], profile: Profile, *, require_sparse: bool = False
+) -> ModelReport:
+    """Check what `make` gives for a path; whatever goes wrong, in that or later, becomes the report's `error`."""
     report = ModelReport(os.fspath(path))
     try:
-        return check_loaded(load(path, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+        return check_loaded(make(), profile, require_sparse=require_sparse)
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:

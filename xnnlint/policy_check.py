@@ -16,11 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .engine import check_model, sentence
+from .engine import check_made, check_model, sentence
 from .errors import XnnlintError
 from .findings import Finding, Location, ModelReport
 from .keras.policy import PolicyVerdict, Refusal, Stage, judge
-from .loaders import find_models
+from .loaders import find_models, is_callable, lowered, read_callable
 from .rule import Rule
 from .xnnpack.plan import Outcome
 
@@ -117,14 +117,19 @@ def check_with_policy(
 
     place = os.fspath(path)
     try:
-        if not format_of(path, _head(place)):
+        if is_callable(path):
+            format_, model = "live", read_callable(place)
+        elif not format_of(path, _head(place)):
             # Only what is a model can be one of the wrong kind.
             report = check_model(path, profile)
             return ModelReport(place, error=report.error or f"{place}: {_NOT_KERAS}")
-        format_, model = read(path)
+        else:
+            format_, model = read(path)
     except (XnnlintError, OSError) as error:
         return ModelReport(place, error=sentence(error, path))
-    report = check_model(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
+    report = check_made(
+        path, lambda: lowered(model, place, format_, assume_pruned), profile, require_sparse=require_sparse
+    )
     report.policy = judge(model)
     if report.error is not None:
         # The policy looks at layers alone: it has an answer where no forecast can be made.

@@ -43,7 +43,8 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
         ModelError: there is no such file, or it is not a model that this version can read.
     """
     if is_callable(path):
-        return _load_callable(os.fspath(path), assume_pruned)
+        target = os.fspath(path)
+        return lowered(read_callable(target), target, "live", assume_pruned)
     head = _first_bytes(path)
     from xnnlint.loaders import tflite
 
@@ -72,13 +73,22 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     from xnnlint.keras.read_file import read
 
     format_, keras_model = read(path)
-    return _lowered(keras_model, os.fspath(path), format_, assume_pruned)
+    return lowered(keras_model, os.fspath(path), format_, assume_pruned)
 
 
-def _lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: float | None) -> Model:
+def lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: float | None = None) -> Model:
+    """The graph of a Keras model that has been read, with what else is to be known of it.
+
+    Args:
+        path: as the user gave it, or the name of a model in memory.
+        format_: as `read_file.read` says it, or "live".
+        assume_pruned: as for `load`.
+    """
     from xnnlint.keras.lower import lower
 
     model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
+    if format_ == "live" and is_callable(path):
+        model.notes.insert(0, f"{path} was imported and run to get this model.")
     model.wrapped = tuple(_wrapped(keras_model))
     model.assume_pruned = assume_pruned
     return model
@@ -104,7 +114,7 @@ def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
     from xnnlint.keras.read_live import read_live
 
     read = read_live(model)
-    return _lowered(read, read.name, "live", assume_pruned)
+    return lowered(read, read.name, "live", assume_pruned)
 
 
 def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -124,19 +134,24 @@ def is_callable(path: str | os.PathLike[str]) -> bool:
     return isinstance(path, str) and _CALLABLE.fullmatch(path) is not None and not Path(path).exists()
 
 
-def _load_callable(target: str, assume_pruned: float | None) -> Model:
+def read_callable(target: str) -> KerasModel:
+    """The Keras model that code of the user's makes, which is imported and run.
+
+    Args:
+        target: "module:function".
+
+    Raises:
+        XnnlintError: it fails, or makes something else.
+    """
     from xnnlint.keras.read_live import load_callable, read_live
 
     made = load_callable(target)
     if made is None:
         raise ModelError(target, "it returned None", "let it return a Keras model")
     try:
-        read = read_live(made)
+        return read_live(made)
     except ModelError as error:
         raise ModelError(target, error.problem, error.advice) from None
-    model = _lowered(read, target, "live", assume_pruned)
-    model.notes.insert(0, f"{target} was imported and run to get this model.")
-    return model
 
 
 def is_model_folder(names: set[str]) -> bool:
