@@ -80,7 +80,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     def _judge(self, plan: Plan, part: PartitionPlan, ops: list[int], params: int, zeros: int) -> Iterable[Finding]:
         weights = weights_of(plan, ops)
-        if not ops or enough(zeros, params) or not (weights.are_pruned or part.subgraph.sparse_hint):
+        if not params or enough(zeros, params) or not (weights.are_pruned or part.subgraph.sparse_hint):
             return  # Enough zeros; or not pruned at all, and XNN303 tells what pruning would bring.
         least = min(ops, key=lambda op: weights.by_op[op][1] / max(weights.by_op[op][0], 1))
         stored = "; they are stored sparse and run dense all the same" if part.subgraph.sparse_hint else ""

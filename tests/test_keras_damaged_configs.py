@@ -76,3 +76,13 @@ def test_a_tensor_of_an_output_that_no_layer_has(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     with pytest.raises(ModelError, match=f"a tensor is output {1 << 40} of layer"):
         xnnlint.lint(path)
+
+
+def test_a_convolution_without_filters(tmp_path: Path) -> None:
+    """No weights are no share of zeros."""
+    config = copy.deepcopy(next(case for case in CASES if case["name"] == "body_se_hard_sigmoid")["config"])
+    next(la for la in config["config"]["layers"] if la["config"]["name"] == "conv2d_1")["config"]["filters"] = 0
+    path = tmp_path / "config_of_model.json"
+    path.write_text(json.dumps(config))
+    report = xnnlint.lint(path, assume_pruned=0.5)
+    assert report.plan is not None and report.plan.outcome.value == "dense"
