@@ -28,8 +28,10 @@ Value = tuple[int, int, int]
 # A change can make room for another one, but only so often.
 _ROUNDS = 6
 _RESCUES = 6
-# Above so many places of one fix they are not tried without one by one.
-_MAX_SINGLE = 80
+# Above so many places of one fix times operators, it would take minutes to try without each place; then whole halves
+# are tried, and halves of these, so many in all.
+_MAX_SINGLE = 10_000
+_MAX_HALVES = 12
 
 
 @dataclass(frozen=True)
@@ -145,27 +147,33 @@ class _Search:
         elif full.changes:
             candidates.append(self._greedy(full))
         candidates += [self._rescue(state) for state in (full, self.origin) if not state.plan.is_correct]
-        best = max(candidates, key=lambda s: (s.value, -len(s.changes)))
+        best = self._told(max(candidates, key=lambda s: (s.value, -len(s.changes))))
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
         return Result(self.origin, best, refused, find(best.plan))
 
     # One set of changes
 
-    def _attempt(self, allowed: Callable[[Key], bool]) -> State:
+    def _told(self, state: State) -> State:
+        """The same with the operators before and after each change, for which the search has no time."""
+        keys = {change.key for change in state.changes}
+        told = {change.key: change for change in self._attempt(keys.__contains__, told=True).changes} if keys else {}
+        return replace(state, changes=tuple(told.get(change.key, change) for change in state.changes))
+
+    def _attempt(self, allowed: Callable[[Key], bool], *, told: bool = False) -> State:
         """Makes every change that is allowed, planning again until no fix finds another place."""
         edit, state = self.edit.again(), self.origin
         done: set[Key] = set()
         for _ in range(_ROUNDS):
             view = View(edit.main, state.plan, self.options.settings)
-            made = self._round(view, done, allowed)
+            made = self._round(view, done, allowed, told)
             if not made:
                 break
             data = edit.to_bytes()
             state = State(data, self._plan(data), (*state.changes, *made))
         return state
 
-    def _round(self, view: View, done: set[Key], allowed: Callable[[Key], bool]) -> list[Change]:
+    def _round(self, view: View, done: set[Key], allowed: Callable[[Key], bool], told: bool) -> list[Change]:
         made = []
         for fix in self.fixes:
             for op in list(fix.sites(view)):
@@ -174,7 +182,7 @@ class _Search:
                     continue
                 done.add(key)
                 try:
-                    made.append(make(fix, view, op))
+                    made.append(make(fix, view, op, told=told))
                 except CannotChange as reason:
                     self.refused[view.place(op)] = str(reason)
         return made
@@ -190,10 +198,28 @@ class _Search:
             needed = self._without(needed, {key for key in keys if key[0] == name})
         for name in _boldest_first(needed.changes):
             places = [change.key for change in needed.changes if change.fix == name]
-            if name not in whole and 1 < len(places) <= _MAX_SINGLE:
+            if name in whole or len(places) == 1:
+                continue
+            if len(places) * len(needed.plan.graph.operators) <= _MAX_SINGLE:
                 for key in places:
                     needed = self._without(needed, {key})
+            else:
+                needed = self._without_halves(needed, places)
         return needed
+
+    def _without_halves(self, state: State, places: list[Key]) -> State:
+        """As a rule the places behind some operator are not needed, since the cluster ends there."""
+        pending, trials = [places], 0
+        while pending and trials < _MAX_HALVES:
+            group = pending.pop()
+            middle = len(group) // 2
+            for half in (group[:middle], group[middle:]):
+                trial = self._without(state, set(half))
+                trials += 1
+                if trial is state and len(half) > 1:
+                    pending.append(half)
+                state = trial
+        return state
 
     def _without(self, state: State, dropped: set[Key]) -> State:
         keys = {change.key for change in state.changes}
