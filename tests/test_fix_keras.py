@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from xnnlint import atomic, cli
+from xnnlint.errors import ModelError
 from xnnlint.fixes.archive import Archive
 from xnnlint.fixes.code import code
 from xnnlint.fixes.hdf5_text import replace_text
@@ -255,9 +256,9 @@ def test_a_failed_write_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatc
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.keras", "out.keras"]
 
 
-def test_tflite_files_are_refused(capsys, monkeypatch):
-    exit_code, _, error = run(capsys, monkeypatch, str(FIXTURES / "guide_sparse.tflite"), "--diff")
-    assert exit_code == 2 and "only .keras and .h5" in error
+def test_only_files_of_keras_are_archives():
+    with pytest.raises(ModelError, match=r"only \.keras and \.h5"):
+        Archive(str(FIXTURES / "guide_sparse.tflite"))
 
 
 # --- the goal --------------------------------------------------------------------------------------------------------

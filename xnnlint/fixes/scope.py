@@ -139,7 +139,7 @@ class Scope:
             if len(refs) != 1:
                 raise CannotChange(f"{name_of(entry)!r} reads more than one tensor")
             ref, tensor = refs[0]
-            new["inbound_nodes"] = copy.deepcopy(entry["inbound_nodes"])
+            self._reads(new, ref, tensor)
             ref[:3] = [name_of(new), 0, 0]
             if tensor is not None and shape is not None:
                 tensor["shape"] = shape
@@ -153,22 +153,16 @@ class Scope:
         """Puts a layer between `entry` and one of the tensors that it reads; `shape` is that of both."""
         self._require_one_call(entry)
         ref, tensor = list(self._references(entry["inbound_nodes"]))[index]
-        source = ref[:3]
-        new["inbound_nodes"] = [self._call(source[0], tensor, shape)]
-        for new_ref, _ in self._references(new["inbound_nodes"]):
-            new_ref[:3] = source
+        self._reads(new, ref, tensor)
         ref[:3] = [name_of(new), 0, 0]
+        if tensor is not None:
+            tensor["shape"] = list(shape)
         self.layers.insert(self.layers.index(entry), new)
 
     def keep_first_input(self, entry: Entry) -> None:
         """Lets a layer that reads a list of tensors read only the first, and not as a list."""
         self._require_one_call(entry)
-        ref, tensor = next(iter(self._references(entry["inbound_nodes"])))
-        source = ref[:3]
-        node = self._call(source[0], tensor, None if tensor is None else tensor.get("shape"))
-        entry["inbound_nodes"] = [node]
-        for new_ref, _ in self._references(entry["inbound_nodes"]):
-            new_ref[:3] = source
+        self._reads(entry, *next(iter(self._references(entry["inbound_nodes"]))))
 
     def remove(self, entry: Entry) -> None:
         """Takes a layer out that is called once, on one tensor."""
@@ -200,6 +194,13 @@ class Scope:
     def _require_one_call(self, entry: Entry) -> None:
         if self.calls(entry) != 1:
             raise CannotChange(f"{name_of(entry)!r} is called {self.calls(entry)} times")
+
+    def _reads(self, entry: Entry, ref: list[Any], tensor: Entry | None) -> None:
+        """Lets a layer read a tensor, and nothing else; arguments of its call are dropped."""
+        source = list(ref[:3])
+        entry["inbound_nodes"] = [self._call(source[0], tensor, None if tensor is None else tensor.get("shape"))]
+        for own, _ in self._references(entry["inbound_nodes"]):
+            own[:3] = source
 
     def _call(self, name: str, pattern: Entry | None, shape: list[int | None] | None) -> Any:
         if not self.is_keras3:
