@@ -285,3 +285,43 @@ def told(report: ModelReport) -> Any:
     assert report.plan is not None
     kernels = [kernel.kernel for kernel in report.plan.operators]
     return report.plan.outcome, kernels, report.findings, report.plan.model.notes
+
+
+@pytest.mark.tensorflow
+def test_a_model_that_is_being_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    model = tf_keras.models.load_model(FIXTURES / "guide_sparse.h5", compile=False)
+    constant = tfmot.sparsity.keras.ConstantSparsity(0.8, 0)
+    policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
+    wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, constant, pruning_policy=policy)
+    stripped = tfmot.sparsity.keras.strip_pruning(wrapped)
+    (finding,) = xnnlint.lint(wrapped).findings
+    assert (finding.rule, finding.actual) == ("XNN306", "wrapped: conv2d_1, conv2d_2")
+    assert xnnlint.lint(stripped).findings == []
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("package", ["tf_keras", "keras"])
+def test_a_custom_layer_in_memory(package: str) -> None:
+    keras = __import__(package)
+
+    class Odd(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x * 1.5
+
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(8, 3, 2)(keras.layers.ZeroPadding2D(1)(image))
+    x = keras.layers.Conv2D(16, 1, name="pointwise")(Odd(name="odd")(x))
+    model = keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+    report = xnnlint.lint(model, assume_pruned=0.8)
+    assert [f.location.name for f in report.findings if f.rule == "XNN403"][:1] == ["odd"]
+
+    class Net(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(ModelError, match="Functional API"):
+        xnnlint.lint(Net())
