@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -17,7 +18,10 @@ import jsonschema
 import junitparser
 import pytest
 import xmlschema
+import yaml
 from markdown_it import MarkdownIt
+from pre_commit.commands.validate_config import validate_config
+from pre_commit.commands.validate_manifest import validate_manifest
 
 from xnnlint import cli
 from xnnlint.errors import XnnlintError
@@ -230,6 +234,23 @@ def test_a_finding_keeps_its_fingerprint_and_shares_it_with_no_other():
 
     assert marks(*MODELS) == marks(*MODELS)
     assert max(Counter(marks(*MODELS)).values()) == 1
+
+
+def test_accepted_findings_are_suppressed_in_sarif():
+    known = report(finding(location=Location(1, "conv_1", "CONV_2D")), path="a.tflite")
+    known.accepted = [finding("XNN303", Severity.NOTE)]
+    results = sarif(known)["results"]
+    assert [(r["ruleId"], [s["status"] for s in r.get("suppressions", [])]) for r in results] == [
+        ("XNN303", ["accepted"]),
+        ("XNN104", []),
+    ]
+
+
+def test_a_fingerprint_outlives_another_order_of_the_operators():
+    def mark(op):
+        return sarif(report(finding(location=Location(op, "conv_1", "CONV_2D"))))["results"][0]["partialFingerprints"]
+
+    assert mark(1) == mark(7)
 
 
 def test_what_fails_besides_the_findings_is_in_sarif():
@@ -618,3 +639,44 @@ def test_a_reader_that_leaves_early_is_no_error(form):
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+# --- docs/ci.md ------------------------------------------------------------------------------------------------------
+
+CI = (FIXTURES.parent / "docs" / "ci.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(yaml|sh)\n(.*?)```", CI, re.DOTALL)
+COMMANDS = re.findall(r"(?m)^\s*(?:- )?(?:run: )?(xnnlint check .*)$", "".join(text for _, text in BLOCKS))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_page_on_ci_runs(command, tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("guide_sparse", "guide_half"):
+        (tmp_path / "models" / f"{name}.tflite").write_bytes((FIXTURES / f"{name}.tflite").read_bytes())
+    summary = str(tmp_path / "summary.md")
+    arguments = [text.replace("$GITHUB_STEP_SUMMARY", summary) for text in command.split()[1:]]
+    done = subprocess.run(
+        [sys.executable, "-m", "xnnlint", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0 if "--exit-zero" in command else 1, "")
+    files = [text.partition("=")[2] for text in arguments if "=" in text]
+    files += [file for option, file in pairwise(arguments) if option == "--output"]
+    assert all((tmp_path / file).stat().st_size for file in files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["models", *(Path(file).name for file in files)])
+
+
+def test_the_recipes_on_ci_are_yaml_and_what_pre_commit_takes(tmp_path):
+    assert len(COMMANDS) == 6
+    recipes = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+    assert [list(recipe)[-1] for recipe in recipes] == ["jobs", "xnnlint", "repos", "repos"]
+    for recipe in recipes[2:]:
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(recipe))
+        assert validate_config([str(tmp_path / "config.yaml")]) == 0
+    hooks = FIXTURES.parent / ".pre-commit-hooks.yaml"
+    assert validate_manifest([str(hooks)]) == 0
+    known = {hook["id"] for hook in yaml.safe_load(hooks.read_text())}
+    assert {hook["id"] for recipe in recipes[2:] for repo in recipe["repos"] for hook in repo["hooks"]} <= known
+
+
+def test_the_page_on_ci_names_every_format():
+    assert re.findall(r"(?m)^\| `(\w+)` \|", CI) == FORMS

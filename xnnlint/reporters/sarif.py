@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xnnlint import __version__
+from xnnlint.baseline import fingerprints
 
 from .json import dumps
 from .layout import name, safe
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
 FINGERPRINT = "xnnlint/v1"
+_ACCEPTED = "in the baseline"
 
 
 class SarifReport:
@@ -50,9 +52,12 @@ class SarifReport:
                         "locations": [{"physicalLocation": {"artifactLocation": place}}],
                     }
                 )
-        for finding, fingerprint in zip(model.findings, fingerprints(model), strict=True):
-            index = self._rule(finding)
-            self._results.append(result(finding, index, place, outcome_of(model), fingerprint))
+        told = [*model.accepted, *model.findings]
+        for number, (finding, fingerprint) in enumerate(zip(told, fingerprints(told), strict=True)):
+            entry = result(finding, self._rule(finding), place, outcome_of(model), fingerprint)
+            if number < len(model.accepted):
+                entry["suppressions"] = [{"kind": "external", "status": "accepted", "justification": _ACCEPTED}]
+            self._results.append(entry)
         return ""
 
     def end(self, exit_code: int) -> str:
@@ -175,13 +180,3 @@ def _rule_of(code: str) -> Rule | None:
     from xnnlint.known_rules import find_any_rule
 
     return find_any_rule(code)
-
-
-def fingerprints(model: ModelReport) -> list[str]:
-    """A stable name for each finding of a model, by which a viewer knows it again in the next run."""
-    from hashlib import sha256
-
-    return [
-        sha256(f"{f.rule}\0{f.location.name}\0{f.location.tensor}\0{f.message}".encode(errors="surrogatepass")).hexdigest()[:16]
-        for f in model.findings
-    ]
