@@ -32,6 +32,9 @@ _RESCUES = 6
 # are tried, and halves of these, so many in all.
 _MAX_SINGLE = 10_000
 _MAX_HALVES = 12
+# Attempts without some change, times operators; whatever is not tried stays.
+_MAX_WORK = 6_000
+_MIN_ATTEMPTS = 25
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class _Search:
             if options.allows(fix.name) and (options.unsafe or fix.applicability is Applicability.SAFE)
         ]
         self.refused: dict[str, str] = {}
+        self.attempts = 0
         self.seen: dict[frozenset[Key], State] = {}
 
     def run(self) -> Result:
@@ -224,8 +228,11 @@ class _Search:
     def _without(self, state: State, dropped: set[Key]) -> State:
         keys = {change.key for change in state.changes}
         left = keys - dropped
-        if left == keys:
+        if left == keys or self.attempts * len(state.plan.graph.operators) > max(
+            _MAX_WORK, _MIN_ATTEMPTS * len(state.plan.graph.operators)
+        ):
             return state
+        self.attempts += 1
         if not left:
             return self.origin if self.origin.value >= state.value else state
         trial = self._attempt(left.__contains__)
