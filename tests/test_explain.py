@@ -141,7 +141,7 @@ def test_every_operator_of_the_schema_has_a_page():
     assert {"CONV_2D", "DENSIFY", "STABLEHLO_ADD", "MaxPoolingWithArgmax2D"} <= set(names)
     page = operator_page("RESIZE_NEAREST_NEIGHBOR")
     assert "XNNPACK takes no RESIZE_NEAREST_NEIGHBOR on any runtime" in page.text
-    assert "left to TFLite; the model is dense (XNN202, XNN401)" in page.text
+    assert "left to TFLite; outcome: dense (XNN202, XNN401)" in page.text
 
 
 def test_the_conditions_are_those_that_real_refusals_name():
@@ -173,15 +173,15 @@ def test_mean_is_told_as_the_guide_tells_it():
     text = operator_page("MEAN").text
     assert (
         "- over height and width, keepdims=False:\n"
-        "  - litert-2.3 to litert-2.0: the end of the sparse cluster, as Mean (ND) Reduce2; the model is sparse\n"
+        "  - litert-2.3 to litert-2.0: the end of the sparse cluster, as Mean (ND) Reduce2; outcome: sparse\n"
     ) in text
-    assert "  - tf-2.4: left to TFLite (keep_dims=True is asked for, and it has keep_dims=False); the model is" in text
+    assert "tf-2.4: left to TFLite (keep_dims=True is asked for, and it has keep_dims=False); outcome: dense" in text
 
 
 @pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "PAD", "DENSIFY", "LOGISTIC", "ADD"])
 def test_the_usual_examples_are_sparse_on_all_runtimes_but_the_oldest(kind):
     told = dict(fates(kind, examples_of(kind)[0]))
-    assert all(fate.endswith("the model is sparse") for runtime, fate in told.items() if runtime != "tf-2.4"), told
+    assert all(fate.endswith("outcome: sparse") for runtime, fate in told.items() if runtime != "tf-2.4"), told
 
 
 # --- docs/rules/ ------------------------------------------------------------------------------------------------------

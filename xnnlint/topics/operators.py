@@ -113,7 +113,7 @@ def fates(kind: str, example: Example) -> Iterator[tuple[str, str]]:
     for profile in every_runtime():
         plan = make_plan(model, profile)
         assert plan.outcome is not None
-        yield profile.runtime, f"{_fate(plan, op)}; the model is {plan.outcome.value}{_because(plan)}"
+        yield profile.runtime, f"{_fate(plan, op)}; outcome: {plan.outcome.value}{_because(plan)}"
 
 
 def _fate(plan: Plan, op: int) -> str:
