@@ -219,8 +219,21 @@ def _reshape(bound: Bound) -> Value:
     parts = [n if isinstance(n, Value) else bound.scope.integers(n, f"Reshape/shape/{i}") for i, n in enumerate(target)]
     packing = {"values_count": len(parts), "axis": 0}
     packed = bound.scope.op("PACK", parts, (len(parts),), "Reshape/shape", packing, "INT32")
-    shape = tuple(None if not isinstance(n, int) or n < 0 else n for n in target)
+    shape = tuple(_size(n) if isinstance(n, Value) else n if isinstance(n, int) and n >= 0 else None for n in target)
     return bound.scope.op("RESHAPE", [x, packed], shape, "Reshape")
+
+
+def _size(value: Value) -> int | None:
+    """A number that is part of a tensor's shape, if it is known."""
+    part = value.producer
+    if part is None or part.type != "STRIDED_SLICE" or part.attributes.get("shrink_axis_mask") != 1:
+        return None
+    begin, whole = part.constant(1), part.inputs[0].producer if part.inputs[0] is not None else None
+    source = whole.inputs[0] if whole is not None and whole.type == "SHAPE" else None
+    if begin is None or source is None or source.shape is None:
+        return None
+    place = int(begin.array.reshape(-1)[0])
+    return source.shape[place] if -len(source.shape) <= place < len(source.shape) else None
 
 
 def _transpose(bound: Bound) -> Value:

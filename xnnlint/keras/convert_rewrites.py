@@ -556,11 +556,14 @@ def _needless_reshape(rewriter: Rewriter, node: Node) -> bool:
     return False
 
 
-def _two_reshapes(rewriter: Rewriter, node: Node) -> bool:
-    """A RESHAPE of a RESHAPE, and one that changes nothing."""
+def _reshape_for_nothing(rewriter: Rewriter, node: Node) -> bool:
+    """A RESHAPE that changes nothing (`ReshapeOp::fold`)."""
     x = node.inputs[0]
-    if x is not None and x.is_static and x.shape == node.output.shape:
-        return rewriter.replace(node.output, x)
+    return x is not None and x.is_static and x.shape == node.output.shape and rewriter.replace(node.output, x)
+
+
+def _two_reshapes(rewriter: Rewriter, node: Node) -> bool:
+    """A RESHAPE of a RESHAPE. A canonicalization, and so not among the patterns that turn EXPAND_DIMS into RESHAPE."""
     before = rewriter.producer(node, 0, "RESHAPE")
     return before is not None and rewriter.change(node, "RESHAPE", [before.inputs[0], *node.inputs[1:]])
 
@@ -701,7 +704,7 @@ def _spread(constant: Constant, size: int) -> np.ndarray:
 
 _SHAPES: dict[str, list[Rule]] = {
     "STRIDED_SLICE": [_known_sizes],
-    "RESHAPE": [_reshape_to_own_shape],
+    "RESHAPE": [_reshape_to_own_shape, _reshape_for_nothing, _two_reshapes],
     "TRANSPOSE": [_straight],
     **{t: [_known_integers] for t in _INTEGER_FUNCTIONS},
     **{t: [_same_again] for t in ("ABS", "CEIL", "FLOOR", "RELU", "RELU6", "ROUND")},
@@ -716,7 +719,7 @@ _FIRST: dict[str, list[Rule]] = {
     "DIV": [_neutral, _division_to_product, *_AROUND_RESHAPES],
     "MAXIMUM": [_maximum_to_relu],
     "MINIMUM": [_minimum_to_relu],
-    "RESHAPE": [_two_reshapes, _keep_reduced],
+    "RESHAPE": [_reshape_for_nothing, _keep_reduced],
     "EXPAND_DIMS": [_static_expansion],
     "STRIDED_SLICE": [_slice_without_masks],
     "TRANSPOSE": [_trivial_transpose],
@@ -729,4 +732,5 @@ _FIRST: dict[str, list[Rule]] = {
 _FIRST["RELU"] = [_relu_of_minimum, _relu_of_squares, *_FIRST["RELU"]]
 _SECOND: dict[str, list[Rule]] = {
     **{t: [_fuse_into_following] for t in (*_CONVOLUTIONS, "FULLY_CONNECTED")},
+    "RESHAPE": [_two_reshapes],
 }
