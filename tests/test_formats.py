@@ -593,6 +593,19 @@ def test_a_report_can_go_to_a_device(call):
     assert call("sparse.tflite", "-f", "json", "-o", "/dev/null") == (0, "", "")
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such device")
+def test_dev_stdout_goes_on_where_stdout_is(tmp_path):
+    with (tmp_path / "out.txt").open("w") as out:
+        out.write("before\n")
+        out.flush()
+        command = [sys.executable, "-m", "xnnlint", "check", str(FIXTURES / "guide_half.tflite"), "-q"]
+        subprocess.run([*command, "-f", "concise", "--report", "github=/dev/stdout"], stdout=out, timeout=60)
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert lines[0] == "before"
+    assert lines[1].endswith("; actual: 50.0% (320 of 640 weights))")
+    assert lines[2].startswith("::error file=")
+
+
 def test_quiet_tells_only_what_fails(call):
     code, out, _ = call("sparse.tflite", "half.tflite", "warned.tflite", "-q")
     assert code == 1

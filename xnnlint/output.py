@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 _FOR_PEOPLE = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.GITHUB, CheckFormat.MARKDOWN)
 _COUNTING = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.JSON, CheckFormat.MARKDOWN)
+_DEVICES = ("/dev/", "/proc/self/fd/")
 _MODELS = (".tflite", ".keras", ".h5", ".hdf5")
 
 
@@ -135,12 +136,13 @@ def _write(text: str, target: str) -> None:
 
     data = text.encode("utf-8", "backslashreplace")
     place = Path(target)
-    if not place.exists() or place.is_file():
+    # /dev/stdout may lead to a file, which is not to be replaced, but goes on.
+    if not target.startswith(_DEVICES) and (not place.exists() or place.is_file()):
         write(data, target)
         return
     try:
         # Whoever reads the pipe may leave early.
-        with contextlib.suppress(BrokenPipeError), place.open("wb") as stream:
+        with contextlib.suppress(BrokenPipeError), place.open("ab") as stream:
             stream.write(data)
     except OSError as error:
         raise XnnlintError(f"{target}: not written: {error.strerror or error}") from None
