@@ -26,9 +26,13 @@ def stems(view: View) -> list[Op]:
 
 
 def split(view: View, uids: Iterable[str]) -> str:
-    """Pads the height and then the width in front of a stem. XNNPACK folds only the last PAD into the convolution
-    (google/XNNPACK src/subgraph.c `xnn_subgraph_fusion` visits each value once), which then is no entry: that needs a
-    padding of 1 on all four sides (`xnn_check_nchw_compatibility`)."""
+    """Pads the height and then the width in front of a stem, which then is no entry: that needs a padding of 1 on all
+    four sides (google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility`).
+
+    XNNPACK folds a PAD into the convolution behind it and visits the values in the order of their numbers, each once
+    (`xnn_subgraph_fusion`). So the value between the PADs has to have the lower number: when it is visited, a PAD is
+    behind it.
+    """
     import numpy as np
 
     graph = view.graph
@@ -42,6 +46,7 @@ def split(view: View, uids: Iterable[str]) -> str:
         first[HEIGHT], second[HEIGHT] = amounts[HEIGHT], 0
         batch, height, width, channels = graph.shape(pad.inputs[0])
         taller = graph.add_like(pad.inputs[0], "_padded_height", (batch, height + int(first.sum()), width, channels))
+        whole = graph.add_like(pad.outputs[0], "_padded")
         name = graph.name(pad.inputs[1])
         graph.insert(
             "PAD",
@@ -50,7 +55,8 @@ def split(view: View, uids: Iterable[str]) -> str:
             near=pad,
             options="PadOptions",
         )
-        pad.inputs = [taller, graph.add_constant(f"{name}_width", second)]
+        graph.rewire(pad.outputs[0], whole)
+        pad.inputs, pad.outputs = [taller, graph.add_constant(f"{name}_width", second)], [whole]
     return "pad height and width one after the other, so that the cluster has no entry and runs dense"
 
 
