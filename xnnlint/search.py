@@ -98,7 +98,8 @@ def _walk(folder: str, excluded: Excluded, deepest: int = -1) -> Iterator[tuple[
         deepest: how many folders to go down; -1 for all.
     """
     problems: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=problems.append):
+    for parent, folders, files in os.walk(folder, onerror=problems.append):
+        place = str(Path(parent))
         yield from _unreadable(problems)
         if is_model_folder(set(files)):
             folders.clear()
@@ -114,7 +115,7 @@ def _walk(folder: str, excluded: Excluded, deepest: int = -1) -> Iterator[tuple[
 
 def _unreadable(problems: list[OSError]) -> Iterator[tuple[str, None, str]]:
     for problem in problems:
-        place = os.fspath(problem.filename)
+        place = str(Path(problem.filename))
         yield place, None, f"{place}: the folder cannot be read: {(problem.strerror or str(problem)).lower()}"
     problems.clear()
 
