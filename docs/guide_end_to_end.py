@@ -47,7 +47,7 @@ _started = time.monotonic()
 
 
 def main(folder: Path) -> None:
-    files = ("dense.keras", "fixed.keras", "pruned.h5", "model.tflite")
+    files = ("dense.keras", "fixed.keras", "pruned.keras", "model.tflite")
     dense, fixed, pruned, tflite = (str(folder / name) for name in files)
     train, test = images(1600, seed=1), images(400, seed=2)
 

@@ -40,6 +40,8 @@ def code(entry: Entry) -> str:
     config, class_name = entry["config"], entry["class_name"]
     if class_name == "TFOpLambda":
         return _operation(entry)
+    if str(entry.get("module", "")).startswith("keras.src.ops"):
+        return _keras_operation(entry)
     given, named = [], [f'name="{name_of(entry)}"']
     for key in _SHOWN.get(class_name, ()):
         value = config.get(key)
@@ -59,6 +61,21 @@ def _operation(entry: Entry) -> str:
     rest = node[3] if len(node) > 3 else {}
     shown = [f"{key}={value}" for key, value in rest.items() if key != "name" and value is not None]
     return f"tf.{entry['config'].get('function')}({', '.join([str(node[0]), *shown])})"
+
+
+def _keras_operation(entry: Entry) -> str:
+    """Such as `ops.multiply(re_lu_1, 0.5)`."""
+    nodes = entry.get("inbound_nodes") or [{}]
+    shown = []
+    for argument in nodes[0].get("args", ()) if isinstance(nodes[0], dict) else ():
+        config = argument.get("config", {}) if isinstance(argument, dict) else {}
+        if "keras_history" in config:
+            shown.append(str(config["keras_history"][0]))
+        elif "value" in config:
+            shown.append(f"np.array({config['value']}, {config.get('dtype')!r})")
+        else:
+            shown.append(str(argument))
+    return f"ops.{entry['class_name'].lower()}({', '.join(shown)})"
 
 
 def _value(key: str, value: Any) -> str:

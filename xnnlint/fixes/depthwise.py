@@ -15,6 +15,7 @@ from xnnlint.findings import Applicability
 
 from .change import Change, Fixer, Match
 from .code import code
+from .operators import number_argument
 from .scope import CannotChange, Entry, Scope, beside, name_of
 
 Shape = list[int | None]
@@ -218,8 +219,10 @@ class ScaledMap(_Depthwise):
         before, shape, factors = code(entry), _map(scope, entry), _scale_and_shift(entry)
         assert shape is not None and factors is not None
         scale, shift = factors
-        if entry["class_name"] == "TFOpLambda":
-            entry["inbound_nodes"] = [[[*entry["inbound_nodes"][0][:3], {}]]]
+        if (found := number_argument(entry)) is not None:
+            is_lambda = entry["class_name"] == "TFOpLambda"
+            node = [[*found.tensor, {}]] if is_lambda else {"args": [found.tensor], "kwargs": {}}
+            entry["inbound_nodes"] = [node]
         entry.update({key: value for key, value in _KERAS_OWN.items() if key in entry})
         _become(entry, padding="same", bias=bool(shift), frozen=True)
         _one_shape(entry, shape)
@@ -258,40 +261,19 @@ class NormalizationWithoutConvolution(_Depthwise):
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 _KERAS_OWN = {"module": "keras.layers", "registered_name": None}
-_SCALES = {
-    "__operators__.mul": "mul",
-    "math.multiply": "mul",
-    "__operators__.truediv": "div",
-    "math.divide": "div",
-    "__operators__.add": "add",
-    "math.add": "add",
-    "__operators__.sub": "sub",
-    "math.subtract": "sub",
-}
 
 
 def _scale_and_shift(entry: Entry) -> tuple[float, float] | None:
     """What a layer multiplies by and then adds, if it does just that, with one number each."""
-    config = entry["config"]
     if entry["class_name"] == "Rescaling":
-        scale, shift = config.get("scale", 1.0), config.get("offset", 0.0)
-        return (float(scale), float(shift)) if _is_number(scale) and _is_number(shift) else None
-    kind = _SCALES.get(str(config.get("function"))) if entry["class_name"] == "TFOpLambda" else None
-    nodes = entry.get("inbound_nodes")
-    node = nodes[0] if isinstance(nodes, list) and len(nodes) == 1 else None
-    if kind is None or not isinstance(node, list) or len(node) != 4 or not isinstance(node[0], str):
+        scale, shift = (entry["config"].get(key, default) for key, default in (("scale", 1.0), ("offset", 0.0)))
+        return (float(scale), float(shift)) if {type(scale), type(shift)} <= {int, float} else None
+    found = number_argument(entry)
+    if found is None or (found.kind == "div" and not found.value):
         return None
-    number = node[3].get("y") if isinstance(node[3], dict) else None
-    if not _is_number(number) or (kind == "div" and not number):
-        return None
-    value = float(number)
-    if kind in ("add", "sub"):
-        return 1.0, value if kind == "add" else -value
-    return value if kind == "mul" else 1 / value, 0.0
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+    if found.kind in ("add", "sub"):
+        return 1.0, found.value if found.kind == "add" else -found.value
+    return found.value if found.kind == "mul" else 1 / found.value, 0.0
 
 
 def _is_layer(entry: Entry) -> bool:

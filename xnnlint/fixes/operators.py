@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from xnnlint.findings import Applicability
@@ -44,7 +45,22 @@ _ON_POLICY_LIST = {
     "hard_sigmoid": "sigmoid",
     "softmax": "sigmoid",
 }
-_MULTIPLY = ("math.multiply", "__operators__.mul", "math.add", "__operators__.add")
+# Operators with a number, by what tf_keras and Keras 3 call them.
+_ARITHMETIC = {
+    "math.multiply": "mul",
+    "__operators__.mul": "mul",
+    "Multiply": "mul",
+    "math.divide": "div",
+    "__operators__.truediv": "div",
+    "Divide": "div",
+    "TrueDivide": "div",
+    "math.add": "add",
+    "__operators__.add": "add",
+    "Add": "add",
+    "math.subtract": "sub",
+    "__operators__.sub": "sub",
+    "Subtract": "sub",
+}
 
 
 class BilinearUpsampling(Fixer):
@@ -108,25 +124,26 @@ class ClosestActivation(Fixer):
 class ConstantOfFourDimensions(Fixer):
     """`x * 0.5` on a pooled vector of shape [N, 1, 1, C]: the number must have four dimensions, like the vector.
 
-    tf_keras keeps such an operator as a TFOpLambda whose arguments are in the config.
+    Keras keeps such an operator as a layer whose arguments are in the config: a TFOpLambda, or an operation of Keras 3.
     """
 
     name = "constant-of-four-dimensions"
     applicability = Applicability.SAFE
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
-        if entry["class_name"] != "TFOpLambda" or entry["config"].get("function") not in _MULTIPLY:
-            return None
-        arguments = _arguments(entry)
-        if arguments is None or type(arguments.get("y")) not in (int, float) or not _is_on_vector(scope, entry):
+        found = number_argument(entry)
+        if found is None or found.kind not in ("mul", "add") or not _is_on_vector(scope, entry):
             return None
         return self.found(scope, entry)
 
     def apply(self, match: Match) -> Change:
         entry, before = match.entry, code(match.entry)
-        arguments = _arguments(entry)
-        assert arguments is not None
-        arguments["y"] = [[[[arguments["y"]]]]]
+        found = number_argument(entry)
+        assert found is not None
+        constant: Any = [[[[found.value]]]]
+        if entry["class_name"] != "TFOpLambda":
+            constant = {"class_name": "__numpy__", "config": {"value": constant, "dtype": "float32"}}
+        found.arguments[found.place] = constant
         return Change(
             match.scope.label(entry),
             self.name,
@@ -135,6 +152,51 @@ class ConstantOfFourDimensions(Fixer):
             (before,),
             (code(entry),),
         )
+
+
+@dataclass(frozen=True)
+class NumberArgument:
+    """The number in a layer such as `x * 0.5`.
+
+    Attributes:
+        kind: "mul", "div", "add" or "sub".
+        arguments, place: where the number is in the config.
+        tensor: how the layer refers to what else it reads.
+    """
+
+    kind: str
+    value: float
+    arguments: Any
+    place: Any
+    tensor: Any
+
+
+def number_argument(entry: Entry) -> NumberArgument | None:
+    """The number that a layer adds to a tensor, multiplies it by, and so on; None where it is no such layer."""
+    operation = str(entry.get("module", "")).startswith("keras.src.ops")
+    key = entry["config"].get("function") if entry["class_name"] == "TFOpLambda" else entry["class_name"]
+    kind, nodes = _ARITHMETIC.get(str(key)), entry.get("inbound_nodes")
+    if kind is None or not isinstance(nodes, list) or len(nodes) != 1:
+        return None
+    node = nodes[0]
+    if entry["class_name"] == "TFOpLambda":
+        if not isinstance(node, list) or len(node) != 4 or [type(node[0]), type(node[3])] != [str, dict]:
+            return None
+        value = node[3].get("y")
+        return NumberArgument(kind, value, node[3], "y", node[:3]) if _is_number(value) else None
+    arguments = node.get("args") if operation and isinstance(node, dict) else None
+    if not isinstance(arguments, list) or len(arguments) != 2:
+        return None
+    places = [place for place, argument in enumerate(arguments) if _is_number(argument)]
+    if len(places) != 1 or (places == [0] and kind in ("sub", "div")):
+        return None  # 3 - x and 3 / x are other operators.
+    place = places[0]
+    tensor = arguments[1 - place]
+    return NumberArgument(kind, arguments[place], arguments, place, tensor) if isinstance(tensor, dict) else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _replace_activation(fixer: Fixer, match: Match, closest: dict[str, str]) -> Change:
@@ -150,15 +212,6 @@ def _replace_activation(fixer: Fixer, match: Match, closest: dict[str, str]) -> 
         (code(entry),),
         f"{closest[was]} is another function than {was}",
     )
-
-
-def _arguments(entry: Entry) -> dict[str, Any] | None:
-    """The keyword arguments of the only call of a TFOpLambda."""
-    nodes = entry.get("inbound_nodes")
-    if not isinstance(nodes, list) or len(nodes) != 1 or not isinstance(nodes[0], list):
-        return None
-    node = nodes[0] if nodes[0] and isinstance(nodes[0][0], str) else None
-    return node[3] if node is not None and len(node) == 4 and isinstance(node[3], dict) else None
 
 
 def _is_on_vector(scope: Scope, entry: Entry) -> bool:

@@ -169,7 +169,8 @@ def _run(done: Repair, options: Options, new: Any, setting: Setting) -> str:
     errors = [o.max_rel_error for o in observation.outputs if o.max_rel_error is not None]
     error = f", right within {max(errors):.1e}" if errors else ""
     count = f"{observation.spmm} SpMM operators, " if observation.spmm else ""
-    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{error}"
+    weak = "" if observation.responds else "; but its outputs are the same for all inputs, which says little"
+    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{error}{weak}"
 
 
 def _judge(done: Repair, seen: Verification, setting: Setting) -> None:
