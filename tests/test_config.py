@@ -258,6 +258,20 @@ def test_the_longer_selector_and_the_later_place_win(layers, told):
     assert is_told("XNN301", "zeros-at-or-below-two-thirds", layers) is told
 
 
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ([Layer(("XNN",))], True),
+        ([Layer(("XNN",), ("XNB",))], False),
+        ([Layer(None, ("ALL",))], False),
+        ([Layer(None, ("budget-broken",)), Layer(("XNN",))], False),
+        ([Layer(None, ("XNB",)), Layer(("XNB101",))], True),
+    ],
+)
+def test_a_budget_is_told_unless_it_is_ignored(layers, told):
+    assert is_told("XNB101", "budget-broken", layers) is told
+
+
 def test_every_rule_can_be_meant_by_code_and_by_name(project):
     for rule in known_rules():
         for selector in (rule.code, rule.name):

@@ -19,12 +19,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from .config.selection import BUDGETS
 from .errors import XnnlintError
 from .findings import Finding, ModelReport, Severity
 
 VERSION = 1
 USUAL_NAME = "xnnlint-baseline.json"
-_BUDGETS = "XNB"
 _KEYS = ("rule", "severity", "type", "layer")
 _COUNTER = re.compile(r"_\d+(?=/|$)")
 
@@ -124,7 +124,7 @@ class Baseline:
             return 0
         key = self._key(report.path)
         self._checked.add(key)
-        entries = sorted(entry(f) for f in report.findings if not f.rule.startswith(_BUDGETS))
+        entries = sorted(entry(f) for f in report.findings if not f.rule.startswith(BUDGETS))
         self.models.pop(key, None)
         if entries:
             self.models[key] = entries
@@ -230,7 +230,7 @@ def _accepted(entries: Sequence[Entry], findings: Sequence[Finding]) -> dict[int
             if index not in used:
                 free.setdefault(way(one), []).append(index)
         for index, finding in enumerate(findings):
-            if index in found or finding.rule.startswith(_BUDGETS):
+            if index in found or finding.rule.startswith(BUDGETS):
                 continue
             candidates = free.get(way(entry(finding)), [])
             chosen = next((c for c in candidates if finding.severity.rank >= _rank(entries[c])), None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ALL = "ALL"
+BUDGETS = "XNB"
 _CODE = re.compile(r"[A-Z]+[0-9]*")
 _EXACT = 1000
 
@@ -39,12 +40,16 @@ class Layer:
 
 
 def is_told(code: str, name: str, layers: Iterable[Layer]) -> bool:
-    """Whether a rule is told. Within a place the longer selector wins, and of two of one length the one to ignore."""
+    """Whether a rule is told. Within a place the longer selector wins, and of two of one length the one to ignore.
+
+    A budget is selected by being set: leaving it out of what is selected does not silence it, ignoring does.
+    """
     told = True
     for layer in layers:
         against = strength(code, name, layer.ignore)
-        if layer.select is not None:
-            told = strength(code, name, layer.select) > against
+        in_favour = strength(code, name, layer.select or ())
+        if layer.select is not None and (in_favour >= 0 or not code.startswith(BUDGETS)):
+            told = in_favour > against
         elif against >= 0:
             told = False
     return told
