@@ -60,7 +60,7 @@ def fix(
         bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
     ] = True,
     fix_only: Annotated[
-        bool, typer.Option("--fix-only", help="Exit with 0 whatever findings remain that it could not fix.")
+        bool, typer.Option("--fix-only", help="Tell only what is fixed, and exit with 0 whatever findings remain.")
     ] = False,
     exit_non_zero_on_fix: Annotated[
         bool, typer.Option("--exit-non-zero-on-fix", help="Exit with 1 if something was fixed, as hooks do.")
@@ -129,6 +129,8 @@ def fix(
         code = max(code, left, OK if fix_only else done.exit_code)
         if output is Format.JSON:
             told.append(tflite.data(done) if is_tflite else _data(done))
+        elif fix_only and not done.changes:
+            continue
         elif is_tflite:
             tflite.print(done)
         else:
