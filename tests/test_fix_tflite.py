@@ -26,7 +26,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import encoding, registry
+from xnnlint.fixes.tflite import catalog, encoding, registry
 from xnnlint.fixes.tflite.change import Exactness, Fix
 from xnnlint.fixes.tflite.edit import Edit
 from xnnlint.fixes.tflite.engine import Options, Result, search
@@ -484,3 +484,24 @@ def test_a_batch_of_1_is_made_only_where_asked():
     graph = result.after.plan.graph
     assert "constant-reshape" in {change.fix for change in result.changes}
     assert not any(tensor.is_dynamic for tensor in graph.tensors)
+
+
+# --- documentation, and what counts -----------------------------------------------------------------------------------
+
+
+def test_the_documentation_lists_every_fix():
+    page = (ROOT / "docs" / "fix-tflite.md").read_text(encoding="utf-8")
+    assert catalog.with_table(page) == page, "python -m xnnlint.fixes.tflite.catalog"
+
+
+def test_convolutions_that_only_move_channels_are_no_gain():
+    """A concatenation behind the last 1x1 convolution could be done by SpMM, but nothing of the model would be."""
+    builder = ModelBuilder()
+    x = builder.conv2d(builder.pad(builder.input((1, 24, 40, 3))), 8, 3, 2, "VALID", fused="RELU")
+    x = builder.conv2d(x, 16, zeros=0.8, storage="sparse", fused="RELU")
+    x = builder.concat([x, builder.unary("LOGISTIC", x)])
+    builder.output(builder.fully_connected(builder.mean(x), 5))
+    result = fixed(builder.build())
+    assert [change.fix for change in result.changes] == ["concatenate-by-adding"]
+    assert len(result.after.plan.spmm_ops) == 3
+    assert len(result.after.spmm) == len(result.after.pointwise) == 1

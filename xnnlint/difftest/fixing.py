@@ -69,8 +69,8 @@ class Figures:
             return
         self.proven += 1
         self.wrong_made_right += before in WRONG
-        self.spmm[0] += len(result.before.plan.spmm_ops) if result.before.plan.is_correct else 0
-        self.spmm[1] += len(result.after.plan.spmm_ops)
+        self.spmm[0] += len(result.before.spmm) if result.before.plan.is_correct else 0
+        self.spmm[1] += len(result.after.spmm)
         kind = max((change.exactness.value for change in result.changes), key=["exact", "rounding", "different"].index)
         self.worst[kind] = max(self.worst.get(kind, 0.0), proof.max_rel_error or 0.0)
 
@@ -142,8 +142,8 @@ def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Pa
 
 
 def _line(name: str, result: Result, proof: Proof | None) -> dict[str, Any]:
-    plans = {"before": result.before.plan, "after": result.after.plan}
-    told = {side: {"outcome": plan.outcome.value, "spmm": len(plan.spmm_ops)} for side, plan in plans.items()}
+    states = {"before": result.before, "after": result.after}
+    told = {side: {"outcome": s.plan.outcome.value, "spmm": len(s.spmm)} for side, s in states.items()}
     return {
         "name": name,
         **told,

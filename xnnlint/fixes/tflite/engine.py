@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.loaders.tflite import load_bytes
-from xnnlint.xnnpack.plan import Plan, make_plan
+from xnnlint.xnnpack.plan import Plan, make_plan, pointwise_macs, pointwise_ops
 
 from .change import CannotChange, Change, Fix, View, make, make_way
 from .edit import Edit
+from .pointwise import MOVING
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
@@ -71,8 +73,24 @@ class State:
         """Larger is better."""
         if not self.plan.is_correct:
             return (0, 0, 0)
-        summary = self.plan.summary
-        return (1, len(self.plan.spmm_ops), summary.spmm_macs if summary is not None else 0)
+        graph, sparse = self.plan.graph, self.spmm
+        return (1, len(sparse), sum(pointwise_macs(graph, graph.operators[op]) for op in sparse))
+
+    @cached_property
+    def spmm(self) -> frozenset[int]:
+        """The operators that run SpMM, without those that fixes made of operators that only move channels: to have
+        more of these is no gain."""
+        return frozenset(op for op in self.plan.spmm_ops if not self._only_moves(op))
+
+    @cached_property
+    def pointwise(self) -> frozenset[int]:
+        """The 1x1 convolutions, and what else runs SpMM, without the same ones."""
+        return frozenset(op for op in pointwise_ops(self.plan.graph) if not self._only_moves(op)) | self.spmm
+
+    def _only_moves(self, op: int) -> bool:
+        graph = self.plan.graph
+        weights = graph.input_tensor(graph.operators[op], 1)
+        return weights is not None and weights.name.endswith(MOVING)
 
 
 @dataclass
@@ -139,7 +157,6 @@ class _Search:
         ]
         self.refused: dict[str, str] = {}
         self.attempts = 0
-        self.seen: dict[frozenset[Key], State] = {}
 
     def run(self) -> Result:
         from xnnlint.engine import find

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 STRIDE = 2
+# How the name of a kernel ends that only moves channels.
+MOVING = "/moved_channels"
 
 
 class StrideBeforePointwise(Fix):
@@ -180,15 +182,15 @@ def selecting_convolution(view: View, near: Op, source: int, target: int, channe
     for row, channel in enumerate(channels):
         if channel is not None:
             kernel[row, 0, 0, channel] = 1
-    return convolution(view, near, source, target, kernel)
+    return convolution(view, near, source, target, kernel, MOVING)
 
 
-def convolution(view: View, near: Op, source: int, target: int, kernel: np.ndarray) -> Op:
+def convolution(view: View, near: Op, source: int, target: int, kernel: np.ndarray, suffix: str = "/kernel") -> Op:
     """A 1x1 convolution without bias and activation, before `near`."""
     graph, name = view.graph, view.graph.name(target)
     return graph.insert(
         "CONV_2D",
-        [source, graph.add_constant(f"{name}/kernel", kernel), zeros(view, kernel.shape[0], name)],
+        [source, graph.add_constant(f"{name}{suffix}", kernel), zeros(view, kernel.shape[0], name)],
         [target],
         near=near,
         options="Conv2DOptions",

@@ -128,6 +128,9 @@ class Prover:
         finally:
             before.unlink(missing_ok=True)
             after.unlink(missing_ok=True)
+        if tolerance is not None and compared.reference not in (None, "kernels"):
+            # Optimized kernels of other shapes sum in another order, even where the sums are the same.
+            tolerance = max(TOLERANCE.values())
         common = {
             "tolerance": tolerance,
             "reference": compared.reference,

@@ -90,12 +90,11 @@ def _mark(change: Change) -> str:
 
 def _verdict(state: State) -> str:
     plan, summary = state.plan, state.plan.summary
-    total = summary.pointwise_convs if summary is not None else 0
     zeros = (
         summary.pointwise_zeros / summary.pointwise_params if summary is not None and summary.pointwise_params else 0
     )
     return (
-        f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM, "
+        f"{plan.outcome.value}: {len(state.spmm)} of {len(state.pointwise)} 1x1 convolutions run SpMM, "
         f"{zeros:.0%} zeros, {len(state.data):,} bytes"
     )
 
@@ -159,8 +158,9 @@ def _state_data(state: State) -> dict[str, Any]:
     summary = state.plan.summary
     return {
         "outcome": state.plan.outcome.value,
-        "spmm": len(state.plan.spmm_ops),
-        "pointwise_convs": summary.pointwise_convs if summary is not None else 0,
+        "spmm": len(state.spmm),
+        "spmm_that_move_channels": len(state.plan.spmm_ops) - len(state.spmm),
+        "pointwise_convs": len(state.pointwise),
         "pointwise_params": summary.pointwise_params if summary is not None else 0,
         "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,
         "bytes": len(state.data),
