@@ -26,6 +26,8 @@ _SHOWN = {
     "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "activation", "use_bias"),
     "GlobalAveragePooling2D": ("keepdims",),
     "AveragePooling2D": ("pool_size", "strides", "padding"),
+    "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "Rescaling": ("scale", "offset"),
     "ZeroPadding2D": ("padding",),
     "UpSampling2D": ("size", "interpolation"),
     "Reshape": ("target_shape",),
@@ -45,7 +47,9 @@ def code(entry: Entry) -> str:
     given, named = [], [f'name="{name_of(entry)}"']
     for key in _SHOWN.get(class_name, ()):
         value = config.get(key)
-        if value is None or (key in _DEFAULTS and value == _DEFAULTS[key] and class_name != "AveragePooling2D"):
+        # A pooling's strides are its size by default.
+        default = config.get("pool_size", _DEFAULTS.get(key)) if key == "strides" else _DEFAULTS.get(key)
+        if value is None or value == default:
             continue
         text = _value(key, value)
         if key in _POSITIONAL or (class_name in ("ZeroPadding2D", "Activation") and key in ("padding", "activation")):
