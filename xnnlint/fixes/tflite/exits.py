@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from .change import CannotChange, Fix, View
 from .edit import Op
 from .leaks import Leak, is_as_planned, leaks
-from .schema import number
+from .pointwise import selecting_convolution
 
 BLOCK = 2
 _KEEP_END_OF_FIRST_THREE = 0b0111
@@ -63,60 +63,32 @@ def _between(view: View, after: Op, source: int, target: int) -> None:
     graph = view.graph
     batch, height, width, channels = graph.shape(source)
     wide = math.ceil(channels / BLOCK**2) * BLOCK**2
-    if wide != channels:
-        widened = graph.add_like(source, "_widened", (batch, height, width, wide))
-        after = copy_channels(view, after, source, widened, list(range(channels)))
-        source = widened
+    widened = source if wide == channels else graph.add_like(source, "_widened", (batch, height, width, wide))
     spread = graph.add_like(source, "_spread", (batch, height * BLOCK, width * BLOCK, wide // BLOCK**2))
-    after = graph.insert(
+    spreading = graph.insert(
         "DEPTH_TO_SPACE",
-        [source],
+        [widened],
         [spread],
         near=after,
         after=True,
         options="DepthToSpaceOptions",
         blockSize=BLOCK,
     )
-    gathered = target if wide == channels else graph.add_like(source, "_gathered")
+    if widened != source:
+        rows: list[int | None] = [*range(channels), *[None] * (wide - channels)]
+        selecting_convolution(view, spreading, source, widened, rows)
+    gathered = target if wide == channels else graph.add_like(widened, "_gathered")
     after = graph.insert(
         "SPACE_TO_DEPTH",
         [spread],
         [gathered],
-        near=after,
+        near=spreading,
         after=True,
         options="SpaceToDepthOptions",
         blockSize=BLOCK,
     )
     if gathered != target:
         _first_channels(view, after, gathered, target)
-
-
-def copy_channels(view: View, after: Op, source: int, target: int, places: list[int]) -> Op:
-    """A 1x1 convolution that copies channels: channel i of the source to `places[i]`, -1 for nowhere; exact, since
-    all other products are zero."""
-    import numpy as np
-
-    graph = view.graph
-    outputs, name = graph.shape(target)[3], graph.name(target)
-    kernel = np.zeros((outputs, 1, 1, graph.shape(source)[3]), np.float32)
-    for channel, place in enumerate(places):
-        if place >= 0:
-            kernel[place, 0, 0, channel] = 1
-    return graph.insert(
-        "CONV_2D",
-        [
-            source,
-            graph.add_constant(f"{name}/copy", kernel),
-            graph.add_constant(f"{name}/zeros", np.zeros(outputs, np.float32)),
-        ],
-        [target],
-        near=after,
-        after=True,
-        options="Conv2DOptions",
-        padding=number("Padding", "VALID"),
-        strideH=1,
-        strideW=1,
-    )
 
 
 def _first_channels(view: View, after: Op, source: int, target: int) -> None:
