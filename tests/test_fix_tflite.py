@@ -215,17 +215,38 @@ class Liar(Fix):
         return "lie"
 
 
+class RoundingLiar(Liar):
+    name = "rounding-liar"
+    exactness = Exactness.ROUNDING
+
+
 @pytest.mark.judge
 def test_a_fix_that_changes_outputs_is_not_written(tmp_path, monkeypatch):
     honest = registry.fixes()
-    liar = Liar()
-    liar.whole = True
     monkeypatch.setattr("xnnlint.fixes.tflite.engine._Search._smallest", lambda self, full: full)
-    monkeypatch.setattr(registry, "fixes", lambda: (*honest, liar))
+    monkeypatch.setattr("xnnlint.fixes.tflite.repair._RETRIES", 0)
+    monkeypatch.setattr(registry, "fixes", lambda: (*honest, Liar()))
     target = tmp_path / "fixed.tflite"
     with Fixer(Options(PROFILE)) as fixer, pytest.raises(XnnlintError, match="not written: an output would differ by"):
         fixer.fix(str(DENSE_ZEROS), str(target))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.judge
+def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monkeypatch):
+    """The lie is needed for nothing: without it the rest is proven, and written."""
+    honest = registry.fixes()
+    monkeypatch.setattr("xnnlint.fixes.tflite.engine._Search._smallest", lambda self, full: full)
+    monkeypatch.setattr(registry, "fixes", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar()))
+    target = tmp_path / "fixed.tflite"
+    with Fixer(Options(PROFILE)) as fixer:
+        done = fixer.fix(str(DENSE_ZEROS), str(target))
+    assert [change.fix for change in done.changes] == ["encode-zeros"] * 2
+    assert done.result.refused[0][0] == "rounding-liar"
+    assert done.proof.passed
+    written = load(target).main
+    assert [op.type for op in written.operators].count("DENSIFY") == 2
+    assert "lie" not in {tensor.name for tensor in written.tensors}
 
 
 @pytest.mark.judge

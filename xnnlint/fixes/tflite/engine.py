@@ -215,9 +215,9 @@ class _Search:
         keys = {change.key for change in full.changes}
         whole = {fix.name for fix in self.fixes if fix.whole}
         needed = full
-        for name in _boldest_first(full.changes):
+        for name in boldest_first(full.changes):
             needed = self._without(needed, {key for key in keys if key[0] == name})
-        for name in _boldest_first(needed.changes):
+        for name in boldest_first(needed.changes):
             places = [change.key for change in needed.changes if change.fix == name]
             if name in whole or len(places) == 1:
                 continue
@@ -304,7 +304,7 @@ class _Search:
         return make_plan(load_bytes(data, self.path), self.options.profile)
 
 
-def _boldest_first(changes: Iterable[Change]) -> list[str]:
+def boldest_first(changes: Iterable[Change]) -> list[str]:
     """The kinds of changes, in the order in which one would rather do without them."""
     bold = {change.fix: (change.applicability is Applicability.UNSAFE, change.exactness.value) for change in changes}
     return sorted(bold, key=lambda name: (bold[name], name), reverse=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint import atomic
 from xnnlint.errors import ModelError, XnnlintError
 
-from .engine import Options, Result, search
+from .engine import Options, Result, boldest_first, search
 
 if TYPE_CHECKING:
     from .proof import Proof, Prover
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NOT_PROVEN = "it was not proven"
 # Weights and their copy have to fit into memory.
 _LARGEST = 2**31
+# How many kinds of changes are done without, one at a time, where a proof fails.
+_RETRIES = 3
 
 
 @dataclass
@@ -87,14 +89,31 @@ class Fixer:
             raise XnnlintError(f"{target}: not written: no change was found that makes {path} right ({outcome})")
         if done.changes:
             if self.proof:
-                done.proof = self._prove(done.result)
-                if not done.proof.passed:
-                    raise XnnlintError(f"{target}: not written: {done.proof.reason}")
+                self._prove_some(done, data, target)
         elif _same(path, target):
             return done
         atomic.write(done.result.after.data, target, backup)
         done.written, done.backup = target, backup
         return done
+
+    def _prove_some(self, done: TfliteRepair, data: bytes, target: str) -> None:
+        """Proves the changes, or fewer: without one of the kinds that one would rather do without.
+
+        Raises:
+            XnnlintError: none of these is proven.
+        """
+        done.proof = proof = self._prove(done.result)
+        if proof.passed:
+            return
+        for kind in boldest_first(done.result.changes)[:_RETRIES]:
+            fewer = search(data, done.path, replace(self.options, ignore=(*self.options.ignore, kind)))
+            if fewer.changes and fewer.after.plan.is_correct:
+                again = self._prove(fewer)
+                if again.passed:
+                    fewer.refused.append((kind, f"it was not proven: {proof.reason}"))
+                    done.result, done.proof = fewer, again
+                    return
+        raise XnnlintError(f"{target}: not written: {proof.reason}")
 
     def _prove(self, result: Result) -> Proof:
         if self._prover is None:
