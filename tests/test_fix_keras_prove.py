@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,34 @@ def test_an_error_of_the_runtime_is_passed_on(tmp_path, monkeypatch):
     monkeypatch.setattr(proving, "choose", missing)
     with pytest.raises(XnnlintError, match="not here"):
         prove(None, OPTIONS, "")  # type: ignore[arg-type]
+
+
+@pytest.mark.tensorflow
+def test_the_real_policy_takes_what_was_fixed_for_it(tmp_path):
+    import tensorflow_model_optimization as tfmot
+    import tf_keras as keras
+
+    layers = keras.layers
+    image = layers.Input((24, 24, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(image)
+    x = layers.Activation("swish")(layers.DepthwiseConv2D(3, padding="same")(x))
+    x = layers.Conv2D(16, 1)(layers.MaxPooling2D(2)(x))
+    gate = layers.Reshape((1, 1, 16))(layers.GlobalAveragePooling2D()(x))
+    gate = layers.Conv2D(16, 1, activation="sigmoid")(layers.Conv2D(4, 1, activation="relu")(gate))
+    x = layers.UpSampling2D(2)(layers.Multiply()([x, gate]))
+    x = layers.GlobalAveragePooling2D()(layers.Activation("tanh")(layers.Conv2D(16, 1)(x)))
+    path, target = str(tmp_path / "model.keras"), str(tmp_path / "fixed.keras")
+    keras.Model(image, layers.Dense(5)(x)).save(path)
+
+    def prune(name: str) -> Any:
+        sparsity = tfmot.sparsity.keras
+        policy = sparsity.PruneForLatencyOnXNNPack()
+        return sparsity.prune_low_magnitude(keras.models.load_model(name, compile=False), pruning_policy=policy)
+
+    with pytest.raises(ValueError, match="Could not find"):
+        prune(path)
+    done = repair(path, replace(OPTIONS, policy=True))
+    write(done, target)
+    assert done.exit_code == 0 and done.after.plan.outcome.value == "sparse"
+    wrapped = [layer for layer in prune(target).layers if type(layer).__name__ == "PruneLowMagnitude"]
+    assert len(wrapped) == 4

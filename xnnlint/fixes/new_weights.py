@@ -24,6 +24,14 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 # The only class of layers with weights that changes put in, as files call it, and its variables.
 CLASS = "DepthwiseConv2D"
 _IN_ARCHIVES = "depthwise_conv2d"
+# Classes without weights whose layers changes turn into others, as archives call them.
+_COUNTED = {
+    "Add": "add",
+    "Average": "average",
+    "Rescaling": "rescaling",
+    "Subtract": "subtract",
+    "TFOpLambda": "tf_op_lambda",
+}
 _VARIABLES = ("depthwise_kernel:0", "bias:0")
 _LISTED = "layer_names"
 _AGAIN = "save the model again with Keras, as .keras"
@@ -58,11 +66,8 @@ def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWei
         addresses[name] = edit.group({"vars": variables})
     for index, name in enumerate(_names(after)):
         members[f"{_IN_ARCHIVES}_{index}" if index else _IN_ARCHIVES] = addresses[name]
-    # tf_keras stores a group for every layer, with weights or without, and a changed one is of another class.
-    adds = [sum(layer.class_name == "Add" for layer in model.layers) for model in (before, after)]
-    if adds[0] == sum(_is_numbered(name, "add") for name in members):
-        for index in range(adds[0], adds[1]):
-            members[f"add_{index}" if index else "add"] = edit.group({"vars": edit.group({})})
+    for class_name, base in _COUNTED.items():
+        _count_anew(edit, members, base, *(_count(model, class_name) for model in (before, after)))
     edit.replace(root, container, edit.group(members, other_messages(group)))
     return edit.finish()
 
@@ -90,6 +95,22 @@ def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
     messages = [*other_messages(group, [_LISTED]), attribute_of_texts(_LISTED, order)]
     edit.replace(root, "model_weights", edit.group(members, messages))
     return edit.finish()
+
+
+def _count_anew(edit: Hdf5Edit, members: dict[str, int], base: str, before: int, after: int) -> None:
+    """tf_keras stores a group for every layer, with weights or without, and counts those of a class."""
+    if before != sum(_is_numbered(name, base) for name in members):
+        return
+    for index in range(min(before, after), max(before, after)):
+        name = f"{base}_{index}" if index else base
+        if index < after:
+            members[name] = edit.group({"vars": edit.group({})})
+        else:
+            del members[name]
+
+
+def _count(model: KerasModel, class_name: str) -> int:
+    return sum(layer.class_name == class_name for layer in model.layers)
 
 
 def _names(model: KerasModel) -> list[str]:
