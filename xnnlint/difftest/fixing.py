@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GOOD, BAD, TROUBLE = 0, 1, 2
 WRONG = ("wrong-results", "fails")
+_REASONS = 4
 
 
 @dataclass
@@ -111,7 +112,7 @@ def main(arguments: list[str]) -> int:
             profile = load_profile(prover.runtime, prover.target.cpu)
             how = Options(profile, unsafe=options.unsafe_fixes, settings=settings)
             for number, case in enumerate(_cases(options), 1):
-                _one(case, how, prover, figures, options.out)
+                _one(case, how, prover, figures, options.out, options.each)
                 if number % 50 == 0:
                     print(f"{number} models", file=sys.stderr, flush=True)
     except XnnlintError as error:
@@ -121,7 +122,7 @@ def main(arguments: list[str]) -> int:
     return GOOD if figures.good else BAD
 
 
-def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Path | None) -> None:
+def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Path | None, each: bool) -> None:
     from xnnlint.fixes.tflite.engine import search
 
     data, _ = case.make()
@@ -132,6 +133,8 @@ def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Pa
         return
     proof = prover.prove(result) if result.changes else None
     figures.add(case.name, result, proof)
+    if each:
+        print("\n".join(_told(case.name, result, proof)), flush=True)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         with (out / "models.jsonl").open("a", encoding="utf-8") as log:
@@ -139,6 +142,23 @@ def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Pa
         if (proof is not None and not proof.passed) or not result.after.plan.is_correct:
             (out / f"{case.name}.tflite").write_bytes(data)
             (out / f"{case.name}.fixed.tflite").write_bytes(result.after.data)
+
+
+def _told(name: str, result: Result, proof: Proof | None) -> list[str]:
+    """One model for a person: what it reached, and what stands before more."""
+    before, after = result.before, result.after
+    shown = "not changed" if proof is None else "proven" if proof.passed else f"not proven: {proof.reason}"
+    lines = [
+        f"{name}: {before.plan.outcome.value}, {len(before.spmm)} SpMM of {len(before.pointwise)} -> "
+        f"{after.plan.outcome.value}, {len(after.spmm)} of {len(after.pointwise)} ({shown})"
+    ]
+    kinds = Counter(change.fix for change in result.changes)
+    if kinds:
+        lines.append("  by " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    if len(after.spmm) < len(after.pointwise):
+        why = Counter(f"{f.rule} {f.name} ({f.actual})" for f in result.findings if f.severity.value != "note")
+        lines += [f"  no more: {count} {reason}" for reason, count in why.most_common(_REASONS)]
+    return lines
 
 
 def _line(name: str, result: Result, proof: Proof | None) -> dict[str, Any]:
@@ -171,5 +191,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--unsafe-fixes", action="store_true", help="also those that change what a model computes")
     parser.add_argument("--prune", type=float, metavar="SHARE", help="prune the 1x1 kernels to this share of zeros")
     parser.add_argument("--batch", type=int, metavar="N", help="make a dynamic batch this one")
+    parser.add_argument("--each", action="store_true", help="tell of every model what it reached, and why no more")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a line for each model, and those that fail")
     return parser
