@@ -140,8 +140,9 @@ def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Pa
         with (out / "models.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(_line(case.name, result, proof)) + "\n")
         if (proof is not None and not proof.passed) or not result.after.plan.is_correct:
-            (out / f"{case.name}.tflite").write_bytes(data)
-            (out / f"{case.name}.fixed.tflite").write_bytes(result.after.data)
+            name = Path(case.name).name.removesuffix(".tflite")
+            (out / f"{name}.tflite").write_bytes(data)
+            (out / f"{name}.fixed.tflite").write_bytes(result.after.data)
 
 
 def _told(name: str, result: Result, proof: Proof | None) -> list[str]:
