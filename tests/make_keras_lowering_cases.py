@@ -1,12 +1,13 @@
 """Writes keras_lowering_cases.json.gz: configs of Keras models, and what the converter and the runtime make of them.
 
-    python tests/make_keras_lowering_cases.py KERAS_SET [MORE...] [--observations FILE]
+    python tests/make_keras_lowering_cases.py KERAS_SET [MORE...] [--observations FILE...]
 
 KERAS_SET is the folder that fixtures/make_keras_set.py fills, MORE are folders that make_keras_lowering_models.py
 fills. Taken are the models converted with EXPERIMENTAL_SPARSITY in which every 1x1 Conv2D, and nothing else, has 80%
-zeros, so that the config alone says what they are. Operators are those of the converted file, in its order. For the
-models of KERAS_SET, outcome and kernels are those of the real runtime, which is asked for them unless FILE has them
-already (JSON lines with path, outcome and kernels).
+zeros, so that the config alone says what they are. Operators are those of the converted file, in its order; kernels,
+and for the models of KERAS_SET the outcome, those of the real runtime, which is asked for them unless a FILE has them
+already (JSON lines with path, outcome and kernels). The outputs of the models of MORE tell nothing: for weights that
+are all positive, most are the same whatever goes in.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ def slim(value: Any) -> Any:
     return [slim(v) for v in value] if isinstance(value, list) else value
 
 
-def observed(folder: Path, names: list[str], recorded: Path | None) -> dict[str, dict[str, Any]]:
+def observed(models: list[Path], recorded: list[Path]) -> dict[str, dict[str, Any]]:
     """Outcome and kernels of each model."""
-    if recorded is not None:
-        lines = [json.loads(line) for line in recorded.read_text().splitlines()]
+    if recorded:
+        lines = [json.loads(line) for file in recorded for line in file.read_text().splitlines()]
         return {Path(line["path"]).stem: line for line in lines}
     from xnnlint.runtime.observe import observe
 
-    seen = observe([folder / f"{name}.tflite" for name in names])
+    seen = observe(models)
     return {Path(o.path).stem: {**o.to_json(), "outcome": str(getattr(o.outcome, "value", o.outcome))} for o in seen}
 
 
@@ -64,19 +65,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("more", type=Path, nargs="*")
-    parser.add_argument("--observations", type=Path)
+    parser.add_argument("--observations", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     manifest = json.loads((options.folder / "manifest.json").read_text())
     models = [m for m in manifest if m["mode"] == "sparse" and m["group"] == "small" and is_plain(m["name"])]
-    runs = observed(options.folder, [m["name"] for m in models], options.observations)
+    further = [converted for folder in options.more for converted in sorted(folder.glob("*.tflite"))]
+    runs = observed([*(options.folder / m["file"] for m in models), *further], options.observations)
     cases = []
     for model in models:
         name = model["name"]
         case = read_case(name, options.folder / model["sources"]["keras"], options.folder / model["file"])
         cases.append({**case, "outcome": runs[name]["outcome"], "kernels": runs[name]["kernels"]})
-    for folder in options.more:
-        for converted in sorted(folder.glob("*.tflite")):
-            cases.append(read_case(converted.stem, converted.with_suffix(".keras"), converted))
+    for converted in further:
+        case = read_case(converted.stem, converted.with_suffix(".keras"), converted)
+        cases.append({**case, "kernels": runs[converted.stem]["kernels"]})
     # No time in the header: the same cases give the same bytes.
     CASES.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
     print(f"{len(cases)} cases, {CASES.stat().st_size:,} bytes")
