@@ -328,7 +328,7 @@ def test_overrides_set_keys_for_some_models_the_later_over_the_earlier(project, 
     found = {Path(m["path"]).name: m for m in document["models"]}
     cpus = {name: m.get("profile", document["profile"])["cpu"] for name, m in found.items()}
     assert cpus == {"half.tflite": "x86-sse", "sparse.tflite": "x86-avx", "wrong.tflite": "x86-avx"}
-    assert rules(document)["half.tflite"] == ["XNN301"]
+    assert rules(document)["half.tflite"] == ["XNN301", "XNB101"]
 
 
 def test_a_severity_of_the_team_s_own(project, told, call):
