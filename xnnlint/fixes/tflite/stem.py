@@ -5,6 +5,10 @@ Output i of a convolution of stride 2 reads the inputs 2i + t for some offsets t
 first of them would meet padding instead of x[d - 1], so that only d and d + 1 count. SAME on an even size has the
 offsets 0, 1 and 2: d = 0 covers two, d = 2 the third. In height and width that makes four convolutions, whose sum is
 the original one; more than three channels go three by three.
+
+Cheaper for many filters: one entry of zeros and ones picks, for each tap, the pixel at 2i + r with r of -1, 0 or 1; a
+depthwise convolution of zeros and ones shifts each pick by s whole outputs, t = 2s + r; and a 1x1 convolution has the
+weights, in the order in which the original one adds them up.
 """
 
 from __future__ import annotations
@@ -30,6 +34,11 @@ _MOST_CHANNELS = 6
 _MOST_PARTS = 8
 # What the parts may cost, as a share of the 1x1 convolutions' multiply-accumulates.
 _MOST_WORK = 1.0
+# Multiply-accumulates of an entry for each output.
+_ENTRY_WORK = KERNEL[0] * KERNEL[1] * CHANNELS
+_FORM = "3x3, stride 2, padding 1, 3 channels"
+# How the name of the 1x1 kernel ends that has a stem's weights, which nobody prunes.
+OF_STEM = "/stem_weights"
 
 
 @dataclass(frozen=True)
@@ -72,13 +81,7 @@ class _Entry(Fix):
             windows = _windows(view, op)
             if windows is not None and not _is_entry(view, op) and self._fits(_count(view, op, windows)):
                 summary = view.plan.summary
-                added = (
-                    (_count(view, op, windows) - 1)
-                    * KERNEL[0]
-                    * KERNEL[1]
-                    * CHANNELS
-                    * math.prod(graph.shape(op.outputs[0]))
-                )
+                added = (_count(view, op, windows) - 1) * _ENTRY_WORK * math.prod(graph.shape(op.outputs[0]))
                 if summary is not None and added <= _MOST_WORK * summary.pointwise_macs:
                     yield op
 
@@ -89,14 +92,16 @@ class _Entry(Fix):
         pad = pad_in_front(view, op)
         source = op.inputs[0] if pad is None else pad.inputs[0]
         was = f"{kernel.shape[1]}x{kernel.shape[2]} convolution of {kernel.shape[3]} channels"
-        count = _write(view, op, source, kernel, windows)
+        text = self.write(view, op, source, kernel, windows)
         graph = view.graph
         if pad is not None and not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
             graph.remove(pad)
-        form = "3x3, stride 2, padding 1, 3 channels"
-        if count == 1:
-            return f"write the {was} in the form of a sparse entry ({form})"
-        return f"write the {was} as the sum of {count} in the form of a sparse entry ({form})"
+        return f"write the {was} as {text}"
+
+    def write(self, view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> str:
+        """Writes it anew, and says as what."""
+        count = _write(view, op, source, kernel, windows)
+        return f"a sparse entry ({_FORM})" if count == 1 else f"the sum of {count} sparse entries ({_FORM})"
 
     def _fits(self, count: int) -> bool:
         raise NotImplementedError
@@ -112,6 +117,81 @@ class EntryByZeroTaps(_Entry):
         return count == 1
 
 
+class EntryByPicking(_Entry):
+    """One channel for each tap, then a 1x1 convolution."""
+
+    name = "entry-by-picking"
+    summary = "a first convolution of stride 2 padded by SAME on even sizes -> entry and depthwise of ones, then 1x1"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        for op in super().sites(view):
+            windows = _windows(view, op)
+            filters, height, width, channels = view.graph.shape(op.inputs[1])
+            taps = height * width * channels
+            if windows is None or channels > CHANNELS or not all(_is_picked(window) for window in windows):
+                continue
+            cheaper = taps * (_ENTRY_WORK + 9 + filters) < _count(view, op, windows) * _ENTRY_WORK * filters
+            if cheaper and _zeros_remain(view, taps * filters):
+                yield op
+
+    def _fits(self, count: int) -> bool:
+        return count > 1
+
+    def write(self, view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> str:
+        import numpy as np
+
+        graph, name = view.graph, view.graph.name(op.outputs[0])
+        filters, height, width, channels = kernel.shape
+        taps = height * width * channels
+        entry = np.zeros((height, width, channels, *KERNEL, CHANNELS), np.float32)
+        shift = np.zeros((1, *KERNEL, height, width, channels), np.float32)
+        for row, (r, s) in enumerate(map(_split, windows[0].taps)):
+            for column, (q, t) in enumerate(map(_split, windows[1].taps)):
+                shift[0, s + 1, t + 1, row, column] = 1
+                for channel in range(channels):
+                    entry[row, column, channel, r + 1, q + 1, channel] = 1
+        shape = (*graph.shape(op.outputs[0])[:3], taps)
+        picked, shifted = (graph.add_like(op.outputs[0], suffix, shape) for suffix in ("_picked", "_shifted"))
+        if channels < CHANNELS:
+            source = _shifted(view, op, source, windows, (0, 0), range(channels))
+        stem = graph.insert(
+            "CONV_2D",
+            [
+                source,
+                graph.add_constant(f"{name}/picks", entry.reshape(taps, *KERNEL, CHANNELS)),
+                zeros(view, taps, name),
+            ],
+            [picked],
+            near=op,
+            options="Conv2DOptions",
+            padding=number("Padding", "VALID"),
+            strideH=STRIDE[0],
+            strideW=STRIDE[1],
+        )
+        add_pad(view, stem, ((0, 0), (PAD, PAD), (PAD, PAD), (0, 0)))
+        graph.insert(
+            "DEPTHWISE_CONV_2D",
+            [picked, graph.add_constant(f"{name}/shifts", shift.reshape(1, *KERNEL, taps)), zeros(view, taps, name)],
+            [shifted],
+            near=op,
+            options="DepthwiseConv2DOptions",
+            padding=number("Padding", "SAME"),
+            strideH=1,
+            strideW=1,
+            depthMultiplier=1,
+        )
+        plain_bias(view, op)
+        weights_name = f"{graph.name(op.inputs[1])}{OF_STEM}"
+        op.inputs = [
+            shifted,
+            graph.add_constant(weights_name, np.ascontiguousarray(kernel.reshape(filters, 1, 1, taps))),
+            op.inputs[2],
+        ]
+        op.options.padding = number("Padding", "VALID")
+        op.options.strideH = op.options.strideW = op.options.dilationHFactor = op.options.dilationWFactor = 1
+        return f"a sparse entry ({_FORM}) that picks the pixels, and a 1x1 convolution with the weights"
+
+
 class EntryInParts(_Entry):
     """The sum of several, each on a shifted copy of the image."""
 
@@ -123,6 +203,27 @@ class EntryInParts(_Entry):
 
     def _fits(self, count: int) -> bool:
         return 1 < count <= _MOST_PARTS
+
+
+def _split(tap: int) -> tuple[int, int]:
+    """An offset t as r + 2s: the pixel next to an output's own that the entry picks, and the shift in whole outputs."""
+    beside = 0 if tap % STRIDE[0] == 0 else 1 if tap > 0 else -1
+    return beside, (tap - beside) // STRIDE[0]
+
+
+def _is_picked(window: Window) -> bool:
+    """Whether an entry has as many outputs, and every shift is within a 3x3 kernel."""
+    return -(-window.size // STRIDE[0]) == window.outputs and all(abs(_split(tap)[1]) <= 1 for tap in window.taps)
+
+
+def _zeros_remain(view: View, dense: int) -> bool:
+    """Whether more than two thirds are zeros once the weights of the stem count, too."""
+    summary = view.plan.summary
+    if summary is None:
+        return False
+    params, share = summary.pointwise_params, view.settings.get("prune")
+    zeros_there = summary.pointwise_zeros if share is None else max(summary.pointwise_zeros, int(share * params))
+    return 3 * zeros_there > 2 * (params + dense)
 
 
 def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> int:
@@ -248,4 +349,4 @@ def _is_entry(view: View, op: Op) -> bool:
     return amounts is not None and amounts[1:3].reshape(-1).tolist() == [PAD] * 4
 
 
-FIXES = (EntryByZeroTaps(), EntryInParts())
+FIXES = (EntryByZeroTaps(), EntryByPicking(), EntryInParts())
