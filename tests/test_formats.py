@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from html import unescape
 from itertools import pairwise
@@ -19,6 +20,8 @@ import junitparser
 import pytest
 import xmlschema
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pre_commit.commands.validate_config import validate_config
 from pre_commit.commands.validate_manifest import validate_manifest
@@ -29,7 +32,7 @@ from xnnlint.findings import Applicability, Finding, Fix, Location, ModelReport,
 from xnnlint.graph import Graph, Model
 from xnnlint.output import Outputs
 from xnnlint.reporters import json as json_reporter
-from xnnlint.reporters import words
+from xnnlint.reporters import layout, words
 from xnnlint.reporters.formats import CheckFormat, Judgement, Setting, report_in
 from xnnlint.reporters.layout import plain, safe
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
@@ -133,6 +136,32 @@ def test_a_report_without_models_is_one(form):
     output = written(form, exit_code=0)
     assert (output == "") == (form in ("text", "concise", "github"))
     assert "Traceback" not in output
+
+
+MARKUP = "`|\\*_[](){}<>&#:%;,=!~^$@\n\r .a0-"
+ANY_NAME = st.text(st.characters(exclude_categories=()), max_size=40) | st.text(MARKUP, max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_NAME)
+def test_any_name_comes_through_every_format_as_text(name):
+    model = hostile_report(name)
+    shown = safe(name)
+    for form in FORMS:
+        output = written(form, model)
+        assert all(c.isprintable() or c == "\n" for c in output)
+        output.encode()
+    assert parsed_command(written("github", model).splitlines()[0])[2].count(shown) >= 1
+    assert junit_root(model)[0].get("name") == safe(f"models/{name}.tflite")
+    assert tables(markdown(model))[1][1][4].split() == f"Unsafe fix: {shown}".split()
+    assert tables(markdown(model))[0][1][0].split() == layout.name(f"models/{name}.tflite").split()
+    (result, _) = json.loads(written("sarif", model))["runs"][0]["results"]
+    if shown:
+        assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == shown
+
+
+def junit_root(model: ModelReport) -> ElementTree.Element:
+    return ElementTree.fromstring(written("junit", model))
 
 
 # --- concise ---------------------------------------------------------------------------------------------------------

@@ -69,9 +69,17 @@ def uri(path: str, root: str) -> tuple[str, bool]:
     inside = from_root(path, root)
     if inside is not None:
         # The colon: "name:x" would be read as a scheme.
-        return quote(os.fsencode(inside), safe="/"), True
+        return quote(_encoded(inside), safe="/"), True
     absolute = os.path.abspath(path).replace(os.sep, "/")  # noqa: PTH100
-    return "file://" + quote(os.fsencode(absolute if absolute.startswith("/") else f"/{absolute}"), safe="/"), False
+    return "file://" + quote(_encoded(absolute if absolute.startswith("/") else f"/{absolute}"), safe="/"), False
+
+
+def _encoded(path: str) -> bytes:
+    """A path's bytes; of a name that cannot be a file's here, those of its characters."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
 
 
 def _below(path: str, root: str) -> str | None:
