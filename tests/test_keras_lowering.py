@@ -275,6 +275,19 @@ def test_unknown_layer_is_a_custom_operator(layer: Layer) -> None:
     assert make_plan(lowered_model, load_profile()).tflite_ops == [0]
 
 
+@pytest.mark.parametrize("variable", ["gamma", "0"])
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_one_layer_of_the_applications(package: str, variable: str) -> None:
+    """ConvNeXt's LayerScale, by its module: somebody else's may be anything. Keras 2 does not name its variable."""
+    gamma = np.linspace(0.5, 1.5, 4, dtype=np.float32)
+    config = {"projection_dim": 4, "init_values": 1e-6}
+    for module, expected in ((f"{package}.src.applications.convnext", "MUL"), ("mine", "LayerScale")):
+        layer = Layer("scale", "LayerScale", dict(config), weights={variable: lambda: gamma}, module=module)
+        pool = Layer("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"})
+        graph = graph_of(model_of(pool, layer))
+        assert types(graph) == ["MAX_POOL_2D", expected]
+
+
 def test_layers_behind_an_unknown_one_are_lowered_as_far_as_weights_tell() -> None:
     odd = Layer("odd", "Lambda", {}, opaque="Lambda")
     graph = graph_of(model_of(odd, pointwise("conv", kernel_with(40))))

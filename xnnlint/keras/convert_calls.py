@@ -22,6 +22,7 @@ _ONE_INPUT: dict[str, Callable[[Scope, Value], Value]] = {
     "BatchNormalization": weighted.batch_normalization, "BatchNormalizationV1": weighted.batch_normalization,
     "BatchNormalizationV2": weighted.batch_normalization, "SyncBatchNormalization": weighted.batch_normalization,
     "LayerNormalization": weighted.layer_normalization,
+    "LayerScale": weighted.layer_scale,
     "Rescaling": weighted.rescaling, "Normalization": weighted.normalization,
     "Reshape": shapes.reshape, "Flatten": shapes.flatten, "Permute": shapes.permute,
     "ZeroPadding1D": shapes.zero_padding, "ZeroPadding2D": shapes.zero_padding,

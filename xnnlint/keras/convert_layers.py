@@ -381,6 +381,16 @@ def rescaling(scope: Scope, x: Value) -> Value:
     return y
 
 
+def layer_scale(scope: Scope, x: Value) -> Value:
+    """LayerScale of keras/src/applications/convnext.py: x * gamma; archives of Keras 2 do not name the variable."""
+    if not scope.layer.module.endswith(".applications.convnext"):
+        raise Unsupported("it is a custom layer LayerScale")
+    size = int(scope.config["projection_dim"])
+    names = list(scope.layer.weights)
+    gamma = scope.weight(names[0] if len(names) == 1 else "gamma", (size,), "mul/ReadVariableOp")
+    return scope.op("MUL", [x, gamma], broadcast(x.shape, gamma.shape), "mul", dict(_RELU_FREE))
+
+
 def normalization(scope: Scope, x: Value) -> Value:
     """Normalization: (x - mean) / max(sqrt(variance), 1e-7), with statistics that do not change."""
     config = scope.config
