@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,17 @@ def test_a_rule_that_fails_is_named_and_hides_no_other_file(tmp_path):
         f"xnnlint: error: {path}: the rule ACME007 of acme-rules failed (ZeroDivisionError: division by zero)"
         for path in (SMALL, SMALL.with_name("guide_half.tflite"))
     ]
+
+
+def test_the_rule_of_the_page_on_own_rules_works(tmp_path):
+    page = (ROOT / "docs" / "own-rules.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"(?m)^acme = \"(.*)\"$", page)
+    (module,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    announce(tmp_path, f"acme = {entry}", **{entry: module})
+    split = ROOT / "fixtures" / "patterns" / "body_act_relu_threshold.tflite"
+    code, out, err = run(tmp_path, "check", str(split), str(SMALL), "--format", "json", "--fail-on", "never")
+    assert (code, err) == (0, "")
+    told = [[f for f in model["findings"] if f["rule"] == "ACME002"] for model in json.loads(out)["models"]]
+    assert [len(findings) for findings in told] == [1, 0]
+    assert int(told[0][0]["actual"]) > 1
+    assert "Values are copied" in run(tmp_path, "explain", "too-many-partitions")[1]
