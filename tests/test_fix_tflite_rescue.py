@@ -215,6 +215,20 @@ def test_squeeze_and_excite_without_keep_dims_stays_whole(prover):
     assert proof.observation.spmm == 4
 
 
+@pytest.mark.judge
+@pytest.mark.parametrize(("pattern", "way"), [("dead_branch", rescue.BRANCH), ("fp16_bias_fp32_filter", rescue.BIAS)])
+def test_what_older_runtimes_fail_over_is_mended(prover, pattern, way):
+    """LiteRT 1.2 and 1.3 crash over the one, and cannot load the other (docs/runtime-bugs.md)."""
+    older = load_profile("litert-1.1", "x86-sse")
+    result = search(PATTERNS[pattern].build(), "model.tflite", Options(older))
+    assert result.before.plan.outcome is Outcome.FAILS
+    assert way in names(result)
+    assert result.after.plan.outcome is Outcome.SPARSE
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.max_abs_error == 0.0
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -271,8 +285,8 @@ def test_a_network_that_is_sparse_and_right_leaks_nowhere():
 
 def test_ways_come_in_order_of_preference():
     found = [way.name for way in rescue.ways(view(PATTERNS["conv_3x3"].build()))]
-    assert found == sorted(found, key=[rescue.LEAVE, rescue.SPLIT, rescue.DENSE].index)
-    assert set(found) == set(rescue.NAMES)
+    assert found == sorted(found, key=rescue.NAMES.index)
+    assert set(found) == {rescue.LEAVE, rescue.SPLIT, rescue.DENSE}
 
 
 def test_leaving_writes_the_old_value_behind_the_pair():

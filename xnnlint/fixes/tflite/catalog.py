@@ -13,9 +13,12 @@ BEGIN, END = "<!-- fixes: generated -->", "<!-- end of fixes -->"
 _OUTPUTS = {"exact": "same", "rounding": "same but for rounding", "different": "others"}
 # Ways to rescue a model are no fixes of their own; what they do, in the order in which they are tried.
 _WAYS = {
+    "remove-dead-branch": "branches that nobody reads, over which LiteRT 1.2 to 2.0 crash -> removed",
+    "bias-as-filter": "fp16 biases of fp32 filters, which LiteRT 1.1 to 1.3 do not load -> fp32",
     "leave-through-depth-to-space": "where data leave the cluster illegally -> a legal exit, DEPTH_TO_SPACE",
     "split-padding": "the PAD of a cluster's entry -> one that XNNPACK does not fuse, so that the cluster is dense",
     "store-dense": "DENSIFY -> the weights stored dense",
+    "remove-dead-branch": "operators on which no output depends, over which older runtimes fall -> removed",
 }
 
 

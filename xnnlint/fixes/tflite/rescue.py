@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from . import breaking, exits
+from . import breaking, exits, mending
 from .change import CannotChange, View, Way
 from .edit import Op
 from .leaks import leaks
@@ -12,19 +12,32 @@ from .leaks import leaks
 LEAVE = "leave-through-depth-to-space"
 SPLIT = "split-padding"
 DENSE = "store-dense"
-NAMES: tuple[str, ...] = (LEAVE, SPLIT, DENSE)
+BRANCH = "remove-dead-branch"
+BIAS = "bias-as-filter"
+NAMES: tuple[str, ...] = (BRANCH, BIAS, LEAVE, SPLIT, DENSE)
 
 
 def ways(view: View) -> Iterable[Way]:
     """In order of preference.
 
-    1. A legal exit of the cluster where its data leave it, so that both sides are right and the cluster stays sparse.
-    2. A cluster without its entry, which is dense and right; others stay as they are.
-    3. Weights stored dense: those of one operator, then all.
+    1. What older runtimes fail over: branches that nobody reads, biases of another type than the filter.
+    2. A legal exit of the cluster where its data leave it, so that both sides are right and the cluster stays sparse.
+    3. A cluster without its entry, which is dense and right; others stay as they are.
+    4. Weights stored dense: those of one operator, then all.
     """
+    yield from _mending(view)
     yield from _leaving(view)
     yield from _splitting(view)
     yield from _storing(view)
+
+
+def _mending(view: View) -> Iterator[Way]:
+    dead = mending.dead_branch(view)
+    if dead:
+        yield _way(BRANCH, view, dead[0], mending.remove_dead_branch)
+    mixed = mending.mixed_types(view)
+    if mixed:
+        yield _way(BIAS, view, mixed[0], mending.give_plain_biases)
 
 
 def _leaving(view: View) -> Iterator[Way]:

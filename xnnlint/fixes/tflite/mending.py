@@ -1,0 +1,67 @@
+"""Ways around what older runtimes fail over, sparse or not."""
+
+from __future__ import annotations
+
+from .change import View
+from .edit import UNPACKING, Op
+from .float32 import plain_bias
+
+FILTER, BIAS = 1, 2
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
+
+def dead_branch(view: View) -> list[Op]:
+    """The operators on which no output depends.
+
+    LiteRT 1.2 to 2.0 end the process over two or more in a row (google/XNNPACK src/subgraph.c `xnn_subgraph_fusion` and
+    `xnn_subgraph_clean_up`, mended by fd15d8d8). Operators without outputs, and those of variables, are no such branch.
+    """
+    graph = view.graph
+    needed, pending = set[int](), [t for t in graph.outputs if t >= 0]
+    while pending:
+        tensor = pending.pop()
+        if tensor not in needed:
+            needed.add(tensor)
+            producer = graph.producer(tensor)
+            pending += [t for t in producer.inputs if t >= 0] if producer is not None else []
+    return [op for op in graph.operators if op.outputs and _is_plain(view, op) and not needed.intersection(op.outputs)]
+
+
+def remove_dead_branch(view: View) -> str:
+    dead = dead_branch(view)
+    for op in dead:
+        view.graph.remove(op)
+    return f"remove {len(dead)} operators whose results nobody reads"
+
+
+def mixed_types(view: View) -> list[Op]:
+    """Operators with an fp32 filter and a bias that is stored as fp16, which LiteRT 1.1 to 1.3 fail to load
+    (google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc, mended by bee71230)."""
+    return [
+        op
+        for op in view.of_type(*_WEIGHTED)
+        if len(op.inputs) > BIAS
+        and _stored_type(view, op.inputs[FILTER]) == "FLOAT32"
+        and _stored_type(view, op.inputs[BIAS]) == "FLOAT16"
+    ]
+
+
+def give_plain_biases(view: View) -> str:
+    for op in mixed_types(view):
+        plain_bias(view, op)
+    return "store its bias as fp32, like its filter"
+
+
+def _stored_type(view: View, tensor: int) -> str:
+    producer = view.graph.producer(tensor) if tensor >= 0 else None
+    if producer is not None and producer.type in UNPACKING:
+        return _stored_type(view, producer.inputs[0])
+    return view.graph.dtype(tensor) if tensor >= 0 else ""
+
+
+def _is_plain(view: View, op: Op) -> bool:
+    """Whether an operator does nothing but to compute its outputs."""
+    touched = (*op.inputs, *op.outputs)
+    return not any(t >= 0 and view.graph.tensors[t].isVariable for t in touched) and not op.type.startswith(
+        ("CALL", "VAR_HANDLE", "ASSIGN", "READ_VARIABLE", "WHILE", "IF", "HASHTABLE")
+    )
