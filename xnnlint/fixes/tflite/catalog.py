@@ -18,7 +18,6 @@ _WAYS = {
     "leave-through-depth-to-space": "where data leave the cluster illegally -> a legal exit, DEPTH_TO_SPACE",
     "split-padding": "the PAD of a cluster's entry -> one that XNNPACK does not fuse, so that the cluster is dense",
     "store-dense": "DENSIFY -> the weights stored dense",
-    "remove-dead-branch": "operators on which no output depends, over which older runtimes fall -> removed",
 }
 
 
