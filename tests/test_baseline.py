@@ -157,7 +157,10 @@ def test_require_sparse_and_the_outcome_do_not_change(project, call):
 
 def test_an_ignored_rule_leaves_its_entries_alone(project, call):
     call("check", "models", "--baseline", "base.json", "--write-baseline")
+    before = (project / "base.json").read_text()
     assert call("check", "models", "--baseline", "base.json", "--ignore", "XNN301")[2] == ""
+    call("check", "models", "--baseline", "base.json", "--write-baseline", "--select", "XNN1")
+    assert (project / "base.json").read_text() == before
 
 
 # --- damaged files ---------------------------------------------------------------------------------------------------

@@ -478,6 +478,9 @@ def test_config_tells_every_value_and_where_it_is_from(project, call):
     arguments = ["models/old/new.tflite", "--config", "jobs=4"]
     code, out, err = call("config", *arguments, "--format", "json")
     assert (code, err) == (0, "")
+    schema = json.loads((ROOT / "xnnlint" / "reporters" / "config.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(out))
+    assert json.loads(out)["not_told"][0] == "XNN301"
     settings = json.loads(out)["settings"]
     assert list(settings) == [key.name for key in KEYS]
     assert settings["ignore"] == {"value": ["XNN3"], "source": "pyproject.toml", "line": 5}

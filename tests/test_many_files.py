@@ -224,6 +224,12 @@ def test_a_name_for_stdin_without_stdin(models, call):
     assert "give - as PATH" in err
 
 
+def test_a_nameless_model_from_stdin_has_the_settings_of_the_current_folder(tmp_path):
+    (tmp_path / "xnnlint.toml").write_text('ignore = ["XNN301"]\n')
+    with HALF.open("rb") as stream:
+        assert program("check", "-", stdin=stream, cwd=tmp_path).returncode == 0
+
+
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +263,16 @@ def test_a_process_that_dies_loses_one_piece_and_the_order_stays(platform, monke
     done = list(jobs.in_processes(double, range(12), 3))
     assert [d for d in done if isinstance(d, int)] == [2 * n for n in range(12) if n not in (3, 5)]
     assert (done[3].how, done[5].how) == ("ended by SIGKILL", "ended with exit code 7")
+
+
+def unpicklable(piece: int) -> object:
+    return (lambda: piece) if piece == 1 else piece
+
+
+def test_a_result_that_cannot_be_handed_over_is_told():
+    first, second, third = jobs.in_processes(unpicklable, range(3), 2)
+    assert (first, third) == (0, 2)
+    assert second.how.startswith("could not hand over its result (")
 
 
 def test_no_process_is_left_behind_where_nobody_waits_for_the_rest():

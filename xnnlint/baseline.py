@@ -119,13 +119,16 @@ class Baseline:
         return [*self.stale, *(Stale(key, None) for key in sorted(gone))]
 
     def accept(self, report: ModelReport) -> int:
-        """Take over a model's findings instead of its entries; how many there are. Of one that cannot be read, none."""
+        """Take over a model's findings instead of its entries; how many entries it then has.
+
+        Entries for what is not told in this run stay, and all of a model that cannot be read.
+        """
         if report.error is not None:
             return 0
         key = self._key(report.path)
         self._checked.add(key)
-        entries = sorted(entry(f) for f in report.findings if not f.rule.startswith(BUDGETS))
-        self.models.pop(key, None)
+        silenced = [old for old in self.models.pop(key, []) if _is_ignored(old, report)]
+        entries = sorted([*(entry(f) for f in report.findings if not f.rule.startswith(BUDGETS)), *silenced])
         if entries:
             self.models[key] = entries
         return len(entries)

@@ -34,7 +34,7 @@ def config(
     if output is Format.JSON:
         from .reporters.json import dumps, tool
 
-        write(dumps({"schema_version": 1, "tool": tool(), "path": path, "settings": _data(settings, run)}) + "\n")
+        write(dumps({"schema_version": 1, "tool": tool(), "path": path, **_data(settings, run)}) + "\n")
     else:
         from .reporters.config_text import setting_lines
         from .reporters.layout import Printer
@@ -52,7 +52,7 @@ def _data(settings: Settings, run: Settings) -> dict[str, Any]:
         of = run if key.for_run else settings
         source = of.sources[key.name]
         data[key.name] = {"value": _plain(of[key.name]), "source": source.place, "line": source.line or None}
-    return data
+    return {"settings": data, "not_told": settings.not_told()}
 
 
 def _plain(value: Any) -> Any:

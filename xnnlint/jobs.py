@@ -113,7 +113,14 @@ def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Conn
         other.close()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send(work(connection.recv()))
+            result = work(connection.recv())
+            try:
+                connection.send(result)
+            except OSError:
+                raise
+            except Exception as error:  # what pickle raises depends on what it meets
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                connection.send(Died(f"could not hand over its result ({reason})"))
     # Nothing of the parent's is to be cleaned up here.
     os._exit(0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -20,7 +20,7 @@ from .engine import check_made, check_model, sentence
 from .errors import XnnlintError
 from .findings import Finding, Location, ModelReport
 from .keras.policy import PolicyVerdict, Refusal, Stage, judge
-from .loaders import find_models, is_callable, lowered, read_callable
+from .loaders import is_callable, lowered, read_callable
 from .rule import Rule
 from .xnnpack.plan import Outcome
 
@@ -90,21 +90,6 @@ def find_policy_rule(code_or_name: str) -> PolicyRule | None:
     return next((rule for rule in policy_rules() if wanted in (rule.code.lower(), rule.name)), None)
 
 
-def check_each_with_policy(
-    paths: Iterable[str | os.PathLike[str]],
-    profile: Profile,
-    *,
-    require_sparse: bool = False,
-    assume_pruned: float | None = None,
-) -> Iterator[ModelReport]:
-    """`engine.check_each`, with the policy's findings before the others.
-
-    A model that is no Keras model becomes a report with an error that says so.
-    """
-    for path in find_models(paths):
-        yield check_with_policy(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
-
-
 def check_with_policy(
     path: str | os.PathLike[str],
     profile: Profile,
@@ -112,7 +97,10 @@ def check_with_policy(
     require_sparse: bool = False,
     assume_pruned: float | None = None,
 ) -> ModelReport:
-    """Check one file; `policy` of the report is the policy's verdict, `error` why there is none."""
+    """`engine.check_model`, with the policy's findings before the others.
+
+    `policy` of the report is the policy's verdict, `error` why there is none, as for what is no Keras model.
+    """
     from .keras.read_file import format_of, read
 
     place = os.fspath(path)

@@ -64,7 +64,8 @@ class Session:
         paths: files, folders, patterns, `-` for stdin, "module:callable"; none for the `models` of the configuration.
         resolver: of the settings.
         stdin_name: what to call the model from stdin; its configuration is looked for there.
-        assume_pruned, policy: as for `engine.check_each`.
+        assume_pruned: share of zeros to assume in Keras models.
+        policy: whether to say what TFMOT's pruning policy refuses, too.
 
     Raises:
         XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
@@ -129,7 +130,8 @@ class Session:
     def _task(self, found: tuple[str, str | None], assume_pruned: float | None, policy: bool) -> Task:
         path, error = found
         name = (self._stdin_name or "<stdin>") if path == STDIN else path
-        settings = self._resolver.for_model(self._stdin_name if path == STDIN else path)
+        nameless = path == STDIN and not self._stdin_name
+        settings = self.settings if nameless else self._resolver.for_model(self._stdin_name if path == STDIN else path)
         file = self._from_stdin(name) if path == STDIN else path
         request = Request(
             name,

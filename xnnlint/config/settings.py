@@ -13,7 +13,7 @@ from xnnlint.errors import XnnlintError
 from .files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
 from .globs import matches
 from .keys import KEYS
-from .selection import Layer, is_told, strength
+from .selection import Layer, is_told, known_rules, strength
 
 DEFAULT = "default"
 
@@ -55,6 +55,10 @@ class Settings:
     def tells(self, code: str, name: str) -> bool:
         """Whether a rule's findings are told."""
         return is_told(code, name, self.layers)
+
+    def not_told(self) -> list[str]:
+        """Codes of the rules whose findings are not told."""
+        return [rule.code for rule in known_rules() if not self.tells(rule.code, rule.name)]
 
     def severity(self, code: str, name: str) -> str | None:
         """The severity that is set for a rule, or None for its own."""

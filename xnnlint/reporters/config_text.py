@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.config.keys import KEYS
-from xnnlint.config.selection import known_rules
 from xnnlint.config.settings import DEFAULT
 
 from .layout import FAINT, STRONG, Line, Span, safe, wrap
@@ -38,7 +37,7 @@ def setting_lines(path: str, settings: Settings, run: Settings, width: int) -> I
         told = safe(f"{name} = {in_toml(value)}") if value is not None else f"# {name} is not set"
         style = FAINT if source.place == DEFAULT else STRONG
         yield [Span(told, style), Span(f"{' ' * max(_LONGEST - len(told), 1)} # {safe(str(source))}", FAINT)]
-    silent = [rule.code for rule in known_rules() if not settings.tells(rule.code, rule.name)]
+    silent = settings.not_told()
     if silent:
         yield []
         for line in wrap([f"Not told: {', '.join(silent)}"], width - 2):
