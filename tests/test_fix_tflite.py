@@ -446,17 +446,23 @@ def outputs(data: bytes, batch: int) -> list[np.ndarray]:
     return [model.get_tensor(detail["index"]) for detail in model.get_output_details()]
 
 
-def network(*, padding: str = "SAME", size: int = 32, gate: bool = False) -> bytes:
+def network(
+    *, padding: str = "SAME", size: int = 32, filters: int = 8, depthwise: bool = False, gate: bool = False
+) -> bytes:
     """A stem, two pruned 1x1 convolutions, and a classifier, of a dynamic batch, as the converter writes them.
 
     Args:
         padding: of the stem.
+        depthwise: a 5x5 depthwise convolution of stride 2 between the two.
         gate: squeeze and excite in between, with Keras's Reshape((1, 1, C)).
     """
     builder = ModelBuilder()
     image = builder.input((1, size, size, 3))
-    x = builder.conv2d(image, 8, 3, 2, padding, fused="RELU")
+    x = builder.conv2d(image, filters, 3, 2, padding, fused="RELU")
     x = builder.conv2d(x, 64, zeros=0.8, storage="sparse", fused="RELU")
+    if depthwise:
+        x = builder.conv2d(builder.depthwise(x, 4, 1, "SAME"), 64, zeros=0.8, storage="sparse")
+        x = builder.depthwise(x, 5, 2, "SAME", fused="RELU6")
     if gate:
         pooled = builder.mean(x)
         first = builder.op("SHAPE", [pooled], [(2,)], table("ShapeOptions", out_type=2), dtype="int32")[0]
@@ -477,12 +483,14 @@ def network(*, padding: str = "SAME", size: int = 32, gate: bool = False) -> byt
 @pytest.mark.parametrize(
     ("fix", "data", "spmm"),
     [
-        ("entry-in-parts", network(), 2),
+        ("entry-by-picking", network(filters=16), 2),
+        ("entry-in-parts", network(padding="VALID", size=34), 2),
+        ("taps-in-parts", network(size=35, depthwise=True), 2),
         ("entry-by-zero-taps", network(size=33), 2),
         ("constant-reshape", network(size=33, gate=True), 4),
-        ("entry-in-parts", network(gate=True), 4),
+        ("constant-reshape", network(filters=16, gate=True), 4),
     ],
-    ids=["four stems", "odd", "squeeze and excite", "both"],
+    ids=["picked", "four stems", "5x5 of stride 2", "odd", "squeeze and excite", "both"],
 )
 def test_a_dynamic_batch_stays_dynamic(prover, fix, data, spmm):
     result = fixed(data)

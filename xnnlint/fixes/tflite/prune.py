@@ -11,6 +11,7 @@ from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
 from .encoding import FILTER, store_dense, stored_filter
 from .leaks import is_as_planned, reached
+from .stem import OF_STEM
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,9 @@ class PruneByMagnitude(Fix):
         if share is None or not is_as_planned(view):
             return
         for op in reached(view):
-            if op.type == "CONV_2D" and view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1):
+            if op.type != "CONV_2D" or view.graph.name(op.inputs[FILTER]).endswith(OF_STEM):
+                continue
+            if view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1):
                 values = _values(view.graph, op)
                 if values is not None and _count(values) > _kept(values, share):
                     yield op

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
 
-from .change import CannotChange, Fix, View
+from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import add_pad, is_float, is_same, plain_bias, same_padding, weights
+from .float32 import activation, add_pad, is_float, is_same, plain_bias, same_padding, weights
 from .schema import number
 
+if TYPE_CHECKING:
+    import numpy as np
+
 STRIDES = (1, 2)
+_WIDEST = max(PADDING_OF_KERNEL.values())
+_MOST_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,101 @@ class SupportedDepthwise(Fix):
         return f"write the {was} kernel as {kept} (padding {padding})"
 
 
+class DepthwiseInParts(Fix):
+    """The taps that lie too far out, in a part of their own, of which the result is shifted by whole outputs.
+
+    SAME at stride 2 gives a 5x5 kernel the offsets -1 to 3 on even sizes: 3 is the offset 1 of the next output.
+    """
+
+    name = "taps-in-parts"
+    exactness = Exactness.ROUNDING
+    summary = "depthwise convolutions with taps further out (5x5, stride 2, SAME on even sizes) -> sum of shifted ones"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        for op in view.of_type("DEPTHWISE_CONV_2D"):
+            windows = None if _is_supported(view, op) else _windows(view, op)
+            if windows is None or any(all(w.fits(p) for w in windows) for p in PADDING_OF_KERNEL.values()):
+                continue
+            rows, columns = (_far_parts(w) for w in windows)
+            if rows and columns and len(rows) * len(columns) <= _MOST_PARTS:
+                yield op
+
+    def apply(self, view: View, op: Op) -> str:
+        import numpy as np
+
+        graph, windows, values = view.graph, _windows(view, op), weights(view.graph, op.inputs[1])
+        if windows is None or values is None:
+            raise CannotChange("its kernel cannot be read")
+        plain_bias(view, op)
+        pad = pad_in_front(view, op)
+        source = op.inputs[0] if pad is None else pad.inputs[0]
+        name, out, bias, fused = graph.name(op.outputs[0]), op.outputs[0], op.inputs[2], activation(op)
+        none = number("ActivationFunctionType", "NONE")
+        no_bias = graph.add_constant(f"{name}/no_bias", np.zeros(values.shape[3], np.float32))
+        stride, size = windows[0].stride, 2 * _WIDEST + 1
+        jobs = [(row, column) for row in _far_parts(windows[0]) for column in _far_parts(windows[1])]
+        total = -1
+        for index, ((s, rows), (t, columns)) in enumerate(jobs):
+            kernel = np.zeros((1, size, size, values.shape[3]), np.float32)
+            for place, tap in rows:
+                for other, across in columns:
+                    kernel[0, tap + _WIDEST, across + _WIDEST] = values[0, place, other]
+            part = graph.add_like(out, f"_part{index}")
+            made = _depthwise(view, op, source, part, kernel, no_bias if index else bias, stride)
+            if stride > 1:
+                add_pad(view, made, ((0, 0), (_WIDEST, _WIDEST), (_WIDEST, _WIDEST), (0, 0)))
+            if (s, t) != (0, 0):
+                shift = np.zeros((1, 3, 3, values.shape[3]), np.float32)
+                shift[0, s + 1, t + 1] = 1
+                moved = graph.add_like(out, f"_moved{index}")
+                _depthwise(view, op, part, moved, shift, no_bias, 1)
+                part = moved
+            if index:
+                last = index == len(jobs) - 1
+                summed = out if last else graph.add_like(out, f"_sum{index}")
+                kind = number("ActivationFunctionType", fused) if last else none
+                graph.insert(
+                    "ADD", [total, part], [summed], near=op, options="AddOptions", fusedActivationFunction=kind
+                )
+                part = summed
+            total = part
+        graph.remove(op)
+        if pad is not None and not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
+            graph.remove(pad)
+        return f"write the {values.shape[1]}x{values.shape[2]} kernel as the sum of {len(jobs)} shifted ones"
+
+
+def _far_parts(window: Window) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Parts by shift in whole outputs, 0 first, each with (place in the kernel, offset that is left); the bias must not
+    be shifted. Empty where shifts by more than one output would be needed, or the outputs are others."""
+    if (window.size - 1) // window.stride + 1 != window.outputs:
+        return []
+    found: dict[int, list[tuple[int, int]]] = {0: []}
+    for place, tap in enumerate(window.taps):
+        shift = 0 if abs(tap) <= _WIDEST else 1 if tap > 0 else -1
+        left = tap - shift * window.stride
+        if abs(left) > _WIDEST:
+            return []
+        found.setdefault(shift, []).append((place, left))
+    return list(found.items()) if found[0] else []
+
+
+def _depthwise(view: View, near: Op, source: int, target: int, kernel: np.ndarray, bias: int, stride: int) -> Op:
+    """A depthwise convolution before `near`; VALID where it strides, for which a PAD has to be added."""
+    graph, name = view.graph, view.graph.name(target)
+    return graph.insert(
+        "DEPTHWISE_CONV_2D",
+        [source, graph.add_constant(f"{name}/taps", kernel), bias],
+        [target],
+        near=near,
+        options="DepthwiseConv2DOptions",
+        padding=number("Padding", "SAME" if stride == 1 else "VALID"),
+        strideH=stride,
+        strideW=stride,
+        depthMultiplier=1,
+    )
+
+
 def pad_in_front(view: View, op: Op) -> Op | None:
     """A PAD of height and width that only feeds padding to an operator."""
     graph = view.graph
@@ -157,4 +258,4 @@ def _is_supported(view: View, op: Op) -> bool:
     return not is_same(op) and amounts[1:3].reshape(-1).tolist() == [padding] * 4
 
 
-FIXES = (SupportedDepthwise(),)
+FIXES = (SupportedDepthwise(), DepthwiseInParts())
