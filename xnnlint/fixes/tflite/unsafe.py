@@ -26,7 +26,7 @@ class _Unsafe(Fix):
 
 
 class PadAllSides(_Unsafe):
-    """What `zero-taps` and `entry-in-parts` cannot keep: 5x5 depthwise convolutions with SAME on even sizes."""
+    """For what the safe fixes leave, or with these ignored: they keep the results and take more operators."""
 
     name = "padding-on-all-sides"
     summary = "convolutions of stride 2 padded less at the top and left -> padded alike on all sides"
