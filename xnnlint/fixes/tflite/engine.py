@@ -19,6 +19,7 @@ from xnnlint.xnnpack.plan import Plan, make_plan, pointwise_macs, pointwise_ops
 from .change import CannotChange, Change, Fix, View, make, make_way
 from .edit import Edit
 from .pointwise import MOVING
+from .stem import OF_STEM
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
@@ -78,7 +79,7 @@ class State:
 
     @cached_property
     def spmm(self) -> frozenset[int]:
-        """The operators that run SpMM, without those that fixes made of operators that only move channels: to have
+        """The operators that run SpMM, without those that fixes made of a stem, or of what only moves channels: to have
         more of these is no gain."""
         return frozenset(op for op in self.plan.spmm_ops if not self._only_moves(op))
 
@@ -90,7 +91,7 @@ class State:
     def _only_moves(self, op: int) -> bool:
         graph = self.plan.graph
         weights = graph.input_tensor(graph.operators[op], 1)
-        return weights is not None and weights.name.endswith(MOVING)
+        return weights is not None and weights.name.endswith((MOVING, OF_STEM))
 
 
 @dataclass
