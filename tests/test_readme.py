@@ -9,8 +9,11 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)
 
+# Commands that run models.
+JUDGED = re.compile(r"verify |fix \S+\.tflite -o")
 # The last digits of errors of the size of fp32 rounding depend on the machine.
-ROUNDING = re.compile(r"\d\.\de-0[67]")
+ROUNDING = re.compile(r"\d(\.\d)?e-0[67]")
 
 
 class Screen(io.TextIOWrapper):
@@ -43,9 +48,12 @@ def printed(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "argv", ["xnnlint", *shlex.split(command)])
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit):
+    with tempfile.TemporaryDirectory() as place, pytest.raises(SystemExit):
+        # Commands may write; what they read stands where the README says.
+        Path(place, "fixtures").symlink_to(ROOT / "fixtures")
+        monkeypatch.chdir(place)
         cli.main()
+    monkeypatch.chdir(ROOT)
     screen.flush()
     output = screen.buffer.getvalue().decode().splitlines(keepends=True)
     return "".join(output[: int(lines) if lines else None])
@@ -54,7 +62,7 @@ def printed(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def compare_transcripts(monkeypatch: pytest.MonkeyPatch, judged: bool) -> int:
     """Compare the README's transcripts that need the real runtime, or those that do not; how many there are."""
     text = README.read_text(encoding="utf-8")
-    found = [m for m in TRANSCRIPT.finditer(text) if m[1].startswith("verify") is judged]
+    found = [m for m in TRANSCRIPT.finditer(text) if bool(JUDGED.match(m[1])) is judged]
     real = {m[0]: f"$ xnnlint {m[1]}\n{printed(m[1], monkeypatch)}" for m in found}
     monkeypatch.undo()
     if os.environ.get("XNNLINT_UPDATE_README"):
@@ -78,14 +86,58 @@ def test_the_transcripts_of_the_readme_are_what_runs(monkeypatch):
     assert compare_transcripts(monkeypatch, judged=True) >= 1
 
 
-@pytest.mark.parametrize("command", ["check", "verify"])
+# A line of a shell block with the program in it, up to a comment.
+SHELL_LINE = re.compile(r"^(?:- run: )?xnnlint ([^#\n]*)", re.MULTILINE)
+SHELL_BLOCK = re.compile(r"```(?:sh|yaml)\n(.*?)```|`xnnlint ([^`\n]+)`", re.DOTALL)
+
+
+NETS = """
+def make_model():
+    import tf_keras
+    return tf_keras.Sequential([tf_keras.layers.Conv2D(8, 1, input_shape=(8, 8, 3))])
+"""
+
+
+def shell_commands() -> list[Any]:
+    """Commands of the README's blocks and sentences that are not transcripts; with the files that they mean."""
+    text = TRANSCRIPT.sub("", README.read_text(encoding="utf-8"))
+    found = [c for m in SHELL_BLOCK.finditer(text) for c in (SHELL_LINE.findall(m[1]) if m[1] else [m[2]])]
+    names = {"MODEL": "model.keras", "DIR": "models", "PATH...": "models", "OUT.tflite": "out.tflite"}
+    named = [" ".join(names.get(word, word) for word in c.partition(" | ")[0].split()) for c in found]
+    marks = {"verify": pytest.mark.judge, "convert": pytest.mark.tensorflow, "check train.nets": pytest.mark.tensorflow}
+    return [
+        pytest.param(c, marks=[mark for start, mark in marks.items() if c.startswith(start)])
+        for c in sorted({c for c in named if " " in c})
+    ]
+
+
+@pytest.mark.parametrize("command", shell_commands())
+def test_every_command_of_the_readme_works(command, tmp_path, capsys, monkeypatch):
+    """They are tried on models that stand where the commands look for them."""
+    (tmp_path / "models").mkdir()
+    for target in ("model.keras", "models/model.keras"):
+        shutil.copy(ROOT / "fixtures/guide_no_keepdims.keras", tmp_path / target)
+    for target in ("model.tflite", "models/model.tflite"):
+        shutil.copy(ROOT / "fixtures/guide_sparse.tflite", tmp_path / target)
+    monkeypatch.chdir(tmp_path)
+    words = [word.replace("$GITHUB_STEP_SUMMARY", "summary.md") for word in shlex.split(command)]
+    monkeypatch.setattr(sys, "argv", ["xnnlint", *words])
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "nets.py").write_text(NETS)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code in (0, 1), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "fix", "verify"])
 def test_every_option_is_in_the_readme(command, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["xnnlint", command, "--help"])
     with pytest.raises(SystemExit):
         cli.main()
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    options -= {"--no-require-sparse", "--backup"}  # what holds without the option
     text = README.read_text(encoding="utf-8")
-    text = text[text.index(f"## xnnlint {command}") :]
+    text = text[text.index(f"## xnnlint {command}") :].partition("\n## ")[0]
     assert options and [option for option in sorted(options) if option not in text] == []
 
 
