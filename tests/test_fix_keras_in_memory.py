@@ -71,6 +71,22 @@ def test_a_fixed_archive_loads_where_the_original_did(package, tmp_path):
     assert len(done.changes) == 1 and np.array_equal(model(image), fixed(image))
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("package", ["tf_keras", "keras"])
+def test_the_goal_decides_what_is_changed(package):
+    keras = importlib.import_module(package)
+    model = keras.models.clone_model(small_model(keras))
+    model.get_layer("pointwise").activation = keras.activations.linear
+    activation = keras.layers.Activation("tanh", name="act")
+    x = keras.layers.Conv2D(8, 1)(activation(model.get_layer("pointwise").output))
+    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(model.inputs[0], x)
+    kept, changed = (xnnlint.fix(model, unsafe_fixes=True, goal=goal) for goal in ("runtime", "policy"))
+    assert [m.get_layer("act").activation.__name__ for m in (model, kept, changed)] == ["tanh", "tanh", "elu"]
+    with pytest.raises(XnnlintError, match="'speed' is not known"):
+        xnnlint.fix(model, goal="speed")
+
+
 def test_something_else_is_refused():
     with pytest.raises(XnnlintError, match="no Keras model"):
         fix_model(3)

@@ -43,7 +43,13 @@ def lint(
 
 
 def fix(
-    model: Any, *, unsafe_fixes: bool = False, assume_pruned: float | None = None, runtime: str = "", cpu: str = ""
+    model: Any,
+    *,
+    unsafe_fixes: bool = False,
+    assume_pruned: float | None = None,
+    goal: str = "runtime",
+    runtime: str = "",
+    cpu: str = "",
 ) -> Any:
     """A new model whose layers are changed so that it runs sparse; the one that is given stays as it is.
 
@@ -51,6 +57,7 @@ def fix(
         model: a Functional or Sequential model of tf_keras or Keras 3.
         unsafe_fixes: whether what it computes may change, so that it must be trained again.
         assume_pruned: the share of zeros, from 0 to 1, to plan for; by default 0.8 if it is not pruned yet.
+        goal: "runtime", or "policy" for a model that TFMOT's pruning policy takes, too.
         runtime: the runtime to plan for, as in `xnnlint profiles`; by default the newest LiteRT that is known.
         cpu: the CPU to plan for, as in `xnnlint profiles`.
 
@@ -64,5 +71,7 @@ def fix(
     from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
     runtime, cpu = runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU
-    fixed, _ = fix_model(model, unsafe_fixes=unsafe_fixes, assume_pruned=assume_pruned, runtime=runtime, cpu=cpu)
+    fixed, _ = fix_model(
+        model, unsafe_fixes=unsafe_fixes, assume_pruned=assume_pruned, goal=goal, runtime=runtime, cpu=cpu
+    )
     return fixed

@@ -20,6 +20,7 @@ def fix_model(
     *,
     unsafe_fixes: bool = False,
     assume_pruned: float | None = None,
+    goal: str = "runtime",
     runtime: str = DEFAULT_RUNTIME,
     cpu: str = DEFAULT_CPU,
 ) -> tuple[Any, Repair]:
@@ -29,6 +30,7 @@ def fix_model(
         model: a Functional or Sequential model of Keras 3 or tf_keras, built.
         unsafe_fixes: whether what the model computes may change, so that it must be trained again.
         assume_pruned: the share of zeros to plan for; None for 0.8 where the model is not pruned yet.
+        goal: "runtime", or "policy" for a model that TFMOT's pruning policy takes, too.
 
     Returns:
         The new model, not compiled, with the weights of the old one; and the `Repair`. Without changes it is a copy.
@@ -38,7 +40,9 @@ def fix_model(
     """
     if not all(hasattr(model, name) for name in ("save", "layers", "get_config")):
         raise XnnlintError(f"{type(model).__name__} is no Keras model")
-    options = Options(load_profile(runtime, cpu), unsafe_fixes, assume_pruned)
+    if goal not in ("runtime", "policy"):
+        raise XnnlintError(f"the goal {goal!r} is not known; it is 'runtime' or 'policy'")
+    options = Options(load_profile(runtime, cpu), unsafe_fixes, assume_pruned, policy=goal == "policy")
     with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
         path = str(Path(folder, "model.keras"))
         try:
