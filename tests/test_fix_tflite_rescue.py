@@ -39,6 +39,7 @@ CASES = [
     ("avg_pool_3x3_same", "average-by-depthwise", 2),
     ("max_pool_2x2", "maximum-in-steps", 2),
     ("resize_nearest", "nearest-in-steps", 2),
+    ("stem_stride_1", "entry-by-weaving", 1),
 ]
 
 
@@ -182,6 +183,20 @@ def test_padding_of_channels_stays_in_the_cluster(prover):
     proof = prover.prove(result)
     assert proof.passed, proof.reason
     assert proof.observation.spmm == 3
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_stem_of_stride_1_enters_through_a_woven_image(prover, channels):
+    """As networks for small images begin."""
+    g = ModelBuilder(12)
+    x = g.conv2d(g.input((1, 13, 10, channels)), 8, 3, 1, "SAME", fused="RELU")
+    head(g, pointwise(g, g.depthwise(x)))
+    result = fixed(g.build(dynamic_batch=True), ignore=("leave-through-depth-to-space",))
+    assert names(result) == {"entry-by-weaving"}
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.spmm == 1
 
 
 @pytest.mark.judge
