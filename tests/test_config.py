@@ -170,6 +170,7 @@ def test_models_of_one_run_may_have_different_settings(project, told, call):
         ('[[overrides]]\nfiles = ["b"]\ncpus = 3', 3, ["unknown key 'overrides.cpus'", "did you mean cpu"]),
         ("overrides = 3", 0, ["write [[overrides]]"]),
         ("jobs = -1", 1, ["jobs: -1"]),
+        ('[fix]\nignore = ["insert-reshap"]', 2, ["fix.ignore: no fix 'insert-reshap'"]),
         ('[verify]\ncpu = "z80"', 2, ["verify.cpu: 'z80' is none of auto"]),
         ("[verify]\nseeds = 0", 2, ["verify.seeds"]),
         ("runtime = ", 1, ["no valid TOML"]),
@@ -548,6 +549,34 @@ def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, m
     assert asked == ["litert-2.1 on arm64", "litert-2.3 on x86-sse"]
     assert call("fix", "models/m.keras", "--diff", "--force-exclude")[0] == 0
     assert len(asked) == 2
+
+
+def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, call, monkeypatch):
+    from xnnlint.fixes.tflite import repair
+    from xnnlint.fixes.tflite.registry import names
+
+    asked = []
+
+    class Fixer:
+        def __init__(self, options, proof):
+            asked.append((options.select, options.ignore))
+
+        def fix(self, *arguments, **options):
+            raise repair.XnnlintError("enough")
+
+        def __exit__(self, *what):
+            pass
+
+    monkeypatch.setattr(repair, "Fixer", Fixer)
+    first, second, third, *_ = names()
+    (project / "xnnlint.toml").write_text(f'[fix]\nselect = ["{first}", "{second}"]\nignore = ["{second}"]\n')
+    call("fix", "models/half.tflite", "--diff")
+    call("fix", "models/half.tflite", "--diff", "--select", third)
+    call("fix", "models/half.tflite", "--diff", "--ignore", third)
+    assert asked == [((first, second), (second,)), ((third,), ()), ((first, second), (third,))]
+    # A Keras model has no such fixes, and is no error for that.
+    shutil.copy(FIXTURES / "guide_sparse.keras", project / "m.keras")
+    assert call("fix", "m.keras", "--diff")[0] == 0
 
 
 def test_models_of_the_configuration_are_checked_where_no_path_is_given(project, call, told):

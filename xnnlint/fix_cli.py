@@ -108,12 +108,13 @@ def fix(
             continue
         settings = held.for_model(model)
         profile = load_profile(settings["runtime"], settings["cpu"])
-        if profile.name not in tools:
-            tools[profile.name] = (
+        usual = (settings["fix.select"], settings["fix.ignore"])
+        if (profile.name, usual) not in tools:
+            tools[profile.name, usual] = (
                 Options(profile, unsafe, share, policy=goal is Goal.POLICY),
-                TfliteFixes(profile, unsafe, diff, select, ignore, batch, prune, proof=not no_proof),
+                TfliteFixes(profile, unsafe, diff, select, ignore, batch, prune, not no_proof, *usual),
             )
-        options, tflite = tools[profile.name]
+        options, tflite = tools[profile.name, usual]
         is_tflite = False
         try:
             is_tflite = tflite.takes(model)

@@ -22,6 +22,7 @@ class TfliteFixes:
         batch: what a dynamic batch becomes; 0 leaves it.
         prune: share of zeros as text, "" for none.
         diff: whether every place is shown, and nothing written.
+        usual_select, usual_ignore: names of fixes from the configuration, where the options name none.
     """
 
     profile: Profile
@@ -32,6 +33,8 @@ class TfliteFixes:
     batch: int = 0
     prune: str = ""
     proof: bool = True
+    usual_select: tuple[str, ...] = ()
+    usual_ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._fixer: Fixer | None = None
@@ -64,7 +67,9 @@ class TfliteFixes:
             settings: dict[str, Any] = {"batch": self.batch} if self.batch else {}
             if self._share is not None:
                 settings["prune"] = self._share
-            options = Options(self.profile, self.unsafe, _names(self.select), _names(self.ignore), settings)
+            select = _names(self.select) or self.usual_select
+            ignore = _names(self.ignore) or (() if self.select else self.usual_ignore)
+            options = Options(self.profile, self.unsafe, select, ignore, settings)
             self._fixer = Fixer(options, proof=self.proof)
             atexit.register(self._fixer.__exit__)
         return self._fixer.fix(model, target, backup=backup)

@@ -153,6 +153,16 @@ def jobs(value: Any) -> int:
         raise Wrong(f'{value!r} is no number of processes, nor "auto"', value) from None
 
 
+def _fixes(value: Any) -> tuple[str, ...]:
+    from xnnlint.fixes.tflite.registry import names
+
+    given, known = _texts(value), names()
+    for name in given:
+        if name not in known:
+            raise Wrong(f"no fix {name!r}{suggestion(name, known)}", name)
+    return given
+
+
 def _verify_cpus() -> list[str]:
     from xnnlint.runtime.targets import CPUS
 
@@ -237,6 +247,8 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("budget.max-partitions", count, None, "count", "Parts into which XNNPACK takes the model, at most."),
     Key("budget.max-tflite-operators", count, None, "count", "Operators that XNNPACK does not take, at most."),
+    Key("fix.select", _fixes, (), "list of names", "Fixes of .tflite files that `xnnlint fix` makes; without, all."),
+    Key("fix.ignore", _fixes, (), "list of names", "Fixes of .tflite files that `xnnlint fix` does not make."),
     Key(
         "verify.runtime",
         _one_of(lambda: [name for name in runtimes() if name != PORTABLE]),
