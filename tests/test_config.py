@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from xnnlint.config.keys import BY_NAME, KEYS, overridable
 from xnnlint.config.selection import Layer, is_told, known_rules
 from xnnlint.config.settings import Resolver
 from xnnlint.engine import check_model
+from xnnlint.errors import XnnlintError
 from xnnlint.findings import Finding, ModelReport, Severity
 from xnnlint.graph import Graph, Model, Operator
 from xnnlint.reporters import json as json_reporter
@@ -186,6 +188,37 @@ def test_what_is_wrong_is_told_with_file_line_and_key(project, call, text, line,
     assert err.count("\n") == 1
     assert all(part in err for part in parts), err
     assert "itself failed" not in err
+
+
+ODD = [
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    "9" * 5000,
+    "true",
+    '""',
+    '"x"',
+    "[]",
+    "[[]]",
+    "[{}]",
+    "{}",
+    "{a = []}",
+    "{a = 3}",
+]
+ODD += ["1979-05-27", '{"" = [""]}', '["\\u0000"]', '"%"', '"nan%"', "{XNN1 = {}}", '[["ALL"]]']
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+def test_no_value_of_any_key_is_a_mistake_of_ours(project, value):
+    for table in ("", "[[overrides]]\nfiles = ['*']\n"):
+        for name in [*BY_NAME, "overrides", "budget", "verify", "fix"]:
+            (project / "xnnlint.toml").write_text(f"{table}{name} = {value}\n")
+            with contextlib.suppress(XnnlintError):
+                settings = Resolver().for_model("models/half.tflite")
+                assert json.loads(json_reporter.dumps({k: str(v) for k, v in settings.values.items()}))
+                assert isinstance(settings.not_told(), list)
 
 
 def test_lines_are_found_in_a_shared_file(project, call):

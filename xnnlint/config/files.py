@@ -145,7 +145,7 @@ def _parsed(text: str, path: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and what int() says of too many digits
         reason = " ".join(str(error).split()) or type(error).__name__
         at = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", reason)
         line = at.group(1) or len(text.splitlines()) if at else 0
