@@ -367,6 +367,28 @@ def test_damaged_files_end_in_one_sentence(capsys, monkeypatch, tmp_path, conten
     assert [p.name for p in tmp_path.iterdir()] == ["model.tflite"]
 
 
+def test_flipped_bytes_end_in_one_sentence_or_a_file_that_can_be_read(tmp_path):
+    rng = np.random.default_rng(3)
+    model, target = tmp_path / "model.tflite", tmp_path / "fixed.tflite"
+    data, written = guide(), 0
+    with Fixer(Options(PROFILE), proof=False) as fixer:
+        for _ in range(60):
+            damaged = np.frombuffer(data, np.uint8).copy()
+            damaged[rng.integers(0, len(data), rng.integers(1, 4))] = rng.integers(0, 256)
+            model.write_bytes(damaged.tobytes())
+            target.unlink(missing_ok=True)
+            try:
+                fixer.fix(str(model), str(target))
+            except XnnlintError as error:
+                assert "\n" not in str(error)
+                assert "xnnlint itself failed" not in str(error)
+                assert not target.exists()
+            else:
+                assert load(target).main.operators
+                written += 1
+    assert written > 10
+
+
 _KILLED = """
 import sys, time
 from pathlib import Path

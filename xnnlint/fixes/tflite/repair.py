@@ -81,7 +81,7 @@ class Fixer:
             XnnlintError: it was not proven, so that nothing was written; or it cannot be proven here.
         """
         data = _read(path)
-        done = TfliteRepair(path, search(data, path, self.options))
+        done = TfliteRepair(path, _search(data, path, self.options))
         if not target:
             return done
         if not done.result.after.plan.is_correct:
@@ -106,7 +106,7 @@ class Fixer:
         if proof.passed:
             return
         for kind in boldest_first(done.result.changes)[:_RETRIES]:
-            fewer = search(data, done.path, replace(self.options, ignore=(*self.options.ignore, kind)))
+            fewer = _search(data, done.path, replace(self.options, ignore=(*self.options.ignore, kind)))
             if fewer.changes and fewer.after.plan.is_correct:
                 again = self._prove(fewer)
                 if again.passed:
@@ -148,6 +148,20 @@ def _read(path: str) -> bytes:
     if size >= _LARGEST:
         raise ModelError(path, f"it has {size:,} bytes, and files of up to 2 GB can be changed")
     return Path(path).read_bytes()
+
+
+def _search(data: bytes, path: str, options: Options) -> Result:
+    """`search`, of which a mistake of ours in one file must not keep others from being fixed."""
+    from xnnlint.engine import internal
+
+    try:
+        return search(data, path, options)
+    except XnnlintError:
+        raise
+    except Exception as error:
+        if os.environ.get("XNNLINT_DEBUG"):
+            raise
+        raise XnnlintError(f"{path}: {internal(error)}") from error
 
 
 def _same(path: str, target: str) -> bool:
