@@ -21,7 +21,8 @@ def lint(
     """Checks a model that is in memory, or a file.
 
     Args:
-        model: a Functional or Sequential model of tf_keras or Keras 3, which is neither run nor changed; or a path.
+        model: a Functional or Sequential model of tf_keras or Keras 3, which is neither run nor changed; or a path; or
+            "module:function", which is imported and run to make a Keras model. Findings are those of the saved file.
         runtime: the runtime to predict for, as in `xnnlint profiles`; by default the newest LiteRT that is known.
         cpu: the CPU to predict for, as in `xnnlint profiles`.
         assume_pruned: the share of zeros, from 0 to 1, that the 1x1 convolutions of a Keras model are taken to have; by
