@@ -342,6 +342,7 @@ def test_json_tells_the_same(capsys, monkeypatch, tmp_path):
         (["{model}", "-o", "{model}"], "is the model itself"),
         (["{model}", "--diff", "--select", "nonsense"], "there is no fix 'nonsense'"),
         (["{model}", "--diff", "--prune", "0.8"], "give --unsafe-fixes"),
+        (["{model}", "--diff", "--batch", "4"], "can only be fixed to 1"),
         (["{model}", "--diff", "--prune", "8", "--unsafe-fixes"], "a share between 0 and 1"),
         (["{folder}/none.tflite", "--diff"], "none.tflite"),
     ],

@@ -39,6 +39,8 @@ class TfliteFixes:
     def __post_init__(self) -> None:
         self._fixer: Fixer | None = None
         self._share = _share(self.prune)
+        if self.batch not in (0, 1):
+            raise XnnlintError(f"--batch {self.batch}: of a .tflite file the batch can only be fixed to 1")
         if self.prune and not self.unsafe:
             raise XnnlintError("--prune changes what the model computes: give --unsafe-fixes, too")
 
