@@ -224,6 +224,20 @@ def test_a_name_for_stdin_without_stdin(models, call):
     assert "give - as PATH" in err
 
 
+def test_what_is_excluded_by_force_is_not_read_from_stdin_either(tmp_path):
+    for option, code in ([], 1), (["--force-exclude"], 0):
+        with HALF.open("rb") as stream:
+            arguments = ["--stdin-filename", "old/m.tflite", "--exclude", "old", *option]
+            assert program("check", "-", *arguments, stdin=stream, cwd=tmp_path).returncode == code
+
+
+def test_a_current_folder_that_is_gone_is_told(tmp_path):
+    script = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m xnnlint check {HALF}"
+    done = subprocess.run(script, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("xnnlint: error: the current folder is gone")
+
+
 def test_a_nameless_model_from_stdin_has_the_settings_of_the_current_folder(tmp_path):
     (tmp_path / "xnnlint.toml").write_text('ignore = ["XNN301"]\n')
     with HALF.open("rb") as stream:

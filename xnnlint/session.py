@@ -125,14 +125,18 @@ class Session:
                 raise XnnlintError("no PATH is given, and no `models` in a configuration (see `xnnlint check --help`)")
             given = [self._configured(path) for path in configured]
         for found in search(given, self._resolver.excluded):
-            yield found.path, found.error
+            by_name = found.path == STDIN and self._stdin_name
+            if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
+                yield found.path, found.error
 
     def _task(self, found: tuple[str, str | None], assume_pruned: float | None, policy: bool) -> Task:
         path, error = found
-        name = (self._stdin_name or "<stdin>") if path == STDIN else path
-        nameless = path == STDIN and not self._stdin_name
-        settings = self.settings if nameless else self._resolver.for_model(self._stdin_name if path == STDIN else path)
-        file = self._from_stdin(name) if path == STDIN else path
+        if path == STDIN:
+            name = self._stdin_name or "<stdin>"
+            settings = self._resolver.for_model(name) if self._stdin_name else self.settings
+            file = self._from_stdin(name)
+        else:
+            name, file, settings = path, path, self._resolver.for_model(path)
         request = Request(
             name,
             file,

@@ -93,7 +93,11 @@ class Resolver:
 
     def for_run(self) -> Settings:
         """What holds for the run as a whole, from the configuration of the current folder."""
-        return self._settings(str(Path.cwd()), "")
+        try:
+            here = str(Path.cwd())
+        except OSError:
+            raise XnnlintError("the current folder is gone, or cannot be read; change to another one") from None
+        return self._settings(here, "")
 
     def for_model(self, path: str) -> Settings:
         """What holds for a model.
