@@ -113,6 +113,7 @@ def test_a_fix_makes_a_model_sparse_and_the_run_proves_it(prover, fix, pattern, 
     assert proof.max_rel_error <= proof.tolerance
     if all(change.exactness is Exactness.EXACT for change in result.changes):
         assert proof.max_abs_error == 0.0
+    assert fixed(result.after.data, ignore=("leave-through-depth-to-space",)).changes == ()
 
 
 @pytest.mark.judge
