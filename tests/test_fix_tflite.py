@@ -26,7 +26,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import catalog, encoding, registry
+from xnnlint.fixes.tflite import catalog, encoding, registry, schema
 from xnnlint.fixes.tflite.change import Exactness, Fix
 from xnnlint.fixes.tflite.edit import Edit
 from xnnlint.fixes.tflite.engine import Options, Result, search
@@ -279,6 +279,19 @@ def test_where_nothing_can_run_nothing_is_written(capsys, monkeypatch, tmp_path)
     assert code == 0
     assert "it was not proven (--no-proof)" in out
     assert load(target).main.operators
+
+
+def test_without_the_extra_it_says_what_to_install(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    schema.generated.cache_clear()
+    target = tmp_path / "fixed.tflite"
+    try:
+        code, out, err = run(capsys, monkeypatch, str(DENSE_ZEROS), "-o", str(target), "--no-proof")
+    finally:
+        schema.generated.cache_clear()
+    assert (code, out) == (2, "")
+    assert "pip install 'xnnlint[verify]'" in err
+    assert not target.exists()
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
