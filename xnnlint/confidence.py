@@ -30,13 +30,16 @@ def hedged(plan: Plan, findings: Iterable[Finding]) -> list[Finding]:
 
 def _behind(plan: Plan) -> set[int]:
     """The operators that depend on a layer of unknown effect."""
-    from networkx import descendants
-
-    from .graph import OP
-
-    unknown = [op.index for op in plan.graph.operators if op.name in plan.model.unknown and op.type == "CUSTOM"]
-    found = {node for op in unknown for node in descendants(plan.graph.nx, (OP, op))}
-    return {index for kind, index in found if kind == OP}
+    graph = plan.graph
+    unsure: set[int] = set()  # tensors
+    found = set()
+    for op in graph.operators:  # in execution order
+        behind = any(tensor in unsure for tensor in op.inputs)
+        if behind:
+            found.add(op.index)
+        if behind or (op.type == "CUSTOM" and op.name in plan.model.unknown):
+            unsure.update(op.outputs)
+    return found
 
 
 def _hedge(finding: Finding) -> Finding:
