@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -83,3 +84,19 @@ def test_the_reports_say_so(tmp_path: Path) -> None:
         text = "\n".join("".join(span.text for span in line) for line in model_lines(report, profile, 200))
         assert ("Low confidence: what becomes of" in text) == (confidence == "low")
         assert ("Results are right" in text) == (confidence is None)
+
+
+def test_many_such_layers_take_no_longer_than_others(tmp_path: Path) -> None:
+    def layer(class_name: str, name: str, **config: Any) -> dict[str, Any]:
+        return {"class_name": class_name, "config": {"name": name, **config}}
+
+    start = layer("InputLayer", "image", batch_input_shape=[None, 8, 8, 8])
+    seconds = {}
+    for class_name in ("ReLU", "Odd"):
+        layers = [start, *(layer(class_name, f"layer_{n}") for n in range(3000))]
+        path = tmp_path / "model.json"
+        path.write_text(json.dumps({"class_name": "Sequential", "config": {"name": "model", "layers": layers}}))
+        begin = time.process_time()
+        xnnlint.lint(path)
+        seconds[class_name] = time.process_time() - begin
+    assert seconds["Odd"] < 5 * seconds["ReLU"] + 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.graph import Graph, Model, Operator, Tensor
@@ -172,19 +172,23 @@ class _Calls:
     def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
         """A layer of which nothing is known but who reads it, and what those were built for."""
         layer = scope.layer
-        readers = [
-            (ref, other)
-            for other in self.model.layers
-            for call in other.calls
-            for ref in call.inputs()
-            if ref.layer == layer.name
-        ]
+        readers = self._readers.get(layer.name, [])
         count = 1 + max((ref.output for ref, _ in readers), default=0)
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
         shapes = [shape if count == 1 else None] * count
         outputs = scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
         self.builder.program.unknown.setdefault(scope.label, reason)
         return outputs
+
+    @cached_property
+    def _readers(self) -> dict[str, list[tuple[TensorRef, Layer]]]:
+        """Who reads each layer's outputs."""
+        readers: dict[str, list[tuple[TensorRef, Layer]]] = {}
+        for layer in self.model.layers:
+            for call in layer.calls:
+                for ref in call.inputs():
+                    readers.setdefault(ref.layer, []).append((ref, layer))
+        return readers
 
     def _value(self, ref: TensorRef) -> Value:
         outputs = self.results.get((ref.layer, ref.call)) or [Value(None, name=normalize(ref.layer))]
