@@ -187,6 +187,8 @@ def network(keras: Any, what: str) -> Any:
         x = layers.Conv2D(16, 1, strides=2, activation="relu")(x)
     elif what == "subtract":
         x = layers.Subtract()([x, separable(x, 16)])
+    elif what == "minus":
+        x = x - separable(x, 16)
     elif what == "add_itself":
         x = layers.Add()([x, x])
     elif what == "normalization":
@@ -222,6 +224,7 @@ CASES = [
     ("average_pool", "average-pooling-to-depthwise", "safe"),
     ("strided_pointwise", "strided-pointwise", "safe"),
     ("subtract", "subtract-to-add", "safe"),
+    ("minus", "subtract-to-add", "safe"),
     ("add_itself", "sum-of-the-same", "safe"),
     ("normalization", "normalization-behind-depthwise", "safe"),
     ("rescaling", "scale-to-depthwise", "safe"),

@@ -140,9 +140,8 @@ class NegatedSubtract(_Depthwise):
     rules = ("XNN",)
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
-        if entry["class_name"] != "Subtract" or not _is_layer(entry) or len(scope.inputs(entry)) != 2:
-            return None
-        return self.matched(scope, entry)
+        inputs = scope.inputs(entry)
+        return self.matched(scope, entry) if _subtracts(entry) and len(inputs) == 2 and inputs[0] != inputs[1] else None
 
     def apply(self, match: Match) -> Change:
         scope, entry = match.scope, match.entry
@@ -150,7 +149,12 @@ class NegatedSubtract(_Depthwise):
         assert shape is not None
         negated = _new(scope, entry, "negated")
         scope.insert_on(entry, 1, negated, shape)
-        entry["class_name"] = "Add"
+        if entry["class_name"] == "TFOpLambda":
+            entry["config"]["function"] = _SUMS[entry["config"]["function"]]
+        else:
+            entry["class_name"] = "Add"
+            if entry.get("registered_name"):
+                entry["registered_name"] = "Add"
         after = (_code(negated, "-1 in the middle, else 0"), code(entry))
         weights = {scope.label(negated): _weights(-_MIDDLE, shape)}
         return self.change(match, "add what is subtracted, negated", (before,), after, weights)
@@ -274,6 +278,17 @@ def _scale_and_shift(entry: Entry) -> tuple[float, float] | None:
     if found.kind in ("add", "sub"):
         return 1.0, found.value if found.kind == "add" else -found.value
     return found.value if found.kind == "mul" else 1 / found.value, 0.0
+
+
+_SUMS = {"math.subtract": "math.add", "__operators__.sub": "__operators__.add"}
+
+
+def _subtracts(entry: Entry) -> bool:
+    """Whether it is a Subtract, of layers or of operations, or a TFOpLambda that does the same."""
+    if entry["class_name"] == "TFOpLambda":
+        return entry["config"].get("function") in _SUMS
+    own = entry.get("module", "keras.layers") in ("keras.layers", "keras.src.ops.numpy")
+    return entry["class_name"] == "Subtract" and own
 
 
 def _is_layer(entry: Entry) -> bool:
