@@ -189,6 +189,8 @@ def network(keras: Any, what: str) -> Any:
         x = layers.Subtract()([x, separable(x, 16)])
     elif what == "minus":
         x = x - separable(x, 16)
+    elif what == "average":
+        x = layers.Add()([x, layers.Average()([x, separable(x, 16)])])
     elif what == "add_itself":
         x = layers.Add()([x, x])
     elif what == "normalization":
@@ -225,6 +227,7 @@ CASES = [
     ("strided_pointwise", "strided-pointwise", "safe"),
     ("subtract", "subtract-to-add", "safe"),
     ("minus", "subtract-to-add", "safe"),
+    ("average", "average-to-half-sum", "safe"),
     ("add_itself", "sum-of-the-same", "safe"),
     ("normalization", "normalization-behind-depthwise", "safe"),
     ("rescaling", "scale-to-depthwise", "safe"),
