@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
     try:
         with Prover() as prover:
             profile = load_profile(prover.runtime, prover.target.cpu)
-            how = Options(profile, unsafe=options.unsafe_fixes, settings=settings)
+            how = Options(profile, unsafe=options.unsafe_fixes, settings=settings, everything=options.everything)
             for number, case in enumerate(_cases(options), 1):
                 _one(case, how, prover, figures, options.out, options.each)
                 if number % 50 == 0:
@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--unsafe-fixes", action="store_true", help="also those that change what a model computes")
     parser.add_argument("--prune", type=float, metavar="SHARE", help="prune the 1x1 kernels to this share of zeros")
     parser.add_argument("--batch", type=int, metavar="N", help="make a dynamic batch this one")
+    parser.add_argument("--everything", action="store_true", help="also changes that help nothing, to test them")
     parser.add_argument("--each", action="store_true", help="tell of every model what it reached, and why no more")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a line for each model, and those that fail")
     return parser

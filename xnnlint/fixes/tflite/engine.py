@@ -51,6 +51,7 @@ class Options:
         unsafe: whether fixes may change what the model computes.
         select, ignore: names of fixes; without `select` all.
         settings: for fixes that need a number: "batch", "prune".
+        everything: whether also what helps nothing is changed, to test the changes themselves.
     """
 
     profile: Profile
@@ -58,6 +59,7 @@ class Options:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    everything: bool = False
 
     def allows(self, name: str) -> bool:
         return name not in self.ignore and (not self.select or name in self.select)
@@ -165,6 +167,8 @@ class _Search:
         from xnnlint.engine import find
 
         full = self._attempt(lambda key: True)
+        if self.options.everything and full.plan.is_correct:
+            return Result(self.origin, self._told(full), list(self.refused.items()), find(full.plan))
         candidates = [self.origin]
         if full.value > self.origin.value:
             candidates.append(self._smallest(full))
