@@ -52,11 +52,12 @@ def _missing(reason: str, variable: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    ran, skipped = 0, 0
+    ran, skipped, without_tensorflow = 0, 0, 0
     for outcome, reports in terminalreporter.stats.items():
         judged = [r for r in reports if MARKER in getattr(r, "keywords", ()) and getattr(r, "when", None)]
         if outcome == "skipped":
-            skipped += len(judged)
+            without_tensorflow += sum(TENSORFLOW in r.keywords for r in judged) if _absent() else 0
+            skipped += len(judged) - without_tensorflow
         elif outcome in ("passed", "failed"):
             ran += sum(r.when == "call" for r in judged)
     if not ran and not skipped and not _judged_errors(terminalreporter):
@@ -66,6 +67,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     else:
         place = f"LiteRT {_judge().litert} on {_judge().cpu}{' (emulated)' if _judge().emulated else ''}"
         line = f"judged tests: {ran} ran in {place}, {skipped} skipped"
+    if without_tensorflow:
+        line += f", {without_tensorflow} need the tf extra"
     terminalreporter.write_line(line)
 
 
