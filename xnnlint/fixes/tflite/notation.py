@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
 from .float32 import activation, is_constant, is_float, set_activation, weights
-from .pooling import add_reshape
+from .map_pooling import add_reshape
 
 RANK = 4
 
