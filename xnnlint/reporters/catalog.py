@@ -6,7 +6,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, Fact, _data, _runtime_facts, cpus, runtimes
+from xnnlint.xnnpack.profile import (
+    DEFAULT_CPU,
+    DEFAULT_RUNTIME,
+    PORTABLE,
+    Fact,
+    cpu_facts,
+    cpus,
+    runtime_facts,
+    runtimes,
+)
 
 from .layout import FAINT, STRONG, Line, Span, wrap
 
@@ -72,17 +81,17 @@ def profile_data() -> dict[str, Any]:
     return {
         "default": {"runtime": DEFAULT_RUNTIME, "cpu": DEFAULT_CPU},
         "runtimes": [
-            {"name": name, "title": title, "facts": _plain(_runtime_facts(name))} for name, title in runtimes().items()
+            {"name": name, "title": title, "facts": _plain(runtime_facts(name))} for name, title in runtimes().items()
         ],
-        "cpus": [{"name": name, "title": title, "facts": _plain(_cpu_facts(name))} for name, title in cpus().items()],
+        "cpus": [{"name": name, "title": title, "facts": _plain(cpu_facts(name))} for name, title in cpus().items()],
     }
 
 
 def profile_lines(width: int) -> Iterator[Line]:
     """Every runtime and CPU with its facts, each with its value, how it is known, and its source."""
-    yield from _kind("Runtimes", "--runtime", runtimes(), DEFAULT_RUNTIME, _runtime_facts, width)
+    yield from _kind("Runtimes", "--runtime", runtimes(), DEFAULT_RUNTIME, runtime_facts, width)
     yield []
-    yield from _kind("CPUs", "--cpu", cpus(), DEFAULT_CPU, _cpu_facts, width)
+    yield from _kind("CPUs", "--cpu", cpus(), DEFAULT_CPU, cpu_facts, width)
 
 
 def _kind(
@@ -109,10 +118,6 @@ def _kind(
             how = "seen in a run" if fact.verified == "run" else "read in the source"
             yield from wrap([f"{key} = {_value(fact.value)}  ", Span(f"({how})", FAINT)], width, 4, 6)
             yield from wrap([Span(fact.source, FAINT)], width, 6, 6)
-
-
-def _cpu_facts(name: str) -> dict[str, Fact]:
-    return {key: Fact(**fact) for key, fact in _data("cpus.json")["cpus"][name]["facts"].items()}
 
 
 def _plain(facts: dict[str, Fact]) -> list[dict[str, Any]]:

@@ -101,18 +101,24 @@ def _choose(kind: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
     raise XnnlintError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
 
 
-def _runtime_facts(name: str) -> dict[str, Fact]:
+def runtime_facts(name: str) -> dict[str, Fact]:
     """A runtime's facts: its own over those of the runtime that it is `based_on`."""
     entry = _choose("runtime", name, _data("runtimes.json")["runtimes"])
     if name == PORTABLE:
         return _shared_facts()
-    facts = _runtime_facts(entry["based_on"]) if "based_on" in entry else {}
+    facts = runtime_facts(entry["based_on"]) if "based_on" in entry else {}
     return facts | {key: Fact(**fact) for key, fact in entry["facts"].items()}
+
+
+def cpu_facts(name: str) -> dict[str, Fact]:
+    """A CPU's facts."""
+    entry = _choose("CPU", name, _data("cpus.json")["cpus"])
+    return {key: Fact(**fact) for key, fact in entry["facts"].items()}
 
 
 def _shared_facts() -> dict[str, Fact]:
     """The facts with the same value in all runtimes."""
-    first, *others = (_runtime_facts(name) for name in runtimes() if name != PORTABLE)
+    first, *others = (runtime_facts(name) for name in runtimes() if name != PORTABLE)
     return {key: fact for key, fact in first.items() if all(o[key].value == fact.value for o in others)}
 
 
@@ -128,9 +134,7 @@ def load_profile(runtime: str = DEFAULT_RUNTIME, cpu: str = DEFAULT_CPU) -> Prof
     Raises:
         XnnlintError: no such runtime or CPU.
     """
-    facts = _runtime_facts(runtime)
-    cpu_entry = _choose("CPU", cpu, _data("cpus.json")["cpus"])
-    facts |= {key: Fact(**fact) for key, fact in cpu_entry["facts"].items()}
+    facts = runtime_facts(runtime) | cpu_facts(cpu)
     if "sparse_compiled_in" in facts and not facts["sparse_compiled_in"].value:
         facts["sparse_inference"] = facts["sparse_compiled_in"]
-    return Profile(runtime, cpu, runtimes()[runtime], cpu_entry["title"], facts)
+    return Profile(runtime, cpu, runtimes()[runtime], cpus()[cpu], facts)
