@@ -305,7 +305,7 @@ def test_the_report_says_what_was_done_and_proven(capsys, monkeypatch, tmp_path)
     assert DENSE_ZEROS.read_bytes() == before
     words = " ".join(out.split())
     assert "encode-zeros (safe, same bits), 2 places" in words
-    assert "before dense: 0 of 2 1x1 convolutions run SpMM, 80% zeros, 11,604 bytes" in words
+    assert "before dense: 0 of 2 1x1 convolutions run SpMM, 80% zeros, 11,604 bytes, 9 operators run" in words
     assert "after sparse: 2 of 2 1x1 convolutions run SpMM, 80% zeros" in words
     assert "4 random inputs: outputs are the same in the reference kernels" in words
     assert "2 SpMM as predicted, results right" in words
@@ -571,3 +571,15 @@ def test_convolutions_that_only_move_channels_are_no_gain():
     assert [change.fix for change in result.changes] == ["concatenate-by-adding"]
     assert len(result.after.plan.spmm_ops) == 3
     assert len(result.after.spmm) == len(result.after.pointwise) == 1
+
+
+def test_more_operators_than_before_are_told(capsys, monkeypatch, tmp_path):
+    """An exact replacement may take many operators for one: whether that is faster is not for the plan to say."""
+    max_pool = str(FIXTURES / "patterns/body_max_pool.tflite")
+    _, out, _ = run(capsys, monkeypatch, max_pool, "--no-proof", "-o", str(tmp_path / "fixed.tflite"))
+    assert "measure on the device whether it is faster" in " ".join(out.split())
+    _, out, _ = run(capsys, monkeypatch, max_pool, "--diff", "--format", "json")
+    document = json.loads(out)
+    assert document["after"]["operators_run"] > 1.2 * document["before"]["operators_run"]
+    _, out, _ = run(capsys, monkeypatch, str(DENSE_ZEROS), "--no-proof", "-o", str(tmp_path / "other.tflite"))
+    assert "measure on the device" not in " ".join(out.split())

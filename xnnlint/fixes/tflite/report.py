@@ -34,6 +34,8 @@ def repair_lines(done: TfliteRepair, width: int, *, unsafe: bool, diff: bool) ->
             lines += wrap([f"proved  {proved}"], width, hanging=8)
         elif done.written:
             lines += wrap([Span(f"proved  no: {NOT_PROVEN} (--no-proof)", BAD)], width, hanging=8)
+        if cost := _cost(result.before, result.after):
+            lines += wrap([f"cost    {cost}"], width, hanging=8)
     for place, reason in result.refused:
         lines += wrap([f"left    {name(place)}: {safe(reason)}"], width, hanging=8)
     for finding in result.remaining:
@@ -65,6 +67,7 @@ def _kinds(changes: tuple[Change, ...], width: int) -> list[Line]:
 
 
 _SHOWN = 4
+_WORTH_A_WORD = 1.2
 
 
 def _places(changes: tuple[Change, ...], width: int) -> list[Line]:
@@ -95,8 +98,20 @@ def _verdict(state: State) -> str:
     )
     return (
         f"{plan.outcome.value}: {len(state.spmm)} of {len(state.pointwise)} 1x1 convolutions run SpMM, "
-        f"{zeros:.0%} zeros, {len(state.data):,} bytes"
+        f"{zeros:.0%} zeros, {len(state.data):,} bytes, {_running(state)} operators run"
     )
+
+
+def _running(state: State) -> int:
+    """How many operators a run takes, XNNPACK's and those left to TFLite."""
+    return len(state.plan.operators) + len(state.plan.tflite_ops)
+
+
+def _cost(before: State, after: State) -> str:
+    """A sentence where the change may cost more than SpMM brings; empty where it hardly does."""
+    if _running(after) <= _WORTH_A_WORD * _running(before):
+        return ""
+    return "the new file runs more operators than the old one; measure on the device whether it is faster"
 
 
 def repair_data(done: TfliteRepair) -> dict[str, Any]:
@@ -164,4 +179,5 @@ def _state_data(state: State) -> dict[str, Any]:
         "pointwise_params": summary.pointwise_params if summary is not None else 0,
         "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,
         "bytes": len(state.data),
+        "operators_run": _running(state),
     }
