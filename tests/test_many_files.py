@@ -368,6 +368,8 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
         cwd=folder,
         env=environment(),
         start_new_session=True,
+        # Whoever runs the tests in the background may ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
