@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, is_float, is_map, is_same, plain_bias, weights
-from .pointwise import zeros
-from .schema import number
+from .float32 import activation, insert_depthwise, is_float, is_map, is_same, plain_bias, weights, zeros
+from .schema import name_of, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,19 +108,15 @@ def _moved(view: View, op: Op, window: tuple[int, int], tap: tuple[int, int]) ->
     kernel[(0, *tap)] = 1
     shape = (*graph.shape(op.outputs[0])[:3], channels)
     moved = graph.add_like(op.inputs[0], f"_tap{tap[0]}{tap[1]}", shape)
-    name = graph.name(moved)
-    graph.insert(
-        "DEPTHWISE_CONV_2D",
-        [op.inputs[0], graph.add_constant(f"{name}/kernel", kernel), zeros(view, channels, name)],
-        [moved],
-        near=op,
-        options="DepthwiseConv2DOptions",
-        padding=options.padding,
-        strideH=options.strideH,
-        strideW=options.strideW,
-        depthMultiplier=1,
-        dilationHFactor=options.dilationHFactor,
-        dilationWFactor=options.dilationWFactor,
+    insert_depthwise(
+        view,
+        op,
+        op.inputs[0],
+        moved,
+        kernel,
+        padding=name_of("Padding", options.padding),
+        stride=(options.strideH, options.strideW),
+        dilation=(options.dilationHFactor, options.dilationWFactor),
     )
     return moved
 

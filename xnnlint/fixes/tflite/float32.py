@@ -1,4 +1,4 @@
-"""Questions that several fixes ask of the graph."""
+"""Questions that several fixes ask of the graph, and operators that several put into it."""
 
 from __future__ import annotations
 
@@ -101,3 +101,49 @@ def add_pad(view: View, op: Op, amounts: tuple[tuple[int, int], ...]) -> None:
     paddings = graph.add_constant(f"{graph.name(source)}_paddings", np.array(amounts, np.int32))
     graph.insert("PAD", [source, paddings], [padded], near=op, options="PadOptions")
     op.inputs[0] = padded
+
+
+def zeros(view: View, channels: int, name: str) -> int:
+    """A bias of zeros, which the delegate demands."""
+    import numpy as np
+
+    return view.graph.add_constant(f"{name}/no_bias", np.zeros(channels, np.float32))
+
+
+def insert_depthwise(
+    view: View,
+    near: Op,
+    source: int,
+    target: int,
+    kernel: np.ndarray,
+    *,
+    label: str = "kernel",
+    bias: int | None = None,
+    padding: str = "SAME",
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    fused: str = "NONE",
+) -> Op:
+    """Puts a DEPTHWISE_CONV_2D from one tensor to another in front of an operator.
+
+    Args:
+        kernel: fp32, [1, height, width, channels].
+        label: the end of the kernel's name, behind that of `target`.
+        bias: a tensor; None for zeros.
+    """
+    graph, name = view.graph, view.graph.name(target)
+    stored = graph.add_constant(f"{name}/{label}", kernel)
+    return graph.insert(
+        "DEPTHWISE_CONV_2D",
+        [source, stored, zeros(view, kernel.shape[3], name) if bias is None else bias],
+        [target],
+        near=near,
+        options="DepthwiseConv2DOptions",
+        padding=schema.number("Padding", padding),
+        strideH=stride[0],
+        strideW=stride[1],
+        dilationHFactor=dilation[0],
+        dilationWFactor=dilation[1],
+        depthMultiplier=1,
+        fusedActivationFunction=schema.number("ActivationFunctionType", fused),
+    )

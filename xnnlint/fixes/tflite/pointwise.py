@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .change import CannotChange, Fix, View
 from .edit import Op
-from .float32 import activation, add_pad, is_float, plain_bias, weights
+from .float32 import activation, add_pad, insert_depthwise, is_float, plain_bias, weights, zeros
 from .schema import number
 
 if TYPE_CHECKING:
@@ -38,17 +38,8 @@ class StrideBeforePointwise(Fix):
         kernel[0, 1, 1] = 1
         halved = (batch, -(-height // STRIDE), -(-width // STRIDE), channels)
         taken = graph.add_like(op.inputs[0], "_every_second", halved)
-        name = graph.name(op.outputs[0])
-        depthwise = graph.insert(
-            "DEPTHWISE_CONV_2D",
-            [op.inputs[0], graph.add_constant(f"{name}/identity", kernel), zeros(view, channels, name)],
-            [taken],
-            near=op,
-            options="DepthwiseConv2DOptions",
-            padding=number("Padding", "VALID"),
-            strideH=STRIDE,
-            strideW=STRIDE,
-            depthMultiplier=1,
+        depthwise = insert_depthwise(
+            view, op, op.inputs[0], taken, kernel, label="identity", padding="VALID", stride=(STRIDE, STRIDE)
         )
         add_pad(view, depthwise, ((0, 0), (1, 1), (1, 1), (0, 0)))
         op.inputs[0] = taken
@@ -198,13 +189,6 @@ def convolution(view: View, near: Op, source: int, target: int, kernel: np.ndarr
         strideH=1,
         strideW=1,
     )
-
-
-def zeros(view: View, channels: int, name: str) -> int:
-    """A bias of zeros, which the delegate demands."""
-    import numpy as np
-
-    return view.graph.add_constant(f"{name}/no_bias", np.zeros(channels, np.float32))
 
 
 def _kept_map(view: View, op: Op) -> int | None:

@@ -11,9 +11,7 @@ from collections.abc import Iterable
 
 from .change import Fix, View
 from .edit import Op
-from .float32 import is_float, is_map
-from .pointwise import zeros
-from .schema import number
+from .float32 import insert_depthwise, is_float, is_map
 
 SCALE = 2
 _BILINEAR_VERSION = 3
@@ -64,17 +62,7 @@ class NearestInSteps(Fix):
             value = kept
         copies = np.zeros((1, 3, 3, channels), np.float32)
         copies[:, :2, :2] = 1
-        graph.insert(
-            "DEPTHWISE_CONV_2D",
-            [value, graph.add_constant(f"{name}/copies", copies), zeros(view, channels, name)],
-            [out],
-            near=op,
-            options="DepthwiseConv2DOptions",
-            padding=number("Padding", "SAME"),
-            strideH=1,
-            strideW=1,
-            depthMultiplier=1,
-        )
+        insert_depthwise(view, op, value, out, copies, label="copies")
         graph.remove(op)
         return "resize bilinearly, keep every second pixel, and copy it to its neighbours with a depthwise convolution"
 

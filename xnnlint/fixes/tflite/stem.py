@@ -22,8 +22,7 @@ from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, add_pad, is_float, is_same, plain_bias, same_padding, weights
-from .pointwise import zeros
+from .float32 import activation, add_pad, insert_depthwise, is_float, is_same, plain_bias, same_padding, weights, zeros
 from .schema import number
 from .taps import Window, pad_in_front
 
@@ -169,17 +168,7 @@ class EntryByPicking(_Entry):
             strideW=STRIDE[1],
         )
         add_pad(view, stem, ((0, 0), (PAD, PAD), (PAD, PAD), (0, 0)))
-        graph.insert(
-            "DEPTHWISE_CONV_2D",
-            [picked, graph.add_constant(f"{name}/shifts", shift.reshape(1, *KERNEL, taps)), zeros(view, taps, name)],
-            [shifted],
-            near=op,
-            options="DepthwiseConv2DOptions",
-            padding=number("Padding", "SAME"),
-            strideH=1,
-            strideW=1,
-            depthMultiplier=1,
-        )
+        insert_depthwise(view, op, picked, shifted, shift.reshape(1, *KERNEL, taps), label="shifts")
         plain_bias(view, op)
         weights_name = f"{graph.name(op.inputs[1])}{OF_STEM}"
         op.inputs = [

@@ -15,7 +15,7 @@ from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, add_pad, is_float, is_same, plain_bias, same_padding, weights
+from .float32 import activation, add_pad, insert_depthwise, is_float, is_same, plain_bias, same_padding, weights
 from .schema import number
 
 if TYPE_CHECKING:
@@ -180,17 +180,9 @@ def _far_parts(window: Window) -> list[tuple[int, list[tuple[int, int]]]]:
 
 def _depthwise(view: View, near: Op, source: int, target: int, kernel: np.ndarray, bias: int, stride: int) -> Op:
     """A depthwise convolution before `near`; VALID where it strides, for which a PAD has to be added."""
-    graph, name = view.graph, view.graph.name(target)
-    return graph.insert(
-        "DEPTHWISE_CONV_2D",
-        [source, graph.add_constant(f"{name}/taps", kernel), bias],
-        [target],
-        near=near,
-        options="DepthwiseConv2DOptions",
-        padding=number("Padding", "SAME" if stride == 1 else "VALID"),
-        strideH=stride,
-        strideW=stride,
-        depthMultiplier=1,
+    padding = "SAME" if stride == 1 else "VALID"
+    return insert_depthwise(
+        view, near, source, target, kernel, label="taps", bias=bias, padding=padding, stride=(stride, stride)
     )
 
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from .change import CannotChange, Exactness, Fix, View
 from .edit import Op
-from .float32 import activation, is_float, is_same, same_padding
-from .pointwise import zeros
-from .schema import number
+from .float32 import activation, insert_depthwise, is_float, is_same, same_padding
+from .schema import name_of, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,19 +135,8 @@ def _shares(view: View, op: Op, axis: int) -> np.ndarray | None:
 
 
 def _depthwise(view: View, op: Op, kernel: np.ndarray, target: int, *, fused: str = "NONE") -> None:
-    graph, name = view.graph, view.graph.name(target)
-    graph.insert(
-        "DEPTHWISE_CONV_2D",
-        [op.inputs[0], graph.add_constant(f"{name}/kernel", kernel), zeros(view, kernel.shape[3], name)],
-        [target],
-        near=op,
-        options="DepthwiseConv2DOptions",
-        padding=op.options.padding,
-        strideH=op.options.strideH,
-        strideW=op.options.strideW,
-        depthMultiplier=1,
-        fusedActivationFunction=number("ActivationFunctionType", fused),
-    )
+    padding, stride = name_of("Padding", op.options.padding), (op.options.strideH, op.options.strideW)
+    insert_depthwise(view, op, op.inputs[0], target, kernel, padding=padding, stride=stride, fused=fused)
 
 
 def _larger_of_pair(view: View, op: Op, window: tuple[int, int], pair: list[tuple[int, int]]) -> int:
