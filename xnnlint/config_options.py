@@ -94,6 +94,27 @@ def resolver(
     return settings.Resolver(isolated, tuple(config), chosen)
 
 
+def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
+    """An option's share of zeros; None where it was not given.
+
+    Args:
+        with_ends: whether 0 and 1 are shares, too.
+
+    Raises:
+        XnnlintError: it is none.
+    """
+    if not text:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if 0 < share < 1 or (with_ends and share in (0, 1)):
+        return share
+    between = "from 0 to 1" if with_ends else "between 0 and 1"
+    raise XnnlintError(f"{option} {text}: a share {between} is needed, such as 0.8")
+
+
 def _read(option: str, read: Any, value: Any) -> Any:
     from .config.keys import Wrong
 

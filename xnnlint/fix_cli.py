@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli import FINDINGS, OK, Format, FormatOption, app, complain, write, writing
-from .config_options import ConfigOption, CpuOption, ForceExcludeOption, IsolatedOption, RuntimeOption
+from .config_options import ConfigOption, CpuOption, ForceExcludeOption, IsolatedOption, RuntimeOption, share_option
 from .errors import XnnlintError
 from .fix_tflite_cli import TfliteFixes
 from .quick_parameters import QuickCommand
@@ -94,7 +94,7 @@ def fix(
     if out and len(models) > 1:
         raise XnnlintError(f"-o {out} takes one model, and these are {len(models)}; --in-place replaces each")
     targets = {model: _target(model, out, in_place, diff) for model in models}
-    share = _share(assume_pruned)
+    share = share_option("--assume-pruned", assume_pruned, with_ends=True)
     from .config_options import resolver
     from .engine import sentence
     from .fixes.repair import Options
@@ -171,18 +171,6 @@ def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
     if Path(out).suffix.lower() != Path(model).suffix.lower():
         raise XnnlintError(f"{out}: the format stays that of the model; end its name in {Path(model).suffix!r}")
     return out
-
-
-def _share(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise XnnlintError(f"--assume-pruned {text}: a share from 0 to 1 is needed, such as 0.8")
-    return share
 
 
 def _write(done: Repair, target: str, backup: str, proving: Options | None) -> None:

@@ -6,6 +6,7 @@ import atexit
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .config_options import share_option
 from .errors import XnnlintError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TfliteFixes:
 
     def __post_init__(self) -> None:
         self._fixer: Fixer | None = None
-        self._share = _share(self.prune)
+        self._share = share_option("--prune", self.prune, with_ends=False)
         if self.batch not in (0, 1):
             raise XnnlintError(f"--batch {self.batch}: of a .tflite file the batch can only be fixed to 1")
         if self.prune and not self.unsafe:
@@ -93,15 +94,3 @@ class TfliteFixes:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _share(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
-        raise XnnlintError(f"--prune {text}: a share between 0 and 1 is needed, such as 0.8")
-    return share

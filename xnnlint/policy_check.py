@@ -84,12 +84,6 @@ def policy_rules() -> tuple[PolicyRule, ...]:
     return tuple(rules[code] for code in sorted(rules))
 
 
-def find_policy_rule(code_or_name: str) -> PolicyRule | None:
-    """A policy rule by its code or name, whatever the case."""
-    wanted = code_or_name.strip().lower()
-    return next((rule for rule in policy_rules() if wanted in (rule.code.lower(), rule.name)), None)
-
-
 def check_with_policy(
     path: str | os.PathLike[str],
     profile: Profile,

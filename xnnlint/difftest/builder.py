@@ -467,10 +467,6 @@ class ModelBuilder:
             made.update(chosen.outputs)
         self.operators = order
 
-    def order_operators(self, order: Sequence[int]) -> None:
-        """Puts the operators in the given order (numbers in the order of making)."""
-        self.operators = [self.operators[i] for i in order]
-
     def shuffle_tensors(self, rng: np.random.Generator) -> None:
         """Gives the tensors random indexes instead of the converter's (inputs, constants, then results)."""
         self._tensor_order = [int(i) for i in rng.permutation(len(self.tensors))]

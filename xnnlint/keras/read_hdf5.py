@@ -132,10 +132,6 @@ class Node:
             node = self.file.node(address)
         return node
 
-    @property
-    def is_dataset(self) -> bool:
-        return self.message(_LAYOUT) is not None
-
     @cached_property
     def dataset(self) -> Dataset:
         """This as a dataset.

@@ -39,10 +39,6 @@ class Cluster:
     def enough_zeros(self) -> bool:
         return 3 * self.zeros > 2 * self.params
 
-    @property
-    def runs_nchw(self) -> bool:
-        return not self.broken_by and self.enough_zeros
-
 
 @dataclass(slots=True)
 class LayoutDecision:
