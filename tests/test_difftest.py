@@ -286,7 +286,7 @@ def test_summary_says_how_many_of_what() -> None:
     text = tally.summary()
     assert "3 models: 1 sparse, 1 fails, 1 undecided; 4 SpMM operators" in text
     assert "disagreements: 1 in outcome, 0 in convolution" in text
-    assert "undecided: 1 timeout" in text
+    assert "undecided: 1 timeout (3)" in text
     assert "  2: predicted dense, observed fails; outcome" in text
 
 

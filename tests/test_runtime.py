@@ -277,16 +277,23 @@ def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.judge
 @pytest.mark.skipif(not AVAILABLE.cpus["auto"].emulated, reason="only the emulator hangs now and then")
-@pytest.mark.parametrize(("hangs", "status"), [(1, "ran"), (2, "timeout")])
+@pytest.mark.parametrize(
+    ("answers", "status", "outcome"),
+    [
+        ("hang, load, run", "ran", "sparse"),
+        ("load, hang, load, run", "ran", "sparse"),
+        ("hang, hang", "hang", "fails"),
+        ("load, hang, load, hang", "hang", "fails"),
+    ],
+)
 def test_a_model_that_the_emulator_hung_on_gets_a_second_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: int, status: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: str, status: str, outcome: str
 ) -> None:
-    receive, left = Child.receive, [hangs]
+    receive, left = Child.receive, answers.split(", ")
 
-    def hang_at_first(child: Child, timeout: float) -> object:
-        if child.emulated_by_test and left[0]:
-            left[0] -= 1
-            child.close()
+    def hang_at_times(child: Child, timeout: float) -> object:
+        if child.emulated_by_test and left.pop(0) == "hang":
+            child.kill()
             raise ChildTimeout("no answer within 0 seconds")
         return receive(child, timeout)
 
@@ -297,9 +304,21 @@ def test_a_model_that_the_emulator_hung_on_gets_a_second_try(
         start(child, command, *args)
 
     monkeypatch.setattr(Child, "__init__", remember)
-    monkeypatch.setattr(Child, "receive", hang_at_first)
+    monkeypatch.setattr(Child, "receive", hang_at_times)
     (observation,) = observe([good(tmp_path)], seeds=(0,))
-    assert (observation.status, left) == (status, [0])
+    assert (observation.status, observation.outcome, left) == (status, outcome, [])
+
+
+@pytest.mark.judge
+def test_how_long_a_run_may_take_depends_on_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off long after the reference it is a hang; where the time itself was short, nothing was shown."""
+    monkeypatch.setattr("xnnlint.runtime.observe.PATIENCE", 0.0)
+    monkeypatch.setattr("xnnlint.runtime.observe.HANGS_AFTER", 0.0)
+    (observation,) = observe([good(tmp_path)], seeds=(0,))
+    assert (observation.status, observation.outcome) == ("hang", "fails")
+    monkeypatch.setattr("xnnlint.runtime.observe.HANGS_AFTER", 1e9)
+    (observation,) = observe([good(tmp_path)], seeds=(0,), timeout=1e-6)
+    assert (observation.status, observation.outcome) == ("timeout", None)
 
 
 def test_exit_codes_above_128_are_signals() -> None:

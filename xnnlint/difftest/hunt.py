@@ -84,9 +84,12 @@ class Tally:
         hidden = sum(bool(line.get("hidden")) for line in self.lines)
         if hidden:
             text.append(f"{hidden} predicted wrong results show only with other random weights (agreements)")
-        undecided = Counter(line["undecided"].split(":")[0] for line in self.lines if line["undecided"])
-        if undecided:
-            text.append(f"undecided: {_counts(undecided)}")
+        undecided: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line["undecided"]:
+                undecided.setdefault(line["undecided"].split(":")[0], []).append(line["name"])
+        for why, names in undecided.items():
+            text.append(f"undecided: {len(names)} {why} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})")
         for line in self.disagreements[:20]:
             both = f"predicted {line['predicted']}, observed {line['observed']}"
             text.append(f"  {line['name']}: {both}; {', '.join(line['differs'])}")

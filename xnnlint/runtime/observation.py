@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Status = Literal["ran", "error", "crash", "timeout", "unreadable"]
+Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
 Outcome = Literal["sparse", "dense", "wrong-results", "fails"]
 
 WRONG_ABOVE = 1e-3
@@ -72,7 +72,8 @@ class Observation:
 
     Attributes:
         path: as given.
-        status: "ran"; "error" (the runtime returned one), "crash" (a signal), "timeout"; "unreadable": the runtime
+        status: "ran"; "error" (the runtime returned one); "crash" (a signal); "hang": no end in a time that is long
+            beside what the reference needed; "timeout": none in the time that was allowed; "unreadable": the runtime
             could not even read the file.
         error: the runtime's words; for a crash the signal's name first. None where it ran.
         kernels: XNNPACK's operators in the order in which one inference ran them (profiler events of type 8). None

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
 REFERENCE_RESOLVER = "BUILTIN_REF"
 # It has more operators than the reference one (ELU, say), and like it no delegate.
 OPTIMIZED_RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+HANGS_AFTER = 60.0
+"""Seconds after which a run is called a hang, if the reference was done in a hundredth of them (see PATIENCE)."""
+PATIENCE = 100.0
+"""How often the time of the reference, whose kernels are slow but not emulated, a run may take before it hangs."""
 
 
 def observe(
@@ -77,7 +82,7 @@ def _observe(
         judges = _Judges(target, sparse, kernels, optimized, dense, folder)
         for path in paths:
             observation = judges.observe(str(path), seeds)
-            if observation.status == "timeout" and target.emulated:
+            if observation.status in ("hang", "timeout") and target.emulated:
                 # Once in many thousand runs the emulator itself hangs; a model that really does, does it again.
                 observation = judges.observe(str(path), seeds)
             elif _suspicious(observation) and sparse.may_be_damaged(observation.status):
@@ -135,15 +140,28 @@ class _Judges:
             except ValueError as error:
                 refused = str(error)
         # Both children compute at the same time.
+        started = time.monotonic()
         self.sparse.start_run(inputs)
         if self.kernels:
             self.kernels.start_run(inputs)
-        run = self.sparse.finish_run()
         expected = self.kernels.finish_run() if self.kernels else None
+        run = self._finish(expected, time.monotonic() - started)
         if refused:
             run = Run("error", refused)
             expected = expected and Run("error", refused)
         return self._conclude(path, run, expected, inputs, began)
+
+    def _finish(self, expected: Run | None, seconds: float) -> Run:
+        """The run in question, beside a reference that took that many seconds.
+
+        A model that writes where it must not (as rules/fails_at_run_time.py describes) crashes as a rule, but can also
+        end in an endless loop, or in a lock that nobody gives back.
+        """
+        limit = max(HANGS_AFTER, PATIENCE * seconds)
+        if expected is None or not expected.ran or limit >= self.sparse.timeout:
+            return self.sparse.finish_run()
+        run = self.sparse.finish_run(limit)
+        return replace(run, status="hang") if run.status == "timeout" else run
 
     def _conclude(self, path: str, run: Run, expected: Run | None, inputs: InputFiles, began: float) -> Observation:
         reference, reference_error, second = None, None, None

@@ -22,7 +22,7 @@ class Run:
     """What one child said of one model.
 
     Attributes:
-        status, error: as in Observation.
+        status, error: as in Observation, but never "hang", which needs a reference to tell.
         tensors: {"inputs": [...], "outputs": [...]}, once the model is loaded.
         answer: {"events", "outputs", "shapes"} (see litert_child.py), once it ran.
     """
@@ -90,11 +90,12 @@ class Worker:
         if not given:
             self._run = replace(self._run, status="error", error="its inputs cannot be filled, or are others here")
 
-    def finish_run(self) -> Run:
+    def finish_run(self, timeout: float | None = None) -> Run:
+        """`timeout`: seconds for this run, if not those of every step."""
         if not self._pending:
             return self._run
         self._pending = False
-        return replace(self._answer(), tensors=self._run.tensors)
+        return replace(self._answer(timeout), tensors=self._run.tensors)
 
     def run(self, path: str, inputs: InputFiles) -> Run:
         """Both steps at once."""
@@ -112,10 +113,10 @@ class Worker:
             self._child.close()
             self._child = None
 
-    def _answer(self) -> Run:
+    def _answer(self, timeout: float | None = None) -> Run:
         assert self._child is not None
         try:
-            answer = self._child.receive(self.timeout)
+            answer = self._child.receive(self.timeout if timeout is None else timeout)
         except ChildTimeout as error:
             self._child = None
             return Run("timeout", str(error))

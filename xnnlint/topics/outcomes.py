@@ -52,8 +52,8 @@ is an error; fix it, or convert without EXPERIMENTAL_SPARSITY: then the model is
 The dense model runs; the sparse one ends with an error of the runtime, or crashes.
 
 ## In a run
-Creating the interpreter, allocating the tensors or invoking returns an error, or ends the process; without the delegate
-the same file runs.
+Creating the interpreter, allocating the tensors or invoking returns an error, or ends the process, or (rarely, where
+memory was overwritten) never returns; without the delegate the same file runs.
 
 ## In a report
 XNN902 is an error that names the operator and the runtime's reason.
