@@ -30,6 +30,7 @@ from xnnlint.fixes.tflite import catalog, encoding, registry, schema
 from xnnlint.fixes.tflite.change import Exactness, Fix
 from xnnlint.fixes.tflite.edit import Edit
 from xnnlint.fixes.tflite.engine import Options, Result, search
+from xnnlint.fixes.tflite.float32 import is_constant
 from xnnlint.fixes.tflite.proof import Prover
 from xnnlint.fixes.tflite.repair import Fixer
 
@@ -550,6 +551,60 @@ def test_a_batch_of_1_is_made_only_where_asked():
     graph = result.after.plan.graph
     assert "constant-reshape" in {change.fix for change in result.changes}
     assert not any(tensor.is_dynamic for tensor in graph.tensors)
+
+
+def of_any_size(*, known_inputs: bool = False) -> bytes:
+    """A network with SAME padding at stride 2, which is another one at each size; stored as of 1x1 or, with
+    `known_inputs`, of 33x33 where only the maps behind the first are dynamic."""
+    size = 33 if known_inputs else 1
+    builder = ModelBuilder()
+    x = builder.input((1, size, size, 3))
+    x = builder.conv2d(builder.pad(x), 8, 3, 2, fused="RELU")
+    x = builder.conv2d(builder.depthwise(x, 3, 2, "SAME"), 16, zeros=0.8, storage="sparse")
+    builder.output(builder.fully_connected(builder.mean(builder.conv2d(x, 16, zeros=0.8, storage="sparse")), 5))
+    maps = [value for op in builder.operators if op.code != "DENSIFY" for value in op.outputs]
+    for value in maps if known_inputs else [builder.inputs[0].id, *maps]:
+        tensor = builder.tensors[value]
+        if len(tensor.value.shape) == 4:
+            tensor.signature = (-1, -1, -1, tensor.value.shape[3])
+    return builder.build()
+
+
+@pytest.mark.parametrize("known_inputs", [False, True])
+def test_nothing_is_made_right_for_one_of_many_sizes(known_inputs):
+    """Where the pixels of SAME lie depends on the size, so that zero taps for one size are wrong for another."""
+    data = of_any_size(known_inputs=known_inputs)
+    result = fixed(data, everything=True)
+    assert "zero-taps" not in {change.fix for change in result.changes}
+    assert {reason.split(";")[0] for _, reason in result.refused} == {
+        "sizes other than its batch are known only at run time"
+    }
+    assert known_inputs or not result.changes
+
+
+def test_one_filter_of_several_convolutions_is_encoded_once():
+    builder = ModelBuilder()
+    x = builder.conv2d(builder.pad(builder.input((1, 16, 16, 3))), 16, 3, 2)
+    x = builder.conv2d(builder.depthwise(x), 16, zeros=0.8)
+    x = builder.conv2d(x, 16)
+    last = builder.operators[-1]
+    last.inputs = (last.inputs[0], builder.operators[-2].inputs[1], *last.inputs[2:])
+    builder.output(builder.fully_connected(builder.mean(x), 5))
+    result = fixed(builder.build())
+    assert [change.fix for change in result.changes] == ["encode-zeros"]
+    assert not result.refused
+    assert len(result.after.spmm) == 2
+
+
+def test_an_input_with_an_empty_buffer_is_no_constant():
+    """Older converters give every tensor a buffer of its own."""
+    model = schema.read(guide("unpruned"))
+    for tensor in model.subgraphs[0].tensors:
+        if not tensor.buffer or model.buffers[tensor.buffer].data is None:
+            model.buffers.append(schema.make("Buffer"))
+            tensor.buffer = len(model.buffers) - 1
+    graph = Edit(schema.write(model, identifier=True), "model.tflite").main
+    assert [is_constant(graph, t) for t in (graph.inputs[0], graph.operators[-1].inputs[1])] == [False, True]
 
 
 # --- documentation, and what counts -----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class ConstantShape(Fix):
     summary = (
         "RESHAPE to a shape computed by SHAPE, STRIDED_SLICE and PACK -> to a constant one (--batch 1 allows more)"
     )
+    any_size = True
 
     def sites(self, view: View) -> Iterable[Op]:
         graph = view.graph
@@ -49,8 +50,9 @@ class ConstantShape(Fix):
         out.shapeSignature = np.array(target, np.int32) if -1 in target else None
         _remove_unread(graph, chain)
         if fixed:
-            for tensor in graph.tensors:
-                tensor.shapeSignature = None
+            for index, tensor in enumerate(graph.tensors):
+                left = [1 if place == 0 else d for place, d in enumerate(graph.signature(index))]
+                tensor.shapeSignature = np.array(left, np.int32) if -1 in left else None
         return f"reshape to the constant shape {list(target)}" + (", for a batch of 1" if fixed else "")
 
 

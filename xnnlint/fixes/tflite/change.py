@@ -106,6 +106,7 @@ class Fix:
         exactness: of the outputs; `DIFFERENT` only where `applicability` is unsafe.
         summary: one line for the documentation.
         whole: whether it is made everywhere or nowhere, so that single places are not tried without it.
+        any_size: whether it is right without knowing the sizes of what the operator reads and writes.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Fix:
     summary: str
     effect: str = ""
     whole: bool = False
+    any_size: bool = False
 
     def sites(self, view: View) -> Iterable[Op]:
         """The operators at which it could be made; looks only."""
@@ -189,14 +191,12 @@ def _line(graph: GraphEdit, op: Op) -> str:
 
 
 def _operand(graph: GraphEdit, tensor: int) -> str:
-    raw = graph.tensors[tensor]
-    data = graph.edit.model.buffers[raw.buffer].data if raw.buffer else None
-    if data is None:
+    if graph.data(tensor) is None:
         return _dims(graph, tensor)
     values = graph.constant(tensor)
     if values is not None and values.dtype.kind == "i" and values.size <= 8:
         return f"constant {values.reshape(-1).tolist()}"
-    kind = "sparse constant" if raw.sparsity is not None else "constant"
+    kind = "sparse constant" if graph.tensors[tensor].sparsity is not None else "constant"
     return f"{kind} {_dims(graph, tensor)}" + ("" if graph.dtype(tensor) == "FLOAT32" else f" {graph.dtype(tensor)}")
 
 

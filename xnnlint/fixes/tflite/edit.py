@@ -224,20 +224,22 @@ class GraphEdit:
             bool(quantization.detailsType) or (quantization.scale is not None and len(quantization.scale) > 0)
         )
 
+    def data(self, tensor: int) -> Any:
+        """The bytes that are stored for a tensor, or None; older converters give each an empty buffer of its own."""
+        buffer = self.tensors[tensor].buffer if tensor >= 0 else 0
+        return self.edit.model.buffers[buffer].data if buffer else None
+
     def constant(self, tensor: int) -> np.ndarray | None:
         """The values of a dense constant, in its shape; None for what is no constant, sparse-encoded, or of another
         type than those in `NUMPY`."""
         import numpy as np
 
-        if tensor < 0:
-            return None
-        raw, dtype = self.tensors[tensor], self.dtype(tensor)
-        data = self.edit.model.buffers[raw.buffer].data if raw.buffer else None
-        if data is None or raw.sparsity is not None or dtype not in NUMPY:
+        data = self.data(tensor)
+        if data is None or self.tensors[tensor].sparsity is not None or self.dtype(tensor) not in NUMPY:
             return None
         shape = self.shape(tensor)
         count = int(np.prod(shape, dtype=np.int64))
-        values = np.frombuffer(bytes(data), NUMPY[dtype])
+        values = np.frombuffer(bytes(data), NUMPY[self.dtype(tensor)])
         return values[:count].reshape(shape) if len(values) >= count else None
 
     # Changing

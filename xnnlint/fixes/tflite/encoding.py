@@ -26,9 +26,12 @@ class EncodeZeros(Fix):
     name = "encode-zeros"
     summary = "zeros stored dense -> sparse encoding and DENSIFY"
     whole = True
+    any_size = True
 
     def sites(self, view: View) -> Iterable[Op]:
-        """1x1 convolutions with a filter of which the converter would encode the zeros."""
+        """1x1 convolutions with a filter of which the converter would encode the zeros; of those that share one, the
+        first."""
+        seen = set[int]()
         for op in view.of_type("CONV_2D"):
             if (
                 len(op.inputs) > FILTER
@@ -36,7 +39,8 @@ class EncodeZeros(Fix):
                 and view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1)
             ):
                 source = stored_filter(view.graph, op)
-                if source is not None and _zero_share(view.graph, source) >= LEAST_ZEROS:
+                if source is not None and source not in seen and _zero_share(view.graph, source) >= LEAST_ZEROS:
+                    seen.add(source)
                     yield op
 
     def apply(self, view: View, op: Op) -> str:
@@ -44,10 +48,10 @@ class EncodeZeros(Fix):
         source = stored_filter(graph, op)
         if source is None:
             raise CannotChange("its filter is encoded already")
-        zeros, before = _zero_share(graph, source), len(graph.edit.model.buffers[graph.tensors[source].buffer].data)
+        zeros, before = _zero_share(graph, source), len(graph.data(source))
         first = next(o for o in graph.operators if source in o.inputs)
         sparse = encode(graph, source, near=first)
-        after = len(graph.edit.model.buffers[graph.tensors[sparse].buffer].data)
+        after = len(graph.data(sparse))
         return f"store {zeros:.0%} zeros sparse, and unpack them with DENSIFY ({before:,} -> {after:,} bytes of values)"
 
 
@@ -106,7 +110,7 @@ def dense_values(graph: GraphEdit, tensor: int) -> np.ndarray:
     if values is not None:
         return values
     raw = graph.tensors[tensor]
-    data = graph.edit.model.buffers[raw.buffer].data if raw.buffer else None
+    data = graph.data(tensor)
     if data is None or raw.sparsity is None or graph.dtype(tensor) not in NUMPY:
         raise CannotChange(f"{graph.name(tensor)!r} is no constant that can be read")
     csr = schema.number("DimensionType", "SPARSE_CSR")

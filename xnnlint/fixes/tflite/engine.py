@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
     from .change import Way
-    from .edit import Op
+    from .edit import GraphEdit, Op
 
 Key = tuple[str, str]
 Value = tuple[int, int, int]
@@ -40,6 +40,7 @@ _MAX_HALVES = 12
 # Attempts without some change, times operators; whatever is not tried stays.
 _MAX_WORK = 6_000
 _MIN_ATTEMPTS = 25
+_UNKNOWN_SIZE = "sizes other than its batch are known only at run time"
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,8 @@ class _Search:
     def run(self) -> Result:
         from xnnlint.engine import find
 
+        if unknown := self._inputs_of_unknown_size():
+            return self._for_any_size(unknown)
         full = self._attempt(lambda key: True)
         if self.options.everything and full.plan.is_correct:
             return Result(self.origin, self._told(full), list(self.refused.items()), find(full.plan))
@@ -178,6 +181,26 @@ class _Search:
         best = self._told(max(candidates, key=lambda s: (s.value, -len(s.changes))))
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
+        return Result(self.origin, best, refused, find(best.plan))
+
+    # Sizes that are known only at run time
+
+    def _inputs_of_unknown_size(self) -> list[str]:
+        graph = self.edit.main
+        return [graph.name(t) for t in graph.inputs if _is_of_unknown_size(graph, t)]
+
+    def _for_any_size(self, inputs: Sequence[str]) -> Result:
+        """The plan, and whatever is computed to prove a change, are of one size; what is right at that one may be wrong
+        at others. Weights stored dense are right at all of them."""
+        from xnnlint.engine import find
+
+        from . import rescue
+
+        best = self.origin
+        ways = self._ways(rescue.ways, best) if not best.plan.is_correct and self.options.allows(rescue.DENSE) else ()
+        if ways and ways[-1].name == rescue.DENSE:
+            best = self._follow(best, ways[-1]) or best
+        refused = [(name, f"{_UNKNOWN_SIZE}; convert the model with fixed ones first") for name in inputs]
         return Result(self.origin, best, refused, find(best.plan))
 
     # One set of changes
@@ -209,6 +232,9 @@ class _Search:
                 if key in done or not allowed(key) or op not in view.graph.operators:
                     continue
                 done.add(key)
+                if not fix.any_size and any(_is_of_unknown_size(view.graph, t) for t in (*op.inputs, *op.outputs)):
+                    self.refused[view.place(op)] = _UNKNOWN_SIZE
+                    continue
                 try:
                     made.append(make(fix, view, op, told=told))
                 except CannotChange as reason:
@@ -315,6 +341,11 @@ def boldest_first(changes: Iterable[Change]) -> list[str]:
     """The kinds of changes, in the order in which one would rather do without them."""
     bold = {change.fix: (change.applicability is Applicability.UNSAFE, change.exactness.value) for change in changes}
     return sorted(bold, key=lambda name: (bold[name], name), reverse=True)
+
+
+def _is_of_unknown_size(graph: GraphEdit, tensor: int) -> bool:
+    """Whether more than the batch is dynamic."""
+    return tensor >= 0 and any(size < 0 for size in graph.signature(tensor)[1:])
 
 
 def _sites(fix: Fix, view: View) -> list[Op]:

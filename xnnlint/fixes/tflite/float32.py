@@ -23,7 +23,7 @@ def is_constant(graph: GraphEdit, tensor: int) -> bool:
     producer = graph.producer(tensor)
     if producer is not None and producer.type in ("DEQUANTIZE", "DENSIFY"):
         return is_constant(graph, producer.inputs[0])
-    return tensor >= 0 and bool(graph.tensors[tensor].buffer) and producer is None
+    return producer is None and graph.data(tensor) is not None
 
 
 def is_map(graph: GraphEdit, tensor: int) -> bool:

@@ -39,7 +39,8 @@ class MergeReshapes(Fix):
     def sites(self, view: View) -> Iterable[Op]:
         for op in view.of_type("RESHAPE", "TRANSPOSE"):
             first = view.graph.producer(op.inputs[0])
-            if first is not None and first.type == op.type and view.graph.constant(op.inputs[1]) is not None:
+            told = len(op.inputs) > 1 and view.graph.constant(op.inputs[1]) is not None
+            if first is not None and first.type == op.type and told:
                 yield op
 
     def apply(self, view: View, op: Op) -> str:
@@ -64,6 +65,7 @@ class ReshapeInstead(Fix):
 
     name = "reshape-instead"
     summary = "SQUEEZE and EXPAND_DIMS -> RESHAPE"
+    any_size = True
 
     def sites(self, view: View) -> Iterable[Op]:
         graph = view.graph

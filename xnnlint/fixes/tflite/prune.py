@@ -33,10 +33,12 @@ class PruneByMagnitude(Fix):
         share = view.settings.get("prune")
         if share is None or not is_as_planned(view):
             return
+        seen = set[int]()
         for op in reached(view):
             if op.type != "CONV_2D" or view.graph.name(op.inputs[FILTER]).endswith(OF_STEM):
                 continue
-            if view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1):
+            if view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1) and op.inputs[FILTER] not in seen:
+                seen.add(op.inputs[FILTER])
                 values = _values(view.graph, op)
                 if values is not None and _count(values) > _kept(values, share):
                     yield op
