@@ -77,6 +77,22 @@ def test_json_of_several_is_one_document(models, fix):
     assert "models" not in json.loads(fix("pool.keras", "--diff", "--format", "json")[1])
 
 
+def test_json_names_what_could_not_be_fixed(models, fix):
+    code, out, err = fix("pool.keras", "bad.keras", "--diff", "--format", "json")
+    assert code == 2
+    good, bad = json.loads(out)["models"]
+    assert "error" not in good
+    assert (bad["path"], bad["exit_code"]) == ("bad.keras", 2)
+    assert err == f"xnnlint: error: {bad['error']}\n"
+    assert json.loads(fix("bad.keras", "--in-place", "--format", "json")[1])["error"] == bad["error"]
+
+
+def test_a_folder_that_is_missing_is_told_before_any_work(models, fix):
+    code, out, err = fix("pool.keras", "-o", "nowhere/out.keras")
+    assert (code, out) == (2, "")
+    assert err == "xnnlint: error: nowhere/out.keras: cannot be written (its folder does not exist)\n"
+
+
 def test_one_target_cannot_take_several_models(models, fix):
     code, out, err = fix("pool.keras", "right.keras", "-o", "out.keras")
     assert (code, out) == (2, "")

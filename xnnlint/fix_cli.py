@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli import FINDINGS, OK, Format, FormatOption, app, complain, write, writing
+from .cli import FINDINGS, OK, TROUBLE, Format, FormatOption, app, complain, write, writing
 from .config_options import ConfigOption, CpuOption, ForceExcludeOption, IsolatedOption, RuntimeOption, share_option
 from .errors import XnnlintError
 from .fix_tflite_cli import TfliteFixes
@@ -30,9 +30,9 @@ class Goal(str, Enum):
     POLICY = "policy"
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Change models so that they run sparse, and are right.")
 def fix(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=".tflite, .keras or .h5 files.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help=".tflite, .keras or .h5 files.")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = "",
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False,
@@ -60,7 +60,7 @@ def fix(
         bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
     ] = True,
     fix_only: Annotated[
-        bool, typer.Option("--fix-only", help="Tell only what is fixed, and exit with 0 whatever findings remain.")
+        bool, typer.Option("--fix-only", help="Report only what is fixed, and exit with 0 whatever findings remain.")
     ] = False,
     exit_non_zero_on_fix: Annotated[
         bool, typer.Option("--exit-non-zero-on-fix", help="Exit with 1 if something was fixed, as hooks do.")
@@ -69,7 +69,9 @@ def fix(
         str, typer.Option(metavar="NAMES", help="Of a .tflite file: only these fixes, with commas between them.")
     ] = "",
     ignore: Annotated[str, typer.Option(metavar="NAMES", help="Of a .tflite file: all fixes but these.")] = "",
-    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Of a .tflite file: fix a dynamic batch.")] = 0,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=0, show_default=False, help="Of a .tflite file: fix a dynamic batch.")
+    ] = 0,
     prune: Annotated[
         str,
         typer.Option(
@@ -124,7 +126,9 @@ def fix(
                 done = _fix(model, target, options, in_place=in_place, backup=backup, prove=prove)
         except (XnnlintError, OSError) as error:
             # One bad file never stops the rest.
-            code = max(code, complain(sentence(error, model)))
+            reason = sentence(error, model)
+            code = max(code, complain(reason))
+            told.append({"path": model, "exit_code": TROUBLE, "error": reason})
             continue
         left = FINDINGS if exit_non_zero_on_fix and done.changes and target else OK
         code = max(code, left, OK if fix_only else done.exit_code)
@@ -136,10 +140,10 @@ def fix(
             tflite.print(done)
         else:
             _print_report(done, unsafe=unsafe)
-    if output is Format.JSON and told:
+    if output is Format.JSON:
         from .reporters.json import dumps, tool
 
-        data = told[0] if len(models) == 1 else {"models": told}
+        data = told[0] if len(models) == len(told) == 1 else {"models": told}
         write(dumps({"schema_version": 1, "tool": tool(), **data}) + "\n")
     raise typer.Exit(code)
 
@@ -168,6 +172,8 @@ def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
         return model if in_place else ""
     if Path(out).exists() and Path(model).exists() and Path(model).samefile(out):
         raise XnnlintError(f"{out} is the model itself; --in-place replaces it and keeps a copy")
+    if not Path(out).parent.is_dir():
+        raise XnnlintError(f"{out}: cannot be written (its folder does not exist)")
     if Path(out).suffix.lower() != Path(model).suffix.lower():
         raise XnnlintError(f"{out}: the format stays that of the model; end its name in {Path(model).suffix!r}")
     return out
