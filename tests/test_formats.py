@@ -257,9 +257,10 @@ def test_sarif_tells_all_there_is():
     assert told[0]["locations"][0]["physicalLocation"]["artifactLocation"]["index"] == 2
 
 
-def test_a_finding_keeps_its_fingerprint_and_shares_it_with_no_other():
+@pytest.mark.parametrize("key", ["xnnlint/v1", "primaryLocationLineHash"])
+def test_a_finding_keeps_its_fingerprint_and_shares_it_with_no_other(key):
     def marks(*models):
-        return [r["partialFingerprints"]["xnnlint/v1"] for r in sarif(*models)["results"]]
+        return [r["partialFingerprints"][key] for r in sarif(*models)["results"]]
 
     assert marks(*MODELS) == marks(*MODELS)
     assert max(Counter(marks(*MODELS)).values()) == 1

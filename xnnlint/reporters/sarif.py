@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
 FINGERPRINT = "xnnlint/v1"
+# The one fingerprint that code scanning looks at, beside rule and file. Where it is missing, the upload computes it
+# from the file's line, which is one for all findings of a model, and changes with its first bytes
+# (github/codeql-action, src/fingerprints.ts, 0225834c).
+LINE_HASH = "primaryLocationLineHash"
 _ACCEPTED = "in the baseline"
 
 
@@ -141,7 +145,7 @@ def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fing
         "level": finding.severity.value,
         "message": message(sentence(finding)),
         "locations": [location],
-        "partialFingerprints": {FINGERPRINT: fingerprint},
+        "partialFingerprints": {FINGERPRINT: fingerprint, LINE_HASH: fingerprint},
         "properties": properties,
     }
 
