@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -290,6 +291,21 @@ def test_profiles_as_text_and_json(call):
     assert {"litert-2.3"} <= {r["name"] for r in data["runtimes"]}
 
 
+@pytest.mark.parametrize("share", ["0.9", "90%"])
+def test_a_share_is_a_number_or_percent(capsys, monkeypatch, share):
+    model = str(ROOT / "fixtures" / "guide_no_keepdims.keras")
+    out = run(capsys, monkeypatch, "check", model, "--assume-pruned", share, "--format", "json")[1]
+    summary = json.loads(out)["models"][0]["summary"]
+    assert summary["pointwise_zeros"] / summary["pointwise_params"] == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("share", ["80", "-0.1", "nan", "80%%", "much", "%"])
+def test_what_is_no_share_is_told_in_words(call, share):
+    code, out, err = call("check", "fine.keras", "--assume-pruned", share)
+    assert (code, out) == (2, "")
+    assert err == f"xnnlint: error: --assume-pruned {share}: a share from 0 to 1 is needed, such as 0.8 or 80%\n"
+
+
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +314,21 @@ def test_version_and_help():
     shown = spawn("--help")
     assert shown.returncode == 0
     assert all(command in shown.stdout for command in ("check", "rules", "explain", "profiles"))
+
+
+COMMANDS = ("check", "fix", "convert", "verify", "config", "rules", "explain", "profiles")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal_and_says_everything_in_words(command):
+    shown = spawn(*([command] if command else []), "--help", env=os.environ | {"COLUMNS": "80", "TERM": "xterm"}).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    if not command:
+        listed = re.findall(r"^  (\w+) +(.*)$", shown.partition("Commands:")[2], re.MULTILINE)
+        assert [name for name, _ in listed] == list(COMMANDS)
+        assert all(about.endswith(".") and not about.endswith("...") for _, about in listed)
+    # No types of Python, and no defaults that are empty or in brackets of brackets.
+    assert not re.search(r"list\[|<str>|<int>|<float>|default: (\(|-|\])", shown)
 
 
 HEAVY = ("numpy", "pydantic", "networkx", "rich", "flatbuffers", "tflite", "tensorflow", "keras", "ai_edge_litert")

@@ -46,20 +46,20 @@ class FailOn(str, Enum):
     NEVER = "never"
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Say whether models run sparse and right, and what to change.")
 def check(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Model files, folders to search for them, quoted patterns such as 'models/**/*.tflite', - for stdin; "
             "or module:function, your own code that makes a Keras model: it is imported and run, while files never "
-            "are. Without any, the `models` of the configuration.",
+            "are. Without PATH: the `models` of the configuration.",
         ),
     ] = [],  # noqa: B006 (typer copies it)
     form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write that; - is stdout.")
+        str, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Write to FILE instead of stdout.")
     ] = "-",
     report: Annotated[
         list[str],
@@ -70,7 +70,7 @@ def check(
     select: SelectOption = [],  # noqa: B006
     ignore: IgnoreOption = [],  # noqa: B006
     fail_on: Annotated[
-        FailOn | None, typer.Option(show_default="error", help="Least severity that makes the exit code 1.")
+        FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
     ] = None,
     require_sparse: Annotated[
         bool | None,
@@ -84,9 +84,8 @@ def check(
         bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
     ] = False,
     assume_pruned: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", min=0, max=1, help="Forecast a Keras model pruned to this share, such as 0.8."),
-    ] = None,
+        str, typer.Option(metavar="SHARE", help="Forecast a Keras model pruned to this share, such as 0.8.")
+    ] = "",
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
     ] = False,
@@ -99,13 +98,13 @@ def check(
         bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found; what cannot be read is still 2.")
     ] = False,
     baseline: Annotated[
-        str, typer.Option(metavar="FILE", help="Tell only what is not in this file of accepted findings.")
+        str, typer.Option(metavar="FILE", help="Report only what is not in this file of accepted findings.")
     ] = "",
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Accept what is found now: write it to the baseline.")
     ] = False,
     jobs: Annotated[
-        str, typer.Option("--jobs", "-j", metavar="N", show_default="1", help="Processes; 0 or auto: one for each CPU.")
+        str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
     ] = "",
     exclude: ExcludeOption = [],  # noqa: B006
     force_exclude: ForceExcludeOption = False,
@@ -116,7 +115,7 @@ def check(
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
-    from .config_options import resolver
+    from .config_options import resolver, share_option
     from .output import Outputs
     from .reporters.formats import Setting
     from .reporters.words import source_root
@@ -126,6 +125,7 @@ def check(
     gc.enable()
     if quiet and verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    assumed = share_option("--assume-pruned", assume_pruned, with_ends=True)
     settings = resolver(
         config=config,
         isolated=isolated,
@@ -139,7 +139,7 @@ def check(
         require_sparse=require_sparse,
         jobs=jobs,
     )
-    session = Session(paths, settings, stdin_name=stdin_filename, assume_pruned=assume_pruned, policy=policy)
+    session = Session(paths, settings, stdin_name=stdin_filename, assume_pruned=assumed, policy=policy)
     found = session.reports(with_bar=not quiet)
     accepted = _baseline(baseline, session.settings, to_write=write_baseline)
     if write_baseline and accepted is not None:

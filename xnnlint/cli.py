@@ -59,7 +59,7 @@ def _options(
     pass
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="List the rules.")
 def rules(output: FormatOption = Format.TEXT) -> None:
     """List the rules; those of the family XNP are asked with `check --policy`, XNB where there are budgets."""
     from .known_rules import every_rule
@@ -76,7 +76,7 @@ def rules(output: FormatOption = Format.TEXT) -> None:
         _print(lambda printer: rule_lines(known, printer.width))
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Explain a rule, an outcome or an operator.")
 def explain(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A rule's code or name, an outcome, or an operator such as CONV_2D.")
@@ -98,7 +98,7 @@ def explain(
         _print(lambda printer: page_lines(found, printer.width))
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="List the runtimes and CPUs to predict for, with their facts.")
 def profiles(output: FormatOption = Format.TEXT) -> None:
     """List the runtimes and CPUs that can be predicted for, with the facts of each and their sources."""
     from .reporters.catalog import profile_data, profile_lines
@@ -202,5 +202,6 @@ def _abandon(stream: TextIO) -> None:
 # Commands with files of their own; each adds itself to `app`.
 from . import check_cli, config_cli, convert_cli, fix_cli, verify_cli  # noqa: E402, F401
 
-# In --help, what the program is for comes first.
-app.registered_commands.sort(key=lambda command: getattr(command.callback, "__name__", "") != "check")
+# In --help, what the program is for comes first, and the rest as the README has it.
+_ORDER = ("check", "fix", "convert", "verify", "config", "rules", "explain", "profiles")
+app.registered_commands.sort(key=lambda command: _ORDER.index(getattr(command.callback, "__name__", "")))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .config.settings import Settings
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Show the settings for a model, and where each comes from.")
 def config(
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="A model, or a folder of models; it need not exist.")
+        str, typer.Argument(metavar="PATH", help="A model, or a folder of models; it need not exist.")
     ] = ".",
     output: FormatOption = Format.TEXT,
     config: ConfigOption = [],  # noqa: B006

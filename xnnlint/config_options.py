@@ -18,14 +18,17 @@ RuntimeOption = Annotated[
     typer.Option(
         "--runtime",
         metavar="NAME",
-        show_default=DEFAULT_RUNTIME,
-        help="Runtime to predict for; `xnnlint profiles` lists them.",
+        help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them.",
+        show_default=False,
     ),
 ]
 CpuOption = Annotated[
     str,
     typer.Option(
-        "--cpu", metavar="NAME", show_default=DEFAULT_CPU, help="CPU to predict for; `xnnlint profiles` lists them."
+        "--cpu",
+        metavar="NAME",
+        help=f"CPU to predict for, by default {DEFAULT_CPU}; `xnnlint profiles` lists them.",
+        show_default=False,
     ),
 ]
 SelectOption = Annotated[
@@ -33,17 +36,17 @@ SelectOption = Annotated[
     typer.Option(
         "--select",
         metavar="RULES",
-        help="Tell only these: codes, starts of codes, names; comma-separated, or repeated.",
+        help="Report only these: codes, starts of codes, names; comma-separated, or repeated.",
     ),
 ]
 IgnoreOption = Annotated[
-    list[str], typer.Option("--ignore", metavar="RULES", help="Do not tell these; the outcome stays what it is.")
+    list[str], typer.Option("--ignore", metavar="RULES", help="Do not report these; the outcome stays what it is.")
 ]
 ExcludeOption = Annotated[
-    list[str], typer.Option("--exclude", metavar="PATTERN", help="Pass over these in folders and patterns, too.")
+    list[str], typer.Option("--exclude", metavar="PATTERN", help="Skip these, too, in folders and patterns.")
 ]
 ForceExcludeOption = Annotated[
-    bool, typer.Option("--force-exclude", help="Pass over what is excluded even where it is named.")
+    bool, typer.Option("--force-exclude", help="Skip what is excluded even where it is named.")
 ]
 ConfigOption = Annotated[
     list[str],
@@ -95,7 +98,7 @@ def resolver(
 
 
 def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
-    """An option's share of zeros; None where it was not given.
+    """An option's share of zeros, as 0.8 or 80%; None where it was not given.
 
     Args:
         with_ends: whether 0 and 1 are shares, too.
@@ -105,14 +108,17 @@ def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
     """
     if not text:
         return None
+    number, per_cent, rest = text.partition("%")
     try:
-        share = float(text)
+        share = float(number) / (100 if per_cent else 1)
     except ValueError:
+        share = -1.0
+    if rest:
         share = -1.0
     if 0 < share < 1 or (with_ends and share in (0, 1)):
         return share
     between = "from 0 to 1" if with_ends else "between 0 and 1"
-    raise XnnlintError(f"{option} {text}: a share {between} is needed, such as 0.8")
+    raise XnnlintError(f"{option} {text}: a share {between} is needed, such as 0.8 or 80%")
 
 
 def _read(option: str, read: Any, value: Any) -> Any:

@@ -13,7 +13,7 @@ from .errors import XnnlintError
 from .quick_parameters import QuickCommand
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Convert a pruned Keras model with TensorFlow, and check it.")
 def convert(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],

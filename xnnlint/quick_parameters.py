@@ -1,7 +1,8 @@
 """Command-line parameters of plain types without typer's own coercion, which since 0.29 imports pydantic (0.07 s).
 
 Only where this typer has that coercion and the parameter is a flag, text, a list of text, an enumeration, or a number
-that is not given; whatever else comes along is typer's.
+that is not given; whatever else comes along is typer's. That typer also puts Python's types behind the names of
+arguments in --help (`PATH <list[str]>`), which are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class _Quick:
             coercion = _coercion_for(parameter)
             if coercion is not None:
                 parameter._runtime_param = coercion
+                if parameter.param_type_name == "argument" and hasattr(parameter, "display_type_rich"):
+                    parameter.display_type_rich = lambda ctx: ""
         return parameters
 
 

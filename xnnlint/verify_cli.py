@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .verify import Setting, Verification
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, short_help="Run models in the real runtime, and compare with the prediction.")
 def verify(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Model files, and folders to search for them.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")],
     output: FormatOption = Format.TEXT,
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to predict for; by default that of the release that runs.")
@@ -30,15 +30,14 @@ def verify(
         str,
         typer.Option(
             metavar="NAME",
-            show_default="auto",
-            help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path.",
+            help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path; by default auto.",
         ),
     ] = "",
     litert_version: Annotated[
         str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
     ] = "",
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, show_default="3", help="Random inputs per model.")
+        int | None, typer.Option(metavar="N", min=1, help="Random inputs per model, by default 3.")
     ] = None,
     exclude: ExcludeOption = [],  # noqa: B006 (typer copies it)
     force_exclude: ForceExcludeOption = False,
