@@ -232,7 +232,8 @@ def test_lines_are_found_in_a_shared_file(project, call):
         ("--select", "XNN999", "--select: no rule 'XNN999'"),
         ("--ignore", "XNN1,nonsense", "--ignore: no rule 'nonsense'"),
         ("--config", "missing.toml", "missing.toml: the configuration cannot be read: no such file"),
-        ("--config", "cpu=arm64", "--config 'cpu=arm64'"),
+        ("--config", "cpu=arm64", "text needs quotes of its own: --config 'cpu=\"arm64\"'"),
+        ("--config", "budget.min-zeros = 80%", "--config 'budget.min-zeros=\"80%\"'"),
         ("--config", "budgets.min-zeros=1", "unknown key 'budgets'"),
         ("--config", "pyproject.toml", "pyproject.toml: it has no table [tool.xnnlint]"),
         ("--jobs", "many", "--jobs: 'many' is no number"),
@@ -526,7 +527,7 @@ def test_config_tells_every_value_and_where_it_is_from(project, call):
     assert code == 0
     assert re.search(r'^ignore = \["XNN3"\] +# pyproject.toml:5$', text, re.MULTILINE)
     assert re.search(r"^jobs = 4 +# command line$", text, re.MULTILINE)
-    assert re.search(r"^# Not told: XNN301, XNN302", text, re.MULTILINE)
+    assert re.search(r"^# Not reported: XNN301, XNN302", text, re.MULTILINE)
 
 
 def test_what_config_prints_is_a_configuration_with_the_same_values(project, call):
@@ -615,7 +616,7 @@ def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, c
 def test_models_of_the_configuration_are_checked_where_no_path_is_given(project, call, told):
     code, out, err = call("check")
     assert (code, out) == (2, "")
-    assert "no PATH is given" in err
+    assert err == "xnnlint: error: no PATH is given, such as . for this folder, and no `models` in a configuration\n"
     (project / "maker.py").write_text("def make():\n    return 3\n")
     (project / "xnnlint.toml").write_text('models = ["models/old", "models/s*.tflite", "maker:make"]\n')
     os.chdir(project / "models")

@@ -259,5 +259,5 @@ def stale_sentence(stale: Iterable[Stale], file: str) -> str:
     if not found:
         return ""
     shown = "; ".join(str(one) for one in found[:3]) + ("; ..." if len(found) > 3 else "")
-    entries = "1 entry" if len(found) == 1 else f"{len(found)} entries"
-    return f"{file}: {entries} no longer found, --write-baseline removes them: {shown}"
+    entries, them = ("1 entry", "it") if len(found) == 1 else (f"{len(found)} entries", "them")
+    return f"{file}: {entries} no longer found, --write-baseline removes {them}: {shown}"

@@ -122,7 +122,7 @@ class Session:
         if not given:
             configured = self.settings["models"]
             if not configured:
-                raise XnnlintError("no PATH is given, and no `models` in a configuration (see `xnnlint check --help`)")
+                raise XnnlintError("no PATH is given, such as . for this folder, and no `models` in a configuration")
             given = [self._configured(path) for path in configured]
         for found in search(given, self._resolver.excluded):
             by_name = found.path == STDIN and self._stdin_name

@@ -20,6 +20,8 @@ from .keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, Wrong, overridable, s
 OWN, SHARED = "xnnlint.toml", "pyproject.toml"
 COMMAND_LINE = "command line"
 _TABLE = ("tool", "xnnlint")
+_NO_TOML = "this is no valid TOML"
+_UNQUOTED = re.compile(r"[\w.*/%+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,12 @@ def read_inline(text: str, folder: str) -> Configuration:
     try:
         return _read(text, COMMAND_LINE, folder)
     except XnnlintError as error:
-        raise XnnlintError(f"--config {text!r}: {str(error).removeprefix(COMMAND_LINE).lstrip(': ')}") from None
+        problem = str(error).removeprefix(COMMAND_LINE).lstrip(": ")
+        key, _, value = text.partition("=")
+        if problem.startswith(_NO_TOML) and _UNQUOTED.fullmatch(value.strip()):
+            # A shell takes one pair of quotes away, so both are easily forgotten.
+            problem += f"; text needs quotes of its own: --config '{key.strip()}=\"{value.strip()}\"'"
+        raise XnnlintError(f"--config {text!r}: {problem}") from None
 
 
 def _text_of(path: str) -> str:
@@ -151,7 +158,7 @@ def _parsed(text: str, path: str) -> dict[str, Any]:
         line = at.group(1) or len(text.splitlines()) if at else 0
         where = f"{path}:{line}" if line and path != COMMAND_LINE else path
         reason = reason[: at.start()] if at else reason
-        raise XnnlintError(f"{where}: this is no valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+        raise XnnlintError(f"{where}: {_NO_TOML}: {reason[:1].lower()}{reason[1:]}") from None
 
 
 def _is_shared(path: str) -> bool:

@@ -179,9 +179,13 @@ KEYS: tuple[Key, ...] = (
         "runtime", _one_of(runtimes), DEFAULT_RUNTIME, "name", "Runtime to predict for; `xnnlint profiles` lists them."
     ),
     Key("cpu", _one_of(cpus), DEFAULT_CPU, "name", "CPU to predict for; `xnnlint profiles` lists them."),
-    Key("select", selectors, ("ALL",), _NAMES, "Rules that are told."),
+    Key("select", selectors, ("ALL",), _NAMES, "Rules that are reported."),
     Key(
-        "ignore", selectors, (), _NAMES, "Rules that are not told; the plan, the outcome and budgets stay as they are."
+        "ignore",
+        selectors,
+        (),
+        _NAMES,
+        "Rules that are not reported; the plan, the outcome and budgets stay as they are.",
     ),
     Key(
         "severity",
@@ -195,7 +199,7 @@ KEYS: tuple[Key, ...] = (
         _file_ignores,
         {},
         'table, such as `"old/*.tflite" = ["XNN2"]`',
-        "Rules that are not told of the models that a pattern means, whatever is selected.",
+        "Rules that are not reported of the models that a pattern means, whatever is selected.",
     ),
     Key(
         "fail-on",

@@ -40,7 +40,7 @@ def setting_lines(path: str, settings: Settings, run: Settings, width: int) -> I
     silent = settings.not_told()
     if silent:
         yield []
-        for line in wrap([f"Not told: {', '.join(silent)}"], width - 2):
+        for line in wrap([f"Not reported: {', '.join(silent)}"], width - 2):
             yield [Span("# ", FAINT), *line]
 
 
