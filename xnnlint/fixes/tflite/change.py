@@ -147,19 +147,24 @@ class Way:
     exactness: Exactness = Exactness.EXACT
 
 
-def make(fix: Fix, view: View, op: Op, *, told: bool = True) -> Change:
+def make(fix: Fix, view: View, op: Op, before: dict[str, str] | None = None) -> Change:
     """Applies a fix at a place.
 
     Args:
-        told: whether to tell the operators before and after, which takes longer than the fix in a large model.
+        before: `lines` of the graph, which then are told and brought up to date; it takes longer than the fix in a
+            large model.
 
     Raises:
         CannotChange: see `Fix.apply`.
     """
     place = view.place(op)
-    before = lines(view.graph) if told else {}
     text = fix.apply(view, op)
-    removed, added = difference(before, lines(view.graph) if told else {})
+    removed, added = (), ()
+    if before is not None:
+        after = lines(view.graph)
+        removed, added = difference(before, after)
+        before.clear()
+        before.update(after)
     return Change(fix.name, fix.applicability, fix.exactness, op.uid, place, text, removed, added, fix.effect)
 
 
@@ -193,11 +198,12 @@ def _line(graph: GraphEdit, op: Op) -> str:
 def _operand(graph: GraphEdit, tensor: int) -> str:
     if graph.data(tensor) is None:
         return _dims(graph, tensor)
-    values = graph.constant(tensor)
-    if values is not None and values.dtype.kind == "i" and values.size <= 8:
+    dtype = graph.dtype(tensor)
+    values = graph.constant(tensor) if dtype.startswith("INT") else None
+    if values is not None and values.size <= 8:
         return f"constant {values.reshape(-1).tolist()}"
     kind = "sparse constant" if graph.tensors[tensor].sparsity is not None else "constant"
-    return f"{kind} {_dims(graph, tensor)}" + ("" if graph.dtype(tensor) == "FLOAT32" else f" {graph.dtype(tensor)}")
+    return f"{kind} {_dims(graph, tensor)}" + ("" if dtype == "FLOAT32" else f" {dtype}")
 
 
 def _dims(graph: GraphEdit, tensor: int) -> str:

@@ -122,7 +122,7 @@ def dense_values(graph: GraphEdit, tensor: int) -> np.ndarray:
     )
     block_map = raw.sparsity.blockMap if raw.sparsity.blockMap is not None else ()
     encoding = Sparsity(tuple(map(int, raw.sparsity.traversalOrder)), tuple(map(int, block_map)), dims)
-    stored = np.frombuffer(bytes(data), NUMPY[graph.dtype(tensor)])[: sparse.count_stored(encoding)]
+    stored = np.frombuffer(data, NUMPY[graph.dtype(tensor)])[: sparse.count_stored(encoding)]
     dense = np.zeros(int(np.prod(graph.shape(tensor), dtype=np.int64)), stored.dtype)
     dense[sparse.positions(encoding, graph.shape(tensor))] = stored
     return dense.reshape(graph.shape(tensor))

@@ -7,7 +7,7 @@ convolutions run SpMM. What the plan does not need is not changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from xnnlint.findings import Applicability, Finding, Severity
 from xnnlint.loaders.tflite import load_bytes
 from xnnlint.xnnpack.plan import Plan, make_plan, pointwise_macs, pointwise_ops
 
-from .change import CannotChange, Change, Fix, View, make, make_way
+from .change import CannotChange, Change, Fix, View, lines, make, make_way
 from .edit import Edit
 from .pointwise import MOVING
 from .stem import OF_STEM
@@ -169,7 +169,7 @@ class _Search:
 
         if unknown := self._inputs_of_unknown_size():
             return self._for_any_size(unknown)
-        full = self._attempt(lambda key: True)
+        full = self._attempt()
         if self.options.everything and full.plan.is_correct:
             return Result(self.origin, self._told(full), list(self.refused.items()), find(full.plan))
         candidates = [self.origin]
@@ -208,35 +208,48 @@ class _Search:
     def _told(self, state: State) -> State:
         """The same with the operators before and after each change, for which the search has no time."""
         keys = {change.key for change in state.changes}
-        told = {change.key: change for change in self._attempt(keys.__contains__, told=True).changes} if keys else {}
+        told = {change.key: change for change in self._attempt(keys, told=True).changes} if keys else {}
         return replace(state, changes=tuple(told.get(change.key, change) for change in state.changes))
 
-    def _attempt(self, allowed: Callable[[Key], bool], *, told: bool = False) -> State:
-        """Makes every change that is allowed, planning again until no fix finds another place."""
+    def _attempt(
+        self, keys: set[Key] | None = None, *, names: Collection[str] | None = None, told: bool = False
+    ) -> State:
+        """Makes every change that is allowed, planning again until no fix finds another place.
+
+        Args:
+            keys: the changes that are allowed; None for all.
+            names: the fixes that are; None for those of `keys`.
+        """
+        if names is None and keys is not None:
+            names = {name for name, _ in keys}
+        fixes = [fix for fix in self.fixes if names is None or fix.name in names]
         edit, state = self.edit.again(), self.origin
         done: set[Key] = set()
         for _ in range(_ROUNDS):
             view = View(edit.main, state.plan, self.options.settings)
-            made = self._round(view, done, allowed, told)
+            made = self._round(view, fixes, done, keys, told) if done != keys else None
             if not made:
                 break
             data = edit.to_bytes()
             state = State(data, self._plan(data), (*state.changes, *made))
         return state
 
-    def _round(self, view: View, done: set[Key], allowed: Callable[[Key], bool], told: bool) -> list[Change]:
+    def _round(
+        self, view: View, fixes: Sequence[Fix], done: set[Key], keys: set[Key] | None, told: bool
+    ) -> list[Change]:
         made = []
-        for fix in self.fixes:
+        before = lines(view.graph) if told else None
+        for fix in fixes:
             for op in _sites(fix, view):
                 key = (fix.name, op.uid)
-                if key in done or not allowed(key) or op not in view.graph.operators:
+                if key in done or (keys is not None and key not in keys) or op not in view.graph.operators:
                     continue
                 done.add(key)
                 if not fix.any_size and any(_is_of_unknown_size(view.graph, t) for t in (*op.inputs, *op.outputs)):
                     self.refused[view.place(op)] = _UNKNOWN_SIZE
                     continue
                 try:
-                    made.append(make(fix, view, op, told=told))
+                    made.append(make(fix, view, op, before))
                 except CannotChange as reason:
                     self.refused[view.place(op)] = str(reason)
         return made
@@ -285,14 +298,14 @@ class _Search:
         self.attempts += 1
         if not left:
             return self.origin if self.origin.value >= state.value else state
-        trial = self._attempt(left.__contains__)
+        trial = self._attempt(left)
         return trial if trial.value >= state.value else state
 
     def _greedy(self, full: State) -> State:
         """Fixes that are wrong together may be right one by one: keeps each kind that does no harm."""
         best, kept = self.origin, set[str]()
         for name in dict.fromkeys(change.fix for change in full.changes):
-            trial = self._attempt(lambda key, names=frozenset((*kept, name)): key[0] in names)
+            trial = self._attempt(names={*kept, name})
             if trial.value >= best.value and trial.changes:
                 best, kept = trial, {*kept, name}
         return self._smallest(best) if best.value > self.origin.value else self.origin
