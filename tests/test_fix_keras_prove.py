@@ -173,3 +173,18 @@ def test_the_real_policy_takes_what_was_fixed_for_it(tmp_path):
     assert done.exit_code == 0 and done.after.plan.outcome.value == "sparse"
     wrapped = [layer for layer in prune(target).layers if type(layer).__name__ == "PruneLowMagnitude"]
     assert len(wrapped) == 4
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ((), "a proof needs TensorFlow and LiteRT: pip install 'xnnlint[tf,verify]'"),
+        (("tensorflow",), "a proof needs LiteRT: pip install 'xnnlint[verify]'"),
+    ],
+)
+def test_all_extras_that_a_proof_lacks_are_named_at_once(there, told, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(proving.importlib.util, "find_spec", lambda name: name if name in there else None)
+    model = str(Path(__file__).parent.parent / "fixtures" / "guide_no_keepdims.keras")
+    code, _, err = run(capsys, monkeypatch, model, "-o", str(tmp_path / "fixed.keras"), "--prove")
+    assert code == 2 and err.endswith(f"{told}\n")
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ The other proofs read files only. This one needs TensorFlow (the `tf` extra) and
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ ROUNDING = 1e-5
 _RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
 # The size of a dimension that a model leaves open: the batch, and the others.
 _BATCH, _OPEN = 2, 64
+# extra -> what it brings, and its module
+_EXTRAS = {"tf": ("TensorFlow", "tensorflow"), "verify": ("LiteRT", "ai_edge_litert")}
 
 
 class NotProved(XnnlintError):
@@ -49,6 +52,11 @@ def prove(done: Repair, options: Options, fixed: str) -> list[str]:
         NotProved: the changed model does something else.
         XnnlintError: it cannot be run here.
     """
+    missing = {extra: brings for extra, (brings, module) in _EXTRAS.items() if importlib.util.find_spec(module) is None}
+    if missing:
+        # All at once: who is told of one only comes back for the other.
+        extras = ",".join(missing)
+        raise XnnlintError(f"a proof needs {' and '.join(missing.values())}: pip install 'xnnlint[{extras}]'")
     setting = choose()
     old, new = load(done.path), load(fixed)
     told = [_weights(old, new, set(done.new_weights))]
