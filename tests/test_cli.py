@@ -259,7 +259,10 @@ def test_the_chosen_runtime_and_cpu_are_in_the_document(call):
 def test_rules_as_text_and_json(call):
     code, out, _ = call("rules")
     assert code == 0
-    assert out == "XNN999  error    something-is-wrong\n        something must be right\n"
+    assert out == (
+        "XNN999  error    something-is-wrong\n        something must be right\n"
+        "\nMore on a rule: xnnlint explain XNN999\n"
+    )
     listed = json.loads(call("rules", "--format", "json")[1])["rules"]
     assert listed == [
         {"code": "XNN999", "name": "something-is-wrong", "severity": "error", "summary": "something must be right"}

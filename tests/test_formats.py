@@ -656,6 +656,15 @@ def test_a_file_gets_text_without_colour_and_without_a_terminal_in_mind(call, mo
     assert Path("x.txt").read_text() == re.sub(r"\x1b\[[0-9;]*m", "", out)
 
 
+def test_the_summary_of_a_job_goes_on_where_others_began_it(call, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(Path("summary.md").resolve()))
+    Path("summary.md").write_text("# Tests\n\nAll passed.\n\n")
+    for _ in range(2):
+        call("half.tflite", "--report", f"markdown={Path('summary.md').resolve()}", "--report", "markdown=own.md")
+    own = Path("own.md").read_text()
+    assert Path("summary.md").read_text() == f"# Tests\n\nAll passed.\n\n{own}{own}"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_with_a_hostile_name(form, tmp_path):

@@ -24,6 +24,7 @@ _FOR_PEOPLE = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.GITHUB, CheckF
 _COUNTING = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.JSON, CheckFormat.MARKDOWN)
 _DEVICES = ("/dev/", "/proc/self/fd/")
 _MODELS = (".tflite", ".keras", ".h5", ".hdf5")
+_SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that all commands of a step of GitHub Actions add to
 
 
 @dataclass
@@ -131,13 +132,14 @@ def _check_targets(targets: Sequence[str]) -> None:
 
 
 def _write(text: str, target: str) -> None:
-    """A file as a whole or not at all; a pipe or a device as it is."""
+    """A file as a whole or not at all; a pipe or a device as it is, and a job's summary behind what is there."""
     from .atomic import write
 
     data = text.encode("utf-8", "backslashreplace")
     place = Path(target)
     # /dev/stdout may lead to a file, which is not to be replaced, but goes on.
-    if not target.startswith(_DEVICES) and (not place.exists() or place.is_file()):
+    goes_on = target.startswith(_DEVICES) or target == os.environ.get(_SUMMARY)
+    if not goes_on and (not place.exists() or place.is_file()):
         write(data, target)
         return
     try:

@@ -27,7 +27,8 @@ _ITEM = re.compile(r"( *)[-*] ")
 
 
 def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
-    """Code, severity and name of every rule, with its summary below."""
+    """Code, severity and name of every rule, with its summary below; then how to read more of one."""
+    rules = list(rules)
     for rule in rules:
         yield [
             Span(rule.code, STRONG),
@@ -36,6 +37,8 @@ def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
             Span(f"  {rule.name}"),
         ]
         yield from wrap([Span(rule.summary, FAINT)], width, 8)
+    if rules:
+        yield from ([], [Span(f"More on a rule: xnnlint explain {rules[0].code}", STRONG)])
 
 
 def page_lines(pages: Iterable[Page], width: int) -> Iterator[Line]:
