@@ -9,7 +9,7 @@ from xnnlint.findings import Applicability
 from xnnlint.graph import Graph
 from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
-from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
+from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 
 from ._text import dims, named, type_of, where_used
 from .reduce_input import REDUCTIONS, SPATIAL
@@ -27,8 +27,7 @@ class Cause:
         op: the operator at fault; None where it is an output or input of the model.
         kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
             "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "dead-branch",
-            "undefined", "fp16", "bias",
-            "unknown".
+            "undefined", "fp16", "bias", "output" (LiteRT cannot bind a buffer to it, sparse or dense), "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
         fix: what to change, in words.
@@ -49,6 +48,8 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
         return _delegation(plan, hazard)
     if hazard.kind == "unwritten-weights":
         return _unwritten(plan, hazard)
+    if hazard.kind == "output":
+        return _output(plan, hazard)
     if hazard.kind == "fp16":
         return _half(plan, hazard)
     if hazard.kind == "bias":
@@ -344,6 +345,30 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
         "float32 arithmetic",
         f"a metadata entry {METADATA}",
         "convert without an accumulation type of float16",
+        Applicability.SAFE,
+    )
+
+
+def _output(plan: Plan, hazard: Hazard) -> Cause:
+    where = named(plan.graph, hazard.op)
+    if hazard.outcome is Outcome.WRONG_RESULTS:
+        return Cause(
+            hazard.op,
+            "output",
+            hazard.text,
+            "outputs that are no inputs",
+            f"an input at {where} that is an output, too",
+            "leave the input out of the model's outputs",
+            Applicability.SAFE,
+        )
+    return Cause(
+        hazard.op,
+        "output",
+        hazard.text,
+        "outputs whose shape is known before the run",
+        f"a computed shape at {where}",
+        f"convert with a fixed batch (xnnlint convert --batch 1), or let another operator follow {where}, such as the"
+        " activation",
         Applicability.SAFE,
     )
 

@@ -14,11 +14,13 @@ class FailsAtRunTime(WrongResults):
     Names the operator at which the runtime gives up, and the one that causes it: a pooling with keepdims whose wrong
     shape does not fit what follows, a pooling over axes other than height and width, which writes past the end of its
     buffer, a fully-connected operator on a pooled vector inside the cluster, int8 weights stored sparse for float32
-    values.
+    values, an output whose shape is computed at run time (a Reshape at the end of a model with a dynamic batch).
 
     ## Why it matters
     The whole model fails to load; LiteRT does not fall back to other kernels. Where memory is overwritten it may also
-    crash later, or not at all. Most of it does not happen on x86 with AVX, where the file runs dense.
+    crash later, or not at all. Most of it does not happen on x86 with AVX, where the file runs dense. An output of a
+    computed shape is not filled in the first run of LiteRT 2.1 and later, and refused in the second, sparse or dense;
+    older releases, and the interpreter, run it.
 
     ## Example
     ```python
@@ -32,7 +34,8 @@ class FailsAtRunTime(WrongResults):
     x = layers.Flatten()(x)
     x = layers.Dense(classes)(x)
     ```
-    The finding's fix says what to do for its own cause. Converted without EXPERIMENTAL_SPARSITY the same model runs.
+    The finding's fix says what to do for its own cause. Converted without EXPERIMENTAL_SPARSITY the same model runs,
+    unless an output is the cause.
 
     ## Fix safety
     As that of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
@@ -43,6 +46,8 @@ class FailsAtRunTime(WrongResults):
       a3fc80e2 (2026-07-10; LiteRT 2.2), before the numbers were wrong
     - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Delegate::PrepareOpsToDelegate`: DENSIFY of
       int8 weights is claimed although a convolution with float32 values reads them from the file
+    - google-ai-edge/LiteRT, litert/runtime/compiled_model.cc and tflite/core/subgraph.cc,
+      `Subgraph::SetCustomAllocationForTensor`: a dynamic tensor cannot have a buffer of the caller's
     """
 
     code = "XNN902"

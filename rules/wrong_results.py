@@ -20,7 +20,8 @@ class WrongResults(Rule):
     Names the operator from which on the outputs are wrong, and the one that causes it. The usual case: a sparse cluster
     runs, an operator behind it has no NCHW kernel, and the last operator of the cluster is created as an NHWC operator
     that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
-    over other axes, and weights that nobody unpacks.
+    over other axes, weights that nobody unpacks, and an input of the model that is an output, too (LiteRT 2.1 and
+    later; dense as well).
 
     ## Why it matters
     Nothing tells you: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
@@ -34,7 +35,7 @@ class WrongResults(Rule):
 
     ## Use instead
     What the finding's fix says, for its cause. Until then convert without EXPERIMENTAL_SPARSITY: the same model runs
-    dense, and right.
+    dense, and right, unless an output is the cause.
 
     ## Fix safety
     As that of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
@@ -64,7 +65,8 @@ class WrongResults(Rule):
                 required=cause.required,
                 actual=cause.actual,
                 location=locate(plan, hazard.op),
-                fix=f"{cause.fix}; {DENSE_IS_RIGHT}",
+                # What is wrong with an output is so in a dense model, too.
+                fix=cause.fix if cause.kind == "output" else f"{cause.fix}; {DENSE_IS_RIGHT}",
                 applicability=cause.applicability,
             )
 

@@ -137,6 +137,33 @@ def _computed_shape(g: ModelBuilder, source: Value, rest: tuple[int, ...]) -> Va
     return g.op("PACK", [batch, *others], [(count,)], packing, dtype="int32")[0]
 
 
+def _answer_with_input(g: ModelBuilder) -> None:
+    x = g.input((1, 24, 40, 3))
+    g.output(x)
+    tail(g, pruned(g, g.depthwise(g.conv2d(g.pad(x), 8, 3, 2, fused="RELU"), fused="RELU"), 16))
+
+
+def _flattened(g: ModelBuilder, x: Value) -> Value:
+    """To a shape that is computed at run time."""
+    channels = x.shape[-1]
+    return g.op("RESHAPE", [x, _computed_shape(g, x, (channels,))], [(1, channels)], table("ReshapeOptions"))[0]
+
+
+def _rows(told: bool) -> Head:
+    """Softmax of the map as rows of pixels; `told`: whether the file says how many."""
+
+    def part(g: ModelBuilder, x: Value) -> None:
+        _, height, width, channels = x.shape
+        size = height * width if told else 1
+        shape = _computed_shape(g, x, (-1, channels))
+        y = g.softmax(g.op("RESHAPE", [x, shape], [(1, size, channels)], table("ReshapeOptions"))[0])
+        for record in g.tensors[-2:]:
+            record.signature = (-1, size if told else -1, channels)
+        g.output(y)
+
+    return part
+
+
 def _excite(keep_dims: bool, dynamic: bool = False) -> Middle:
     """A squeeze-and-excite block whose pooling keeps its dimensions, or gets them back from a RESHAPE."""
 
@@ -753,6 +780,37 @@ PAIRS = [
         "MUL",
         "no RESHAPE at mean (MEAN #",
         "without EXPERIMENTAL_SPARSITY the model is right",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN901 an input as an output",
+        _answer_with_input,
+        PLAIN,
+        "wrong-results",
+        "PAD",
+        "that is an output, too",
+        "leave the input out",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN902 an output of a computed shape",
+        head(lambda g, x: g.output(_flattened(g, g.mean(x)))),
+        head(lambda g, x: g.output(g.softmax(_flattened(g, g.mean(x))))),
+        "fails",
+        "RESHAPE",
+        "a computed shape at",
+        "fixed batch",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN902 an output of a size that the file does not tell",
+        head(_rows(told=False)),
+        head(_rows(told=True)),
+        "fails",
+        "SOFTMAX",
+        "a computed shape at",
+        "fixed batch",
+        good_outcome="dense",
         unlocks=False,
     ),
 ]

@@ -379,7 +379,8 @@ def test_litert_agrees_on_all_pairs(folder: Path) -> None:
     from xnnlint.runtime.observe import observe
 
     cases = [(pair, good) for pair in PAIRS if pair.is_default for good in (False, True)]
-    observations = observe([file(pair, good, folder) for pair, good in cases], seeds=(0,))
+    # Some fail in their second run only.
+    observations = observe([file(pair, good, folder) for pair, good in cases], seeds=(0, 1))
     wrong = []
     for (pair, good), seen in zip(cases, observations, strict=True):
         plan, _ = planned(pair.name, good, folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .execution import Order, State, is_order_free
 from .ir import NodeType, Value
 from .plan import Hazard, Outcome, PartitionPlan, Plan
-from .shape_math import impossible_reshapes, misled_readers
+from .shape_math import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
 
 if TYPE_CHECKING:
     from xnnlint.graph import Graph
@@ -42,6 +42,7 @@ class OutcomeJudge:
             plan.hazards.append(
                 Hazard(reader.index, "unwritten-weights", Outcome.WRONG_RESULTS, "it reads weights that nobody unpacks")
             )
+        plan.hazards += self._output_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
             plan.outcome = Outcome.FAILS
@@ -49,6 +50,33 @@ class OutcomeJudge:
             plan.outcome = Outcome.WRONG_RESULTS
         elif any(k.is_spmm for k in plan.kernels):
             plan.outcome = Outcome.SPARSE
+
+    def _output_hazards(self, plan: Plan) -> Iterable[Hazard]:
+        """Outputs that TFLite cannot leave in the buffer that LiteRT binds to them.
+
+        A tensor whose shape is known only once the operator runs gets memory of its own: the first run leaves the
+        buffer as it was, and the second refuses to bind it. Dimensions that the file does not tell count as 1, so that
+        the buffer is too small. A tensor that is an input, too, has the buffer of the output, which nobody fills, for
+        both. Source: google-ai-edge/LiteRT litert/runtime/compiled_model.cc
+        `RegisterBuffer`, tflite/core/subgraph.cc `SetCustomAllocationForTensor`.
+        """
+        if self.profile["output_buffers"] != "fixed":
+            return
+        shapes = shapes_at_run_time(self.graph)
+        for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
+            producer = self.graph.producer(tensor)
+            if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
+                text = "its shape is known only once it runs, and LiteRT cannot bind a buffer to such an output"
+                yield Hazard(producer.index, "output", Outcome.FAILS, text)
+            elif producer is not None:
+                stored = self.graph.tensors[tensor].shape
+                shape = shapes.get(tensor, stored)
+                if math.prod(shape) > math.prod(stored):
+                    text = f"it gives {list(shape)}, which the file does not tell: LiteRT has memory for {list(stored)}"
+                    yield Hazard(producer.index, "output", Outcome.FAILS, text)
+            if tensor in self.graph.inputs and (readers := self.graph.consumers(tensor)):
+                text = "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both"
+                yield Hazard(readers[0].index, "output", Outcome.WRONG_RESULTS, text)
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)

@@ -83,6 +83,75 @@ def depends_on(graph: Graph, tensor: int, source: int) -> bool:
     return False
 
 
+# The input that says what shape an operator's output has.
+_SHAPE_INPUT = {
+    "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1, "STRIDED_SLICE": 2, "TILE": 1, "TRANSPOSE_CONV": 0
+}  # fmt: skip
+# What TFLite computes while it prepares a model, if it can. Everything else, PACK say, waits for the run.
+_COMPUTED_BEFORE = ("CONCATENATION", "GATHER", "MUL", "REDUCE_PROD", "RESHAPE", "STRIDED_SLICE")
+
+
+def has_late_shape(graph: Graph, op: Operator) -> bool:
+    """Whether TFLite learns the shape of an operator's output only when it runs the operator.
+
+    Source: google-ai-edge/LiteRT tflite/kernels, `Prepare` of each (`IsConstantOrPersistentTensor`); seen in runs.
+    """
+    place = _SHAPE_INPUT.get(op.type)
+    if place is None or place >= len(op.inputs) or op.inputs[place] < 0:
+        return False
+    pending, seen = [op.inputs[place]], set()
+    while pending:
+        tensor = pending.pop()
+        if tensor < 0 or tensor in seen or graph.tensors[tensor].is_constant:
+            continue
+        seen.add(tensor)
+        producer = graph.producer(tensor)
+        if producer is not None and producer.type == "SHAPE":
+            continue
+        if producer is None or producer.type not in _COMPUTED_BEFORE:
+            return True
+        pending += producer.inputs
+    return False
+
+
+# Their output has the shape of their first input, or of all inputs broadcast.
+_SAME_SHAPE = frozenset({"ADD", "DIV", "LOG_SOFTMAX", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SOFTMAX", "SUB"})
+
+
+def shapes_at_run_time(graph: Graph) -> Shapes:
+    """Shapes of tensors that the file does not tell, with the batch and sizes that it stores for the inputs.
+
+    Dimensions that the converter does not know (-1 behind a Reshape((-1, classes)), say) are stored as 1.
+    """
+    shapes: Shapes = {}
+    for op in graph.operators:
+        if len(op.outputs) != 1 or -1 not in (graph.tensors[op.outputs[0]].shape_signature or ())[1:]:
+            continue
+        before = [shapes.get(t, graph.tensors[t].shape) for t in op.inputs if t >= 0]
+        shape = _shape_at_run_time(graph, op, before)
+        if shape is not None:
+            shapes[op.outputs[0]] = shape
+    return shapes
+
+
+def _shape_at_run_time(graph: Graph, op: Operator, before: list[tuple[int, ...]]) -> tuple[int, ...] | None:
+    """The shape of an operator's output, None where it cannot be told."""
+    if op.type == "RESHAPE" and len(before) == 2:
+        target = evaluate(graph, graph.tensors[op.inputs[1]], {})
+        sizes = [] if target is None else target.reshape(-1).tolist()
+        known = math.prod(n for n in sizes if n != -1)
+        return tuple(math.prod(before[0]) // known if n == -1 else n for n in sizes) if known and sizes else None
+    if op.type == "CONCATENATION" and before and len({len(s) for s in before}) == 1 and before[0]:
+        axis = int(op.attributes.get("axis", 0)) % len(before[0])
+        return tuple(sum(s[d] for s in before) if d == axis else n for d, n in enumerate(before[0]))
+    if op.type in _ELEMENTWISE or op.type in _SAME_SHAPE:
+        try:
+            return tuple(np.broadcast_shapes(*before))
+        except ValueError:
+            return None
+    return None
+
+
 def impossible_reshapes(graph: Graph, tensor: int, shape: tuple[int, ...]) -> Iterator[tuple[Operator, list[int]]]:
     """Operators that TFLite refuses because of a tensor's wrong shape, with the shape that each would get.
 
