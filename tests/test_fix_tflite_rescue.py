@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xnnlint.difftest.builder import ModelBuilder, Value
+from xnnlint.difftest.flatwriter import table
 from xnnlint.difftest.patterns import named_patterns
 from xnnlint.loaders.tflite import load_bytes
 from xnnlint.xnnpack.plan import Outcome, make_plan
@@ -13,7 +14,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import rescue
+from xnnlint.fixes.tflite import rescue, schema
 from xnnlint.fixes.tflite.change import Exactness, View
 from xnnlint.fixes.tflite.edit import Edit
 from xnnlint.fixes.tflite.engine import Options, Result, search
@@ -272,6 +273,52 @@ def test_a_map_of_unknown_size_is_not_taken_out_of_its_cluster():
     result = fixed(g.build())
     assert result.after.plan.is_correct
     assert "leave-through-depth-to-space" not in names(result)
+
+
+def with_computed_shape(g: ModelBuilder, x: Value) -> Value:
+    """A RESHAPE of a map to [batch, height, width * channels], as Keras has it of a dynamic batch."""
+    sizes = g.op("SHAPE", [x], [(4,)], table("ShapeOptions", out_type=2), dtype="int32")[0]
+    cuts = [g.constant(np.array([v], np.int32)) for v in (0, 1, 1)]
+    options = table("StridedSliceOptions", shrink_axis_mask=1)
+    batch = g.op("STRIDED_SLICE", [sizes, *cuts], [()], options, dtype="int32")[0]
+    shape = (x.shape[1], x.shape[2] * x.shape[3])
+    parts = [batch, *(g.constant(np.array(n, np.int32)) for n in shape)]
+    target = g.op("PACK", parts, [(3,)], table("PackOptions", values_count=3), dtype="int32")[0]
+    return g.op("RESHAPE", [x, target], [(1, *shape)], table("ReshapeOptions"))[0]
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("ignore", [(), ("constant-reshape",)], ids=["constant", "behind"])
+@pytest.mark.parametrize("dynamic_batch", [False, True])
+def test_an_output_of_a_computed_shape_gets_a_buffer(prover, ignore, dynamic_batch):
+    g = ModelBuilder(9)
+    g.output(with_computed_shape(g, trunk(g)))
+    result = fixed(g.build(dynamic_batch=dynamic_batch), ignore=ignore)
+    assert result.before.plan.outcome.value == "fails"
+    assert ("reshape-outputs" if ignore else "constant-reshape") in names(result)
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.spmm == 1
+
+
+@pytest.mark.judge
+def test_an_input_that_is_an_output_is_copied(prover):
+    g = ModelBuilder(9)
+    image = g.input((1, 24, 40, 3))
+    head(g, pointwise(g, trunk(g, image)))
+    g.output(image)
+    g.signature_key = "serve"
+    data = g.build()
+    result = fixed(data)
+    assert result.before.plan.outcome.value == "wrong-results"
+    assert names(result) == {"reshape-outputs"}
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.spmm == 2
+    before, after = (load_bytes(d, "model.tflite").signatures[0] for d in (data, result.after.data))
+    assert list(after.inputs) == list(before.inputs) and list(after.outputs) == list(before.outputs)
+    given = schema.read(result.after.data)
+    assert {e.tensorIndex for e in given.signatureDefs[0].outputs} == set(given.subgraphs[0].outputs.tolist())
 
 
 # --- where it leaks --------------------------------------------------------------------------------------------------

@@ -50,9 +50,7 @@ class ConstantShape(Fix):
         out.shapeSignature = np.array(target, np.int32) if -1 in target else None
         _remove_unread(graph, chain)
         if fixed:
-            for index, tensor in enumerate(graph.tensors):
-                left = [1 if place == 0 else d for place, d in enumerate(graph.signature(index))]
-                tensor.shapeSignature = np.array(left, np.int32) if -1 in left else None
+            fix_batch(graph)
         return f"reshape to the constant shape {list(target)}" + (", for a batch of 1" if fixed else "")
 
 
@@ -73,6 +71,15 @@ def _target(view: View, op: Op) -> tuple[int, ...] | None:
         return None
     rest = math.prod(size for size in sizes if size != -1)
     return tuple(sizes) if rest > 0 and elements % rest == 0 else None
+
+
+def fix_batch(graph: GraphEdit) -> None:
+    """Makes a dynamic batch a batch of 1; other dynamic sizes stay."""
+    import numpy as np
+
+    for index, tensor in enumerate(graph.tensors):
+        left = [1 if place == 0 else d for place, d in enumerate(graph.signature(index))]
+        tensor.shapeSignature = np.array(left, np.int32) if -1 in left else None
 
 
 def _remove_unread(graph: GraphEdit, op: Op | None) -> None:

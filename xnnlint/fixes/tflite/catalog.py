@@ -15,6 +15,7 @@ _OUTPUTS = {"exact": "same", "rounding": "same but for rounding", "different": "
 _WAYS = {
     "remove-dead-branch": "branches that nobody reads, over which LiteRT 1.2 to 2.0 crash -> removed",
     "bias-as-filter": "fp16 biases of fp32 filters, which LiteRT 1.1 to 1.3 do not load -> fp32",
+    "reshape-outputs": "outputs of a computed shape, or that are inputs, for which LiteRT has no buffer -> RESHAPE",
     "leave-through-depth-to-space": "where data leave the cluster illegally -> a legal exit, DEPTH_TO_SPACE",
     "split-padding": "the PAD of a cluster's entry -> one that XNNPACK does not fuse, so that the cluster is dense",
     "store-dense": "DENSIFY -> the weights stored dense",

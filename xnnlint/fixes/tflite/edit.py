@@ -239,7 +239,7 @@ class GraphEdit:
             return None
         shape = self.shape(tensor)
         count = int(np.prod(shape, dtype=np.int64))
-        values = np.frombuffer(bytes(data), NUMPY[self.dtype(tensor)])
+        values = np.frombuffer(data, NUMPY[self.dtype(tensor)])
         return values[:count].reshape(shape) if len(values) >= count else None
 
     # Changing
@@ -346,6 +346,14 @@ class GraphEdit:
         op.outputs[slot] = new
         return new, old
 
+    def give_instead(self, old: int, new: int) -> None:
+        """Lets the graph, and its signatures, have another tensor for an output."""
+        self.outputs = [new if t == old else t for t in self.outputs]
+        for signature in self._signatures():
+            for entry in signature.outputs or ():
+                if entry.tensorIndex == old:
+                    entry.tensorIndex = new
+
     def set_shape(self, tensor: int, shape: Sequence[int]) -> None:
         """Another static shape."""
         import numpy as np
@@ -415,12 +423,14 @@ class GraphEdit:
         self.raw.inputs = np.array(self.inputs, np.int32)
         self.raw.outputs = np.array(self.outputs, np.int32)
 
+    def _signatures(self) -> list[Any]:
+        return [s for s in self.edit.model.signatureDefs or () if s.subgraphIndex == self.index]
+
     def _entries(self) -> Iterable[Any]:
         """The arguments of the signatures of this subgraph."""
-        for signature in self.edit.model.signatureDefs or ():
-            if signature.subgraphIndex == self.index:
-                yield from signature.inputs or ()
-                yield from signature.outputs or ()
+        for signature in self._signatures():
+            yield from signature.inputs or ()
+            yield from signature.outputs or ()
 
     def _fresh(self, uid: str) -> str:
         taken = {op.uid for op in self.operators}

@@ -1,10 +1,15 @@
-"""Ways around what older runtimes fail over, sparse or not."""
+"""Ways around what some runtimes fail over, sparse or not."""
 
 from __future__ import annotations
 
-from .change import View
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.shape_math import shapes_at_run_time
+
+from .batch import fix_batch
+from .change import CannotChange, View
 from .edit import UNPACKING, Op
 from .float32 import plain_bias
+from .map_pooling import add_reshape
 
 FILTER, BIAS = 1, 2
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
@@ -50,6 +55,35 @@ def give_plain_biases(view: View) -> str:
     for op in mixed_types(view):
         plain_bias(view, op)
     return "store its bias as fp32, like its filter"
+
+
+def unbound_outputs(view: View) -> list[Op]:
+    """Operators at which LiteRT has no buffer for an output: those that compute its shape, and those that read an
+    input that is an output, too (`OutcomeJudge` in xnnlint.xnnpack.outcome has the source)."""
+    found = (view.op(hazard.op) for hazard in view.plan.hazards if hazard.kind == "output")
+    return [op for op in found if op is not None]
+
+
+def reshape_outputs(view: View) -> str:
+    """Behind a RESHAPE to a constant shape an output has a buffer of its own."""
+    graph, of_one = view.graph, view.settings.get("batch") == 1
+    shapes = shapes_at_run_time(view.plan.graph) if of_one else {}
+    for hazard in view.plan.hazards:
+        op = view.op(hazard.op) if hazard.kind == "output" and hazard.outcome is Outcome.FAILS else None
+        for slot, tensor in enumerate(op.outputs if op is not None else ()):
+            if op is not None and tensor in graph.outputs:
+                if of_one:
+                    graph.set_shape(tensor, shapes.get(tensor, graph.shape(tensor)))
+                    fix_batch(graph)
+                elif sum(size < 0 for size in graph.signature(tensor)) > 1:
+                    raise CannotChange("more than its batch is dynamic (--batch 1 may help)")
+                computed, told = graph.displace(op, "_computed", slot=slot)
+                add_reshape(view, op, computed, told)
+    for tensor in set(graph.outputs) & set(graph.inputs):
+        copy = graph.add_like(tensor, "_copy")
+        add_reshape(view, graph.operators[-1], tensor, copy)
+        graph.give_instead(tensor, copy)
+    return "RESHAPE to a constant shape in front of its outputs, for which LiteRT has a buffer then"
 
 
 def _stored_type(view: View, tensor: int) -> str:

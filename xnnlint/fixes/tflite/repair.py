@@ -86,7 +86,10 @@ class Fixer:
             return done
         if not done.result.after.plan.is_correct:
             outcome = done.result.after.plan.outcome.value
-            raise XnnlintError(f"{target}: not written: no change was found that makes {path} right ({outcome})")
+            reasons = "".join(f"; {place}: {reason}" for place, reason in done.result.refused)
+            raise XnnlintError(
+                f"{target}: not written: no change was found that makes {path} right ({outcome}){reasons}"
+            )
         if done.changes:
             if self.proof:
                 self._prove_some(done, data, target)

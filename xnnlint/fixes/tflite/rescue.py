@@ -14,13 +14,15 @@ SPLIT = "split-padding"
 DENSE = "store-dense"
 BRANCH = "remove-dead-branch"
 BIAS = "bias-as-filter"
-NAMES: tuple[str, ...] = (BRANCH, BIAS, LEAVE, SPLIT, DENSE)
+OUTPUT = "reshape-outputs"
+NAMES: tuple[str, ...] = (BRANCH, BIAS, OUTPUT, LEAVE, SPLIT, DENSE)
 
 
 def ways(view: View) -> Iterable[Way]:
     """In order of preference.
 
-    1. What older runtimes fail over: branches that nobody reads, biases of another type than the filter.
+    1. What some runtimes fail over: branches that nobody reads, biases of another type than the filter, outputs that
+       have no buffer.
     2. A legal exit of the cluster where its data leave it, so that both sides are right and the cluster stays sparse.
     3. A cluster without its entry, which is dense and right; others stay as they are.
     4. Weights stored dense: those of one operator, then all.
@@ -38,6 +40,9 @@ def _mending(view: View) -> Iterator[Way]:
     mixed = mending.mixed_types(view)
     if mixed:
         yield _way(BIAS, view, mixed[0], mending.give_plain_biases)
+    unbound = mending.unbound_outputs(view)
+    if unbound:
+        yield _way(OUTPUT, view, unbound[0], mending.reshape_outputs)
 
 
 def _leaving(view: View) -> Iterator[Way]:
