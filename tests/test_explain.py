@@ -94,6 +94,12 @@ def test_nothing_close_is_said_plainly(call):
     assert "`xnnlint rules`" in err
 
 
+@pytest.mark.parametrize(("name", "kind"), [("tf-2.4", "runtime"), ("portable", "runtime"), ("arm64", "CPU")])
+def test_runtimes_and_cpus_are_elsewhere(call, name, kind):
+    told = f"xnnlint: error: {name} is a {kind}; `xnnlint profiles` lists what is known of it\n"
+    assert call(name) == (2, "", told)
+
+
 def test_pages_as_json(call):
     code, out, _ = call("wrong-results", "--format", "json")
     assert code == 0

@@ -11,6 +11,7 @@ from .topics.outcomes import ALL, outcome_page, overview
 from .topics.page import Page
 from .topics.runtimes import runtimes_text
 from .xnnpack.plan import Outcome
+from .xnnpack.profile import cpus, runtimes
 
 if TYPE_CHECKING:
     from .rule import Rule
@@ -24,6 +25,9 @@ def pages(asked: str) -> list[Page]:
     """
     found = list(_pages(asked.strip()))
     if not found:
+        kind = next((kind for kind, known in (("runtime", runtimes()), ("CPU", cpus())) if asked in known), "")
+        if kind:
+            raise XnnlintError(f"{asked} is a {kind}; `xnnlint profiles` lists what is known of it")
         raise XnnlintError(
             f"nothing to explain by the name {asked!r}{_suggestion(asked)} (`xnnlint rules` lists the rules; outcomes "
             "and operators such as CONV_2D are known, too)"
