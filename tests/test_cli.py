@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import jsonschema
@@ -332,6 +334,15 @@ def test_help_fits_a_terminal_and_says_everything_in_words(command):
         assert all(about.endswith(".") and not about.endswith("...") for _, about in listed)
     # No types of Python, and no defaults that are empty or in brackets of brackets.
     assert not re.search(r"list\[|<str>|<int>|<float>|default: (\(|-|\])", shown)
+
+
+def test_arguments_are_what_click_8_1_takes():
+    # `TypeError: 'default' is not supported for nargs=-1` for every call, with any typer that imports that click.
+    for command in cli.app.registered_commands:
+        hints = typing.get_type_hints(command.callback, include_extras=True)
+        for parameter in inspect.signature(command.callback).parameters.values():
+            kinds = [type(kind).__name__ for kind in getattr(hints[parameter.name], "__metadata__", ())]
+            assert "ArgumentInfo" not in kinds or not isinstance(parameter.default, list)
 
 
 HEAVY = ("numpy", "pydantic", "networkx", "rich", "flatbuffers", "tflite", "tensorflow", "keras", "ai_edge_litert")

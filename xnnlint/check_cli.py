@@ -49,14 +49,14 @@ class FailOn(str, Enum):
 @app.command(cls=QuickCommand, short_help="Say whether models run sparse and right, and what to change.")
 def check(
     paths: Annotated[
-        list[str],
+        list[str] | None,  # click 8.1 takes no list as the default of an argument
         typer.Argument(
             metavar="PATH",
             help="Model files, folders to search for them, quoted patterns such as 'models/**/*.tflite', - for stdin; "
             "or module:function, your own code that makes a Keras model: it is imported and run, while files never "
             "are. Without PATH: the `models` of the configuration.",
         ),
-    ] = [],  # noqa: B006 (typer copies it)
+    ] = None,
     form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Write to FILE instead of stdout.")
@@ -139,7 +139,7 @@ def check(
         require_sparse=require_sparse,
         jobs=jobs,
     )
-    session = Session(paths, settings, stdin_name=stdin_filename, assume_pruned=assumed, policy=policy)
+    session = Session(paths or [], settings, stdin_name=stdin_filename, assume_pruned=assumed, policy=policy)
     found = session.reports(with_bar=not quiet)
     accepted = _baseline(baseline, session.settings, to_write=write_baseline)
     if write_baseline and accepted is not None:
