@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from xnnlint.runtime import releases, targets
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.inputs import random_tensor
 from xnnlint.runtime.observation import Observation, OutputError, compare, decide
-from xnnlint.runtime.observe import observe
+from xnnlint.runtime.observe import fast_folder, observe
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout, describe_exit, informative
 
 AVAILABLE = availability()
@@ -348,3 +349,15 @@ def test_without_emulator_the_refusal_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setattr(targets.sys, "platform", "darwin")
     reason = availability().reason
     assert reason is not None and "needs Linux" in reason
+
+
+@pytest.mark.parametrize(("free", "folder"), [(2**26, None), (2**34, "/dev/shm")])
+def test_files_go_to_memory_only_where_there_is_room(monkeypatch, free, folder):
+    """Containers have 64 MB there by default, which two copies of a model fill."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    assert fast_folder() == folder
+
+
+def test_where_there_is_no_such_folder_files_go_to_the_usual_place(monkeypatch):
+    monkeypatch.setattr("xnnlint.runtime.observe._MEMORY", "/no/such/folder")
+    assert fast_folder() is None

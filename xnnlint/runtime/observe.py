@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ HANGS_AFTER = 60.0
 """Seconds after which a run is called a hang, if the reference was done in a hundredth of them (see PATIENCE)."""
 PATIENCE = 100.0
 """How often the time of the reference, whose kernels are slow but not emulated, a run may take before it hangs."""
+_MEMORY, _ROOM = "/dev/shm", 2**30
 
 
 def observe(
@@ -65,7 +67,7 @@ def _observe(
     batch: int,
 ) -> Iterator[Observation]:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=_fast_folder())))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder())))
 
         def worker(name: str, on: targets.Target, command: Sequence[str]) -> Worker:
             made = Worker(command, on.environment, folder / name, batch, timeout)
@@ -97,9 +99,13 @@ def _suspicious(observation: Observation) -> bool:
     return observation.status != "ran" or any(output.wrong for output in observation.outputs)
 
 
-def _fast_folder() -> str | None:
-    """Tensors are passed as files; in memory where the system has such a place."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+def fast_folder() -> str | None:
+    """Where tensors and models are passed as files: in memory, where the system has such a place, and room there, which
+    containers as a rule have not; else None, for the usual place."""
+    try:
+        return _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM else None
+    except OSError:
+        return None
 
 
 class _Judges:

@@ -20,7 +20,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import compare as compare_values
-from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, observe
+from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
 from xnnlint.runtime.workers import Run, Worker
 from xnnlint.verify import DIFFERS, compare
 from xnnlint.xnnpack.plan import make_plan
@@ -96,7 +96,7 @@ class Prover:
         self._number = 0
 
     def __enter__(self) -> Prover:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=_fast_folder()))
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder()))
         self.folder = Path(folder)
         host = self.host
         self._references: list[tuple[str, list[Worker]]] = [
@@ -272,7 +272,3 @@ def _outputs(run: Run) -> list[tuple[tuple[int, ...], list[np.ndarray]]]:
         arrays = [np.fromfile(files[position], dtype) for files in run.answer["outputs"]]
         found.append((tuple(run.answer["shapes"][position]), arrays))
     return found
-
-
-def _fast_folder() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
