@@ -13,6 +13,7 @@ from test_delegate import graph_of, host_has_avx, op_named
 
 from xnnlint.difftest.builder import ModelBuilder, Value
 from xnnlint.difftest.flatwriter import table
+from xnnlint.difftest.parts import UNARY
 from xnnlint.difftest.patterns import PATTERNS
 from xnnlint.graph import Graph
 from xnnlint.loaders import load
@@ -351,6 +352,36 @@ def dense_operators(graph: Graph, profile: Profile) -> list[str]:
     return names
 
 
+def made_of_zeros() -> dict[str, bytes]:
+    """MAXIMUM of a map and of what an operator makes of 0 and 1: a clamp where the runtime knows the result."""
+
+    def build(part: Callable[[ModelBuilder, Value, Value, Value], Value]) -> bytes:
+        g = ModelBuilder()
+        x = g.input((1, 4, 6, 8))
+        zero = g.binary("MUL", x, g.constant(0.0))
+        one = g.unary("COS", g.binary("MUL", g.constant(0.0), x))
+        g.output(g.binary("MAXIMUM", x, part(g, x, zero, one)))
+        return g.build()
+
+    models: dict[str, bytes] = {}
+    for code in UNARY:
+        options = {"alpha": 0.5} if code == "LEAKY_RELU" else {}
+        models[f"{code}(0)"] = build(lambda g, x, a, b, c=code, o=options: g.unary(c, a, **o))
+        models[f"{code}(1)"] = build(lambda g, x, a, b, c=code, o=options: g.unary(c, b, **o))
+    for code in ("ADD", "MUL", "SUB", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"):
+        for name in ("x0", "0x", "00", "01", "10", "11", "x1", "1x"):
+            models[f"{code}({name})"] = build(
+                lambda g, x, a, b, c=code, n=name: g.binary(c, *({"x": x, "0": a, "1": b}[letter] for letter in n))
+            )
+    models["same 0"] = build(lambda g, x, a, b: g.binary("DIV", a, a))
+    models["mean"] = build(lambda g, x, a, b: g.mean(b, (1, 2), True))
+    models["sum"] = build(lambda g, x, a, b: g.reduce("SUM", b, (1, 2), True))
+    models["sum 0"] = build(lambda g, x, a, b: g.reduce("SUM", a, (1, 2), True))
+    models["transposed"] = build(lambda g, x, a, b: g.transpose(g.transpose(b, (0, 2, 1, 3)), (0, 2, 1, 3)))
+    models["part"] = build(lambda g, x, a, b: g.split(g.concat([b, b]), 2)[1])
+    return models
+
+
 @pytest.mark.judge
 def test_the_runtime_makes_the_same_operators(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
@@ -359,7 +390,7 @@ def test_the_runtime_makes_the_same_operators(tmp_path: Path) -> None:
     from xnnlint.runtime.observe import observe
 
     models = {case.name: case.build() for case in CASES if case.runs and not case.fails}
-    models |= {p.name: p.build() for p in PATTERNS.values()}
+    models |= {p.name: p.build() for p in PATTERNS.values()} | made_of_zeros()
     names = {}
     for number, (name, model) in enumerate(models.items()):
         path = tmp_path / f"{number}.tflite"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import inf, isclose, prod
 
+from .constants import propagate, static_scalars
 from .ir import Node, NodeType, Subgraph, Value
 from .profile import Profile
 
@@ -43,7 +44,8 @@ def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
         return orphan
     has_loop = profile["common_subgraph_loop"]
     _fuse(subgraph, None if has_loop else profile)
-    while has_loop and _simplify(subgraph, profile):
+    known = static_scalars(subgraph) if has_loop else {}
+    while has_loop and _simplify(subgraph, profile, known):
         clean_up(subgraph)
     return None
 
@@ -218,22 +220,27 @@ def _drop_clamp_without_bounds(sweep: _Sweep, node: Node) -> bool:
     return True
 
 
-def _min_max_to_clamp(sweep: _Sweep, node: Node) -> bool:
-    """max/min against a static scalar becomes a clamp."""
+def _min_max_to_clamp(sweep: _Sweep, node: Node, known: dict[int, int]) -> bool:
+    """max/min against a static scalar, or against what is known to be 0 or 1 throughout, becomes a clamp."""
     if node.operator not in ("maximum", "minimum"):
         return False
     first, second = (sweep.subgraph.values[v] for v in node.inputs)
 
     def is_scalar(value: Value) -> bool:
-        return value.is_static and value.elements == 1
+        return value.id in known or (value.is_static and value.elements == 1)
 
     if is_scalar(first) and not is_scalar(second):
         first, second = second, first
     elif not is_scalar(second):
         return False
-    if second.rank > first.rank or second.data is None:
+    if second.rank > first.rank:
         return False
-    bound = float(second.data().reshape(-1)[0])
+    if second.id in known:
+        bound = float(known[second.id])
+    elif second.data is not None:
+        bound = float(second.data().reshape(-1)[0])
+    else:
+        return False
     low, high = (bound, inf) if node.operator == "maximum" else (-inf, bound)
     node.type, node.operator, node.params = NodeType.UNARY, "clamp", {"min": low, "max": high}
     node.inputs = [first.id]
@@ -298,8 +305,12 @@ def _merge_reshape(sweep: _Sweep, node: Node) -> bool:
     return True
 
 
-def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
-    """One sweep of `optimize_common_subgraphs_iter`; whether anything changed."""
+def _simplify(subgraph: Subgraph, profile: Profile, known: dict[int, int]) -> bool:
+    """One sweep of `optimize_common_subgraphs_iter`; whether anything changed.
+
+    Args:
+        known: values that are 0 or 1 throughout; gets what the sweep finds.
+    """
     changed = False
     sweep = _Sweep(subgraph)
     for node in subgraph.nodes:
@@ -309,11 +320,12 @@ def _simplify(subgraph: Subgraph, profile: Profile) -> bool:
             inputs = (subgraph.values[v] for v in node.inputs)
             if all(v.static_shape or v.is_static for v in inputs):
                 subgraph.values[node.outputs[0]].static_shape = True
+        propagate(node, known)
         if node.type == NodeType.BINARY:
             changed |= (
                 _square(node)
                 or (profile["scaled_sum_to_mean"] and _scaled_sum_to_mean(sweep, node))
-                or (profile["min_max_scalar_to_clamp"] and _min_max_to_clamp(sweep, node))
+                or (profile["min_max_scalar_to_clamp"] and _min_max_to_clamp(sweep, node, known))
             )
         elif _is_clamp(node):
             changed |= _merge_clamp(sweep, node) or _drop_clamp_without_bounds(sweep, node)
