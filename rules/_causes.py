@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from xnnlint.findings import Applicability
 from xnnlint.graph import Graph
+from xnnlint.xnnpack.definitions import REPEATED_AXIS, UNREAD_PART
 from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
@@ -16,6 +18,17 @@ from .reduce_input import REDUCTIONS, SPATIAL
 
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
+MENDED = {
+    UNREAD_PART: (
+        "a split of which the first part is read",
+        "one of which nobody reads the first part",
+        "take the part with a slice (x[..., a:b]), not a split",
+    ),
+    REPEATED_AXIS: ("each axis once", "an axis named twice", "name each axis once"),
+}
+"""What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
+SPARSE_OR_DENSE = ("output", "undefined", "dead-branch")
+"""Kinds of causes that have nothing to do with the sparse path."""
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
 
@@ -27,7 +40,8 @@ class Cause:
         op: the operator at fault; None where it is an output or input of the model.
         kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
             "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "dead-branch",
-            "undefined", "fp16", "bias", "output" (LiteRT cannot bind a buffer to it, sparse or dense), "unknown".
+            "undefined", "fp16", "bias", "constant" (a layer on a constant map), "output" (LiteRT cannot bind a buffer
+            to it, sparse or dense), "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
         fix: what to change, in words.
@@ -55,6 +69,7 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     if hazard.kind == "bias":
         return _bias(plan, hazard)
     causes = iter(()) if hazard.kind in ("layout", "boundary") else _shapes(plan, hazard)
+    causes = chain(_constants(plan, hazard), causes)
     return next(causes, None) or next(_layout(plan, hazard), None) or _unknown(plan, hazard)
 
 
@@ -137,6 +152,30 @@ def _upstream(graph: Graph, op: int) -> list[int]:
 
 
 # -- data in the wrong order
+
+
+def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
+    """Layers in a cluster whose only input is a constant, which stays NHWC."""
+    for part, node in _nodes(plan, hazard.op):
+        values, writers = part.subgraph.values, {v: n for n in part.nodes for v in n.outputs}
+        pending, seen = [node], {id(node)}
+        while pending:
+            current = pending.pop()
+            source = values[current.inputs[0]]
+            if current.type != NodeType.BINARY and source.is_static and values[current.outputs[0]].nchw:
+                where = named(plan.graph, current.op)
+                yield Cause(
+                    current.op,
+                    "constant",
+                    f"{where} reads a constant of shape {dims(source.shape)}, which stays NHWC in a cluster of NCHW",
+                    "constants with one value for each channel, and no layer on them",
+                    f"a constant of shape {dims(source.shape)} read by {where}",
+                    f"put a constant with one value for each channel in place of {where}, as first operand",
+                    Applicability.UNSAFE,
+                )
+            before = [writers[v] for v in current.inputs if v in writers]
+            pending += [n for n in before if id(n) not in seen]
+            seen.update(map(id, before))
 
 
 def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
@@ -298,6 +337,9 @@ def _delegation(plan: Plan, hazard: Hazard) -> Cause:
             f"drop {named(plan.graph, dead[-1])} and what only leads to it",
             Applicability.SAFE,
         )
+    if hazard.text in MENDED:
+        required, actual, fix = MENDED[hazard.text]
+        return Cause(op.index, "undefined", hazard.text, required, f"{actual} at {where}", fix, Applicability.SAFE)
     return Cause(
         op.index,
         "undefined",

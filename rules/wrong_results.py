@@ -8,7 +8,7 @@ from xnnlint.findings import Finding
 from xnnlint.rule import Rule, locate
 from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 
-from ._causes import cause_of
+from ._causes import SPARSE_OR_DENSE, cause_of
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
 
@@ -65,9 +65,9 @@ class WrongResults(Rule):
                 required=cause.required,
                 actual=cause.actual,
                 location=locate(plan, hazard.op),
-                # What is wrong with an output is so in a dense model, too.
-                fix=cause.fix if cause.kind == "output" else f"{cause.fix}; {DENSE_IS_RIGHT}",
+                fix=cause.fix if cause.kind in SPARSE_OR_DENSE else f"{cause.fix}; {DENSE_IS_RIGHT}",
                 applicability=cause.applicability,
+                waivers=[("compatible", cause.op)] if cause.kind == "constant" and cause.op is not None else [],
             )
 
     def _message(self, hazard: Hazard, why: str) -> str:

@@ -325,6 +325,8 @@ def test_findings_of_converted_models(name: str, committed_fixtures: Path) -> No
         ("mid_exposed", "its map is an output of the model", "depth_to_space"),
         ("two_heads_pw_concat", "concatenation (CONCATENATION #9) cannot run in NCHW", "add the branches"),
         ("int8_boundary", "quantize (QUANTIZE #5) cannot run in NCHW (XNN100)", "8-bit quantization"),
+        ("const_map_pointwise", "pointwise_2_1 (CONV_2D #6) reads a constant of shape", "one value for each channel"),
+        ("const_map_unary", "tanh (TANH #5) reads a constant of shape [1, 12, 20, 16]", "one value for each channel"),
         ("mean_keep_resize", "mean (MEAN #5) keeps its dimensions", "Reshape or Flatten"),
     ],
 )

@@ -71,6 +71,20 @@ BUGS = (
         "Use `inputs[1]` in the second loop.",
     ),
     Bug(
+        "A layer on a constant map joins the cluster, and reads or gives NHWC",
+        "google/XNNPACK",
+        ("const_map_pointwise", "const_map_depthwise", "const_map_unary"),
+        ("add_const_111c_first", "residual_add"),
+        "What a network adds to a map may be computed from a constant alone. As a 1x1 convolution it cannot be "
+        "created, and the model does not load; a depthwise convolution reads the constant as if it were NCHW, and a "
+        "unary operator gives it as it is to a reader of NCHW.",
+        "src/subgraph.c `xnn_subgraph_rewrite_for_nchw` passes over inputs with static data: they neither turn NCHW "
+        "nor break the cluster. src/subgraph/convolution-2d.c `create_nchw_convolution` then says XNN_FLAG_INPUT_NHWC, "
+        "for which src/operators/convolution-nchw.c `select_convolution2d_ukernel` has no 1x1 kernel; "
+        "src/subgraph/depthwise-convolution-2d.c does not say it.",
+        "Only a binary node may pass over static inputs; others should break the cluster.",
+    ),
+    Bug(
         "In NCHW, MEAN and SUM reduce other axes than they are told",
         "google/XNNPACK",
         ("mean_axes_1", "mean_axes_2", "mean_axes_0_3", "mean_axes_2_3", "sum_axes_1_3"),
@@ -169,6 +183,26 @@ BUGS = (
         "is a node that was removed before. From d0ea90d1 (2025-05-26) on `xnn_subgraph_clean_up` looks up the new "
         "index of that reader in memory that was never written, so that the heap decides.",
         "Mended by fd15d8d8 (2025-09-03), which removes dead branches as a whole.",
+    ),
+    Bug(
+        "A split whose first part nobody reads cannot be run",
+        "google/XNNPACK",
+        ("mean_split_last",),
+        ("mean_fc",),
+        "LiteRT 1.0 fails at the first run (`failed to invoke XNNPACK runtime`), sparse or dense, on every CPU.",
+        "src/subgraph/even-split.c made the operators of a split under the numbers of its parts; src/runtime.c takes a "
+        "node without operator 0 for one that was removed, and sets up none of the others.",
+        "Mended by 8c7d7e7a (2024-11-18), which numbers the parts that are read.",
+    ),
+    Bug(
+        "A pooling that names an axis twice fails to load",
+        "google/XNNPACK",
+        ("mean_axes_1_2_2",),
+        ("mean_axes_1_2",),
+        "TFLite's own kernels take each axis once. Up to LiteRT 2.1.4 XNNPACK refuses the model, sparse or dense, on "
+        "every CPU.",
+        "src/operators/reduce-nd.c `reshape_reduce_nd` asks for axes that ascend, once they are sorted.",
+        "Mended by de3504fd (2026-03-15), which drops repeated axes.",
     ),
     Bug(
         "An fp16 bias beside an fp32 filter fails to load",

@@ -87,6 +87,28 @@ for _axes in (*REDUCTION_AXES, (2, 1), (-2, -3)):
             lambda g, x, code=_code, axes=_axes, keep=_keep: g.output(g.reduce(code, x, axes, keep)),
         )
 
+head_case(
+    "mean_keep_height_then_width",
+    "reduction",
+    "MEAN over [1] and MEAN of it over [2], keep_dims",
+    lambda g, x: g.output(g.mean(g.mean(x, (1,), True), (2,), True)),
+)
+head_case(
+    "mean_axes_1_2_2",
+    "reduction",
+    "MEAN over [1, 2, 2]",
+    lambda g, x: g.output(g.mean(x, (1, 2, 2))),
+)
+
+
+@pattern(
+    "mean_keep_height_then_width_h_is_c", "reduction", "MEAN over [1] and MEAN of it over [2], where height is channels"
+)
+def _mean_twice(g: ModelBuilder) -> None:
+    x = trunk(g, 32, 40)
+    g.output(g.mean(g.mean(x, (1,), True), (2,), True))
+
+
 # What reads a MEAN that kept its dimensions.
 _AFTER_KEEP: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
     "softmax": ("SOFTMAX", lambda g, m: g.softmax(m)),
@@ -177,6 +199,10 @@ _AFTER_DROP: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
         lambda g, m: g.fully_connected(m, 8, zeros=0.5, storage="sparse_direct", block=4),
     ),
     "softmax": ("SOFTMAX", lambda g, m: g.softmax(m)),
+    "split_last": (
+        "SPLIT, of which only the last part is read",
+        lambda g, m: g.fully_connected(g.split(m, 2, 1)[1], 5),
+    ),
     "exposed_fc": ("nothing, and FULLY_CONNECTED", lambda g, m: (g.output(m), g.fully_connected(m, 5))[1]),
 }
 for _name, (_text, _after) in _AFTER_DROP.items():

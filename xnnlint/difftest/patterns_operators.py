@@ -127,6 +127,33 @@ def _pooled_const(g: ModelBuilder) -> None:
     tail(g, pruned(g, g.binary("MUL", x, s), 24))
 
 
+middle(
+    "maximum_zeroed",
+    "constant",
+    "MAXIMUM(x, 0 * x)",
+    lambda g, x: g.binary("MAXIMUM", x, g.binary("MUL", x, g.constant(0.0))),
+)
+_MAP = (1, 12, 20, 16)
+middle(
+    "const_map_pointwise",
+    "constant",
+    "a constant map through a pruned 1x1 convolution, added",
+    lambda g, x: g.binary("ADD", x, pruned(g, g.random_constant(_MAP), 16)),
+)
+middle(
+    "const_map_depthwise",
+    "constant",
+    "a constant map through a depthwise convolution, added",
+    lambda g, x: g.binary("ADD", x, g.depthwise(g.random_constant(_MAP))),
+)
+middle(
+    "const_map_unary",
+    "constant",
+    "a constant map through TANH, added",
+    lambda g, x: g.binary("ADD", x, g.unary("TANH", g.random_constant(_MAP))),
+)
+
+
 # -- squeeze and excite --------------------------------------------------------------------------------------
 
 

@@ -57,6 +57,11 @@ _SAME_TYPES = _MOVES | {
 }
 
 
+# What only the operators refuse that the runtime makes of the nodes, with what would be right.
+UNREAD_PART = "nobody reads the first part of the split, and this runtime then sets up none of its parts"
+REPEATED_AXIS = "it names an axis twice, which this runtime refuses"
+
+
 def undefinable(graph: Graph, subgraph: Subgraph, profile: Profile) -> Failure | None:
     """The first value or node of a fresh subgraph that XNNPACK refuses, None where it takes all."""
     nodes = [node for node in subgraph.nodes if node.operator != "assumed"]
@@ -67,6 +72,12 @@ def undefinable(graph: Graph, subgraph: Subgraph, profile: Profile) -> Failure |
     for node in nodes:
         for reason in _node(graph, subgraph, node, profile):
             return Failure(node.op, reason)
+    counts = subgraph.consumer_counts()
+    for node in nodes:
+        if node.type == NodeType.EVEN_SPLIT and profile["split_needs_first_part"]:
+            first, *others = (counts[part] for part in node.outputs)
+            if not first and any(others):
+                return Failure(node.op, UNREAD_PART)
     return None
 
 
@@ -82,6 +93,8 @@ def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Ite
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
         yield from _weights(graph, node, inputs, outputs[0], profile)
+    if node.params.get("repeats_axes") and profile["repeated_axes_refused"]:
+        yield REPEATED_AXIS
     if node.type in _SAME_TYPES:
         found = {v.dtype for v in (*inputs, *outputs)}
         if len(found) > 1:

@@ -25,6 +25,10 @@ SAME_EVERYWHERE = ("subtract", "squared_difference", "divide")
 REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
 
 
+Reduction = tuple[str, tuple[int, ...], tuple[int, ...]]
+"""Node type, axes, and the shape (NHWC) that the runtime takes the input to have."""
+
+
 class Order(Enum):
     """The order of a value's data in memory. `LOST`: not the right numbers, in whatever order."""
 
@@ -104,6 +108,7 @@ class _Runner:
         self.consumers = subgraph.consumer_counts()
         self.states = run.states
         self.troubles = run.troubles
+        self.reductions: dict[int, list[Reduction]] = {}
 
     # -- helpers
 
@@ -181,13 +186,26 @@ class _Runner:
         if not target.nchw and shape[-1] != channels and self.profile["convolution_checks_channels"]:
             raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
+        if target.nchw and node.type == NodeType.DEPTHWISE_CONVOLUTION_2D and self.value(source).is_static:
+            ok = is_order_free(self.value(source).shape)  # constants lie in NHWC, which nobody tells the kernel
         ok = ok and shape[:3] == self.value(source).shape[:3]
         size = target.shape[1:3] if shape[1:3] == self.value(source).shape[1:3] else _output_size(node, shape)
         self.put(node, (shape[0], *size, target.shape[3]), _order(ok, target.nchw), _READS_WRONG)
 
+    def need_nchw(self, source: int) -> None:
+        """Of the NCHW kernels only that of the stem reads NHWC. All inputs in a cluster are marked NCHW but constants.
+
+        Source: `create_nchw_convolution` in convolution-2d.c, `select_convolution2d_ukernel` in
+        src/operators/convolution-nchw.c.
+        """
+        if not self.value(source).nchw:
+            what = "a constant map, which is never" if self.value(source).is_static else "data that is not"
+            raise RuntimeRefuses(f"it reads {what} NCHW, and its NCHW kernel reads nothing else")
+
     def pointwise_nchw(self, node: Node) -> None:
         """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
         source, target = node.inputs[0], self.value(node.outputs[0])
+        self.need_nchw(source)
         shape = self.states[source].shape
         if len(shape) < 3:
             raise RuntimeRefuses("the sparse 1x1 kernel gets fewer than 3 dimensions")
@@ -291,7 +309,14 @@ class _Runner:
         if len(set(axes)) < len(axes) and self.profile["repeated_axes_refused"]:
             raise RuntimeRefuses("in NCHW the runtime makes one axis of several, and then asks for different ones")
         shape, keeps = reduce_in_nchw(state.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
-        ok = self.arrives(source.id, as_nchw=True) and self.has_right_shape(source.id) and keeps
+        ok = self.arrives(source.id, as_nchw=True) and self.has_right_shape(source.id)
+        if ok:
+            self.reductions[source.id] = []
+        if source.id in self.reductions:
+            # What one reduction does wrong, the next may make right again: height for width, then width for height.
+            steps = [*self.reductions[source.id], (node.type, node.params["axes"], state.shape)]
+            self.reductions[target.id] = steps
+            ok = keeps if ok else _reductions_agree(steps, target.nchw)
         self.put(node, shape, _order(ok, target.nchw and len(shape) == 4), _WRONG_AXES, "axes")
 
     def reshape(self, node: Node) -> None:
@@ -398,27 +423,32 @@ def reduce_in_nchw(
         The shape that the runtime gives the output, and whether the numbers are right.
     """
     dims = tuple(shape[i] for i in NCHW_TO_NHWC_AS_SHIPPED)
-    rewritten = _rewritten_axes(axes)
-    result = tuple(_reduced_shape(dims, rewritten, keep_dims, output_nchw))
-    return result, _sums_agree(shape, axes, dims, rewritten, output_nchw)
+    result = tuple(_reduced_shape(dims, _rewritten_axes(axes), keep_dims, output_nchw))
+    return result, _reductions_agree([(NodeType.SUM, axes, shape)], output_nchw)
 
 
-def _sums_agree(
-    shape: tuple[int, ...], axes: tuple[int, ...], dims: tuple[int, ...], rewritten: list[int], output_nchw: bool
-) -> bool:
-    """Whether summing NCHW memory over the rewritten axes gives what summing NHWC over the model's axes does.
+def _reductions_agree(steps: list[Reduction], output_nchw: bool) -> bool:
+    """Whether reductions one behind the other, of NCHW memory and over the rewritten axes, give the right numbers.
 
     Decided on a small array with the same equalities between dimensions, so that the cost does not grow with the map.
     """
     import numpy as np
 
-    if len(set(rewritten)) != len(rewritten):
-        return False
+    _, _, shape = steps[0]
     sizes = {d: (1 if d == 1 else n + 2) for n, d in enumerate(sorted(set(shape)))}
     small = tuple(sizes[d] for d in shape)
-    data = np.arange(math.prod(small), dtype=np.float64).reshape(small) ** 2
-    wanted = data.sum(axis=tuple(axes), keepdims=True)
-    wanted = (wanted.transpose(0, 3, 1, 2) if output_nchw else wanted).reshape(-1)
-    memory = data.transpose(0, 3, 1, 2).reshape([sizes[d] for d in dims])
-    got = memory.sum(axis=tuple(rewritten)).reshape(-1)
-    return got.shape == wanted.shape and bool(np.array_equal(got, wanted))
+    right = np.arange(math.prod(small), dtype=np.float64).reshape(small) ** 2
+    memory = right.transpose(0, 3, 1, 2)
+    for kind, axes, used in steps:
+        rewritten = _rewritten_axes(axes)
+        dims = [sizes.get(used[i], 0) for i in NCHW_TO_NHWC_AS_SHIPPED]
+        if len(set(rewritten)) != len(rewritten) or math.prod(dims) != memory.size:
+            return False
+        if kind in (NodeType.MEAN_SQUARED, NodeType.SUM_SQUARED):
+            right, memory = right**2, memory**2
+        reduce = np.sum if kind in (NodeType.SUM, NodeType.SUM_SQUARED) else np.mean
+        right = reduce(right, axis=axes, keepdims=True)
+        memory = reduce(memory.reshape(dims), axis=tuple(rewritten))
+    wanted = (right.transpose(0, 3, 1, 2) if output_nchw else right).reshape(-1)
+    got = memory.reshape(-1)
+    return got.shape == wanted.shape and bool(np.allclose(got, wanted))

@@ -126,7 +126,8 @@ class Node:
             convolution_2d, depthwise_convolution_2d: `padding` (top, right, bottom, left), `kernel`, `stride` (h, w),
                 `dilation` (h, w), `groups`, `group_input_channels`, `group_output_channels` or `depth_multiplier`,
                 `input_channels`; `same_padding` where XNNPACK still has to compute TensorFlow SAME padding;
-            reduce: `axes` (normalised, in the model's order), `keep_dims`;
+            reduce: `axes` (normalised, each once, in the model's order), `keep_dims`, `repeats_axes` where the model
+                names one twice;
             static_constant_pad: `pre`, `post` (by dimension), `value`;
             static_reshape: `new_shape` (0 = infer / keep);
             clamp: `min`, `max`; static_resize_bilinear_2d: `new_height`, `new_width`;

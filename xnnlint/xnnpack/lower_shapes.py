@@ -27,11 +27,13 @@ def _numbers(lowering: Lowering, op: Operator, slot: int) -> list[int]:
 def _reduce(lowering: Lowering, op: Operator) -> None:
     rank = lowering.value(op.inputs[0]).rank
     # In the file's order: the runtime's re-mapping of axes for NCHW depends on it.
-    axes = tuple(dict.fromkeys(a + rank if a < 0 else a for a in _numbers(lowering, op, 1)))
+    named = tuple(a + rank if a < 0 else a for a in _numbers(lowering, op, 1))
+    axes = tuple(dict.fromkeys(named))
     keep_dims = bool(op.attributes.get("keep_dims", False))
     if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
         return
-    lowering.node(op, _REDUCTIONS[op.type], [lowering.input(op)], [lowering.output(op)], axes=axes, keep_dims=keep_dims)
+    params = {"axes": axes, "keep_dims": keep_dims, "repeats_axes": len(axes) < len(named)}
+    lowering.node(op, _REDUCTIONS[op.type], [lowering.input(op)], [lowering.output(op)], **params)
 
 
 def _global_pooling(lowering: Lowering, op: Operator, keep_dims: bool) -> bool:

@@ -271,13 +271,14 @@ class Planner:
 
 
 def is_profiled(node: Node, subgraph: Subgraph) -> bool:
-    """Whether the profiler lists a node's operator. Of a split it names the first part, and only if somebody reads it.
+    """Whether the profiler lists a node's operator. A split has one for each part that somebody reads, and the profiler
+    lists the first of them.
 
     Source: google/XNNPACK src/runtime.c `xnn_get_runtime_profiling_info`, src/subgraph/even-split.c.
     """
     if node.params.get("assumed"):
         return False
-    first = node.outputs[0]
-    return node.type != NodeType.EVEN_SPLIT or (
-        subgraph.values[first].external_output or any(first in other.inputs for other in subgraph.nodes)
+    return node.type != NodeType.EVEN_SPLIT or any(
+        subgraph.values[part].external_output or any(part in other.inputs for other in subgraph.nodes)
+        for part in node.outputs
     )
