@@ -171,6 +171,13 @@ if DIALECT == "keras2":
         "tf_cast": lambda x: tf.cast(x, tf.float32) * 2.0,
         "k_relu_6": lambda x: keras.activations.relu(bare(x, 20), max_value=6.0),
         "thresholded": lambda x: L.ThresholdedReLU(0.5)(x),
+        "tf_relu6_by_hand": lambda x: tf.minimum(tf.maximum(L.Conv2D(16, 1)(x), 0.0), 6.0),
+        "tf_times_size": lambda x: x * tf.cast(tf.shape(x)[1], tf.float32),
+        "tf_silu_beta": lambda x: tf.nn.silu(x, beta=1.5),
+        "tf_transpose_twice": lambda x: tf.transpose(tf.transpose(x, [0, 3, 1, 2]), [0, 2, 3, 1]),
+        "leaky_layer_of_zero": lambda x: L.LeakyReLU(0.0)(L.Conv2D(16, 1)(x)),
+        "norm_axis_1": lambda x: L.BatchNormalization(axis=1)(x),
+        "layer_norm_without_weights": lambda x: L.LayerNormalization(epsilon=1e-6, center=False, scale=False)(x),
     }
 else:
     BODIES |= {
@@ -178,6 +185,12 @@ else:
         "activation_leaky": lambda x: conv(x, 20, activation="leaky_relu"),
         "ops_relu6": lambda x: keras.ops.relu6(bare(x, 20)),
         "ops_mean": lambda x: x * keras.ops.mean(x, axis=[1, 2], keepdims=True),
+        "ops_elu_alpha": lambda x: keras.ops.elu(x, 0.5),
+        "ops_relu_threshold": lambda x: keras.activations.relu(x, threshold=0.5),
+        "ops_expand_two": lambda x: x * keras.ops.expand_dims(keras.ops.mean(x, axis=(1, 2)), (1, 2)),
+        "ops_stop_gradient": lambda x: keras.ops.stop_gradient(x),
+        "up_by_one": lambda x: L.UpSampling2D(1)(x),
+        "training_true": lambda x: L.BatchNormalization()(L.Dropout(0.2)(x, training=True), training=True),
     }
 
 
@@ -221,6 +234,27 @@ def activation_beside_dense() -> Any:
     return keras.Model(x, [L.ReLU()(y), y])
 
 
+def image_of(dtype: str) -> Any:
+    x = keras.Input(SHAPE, dtype=dtype)
+    return keras.Model(x, head(trunk(x if dtype.startswith("float") else L.Rescaling(1 / 255)(x))))
+
+
+def detector() -> Any:
+    """Outputs whose size a dynamic batch hides (Keras 2), and one that is computed at run time."""
+    x = image()
+    one = trunk(x)
+    two = L.Conv2D(16, 3, strides=2, activation="relu")(one)
+    boxes, scores = (
+        L.Concatenate(axis=1)([L.Reshape((-1, size))(L.Conv2D(size, 1)(y)) for y in (one, two)]) for size in (4, 6)
+    )
+    return keras.Model(x, [boxes, L.Activation("sigmoid")(scores)])
+
+
+def reshaped_at_end() -> Any:
+    x = image()
+    return keras.Model(x, L.Reshape((5,))(L.Conv2D(5, 1)(L.GlobalAveragePooling2D(keepdims=True)(trunk(x)))))
+
+
 def dense_on_rows() -> Any:
     x = image((9, 6))
     return keras.Model(x, L.Dense(5)(L.Dense(7, activation="relu")(x)))
@@ -244,6 +278,11 @@ WHOLE: dict[str, Callable[[], Any]] = {
     "two_images": two_images,
     "norms_around_dense": norms_around_dense,
     "activation_beside_dense": activation_beside_dense,
+    "image_of_uint8": lambda: image_of("uint8"),
+    "image_of_int32": lambda: image_of("int32"),
+    "image_of_float16": lambda: image_of("float16"),
+    "detector": detector,
+    "reshaped_at_end": reshaped_at_end,
     "dense_on_rows": dense_on_rows,
     "sequence": sequence,
     "flatten_unknown": lambda: any_size(L.Flatten()),

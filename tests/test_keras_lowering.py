@@ -1,6 +1,6 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 410 models of Keras 2 and Keras 3, the operators of the files that
+`keras_lowering_cases.json.gz` holds configs of some 440 models of Keras 2 and Keras 3, the operators of the files that
 the converter made of them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
@@ -286,6 +286,32 @@ def test_the_one_layer_of_the_applications(package: str, variable: str) -> None:
         pool = Layer("pool", "MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"})
         graph = graph_of(model_of(pool, layer))
         assert types(graph) == ["MAX_POOL_2D", expected]
+
+
+@pytest.mark.parametrize("class_name", ["Dropout", "BatchNormalization"])
+@pytest.mark.parametrize(
+    ("around", "said", "known"), [(None, None, True), (None, True, False), (True, None, False), (True, False, True)]
+)
+def test_training_is_not_taken_for_inference(class_name: str, around: Any, said: Any, known: bool) -> None:
+    """Keras 2 converts Dropout()(x, training=True) with its random numbers; the call of the model around counts, too."""
+    layer = Layer("layer", class_name, {"axis": [3]}, calls=[Call((TensorRef("image"),), {"training": said})])
+    inner = model_of(layer)
+    inner.has_weights = False
+    outer = model_of(Layer("inner", "Functional", {}, model=inner))
+    outer.layer("inner").calls = [Call((TensorRef("image"),), {"training": around})]
+    outer.has_weights = False
+    unknown = lower(outer, path="model", format="live").unknown
+    assert (list(unknown) == []) == known
+    assert known or "training=True" in unknown["inner/layer"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "mixed_bfloat16"])
+def test_other_precisions_are_said(dtype: str) -> None:
+    """The converter refuses convolutions in them."""
+    conv = pointwise("conv", kernel_with(0))
+    conv.config["dtype"] = dtype
+    (note,) = lower(model_of(conv), path="model", format="live").notes
+    assert dtype in note and "float32" in note
 
 
 def test_layers_behind_an_unknown_one_are_lowered_as_far_as_weights_tell() -> None:

@@ -179,6 +179,9 @@ def _relu_layer(scope: Scope, x: Value, config: dict[str, Any]) -> Value:
         return unary(scope, "RELU6", x, "Relu6")
     if threshold:
         above = scope.op("GREATER", [x, scope.constant(threshold, "Greater/y")], x.shape, "Greater", dtype="BOOL")
+        if scope.is_keras_3:
+            y = scope.op("SELECT_V2", [above, x, scope.constant(0.0, "SelectV2/e")], x.shape, "SelectV2")
+            return y if top is None else clip(scope, y, 0.0, top, "clip_by_value")
         mask = scope.op("CAST", [above], x.shape, "Cast", {"in_data_type": "BOOL", "out_data_type": "FLOAT32"})
         y = scope.op("MUL", [x, mask], x.shape, "mul")
     else:
@@ -197,7 +200,10 @@ def _elu_layer(scope: Scope, x: Value, config: dict[str, Any]) -> Value:
 
 
 def _leaky_layer(scope: Scope, x: Value, config: dict[str, Any]) -> Value:
-    return leaky_relu(scope, x, _number(config, "alpha", "negative_slope", default=0.3) or 0.0)
+    slope = _number(config, "alpha", "negative_slope", default=0.3) or 0.0
+    if not slope and not scope.is_keras_3:
+        return unary(scope, "RELU", x, "Relu")
+    return leaky_relu(scope, x, slope)
 
 
 def _thresholded_layer(scope: Scope, x: Value, config: dict[str, Any]) -> Value:

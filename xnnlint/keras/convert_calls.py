@@ -99,9 +99,12 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
     if layer.is_operation:
         if name not in KERAS3_OPERATIONS:
             raise Unsupported(f"the operation {name} is not known here")
-        options = {k: v for k, v in layer.config.items() if k not in ("name", "dtype")}
+        ignored = ("name",) if name == "Cast" else ("name", "dtype")
+        options = {k: v for k, v in layer.config.items() if k not in ignored}
         return call_function(scope, KERAS3_OPERATIONS[name], args, {**options, **kwargs})
-    tensors = _tensors(args)
+    if scope.in_training(args, kwargs) and (name in _TRANSPARENT or name.startswith(("BatchNorm", "SyncBatchNorm"))):
+        raise Unsupported("it is called with training=True")
+    tensors = [_as_float(scope, x) for x in _tensors(args)]
     if name in _MERGES or name == "Concatenate":
         return _merge(scope, tensors)
     if len(tensors) != 1:
@@ -113,6 +116,15 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
     if name not in _ONE_INPUT:
         raise Unsupported(f"the lowering of {name} is not known here")
     return _ONE_INPUT[name](scope, tensors[0])
+
+
+def _as_float(scope: Scope, x: Value) -> Value:
+    """An input as layers compute with it: floating point numbers are cast by all (`autocast`), others by Rescaling."""
+    if x.dtype == "FLOAT32" or x.shape is None:
+        return x
+    if x.dtype not in ("FLOAT16", "FLOAT64") and scope.layer.class_name != "Rescaling":
+        raise Unsupported(f"its input is of type {x.dtype}")
+    return scope.op("CAST", [x], x.shape, "Cast", {"in_data_type": x.dtype, "out_data_type": "FLOAT32"})
 
 
 def _merge(scope: Scope, tensors: list[Value]) -> Value:

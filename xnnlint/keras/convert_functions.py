@@ -137,6 +137,22 @@ def _backend_relu(bound: Bound) -> Value:
     )
 
 
+def _silu(bound: Bound) -> Value:
+    """x * sigmoid(beta * x)."""
+    x, beta = bound.tensor("x", "features"), bound.given("beta", default=1.0)
+    if beta == 1:
+        return named_activation(bound.scope, x, "swish")
+    scaled = bound.scope.op("MUL", [x, bound.scope.constant(beta, "mul/y")], x.shape, "mul", dict(_NONE))
+    gate = unary(bound.scope, "LOGISTIC", scaled, "Sigmoid")
+    return bound.scope.op("MUL", [x, gate], x.shape, "mul_1", dict(_NONE))
+
+
+def _elu(bound: Bound) -> Value:
+    from xnnlint.keras.convert_activations import ACTIVATION_LAYERS
+
+    return ACTIVATION_LAYERS["ELU"](bound.scope, bound.tensor("x"), {"alpha": bound.given("alpha", default=1.0)})
+
+
 def _gelu(bound: Bound) -> Value:
     return gelu(
         bound.scope, bound.tensor("x", "features"), bool(bound.given("approximate", default=_gelu_default(bound)))
@@ -244,7 +260,11 @@ def _transpose(bound: Bound) -> Value:
 
 
 def _expand(bound: Bound) -> Value:
-    return expand_axis(bound.scope, bound.tensor("x"), bound.numbers("axis")[0], "ExpandDims")
+    x, axes = bound.tensor("x"), bound.numbers("axis")
+    rank = len(shape_of(x)) + len(axes)
+    for axis in sorted(axis_of(n, rank) for n in axes) if len(axes) > 1 else axes:
+        x = expand_axis(bound.scope, x, axis, "ExpandDims")
+    return x
 
 
 def _squeeze(bound: Bound) -> Value:
@@ -257,13 +277,12 @@ def _squeeze(bound: Bound) -> Value:
     return squeeze_axis(bound.scope, x, axes[0], "Squeeze")
 
 
+_CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "UINT8")
+
+
 def _cast(bound: Bound) -> Value:
     x, to = bound.tensor("x"), str(bound.given("dtype", default="float32"))
-    if to.split(".")[-1].strip("'<>").lower() not in ("float32", "float") or x.dtype not in (
-        "FLOAT32",
-        "INT32",
-        "BOOL",
-    ):
+    if to.split(".")[-1].strip("'<>").lower() not in ("float32", "float") or x.dtype not in _CAST_FROM:
         raise Unsupported(f"it casts to {to}")
     if x.dtype == "FLOAT32":
         return x
@@ -356,6 +375,7 @@ _SOFTMAX, _GELU = Function(("x", "axis"), _softmax), Function(("x", "approximate
 _RESHAPE, _TRANSPOSE = Function(("x", "shape"), _reshape), Function(("x", "perm"), _transpose)
 _CONCAT, _PAD = Function(("values", "axis"), _concat), Function(("x", "paddings", "mode"), _pad)
 _EXPAND, _SQUEEZE = Function(("x", "axis"), _expand), Function(("x", "axis"), _squeeze)
+_SILU, _CAST = Function(("x", "beta"), _silu), Function(("x", "dtype"), _cast)
 _LEAKY, _SPLIT = Function(("x", "alpha"), _leaky_relu), Function(("x", "parts", "axis"), _split)
 _SAME, _L2_NORMALIZE = Function(("x",), _identity), Function(("x", "axis"), _l2_normalize)
 
@@ -378,15 +398,15 @@ TF_FUNCTIONS: dict[str, Function] = {
     "math.sigmoid": _activation("sigmoid"), "math.tanh": _activation("tanh"), "math.softplus": _activation("softplus"),
     "nn.relu": _activation("relu"), "nn.relu6": _activation("relu6"), "nn.elu": _activation("elu"),
     "nn.selu": _activation("selu"), "nn.sigmoid": _activation("sigmoid"), "nn.tanh": _activation("tanh"),
-    "nn.softplus": _activation("softplus"), "nn.softsign": _activation("softsign"), "nn.silu": _activation("swish"),
-    "nn.swish": _activation("swish"), "nn.leaky_relu": _LEAKY, "nn.gelu": _GELU, "nn.softmax": _SOFTMAX,
+    "nn.softplus": _activation("softplus"), "nn.softsign": _activation("softsign"), "nn.silu": _SILU,
+    "nn.swish": _SILU, "nn.leaky_relu": _LEAKY, "nn.gelu": _GELU, "nn.softmax": _SOFTMAX,
     "nn.log_softmax": Function(("x", "axis"), _log_softmax), "keras.backend.relu": Function(("x",), _backend_relu),
     "keras.activations.relu": Function(("x", "alpha", "max_value", "threshold"), _backend_relu),
     "keras.activations.sigmoid": _activation("sigmoid"), "keras.activations.swish": _activation("swish"),
     "keras.activations.hard_sigmoid": _activation("hard_sigmoid"), "keras.activations.tanh": _activation("tanh"),
     "math.l2_normalize": _L2_NORMALIZE, "nn.l2_normalize": _L2_NORMALIZE,
     "clip_by_value": _CLIP, "concat": _CONCAT, "split": _SPLIT, "reshape": _RESHAPE, "transpose": _TRANSPOSE,
-    "expand_dims": _EXPAND, "squeeze": _SQUEEZE, "cast": Function(("x", "dtype"), _cast),
+    "expand_dims": _EXPAND, "squeeze": _SQUEEZE, "cast": _CAST,
     "compat.v1.transpose": _TRANSPOSE, "compat.v1.squeeze": _SQUEEZE,
     "pad": _PAD, "compat.v1.pad": _PAD, "identity": _SAME, "stop_gradient": _SAME, "convert_to_tensor": _SAME,
     "shape": Function(("x",), _shape), "compat.v1.shape": Function(("x",), _shape),
@@ -406,11 +426,11 @@ KERAS3_OPERATIONS: dict[str, Function] = {
     "Mean": _MEAN, "Sum": _SUM, "Max": _TOP, "Min": _BOTTOM,
     "Relu": _activation("relu"), "Relu6": _activation("relu6"), "Sigmoid": _activation("sigmoid"),
     "Tanh": _activation("tanh"), "Silu": _activation("swish"), "HardSigmoid": _activation("hard_sigmoid"),
-    "HardSilu": _activation("hard_silu"), "Elu": _activation("elu"), "Softplus": _activation("softplus"),
+    "HardSilu": _activation("hard_silu"), "Elu": Function(("x", "alpha"), _elu), "Softplus": _activation("softplus"),
     "Softsign": _activation("softsign"), "Gelu": _GELU, "LeakyRelu": _LEAKY, "Softmax": _SOFTMAX,
     "Clip": _CLIP, "Concatenate": _CONCAT, "Reshape": _RESHAPE, "Transpose": _TRANSPOSE, "ExpandDims": _EXPAND,
     "Squeeze": _SQUEEZE, "Split": _SPLIT, "GetItem": Function(("x", "spec"), _getitem), "Pad": _PAD, "Identity": _SAME,
-    "Resize": Function(("x", "size", "method"), _resize),
+    "Resize": Function(("x", "size", "method"), _resize), "Cast": _CAST, "StopGradient": _SAME,
 }  # fmt: skip
 
 # What the same parameter is called elsewhere; the functions here know it by the name on the left.

@@ -340,12 +340,25 @@ def batch_normalization(scope: Scope, x: Value) -> Value:
     )
     assert mean is not None and variance is not None
     scale, offset = _normalizing(scope, mean, variance, gamma, beta, float(config.get("epsilon", 1e-3)))
+    if len(shape) == 4 and axis == 1 and not scope.is_keras_3:
+        return _normalize_channels_first(scope, x, scale, offset)
     if axis != len(shape) - 1:
         spread = tuple(int(shape[d] or 1) if d == axis else 1 for d in range(len(shape)))
         scale, offset = (_reshaped(v, spread) for v in (scale, offset))
     step = scope.step("FusedBatchNormV3") if fused else None
     y = scope.op("MUL", [x, scale], shape, step or "batchnorm/mul_1", dict(_RELU_FREE))
     return scope.op("ADD", [y, offset], shape, step or "batchnorm/add_1", dict(_RELU_FREE))
+
+
+def _normalize_channels_first(scope: Scope, x: Value, scale: Value, offset: Value) -> Value:
+    """Keras 2 has the fused operation do it, which TFLite knows along the last axis only."""
+    step = scope.step("FusedBatchNormV3")
+    batch, channels, height, width = shape_of(x)
+    last = (batch, height, width, channels)
+    y = scope.op("TRANSPOSE", [x, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, step)
+    y = scope.op("MUL", [y, scale], last, step, dict(_RELU_FREE))
+    y = scope.op("ADD", [y, offset], last, step, dict(_RELU_FREE))
+    return scope.op("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], x.shape, step)
 
 
 def _normalizing(
@@ -498,10 +511,11 @@ def _layer_normalization_by_moments(scope: Scope, x: Value) -> Value:
         gamma = scope.weight("gamma", (shape[-1],), "batchnorm/mul/ReadVariableOp", default=1.0)
         factor = scope.op("MUL", [factor, gamma], shape, "batchnorm/mul", dict(plain))
     y = scope.op("MUL", [x, factor], shape, "batchnorm/mul_1", dict(plain))
+    centred = config.get("center", True)
+    if not centred:
+        mean = scope.op("NEG", [mean], rows, "batchnorm/Neg")
     less = scope.op("MUL", [mean, factor], factor.shape, "batchnorm/mul_2", dict(plain))
-    if not config.get("center", True):
-        less = scope.op("NEG", [less], less.shape, "batchnorm/Neg")
-    else:
+    if centred:
         beta = scope.weight("beta", (shape[-1],), "batchnorm/ReadVariableOp")
         less = scope.op("SUB", [beta, less], shape, "batchnorm/sub", dict(plain))
     return scope.op("ADD", [y, less], shape, "batchnorm/add_1", dict(plain))

@@ -338,6 +338,11 @@ def _two_additions(rewriter: Rewriter, node: Node) -> bool:
 def _maximum_to_relu(rewriter: Rewriter, node: Node) -> bool:
     """MatchReluPattern, MatchRelu1Pattern2, MatchLeakyRelu."""
     if _equals(node.constant(1), 0.0):
+        readers = rewriter.readers.get(node.output, [])
+        if rewriter.uses(node.output) == len(readers) == 1 and readers[0].type == "MINIMUM":
+            last = readers[0]
+            if last.inputs[0] is node.output and _equals(last.constant(1), 6.0):
+                return rewriter.change(last, "RELU6", [node.inputs[0]])
         return rewriter.change(node, "RELU", [node.inputs[0]])
     low = rewriter.producer(node, 0, "MINIMUM")
     if low is not None and _equals(node.constant(1), -1.0) and _equals(low.constant(1), 1.0):
@@ -466,6 +471,26 @@ def _straight(rewriter: Rewriter, node: Node) -> bool:
     order, x = node.constant(1), node.inputs[0]
     straight = order is not None and order.array.tolist() == list(range(order.array.size))
     return straight and x is not None and rewriter.replace(node.output, x)
+
+
+def _cancelled(rewriter: Rewriter, node: Node) -> bool:
+    """A TRANSPOSE that another one takes back (`TransposeOp::fold` of TensorFlow)."""
+    before = rewriter.producer(node, 0, "TRANSPOSE")
+    order, first = node.constant(1), before.constant(1) if before is not None else None
+    if before is None or order is None or first is None or before.inputs[0] is None:
+        return False
+    both = first.array[order.array].tolist()
+    return both == list(range(len(both))) and rewriter.replace(node.output, before.inputs[0])
+
+
+def _known_number(rewriter: Rewriter, node: Node) -> bool:
+    """A CAST of a size that is known."""
+    x = node.inputs[0]
+    if x is None or x.constant is None or (x.dtype, node.output.dtype) != ("INT32", "FLOAT32"):
+        return False
+    array = x.constant.array.astype(np.float32)
+    constant = Constant(lambda: array, ("FLOAT32", array.shape, array.tobytes()))
+    return rewriter.replace(node.output, Value(array.shape, "FLOAT32", constant))
 
 
 def _slice_without_masks(rewriter: Rewriter, node: Node) -> bool:
@@ -705,7 +730,8 @@ def _spread(constant: Constant, size: int) -> np.ndarray:
 _SHAPES: dict[str, list[Rule]] = {
     "STRIDED_SLICE": [_known_sizes],
     "RESHAPE": [_reshape_to_own_shape, _reshape_for_nothing, _two_reshapes],
-    "TRANSPOSE": [_straight],
+    "TRANSPOSE": [_straight, _cancelled],
+    "CAST": [_known_number],
     **{t: [_known_integers] for t in _INTEGER_FUNCTIONS},
     **{t: [_same_again] for t in ("ABS", "CEIL", "FLOOR", "RELU", "RELU6", "ROUND")},
 }

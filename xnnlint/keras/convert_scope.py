@@ -89,12 +89,14 @@ class Scope:
     Attributes:
         prefix: the names around its operations, such as "model/conv2d".
         label: what a person calls the layer, such as "backbone/conv2d".
+        training: what the call of the model around it says, None where it says nothing.
     """
 
     builder: Builder
     layer: Layer
     prefix: str
     label: str
+    training: Any = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -103,6 +105,19 @@ class Scope:
     @property
     def is_keras_3(self) -> bool:
         return self.builder.dialect == "keras3"
+
+    def in_training(self, args: list[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether the call says training=True, or that of the model around it does.
+
+        Keras 3 passes the converter's training=False on to every layer (`operation_fn` of keras/models/functional.py),
+        and layers that are not trainable normalize as in inference.
+        """
+        if self.is_keras_3:
+            return False
+        said = kwargs.get("training", args[1] if len(args) > 1 else None)
+        said = self.training if said is None else said
+        is_frozen = "Norm" in self.layer.class_name and not self.config.get("trainable", True)
+        return said not in (None, False, 0) and not is_frozen
 
     # -- operators
 

@@ -58,7 +58,7 @@ def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
 
 
 def reshape(scope: Scope, x: Value) -> Value:
-    """Reshape: the batch stays, and is looked up at run time if it is dynamic."""
+    """Reshape: the batch stays, and is looked up at run time if it is dynamic. Keras 3 writes what -1 stands for."""
     shape = shape_of(x)
     target = [int(n) for n in scope.config["target_shape"]]
     rest = elements(shape[1:])
@@ -68,6 +68,8 @@ def reshape(scope: Scope, x: Value) -> Value:
         for n in target:
             known *= n if n != -1 else 1
         resolved[target.index(-1)] = rest // known if known else None
+    if scope.is_keras_3 and None not in resolved:
+        target = [n for n in resolved if n is not None]
     sizes = batch_and(scope, x, target, "Reshape/shape")
     return scope.op("RESHAPE", [x, sizes], (shape[0], *resolved), "Reshape")
 
@@ -247,7 +249,9 @@ def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
     spread = expand_axis(scope, x, axis + 1, f"{at}/ExpandDims")
     times = [count if d == axis + 1 else 1 for d in range(5)]
     tiled = tuple(count if d == axis + 1 else n for d, n in enumerate(shape_of(spread)))
-    y = scope.op("TILE", [spread, scope.integers(times, f"{at}/Tile/multiples")], tiled, f"{at}/Tile")
+    y = spread
+    if count != 1:
+        y = scope.op("TILE", [spread, scope.integers(times, f"{at}/Tile/multiples")], tiled, f"{at}/Tile")
     whole = scope.op("SHAPE", [x], (4,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
     parts = [_part_of(scope, whole, 0, axis, f"{at}/strided_slice")]
     parts.append(scope.integers([size * count], f"{at}/concat/values_1"))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "BOOL": 1}
+_KEEP_SIZES = ("CONCATENATION", "LOGISTIC", "RELU", "SOFTMAX", "TANH")
+_OTHER_PRECISIONS = ("bfloat16", "float16", "float64")
 # The version of FULLY_CONNECTED that reads weights in blocks; XNNPACK does not take it.
 _BLOCK_VERSION = 8
 
@@ -50,6 +52,7 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
     order(program)
     rewrite(program)
+    _forget_sizes(program)
     notes = _precision_notes(keras_model)
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
@@ -57,13 +60,45 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     return Model(path=path, format=format, graphs=[graph], notes=notes, unknown=program.unknown)
 
 
+def _forget_sizes(program: Program) -> None:
+    """Takes from outputs the sizes that the converter does not tell: those where a computed shape has -1.
+
+    Keras 2 writes Reshape((-1, classes)) like that where the batch is dynamic.
+    """
+    untold: dict[Value, Any] = {}
+    for node in program.nodes:
+        if node.type == "RESHAPE":
+            packed = node.inputs[1].producer if len(node.inputs) > 1 and node.inputs[1] is not None else None
+            sizes = packed.inputs if packed is not None and packed.type == "PACK" else []
+            numbers = [v.constant.array.reshape(-1).tolist() if v is not None and v.constant else None for v in sizes]
+            shape = node.output.shape
+            if [-1] in numbers and shape is not None and len(shape) == len(numbers):
+                untold[node.output] = tuple(None if n == [-1] else d for n, d in zip(numbers, shape, strict=True))
+        elif node.type in _KEEP_SIZES and node.output.shape is not None:
+            shapes = [untold[v] for v in node.inputs if v in untold and len(untold[v]) == len(node.output.shape)]
+            if shapes:
+                pairs = zip(node.output.shape, *shapes, strict=True)
+                untold[node.output] = tuple(None if None in sizes else size for size, *sizes in pairs)
+    pending = [value for value in program.outputs if value in untold]
+    while pending:
+        value = pending.pop()
+        shape = untold.pop(value, None)
+        if shape is not None:
+            value.shape = shape
+            producer = value.producer
+            pending += [v for v in producer.inputs if v in untold] if producer is not None else []
+
+
 def _precision_notes(model: KerasModel) -> list[str]:
-    """What to say of layers that compute in 16 bits."""
-    mixed = sorted({name for layer in _all_layers(model) if (name := _policy(layer)).startswith("mixed_")})
-    if not mixed:
+    """What to say of layers that compute in 16 or 64 bits."""
+    found = {_policy(layer) for layer in _all_layers(model) if layer.class_name != "InputLayer"}
+    mixed = sorted(name for name in found if name.startswith("mixed_"))
+    others = sorted(found.intersection(_OTHER_PRECISIONS))
+    if not mixed and not others:
         return []
+    told = [f"mixed precision ({', '.join(mixed)})"] if mixed else []
     return [
-        f"The model computes in mixed precision ({', '.join(mixed)}), which the converter does not take: build it with"
+        f"The model computes in {', '.join(told + others)}, which the converter does not take: build it with"
         " the policy float32 for the export. The forecast is for that."
     ]
 
@@ -89,7 +124,7 @@ def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
     values: dict[TensorRef, Value] = {}
     for ref in model.inputs:
         config = model.layer(ref.layer).config
-        dtype = "INT32" if str(config.get("dtype", "float32")).startswith("int") else "FLOAT32"
+        dtype = str(config.get("dtype") or "float32").upper()
         # Keras 3 calls them inputs, inputs_1 and so on where a model is called with a list.
         number = f"_{len(values)}" if values else ""
         name = normalize(ref.layer) if model.dialect == "keras2" else f"inputs{number}"
@@ -100,8 +135,8 @@ def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
 class _Calls:
     """One call of a model: its layers' calls, each once its inputs are there."""
 
-    def __init__(self, builder: Builder, model: KerasModel, prefix: str, label: str) -> None:
-        self.builder, self.model, self.prefix, self.label = builder, model, prefix, label
+    def __init__(self, builder: Builder, model: KerasModel, prefix: str, label: str, training: Any = None) -> None:
+        self.builder, self.model, self.prefix, self.label, self.training = builder, model, prefix, label, training
         self.layers = {layer.name: layer for layer in model.layers}
         self.results: dict[tuple[str, int], list[Value]] = {}
 
@@ -153,9 +188,11 @@ class _Calls:
         args, kwargs = self._filled(list(call.args)), self._filled(call.kwargs)
         label = f"{self.label}{name}"
         if layer.model is not None:
-            return self._nested(layer, [self._value(ref) for ref in call.inputs()], label)
+            training = kwargs.get("training")
+            training = self.training if training is None else training
+            return self._nested(layer, [self._value(ref) for ref in call.inputs()], label, training)
         prefix = self.prefix if layer.is_operation else self.builder.inner(self.prefix, name)
-        scope = Scope(self.builder, layer, prefix, label)
+        scope = Scope(self.builder, layer, prefix, label, self.training)
         added = len(self.builder.program.nodes)
         try:
             return lower_call(scope, args, kwargs)
@@ -163,10 +200,10 @@ class _Calls:
             del self.builder.program.nodes[added:]
             return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
 
-    def _nested(self, layer: Layer, inputs: list[Value], label: str) -> list[Value]:
+    def _nested(self, layer: Layer, inputs: list[Value], label: str, training: Any) -> list[Value]:
         model = layer.model
         assert model is not None
-        inner = _Calls(self.builder, model, self.builder.inner(self.prefix, layer.name), f"{label}/")
+        inner = _Calls(self.builder, model, self.builder.inner(self.prefix, layer.name), f"{label}/", training)
         return inner.run(dict(zip(model.inputs, inputs, strict=False)))
 
     def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
