@@ -293,7 +293,7 @@ def test_the_one_layer_of_the_applications(package: str, variable: str) -> None:
     ("around", "said", "known"), [(None, None, True), (None, True, False), (True, None, False), (True, False, True)]
 )
 def test_training_is_not_taken_for_inference(class_name: str, around: Any, said: Any, known: bool) -> None:
-    """Keras 2 converts Dropout()(x, training=True) with its random numbers; the call of the model around counts, too."""
+    """Keras 2 converts Dropout()(x, training=True) with its random numbers; that of the model around counts, too."""
     layer = Layer("layer", class_name, {"axis": [3]}, calls=[Call((TensorRef("image"),), {"training": said})])
     inner = model_of(layer)
     inner.has_weights = False
