@@ -16,9 +16,11 @@ from published import published
 from xnnlint import loaders
 from xnnlint.difftest.builder import ModelBuilder
 from xnnlint.difftest.flatwriter import serialize, table
+from xnnlint.errors import ModelError
 from xnnlint.graph import OP, TENSOR, Model
 from xnnlint.loaders import tflite_schema as schema
 from xnnlint.loaders.names import operator_names
+from xnnlint.runtime.observe import observe
 
 # Code that flatc generated from the schema; the first one is older than the loader's schema.
 PACKAGES = ["tflite", "ai_edge_litert.schema_py_generated"]
@@ -309,7 +311,18 @@ def test_optional_inputs(tmp_path: Path) -> None:
 def test_a_file_without_identifier(tmp_path: Path) -> None:
     root = model(subgraph([tensor()] * 2, [operator([0], [1])]))
     assert serialize(root, None)[4:8] != b"TFL3"
-    assert load(tmp_path, root, identifier=None).main.operators[0].type == "RELU"
+    with pytest.raises(ModelError, match="not 'TFL3'"):
+        load(tmp_path, root, identifier=None)
+
+
+@pytest.mark.judge
+def test_a_file_without_identifier_is_refused_by_the_runtime(tmp_path: Path) -> None:
+    place = tmp_path / "model.tflite"
+    data = (Path(__file__).parent.parent / "fixtures" / "guide_sparse.tflite").read_bytes()
+    place.write_bytes(data[:4] + bytes(4) + data[8:])
+    (observation,) = observe([place], seeds=(0,))
+    assert observation.status != "ran"
+    assert "TFL3" in (observation.error or "")
 
 
 CONSTANTS = {

@@ -66,7 +66,11 @@ def load_bytes(data: bytes, path: str | os.PathLike[str]) -> Model:
 
 def _load(path: str | os.PathLike[str], data: Any, size: int) -> Model:
     try:
-        return _read_model(os.fspath(path), Reader(data, size))
+        model = _read_model(os.fspath(path), Reader(data, size))
+        if data[4:8] == IDENTIFIER:
+            return model
+        # `CheckModelIdentifier` in google-ai-edge/LiteRT tflite/converter/core/model_builder_base.h.
+        problem = "its bytes 5 to 8 are not 'TFL3', and no runtime loads such a file"
     except Malformed as fault:
         problem = str(fault)
     except struct.error:
