@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 IDENTIFIER = b"TFL3"
+# `CheckModelIdentifier` in google-ai-edge/LiteRT tflite/converter/core/model_builder_base.h.
+NO_IDENTIFIER = (
+    "Bytes 5 to 8 of the file are not the identifier TFL3, and the runtime refuses such a file: this is what it would "
+    "do with the identifier in place."
+)
 SCHEMA_VERSION = 3
 
 # Bits of an element, and how numpy sees what is stored: types that numpy lacks are seen as the integers or bytes that
@@ -67,10 +72,9 @@ def load_bytes(data: bytes, path: str | os.PathLike[str]) -> Model:
 def _load(path: str | os.PathLike[str], data: Any, size: int) -> Model:
     try:
         model = _read_model(os.fspath(path), Reader(data, size))
-        if data[4:8] == IDENTIFIER:
-            return model
-        # `CheckModelIdentifier` in google-ai-edge/LiteRT tflite/converter/core/model_builder_base.h.
-        problem = "its bytes 5 to 8 are not 'TFL3', and no runtime loads such a file"
+        if data[4:8] != IDENTIFIER:
+            model.notes.append(NO_IDENTIFIER)
+        return model
     except Malformed as fault:
         problem = str(fault)
     except struct.error:
