@@ -399,7 +399,7 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
             "output",
             hazard.text,
             "outputs that are no inputs",
-            f"an input at {where} that is an output, too",
+            "an input that is an output, too" + ("" if "nobody" in hazard.text else f", at {where}"),
             "leave the input out of the model's outputs",
             Applicability.SAFE,
         )

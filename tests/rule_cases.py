@@ -143,6 +143,11 @@ def _answer_with_input(g: ModelBuilder) -> None:
     tail(g, pruned(g, g.depthwise(g.conv2d(g.pad(x), 8, 3, 2, fused="RELU"), fused="RELU"), 16))
 
 
+def _answer_with_unread_input(g: ModelBuilder) -> None:
+    tail(g, pruned(g, g.depthwise(stem(g), fused="RELU"), 16))
+    g.output(g.input((1, 3, 5), "unread"))
+
+
 def _flattened(g: ModelBuilder, x: Value) -> Value:
     """To a shape that is computed at run time."""
     channels = x.shape[-1]
@@ -785,6 +790,16 @@ PAIRS = [
     Pair(
         "XNN901 an input as an output",
         _answer_with_input,
+        PLAIN,
+        "wrong-results",
+        "PAD",
+        "that is an output, too",
+        "leave the input out",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN901 an input that nobody reads as an output",
+        _answer_with_unread_input,
         PLAIN,
         "wrong-results",
         "PAD",

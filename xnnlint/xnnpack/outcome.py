@@ -74,9 +74,13 @@ class OutcomeJudge:
                 if math.prod(shape) > math.prod(stored):
                     text = f"it gives {list(shape)}, which the file does not tell: LiteRT has memory for {list(stored)}"
                     yield Hazard(producer.index, "output", Outcome.FAILS, text)
-            if tensor in self.graph.inputs and (readers := self.graph.consumers(tensor)):
+            if tensor in self.graph.inputs:
+                readers = self.graph.consumers(tensor)
                 text = "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both"
-                yield Hazard(readers[0].index, "output", Outcome.WRONG_RESULTS, text)
+                if not readers:
+                    text = "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
+                for op in (readers or self.graph.operators)[:1]:
+                    yield Hazard(op.index, "output", Outcome.WRONG_RESULTS, text)
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
