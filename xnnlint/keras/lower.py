@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "BOOL": 1}
 _KEEP_SIZES = ("CONCATENATION", "LOGISTIC", "RELU", "SOFTMAX", "TANH")
+_INPUT_TYPES = ("BOOL", "FLOAT16", "FLOAT64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
 _OTHER_PRECISIONS = ("bfloat16", "float16", "float64")
 # The version of FULLY_CONNECTED that reads weights in blocks; XNNPACK does not take it.
 _BLOCK_VERSION = 8
@@ -124,7 +125,8 @@ def _inputs(model: KerasModel) -> dict[TensorRef, Value]:
     values: dict[TensorRef, Value] = {}
     for ref in model.inputs:
         config = model.layer(ref.layer).config
-        dtype = str(config.get("dtype") or "float32").upper()
+        dtype = str(config.get("dtype")).upper()
+        dtype = dtype if dtype in _INPUT_TYPES else "FLOAT32"
         # Keras 3 calls them inputs, inputs_1 and so on where a model is called with a list.
         number = f"_{len(values)}" if values else ""
         name = normalize(ref.layer) if model.dialect == "keras2" else f"inputs{number}"
