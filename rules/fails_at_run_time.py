@@ -56,5 +56,7 @@ class FailsAtRunTime(WrongResults):
     outcome = Outcome.FAILS
 
     def _message(self, hazard: Hazard, why: str) -> str:
+        if hazard.of_output:
+            return f"LiteRT's first run leaves this output unfilled, or crashes, and the next is refused: {why}"
         what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
         return f"the model fails to load, or crashes here: {what + ', since ' if what else ''}{why}"

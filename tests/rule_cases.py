@@ -148,7 +148,7 @@ def _answer_with_unread_input(g: ModelBuilder) -> None:
     g.output(g.input((1, 3, 5), "unread"))
 
 
-def _flattened(g: ModelBuilder, x: Value) -> Value:
+def flattened(g: ModelBuilder, x: Value) -> Value:
     """To a shape that is computed at run time."""
     channels = x.shape[-1]
     return g.op("RESHAPE", [x, _computed_shape(g, x, (channels,))], [(1, channels)], table("ReshapeOptions"))[0]
@@ -809,8 +809,8 @@ PAIRS = [
     ),
     Pair(
         "XNN902 an output of a computed shape",
-        head(lambda g, x: g.output(_flattened(g, g.mean(x)))),
-        head(lambda g, x: g.output(g.softmax(_flattened(g, g.mean(x))))),
+        head(lambda g, x: g.output(flattened(g, g.mean(x)))),
+        head(lambda g, x: g.output(g.softmax(flattened(g, g.mean(x))))),
         "fails",
         "RESHAPE",
         "a computed shape at",

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from rule_cases import PAIRS, Pair, model
+from rule_cases import PAIRS, Pair, flattened, head, model
 
+from xnnlint.difftest.builder import ModelBuilder, Value
+from xnnlint.difftest.parts import pruned
 from xnnlint.difftest.patterns import named_patterns
 from xnnlint.engine import find
 from xnnlint.findings import Finding, Severity
@@ -356,6 +358,23 @@ def test_production_models(mediapipe_models: Path) -> None:
         assert {f.rule for f in findings} <= {"XNN305"}
         told = [f for f in findings if "NO_PRUNING" in f.actual and "DEPTH_TO_SPACE" in f.message]
         assert len(told) == (3 if name == "pose_detection" else 0)
+
+
+def test_an_output_that_cannot_be_bound_hides_no_blocker(tmp_path: Path) -> None:
+    """What would run SpMM does not depend on the output's buffer; both problems are told, each with its own fix."""
+    def fill(g: ModelBuilder, x: Value) -> None:
+        x = g.binary("ADD", pruned(g, x, 24), g.random_constant((1, 1, 1, 24)))
+        g.output(flattened(g, g.mean(pruned(g, x, 16))))
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model(head(fill)))
+    plan = make_plan(load(path), load_profile())
+    assert plan.outcome is Outcome.FAILS
+    findings = find(plan)
+    (broken,) = of("XNN902", tuple(findings))
+    assert broken.fix is not None and "fixed batch" in broken.fix.title
+    (blocker,) = of("XNN105", tuple(findings))
+    assert blocker.unlocks is not None and blocker.unlocks.alone > 0
 
 
 def test_a_fully_quantized_model_is_one_finding(committed_fixtures: Path) -> None:

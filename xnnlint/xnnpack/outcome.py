@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 CHANNEL_CHECKING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D)
 
+_LATE_SHAPE = (
+    "its shape is known only once it runs, and LiteRT's compiled models, unlike its interpreter, cannot bind such an "
+    "output"
+)
+
 
 class OutcomeJudge:
     """Judges plans of one graph on one runtime."""
@@ -66,8 +71,7 @@ class OutcomeJudge:
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
             if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
-                text = "its shape is known only once it runs, and LiteRT cannot bind a buffer to such an output"
-                yield Hazard(producer.index, "output", Outcome.FAILS, text)
+                yield Hazard(producer.index, "output", Outcome.FAILS, _LATE_SHAPE)
             elif producer is not None:
                 stored = self.graph.tensors[tensor].shape
                 shape = shapes.get(tensor, stored)

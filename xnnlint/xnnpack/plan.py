@@ -69,12 +69,17 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Where the sparse path goes wrong: the operator, what happens, and the outcome that follows from it."""
+    """Where the model goes wrong: the operator, what happens, and the outcome that follows from it."""
 
     op: int
     kind: str
     outcome: Outcome
     text: str
+
+    @property
+    def of_output(self) -> bool:
+        """Whether it is about an output's buffer, which has nothing to do with the sparse path."""
+        return self.kind == "output"
 
 
 @dataclass(frozen=True, slots=True)
