@@ -131,7 +131,7 @@ def test_without_tensorflow_nothing_is_written_and_what_to_install_is_said(tmp_p
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setattr(proving, "choose", lambda: None)
     exit_code, _, error = run(capsys, monkeypatch, path, "-o", str(target), "--prove")
-    assert exit_code == 2 and "needs tensorflow" in error and "pip install 'xnnlint[tf]'" in error
+    assert exit_code == 2 and "needs TensorFlow" in error and "pip install 'xnnlint[tf]'" in error
     assert not target.exists()
 
 
