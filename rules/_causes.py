@@ -9,11 +9,12 @@ from itertools import chain
 from xnnlint.findings import Applicability
 from xnnlint.graph import Graph
 from xnnlint.xnnpack.definitions import REPEATED_AXIS, UNREAD_PART
+from xnnlint.xnnpack.geometry import same_padding
 from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 
-from ._text import dims, named, type_of, where_used
+from ._text import by, dims, named, type_of, where_used
 from .reduce_input import REDUCTIONS, SPATIAL
 
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
@@ -27,7 +28,7 @@ MENDED = {
     REPEATED_AXIS: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
-SPARSE_OR_DENSE = ("output", "undefined", "dead-branch")
+SPARSE_OR_DENSE = ("output", "padding", "undefined", "dead-branch")
 """Kinds of causes that have nothing to do with the sparse path."""
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
@@ -40,8 +41,8 @@ class Cause:
         op: the operator at fault; None where it is an output or input of the model.
         kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
             "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "dead-branch",
-            "undefined", "fp16", "bias", "constant" (a layer on a constant map), "output" (LiteRT cannot bind a buffer
-            to it, sparse or dense), "unknown".
+            "undefined", "fp16", "bias", "padding" (SAME padding below 0, sparse or dense), "constant" (a layer on a
+            constant map), "output" (LiteRT cannot bind a buffer to it, sparse or dense), "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
         fix: what to change, in words.
@@ -68,6 +69,8 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
         return _half(plan, hazard)
     if hazard.kind == "bias":
         return _bias(plan, hazard)
+    if hazard.kind == "padding":
+        return _padding(plan, hazard)
     causes = iter(()) if hazard.kind in ("layout", "boundary") else _shapes(plan, hazard)
     causes = chain(_constants(plan, hazard), causes)
     return next(causes, None) or next(_layout(plan, hazard), None) or _unknown(plan, hazard)
@@ -205,6 +208,25 @@ def _bias(plan: Plan, hazard: Hazard) -> Cause:
         f"float16 weights and float32 biases at {where}",
         "convert with float32 weights",
         Applicability.MANUAL,
+    )
+
+
+def _padding(plan: Plan, hazard: Hazard) -> Cause:
+    """The convolution itself; 'valid' padding reads the same, behind a padding of the dimension that needs one."""
+    part, node = next((p, n) for p, n in _nodes(plan, hazard.op) if n.params.get("same_padding"))
+    where, p = named(plan.graph, hazard.op), node.params
+    size = part.subgraph.values[node.inputs[0]].shape[1:3]
+    total = same_padding(size, p["kernel"], p["stride"], p["dilation"])  # type: ignore[arg-type]
+    sides = tuple((t // 2, t - t // 2) for t in (max(0, t) for t in total))
+    behind = f" behind ZeroPadding2D({sides})" if max(total) > 0 else ""
+    return Cause(
+        hazard.op,
+        "padding",
+        hazard.text,
+        "'same' padding only where the kernel reaches the end of the map",
+        f"'same' padding of a {by(p['kernel'])} kernel at stride {by(p['stride'])} on a map of {by(size)} at {where}",  # type: ignore[arg-type]
+        f"at {where}: padding='valid'{behind}, which computes the same",
+        Applicability.SAFE,
     )
 
 

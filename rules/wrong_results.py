@@ -20,8 +20,9 @@ class WrongResults(Rule):
     Names the operator from which on the outputs are wrong, and the one that causes it. The usual case: a sparse cluster
     runs, an operator behind it has no NCHW kernel, and the last operator of the cluster is created as an NHWC operator
     that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
-    over other axes, weights that nobody unpacks, and an input of the model that is an output, too (LiteRT 2.1 and
-    later; dense as well).
+    over other axes, weights that nobody unpacks, an input of the model that is an output, too (LiteRT 2.1 and later;
+    dense as well), and 'same' padding where the stride is above the kernel, so that the last window ends before the map
+    does (up to LiteRT 2.1; dense as well; never with a 1x1 kernel).
 
     ## Why it matters
     Nothing tells you: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
@@ -35,7 +36,7 @@ class WrongResults(Rule):
 
     ## Use instead
     What the finding's fix says, for its cause. Until then convert without EXPERIMENTAL_SPARSITY: the same model runs
-    dense, and right, unless an output is the cause.
+    dense, and right, unless an output or 'same' padding is the cause.
 
     ## Fix safety
     As that of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
@@ -46,6 +47,8 @@ class WrongResults(Rule):
     - google/XNNPACK, src/subgraph/fully-connected.c and convolution-2d.c, `create_*_operator`: the operator is chosen
       by the layout of the output; that of the input is checked in debug builds only
     - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` (since 813a14bf, 2024-10-07)
+    - google/XNNPACK, src/operators/convolution-nhwc.c, `reshape_convolution2d_nhwc`: the padding, an unsigned number,
+      was below 0 (until bf301454, 2026-07-06)
     """
 
     code = "XNN901"

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xnnlint.difftest.builder import ModelBuilder, Value
+from xnnlint.difftest.builder import ModelBuilder, Padding, Value
+from xnnlint.difftest.builder import Pair as Size
 from xnnlint.difftest.flatwriter import table
 from xnnlint.difftest.parts import Middle, apply_unary, gate, pruned, stem, tail, trunk
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
@@ -106,7 +107,7 @@ def _stem(padding: str, pad: bool, channels: int = 3) -> Callable[[ModelBuilder]
     return part
 
 
-def _depthwise(kernel: int, pad: int, stride: int, padding: str = "VALID") -> Middle:
+def _depthwise(kernel: Size, pad: int | Padding, stride: int, padding: str = "VALID") -> Middle:
     return lambda g, x: g.depthwise(g.pad(x, pad) if pad else x, kernel, stride, padding)
 
 
@@ -805,6 +806,18 @@ PAIRS = [
         "PAD",
         "that is an output, too",
         "leave the input out",
+        unlocks=False,
+    ),
+    # The fixed model pads as TensorFlow does: the width by 0, where the last window ends before the map does.
+    Pair(
+        "XNN901 same padding below 0 on an old runtime",
+        head(lambda g, x: tail(g, g.depthwise(g.depth_to_space(x), (3, 1), 2))),
+        head(lambda g, x: tail(g, _depthwise((3, 1), ((0, 0), (0, 1), (0, 0), (0, 0)), 2)(g, g.depth_to_space(x)))),
+        "wrong-results",
+        "DEPTHWISE_CONV_2D",
+        "'same' padding of a 3x1 kernel at stride 2x2 on a map of 24x40",
+        "padding='valid' behind ZeroPadding2D(((0, 1), (0, 0)))",
+        runtime="litert-2.1.5",
         unlocks=False,
     ),
     Pair(

@@ -377,6 +377,22 @@ def test_an_output_that_cannot_be_bound_hides_no_blocker(tmp_path: Path) -> None
     assert blocker.unlocks is not None and blocker.unlocks.alone > 0
 
 
+def test_padding_below_0_hides_no_blocker(tmp_path: Path) -> None:
+    """It is wrong sparse or dense; what keeps the network from being sparse is told beside it."""
+
+    def fill(g: ModelBuilder, x: Value) -> None:
+        x = g.binary("ADD", pruned(g, x, 24), g.random_constant((1, 1, 1, 24)))
+        g.output(g.mean(g.conv2d(g.depth_to_space(pruned(g, x, 16)), 4, (1, 3), 2, "SAME")))
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model(head(fill)))
+    findings = tuple(find(make_plan(load(path), load_profile("litert-2.1.5"))))
+    (padding,) = [f for f in of("XNN901", findings) if "'same' padding" in f.actual]
+    assert padding.fix is not None and "EXPERIMENTAL_SPARSITY" not in padding.fix.title
+    (blocker,) = of("XNN105", findings)
+    assert blocker.unlocks is not None and blocker.unlocks.alone > 0
+
+
 def test_a_fully_quantized_model_is_one_finding(committed_fixtures: Path) -> None:
     plan = make_plan(load(committed_fixtures / "guide_int8.tflite"), load_profile())
     (finding,) = of("XNN100", tuple(find(plan)))

@@ -205,6 +205,19 @@ BUGS = (
         "Mended by de3504fd (2026-03-15), which drops repeated axes.",
     ),
     Bug(
+        "A convolution whose stride is above its kernel reads nothing but SAME padding",
+        "google/XNNPACK",
+        ("exit_d2s_dw_3x1_s2", "exit_d2s_conv_1x3_s2"),
+        ("exit_d2s_dw_3x3_s2", "exit_d2s_dw_1x1_s2", "exit_d2s_conv_1x1_s2"),
+        "Up to LiteRT 2.1 every output of a 3x1 convolution of stride 2 on a map of even width is its bias, sparse or "
+        "dense, on every CPU. So it is wherever, in one dimension, the last window ends before the map does. 1x1 "
+        "kernels are right, and so are odd sizes at stride 2.",
+        "src/operators/convolution-nhwc.c `reshape_convolution2d_nhwc` subtracts the input's size from what the "
+        "windows span, in unsigned numbers; TensorFlow pads nothing where that is negative. "
+        "`create_convolution2d_nhwc` computes no padding for 1x1 kernels.",
+        "Mended by bf301454 (2026-07-06), which stops at 0.",
+    ),
+    Bug(
         "An fp16 bias beside an fp32 filter fails to load",
         "google-ai-edge/LiteRT",
         ("fp16_bias_fp32_filter",),

@@ -73,6 +73,22 @@ head_case(
     lambda g, x: g.output(g.depth_to_space(x), g.depth_to_space(pruned(g, g.resize_bilinear(x, 24, 40), 24))),
 )
 
+# SAME padding that comes to less than 0, and its nearest neighbours, on a map of 24 x 40 behind the cluster.
+_BEHIND_D2S: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
+    "dw_3x1_s2": ("a depthwise convolution of 3x1", lambda g, x: g.depthwise(x, (3, 1), 2)),
+    "dw_1x1_s2": ("a depthwise convolution of 1x1", lambda g, x: g.depthwise(x, 1, 2)),
+    "dw_3x3_s2": ("a depthwise convolution of 3x3", lambda g, x: g.depthwise(x, 3, 2)),
+    "conv_1x3_s2": ("a convolution of 1x3", lambda g, x: g.conv2d(x, 6, (1, 3), 2, "SAME")),
+    "conv_1x1_s2": ("a convolution of 1x1", lambda g, x: g.conv2d(x, 6, 1, 2, "SAME")),
+}
+for _name, (_text, _after) in _BEHIND_D2S.items():
+    head_case(
+        f"exit_d2s_{_name}",
+        "exit",
+        f"DEPTH_TO_SPACE and {_text}, SAME at stride 2",
+        lambda g, x, after=_after: g.output(g.mean(after(g, g.depth_to_space(x)))),
+    )
+
 REDUCTION_AXES = (
     (0,), (1,), (2,), (3,), (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3),
     (0, 1, 2, 3),

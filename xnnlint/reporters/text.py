@@ -264,7 +264,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
         where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
-        subject = "It" if hazard.of_output else "The sparse path"
+        subject = "The sparse path" if hazard.of_sparse_path else "It"
         yield f"{subject} breaks at {where}{also}: {safe(hazard.text)}."
     fixable = [f for f in model.findings if f.severity is Severity.ERROR and f.unlocks is None and f.fix]
     if fixable and fixable[0].fix:

@@ -50,6 +50,18 @@ def transpose_padding(
     return TransposePadding((top, total[1] - left, total[0] - top, left), (0, 0))
 
 
+def same_padding(
+    size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[int, int]:
+    """TensorFlow SAME padding of a convolution, before and after together, all (h, w).
+
+    Below 0 where the last window ends before the map does, for which TensorFlow pads nothing.
+    """
+    axes = zip(size, kernel, stride, dilation, strict=True)
+    height, width = ((-(-n // s) - 1) * s + (k - 1) * d + 1 - n for n, k, s, d in axes)
+    return height, width
+
+
 def mediapipe_options(op: Operator) -> dict[str, Any]:
     """Options of a MediaPipe custom operator, named as in the schema's Conv2D and Pool2D options.
 

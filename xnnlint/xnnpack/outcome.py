@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .execution import Order, State, is_order_free
+from .geometry import same_padding
 from .ir import NodeType, Value
 from .plan import Hazard, Outcome, PartitionPlan, Plan
 from .shape_math import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
@@ -88,6 +89,7 @@ class OutcomeJudge:
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
+        yield from self._padding_hazards(part)
         run = part.execution
         if run is None:
             return
@@ -137,6 +139,25 @@ class OutcomeJudge:
             if affected and mixed and self._mattering.intersection(self.graph.operators[node.op].outputs):
                 text = "this runtime reads its fp32 bias as fp16, as the filter is"
                 yield Hazard(node.op, "bias", Outcome.WRONG_RESULTS, text)
+
+    def _padding_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
+        """SAME padding below 0, which turns into a huge number: all that such a convolution reads is padding.
+
+        A 1x1 kernel is none of them: it never has SAME padding computed. Pools with a stride above their window would
+        be, but are not delegated. Source: google/XNNPACK src/operators/convolution-nhwc.c
+        `create_convolution2d_nhwc`, `reshape_convolution2d_nhwc`.
+        """
+        if not self.profile["same_padding_wraps"]:
+            return
+        for node in part.subgraph.nodes:
+            p = node.params
+            if node.type not in CONVOLUTION_NODES or not p.get("same_padding") or p["kernel"] == (1, 1):
+                continue
+            size = part.subgraph.values[node.inputs[0]].shape[1:3]
+            total = same_padding(size, p["kernel"], p["stride"], p["dilation"])  # type: ignore[arg-type]
+            if min(total) < 0 and self._mattering.intersection(self.graph.operators[node.op].outputs):
+                text = f"its 'same' padding comes to {min(total)}, for which this runtime reads nothing but padding"
+                yield Hazard(node.op, "padding", Outcome.WRONG_RESULTS, text)
 
     def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """NCHW convolutions of fp16 values are created as fp32 ones, or with filters that are read as fp32."""

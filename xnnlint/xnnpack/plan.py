@@ -77,8 +77,13 @@ class Hazard:
     text: str
 
     @property
+    def of_sparse_path(self) -> bool:
+        """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
+        return self.kind not in ("output", "padding")
+
+    @property
     def of_output(self) -> bool:
-        """Whether it is about an output's buffer, which has nothing to do with the sparse path."""
+        """Whether it is about an output's buffer."""
         return self.kind == "output"
 
 

@@ -91,7 +91,7 @@ class Planner:
     def spmm(self, assume: Iterable[Waiver]) -> frozenset[int]:
         """Operators that would run SpMM with right results; empty where the model would not be sparse and right.
 
-        An output that LiteRT cannot bind is left aside: it is mended by itself, whatever the layouts.
+        What is wrong sparse or dense (an output that LiteRT cannot bind) is left aside: it is mended by itself.
 
         The same answer as from `plan`, without the rest of it.
         """
@@ -105,7 +105,7 @@ class Planner:
             return frozenset()
         plan.partitions = [self._decided(part, assumed) for part in prepared]
         self._outcome.judge(plan)
-        if not all(hazard.of_output for hazard in plan.hazards):
+        if any(hazard.of_sparse_path for hazard in plan.hazards):
             return frozenset()
         return frozenset(
             node.op
