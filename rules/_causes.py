@@ -9,7 +9,7 @@ from itertools import chain
 from xnnlint.findings import Applicability
 from xnnlint.graph import Graph
 from xnnlint.xnnpack.definitions import REPEATED_AXIS, UNREAD_PART
-from xnnlint.xnnpack.geometry import same_padding
+from xnnlint.xnnpack.geometry import same_padding_total
 from xnnlint.xnnpack.half import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
@@ -216,9 +216,9 @@ def _padding(plan: Plan, hazard: Hazard) -> Cause:
     part, node = next((p, n) for p, n in _nodes(plan, hazard.op) if n.params.get("same_padding"))
     where, p = named(plan.graph, hazard.op), node.params
     size = part.subgraph.values[node.inputs[0]].shape[1:3]
-    total = same_padding(size, p["kernel"], p["stride"], p["dilation"])  # type: ignore[arg-type]
-    sides = tuple((t // 2, t - t // 2) for t in (max(0, t) for t in total))
-    behind = f" behind ZeroPadding2D({sides})" if max(total) > 0 else ""
+    total = [max(0, t) for t in map(same_padding_total, size, p["kernel"], p["stride"], p["dilation"])]
+    sides = tuple((t // 2, t - t // 2) for t in total)
+    behind = f" behind ZeroPadding2D({sides})" if any(total) else ""
     return Cause(
         hazard.op,
         "padding",

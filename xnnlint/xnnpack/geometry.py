@@ -50,16 +50,12 @@ def transpose_padding(
     return TransposePadding((top, total[1] - left, total[0] - top, left), (0, 0))
 
 
-def same_padding(
-    size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[int, int]:
-    """TensorFlow SAME padding of a convolution, before and after together, all (h, w).
+def same_padding_total(size: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """TensorFlow SAME padding of one dimension, before and after together.
 
     Below 0 where the last window ends before the map does, for which TensorFlow pads nothing.
     """
-    axes = zip(size, kernel, stride, dilation, strict=True)
-    height, width = ((-(-n // s) - 1) * s + (k - 1) * d + 1 - n for n, k, s, d in axes)
-    return height, width
+    return (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size
 
 
 def mediapipe_options(op: Operator) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .execution import Order, State, is_order_free
-from .geometry import same_padding
+from .geometry import same_padding_total
 from .ir import NodeType, Value
 from .plan import Hazard, Outcome, PartitionPlan, Plan
 from .shape_math import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
@@ -154,9 +154,9 @@ class OutcomeJudge:
             if node.type not in CONVOLUTION_NODES or not p.get("same_padding") or p["kernel"] == (1, 1):
                 continue
             size = part.subgraph.values[node.inputs[0]].shape[1:3]
-            total = same_padding(size, p["kernel"], p["stride"], p["dilation"])  # type: ignore[arg-type]
-            if min(total) < 0 and self._mattering.intersection(self.graph.operators[node.op].outputs):
-                text = f"its 'same' padding comes to {min(total)}, for which this runtime reads nothing but padding"
+            total = min(map(same_padding_total, size, p["kernel"], p["stride"], p["dilation"]))
+            if total < 0 and self._mattering.intersection(self.graph.operators[node.op].outputs):
+                text = f"its 'same' padding comes to {total}, for which this runtime reads nothing but padding"
                 yield Hazard(node.op, "padding", Outcome.WRONG_RESULTS, text)
 
     def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xnnlint.xnnpack.geometry import same_padding_total
+
 from . import schema
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def set_activation(op: Op, name: str) -> None:
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """What TensorFlow's SAME adds in front and behind."""
-    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    total = max(same_padding_total(size, kernel, stride, dilation), 0)
     return total // 2, total - total // 2
 
 
