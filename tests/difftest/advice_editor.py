@@ -16,7 +16,15 @@ import numpy as np
 from xnnlint.fixes.tflite.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.editor import Edit, GraphEdit, Op
 from xnnlint.fixes.tflite.encoding import EncodeZeros, dense_values, encode, store_dense, stored_filter
-from xnnlint.fixes.tflite.graph_questions import add_pad, insert_depthwise, is_constant, is_float
+from xnnlint.fixes.tflite.graph_questions import (
+    activation,
+    add_pad,
+    insert_depthwise,
+    is_constant,
+    is_float,
+    plain_bias,
+    set_activation,
+)
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, View
 from xnnlint.fixes.tflite.prune import prune
@@ -32,7 +40,12 @@ STAND_IN_ZEROS = 0.95
 # The largest fully-connected stand-in, in weights.
 LARGEST = 2_000_000
 STEM, POOLING, IN_CLUSTER_POOLING = ("XNN101",), ("XNN109", "XNN602"), ("XNN601",)
+CONSTANT = ("XNN901", "XNN902")
 FILTER = 1
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+# These only give values another shape.
+SHAPE_ONLY = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+ACTIVATIONS = {"TANH": "TANH", "SIGN_BIT": "SIGN"}
 
 
 class NotFollowed(Exception):
@@ -81,9 +94,9 @@ class _Editor:
             "reshape": self._reshape,
             "exit": self._exit,
             "entry": self._entry,
-            "delegated": lambda index, rule: self._delegated(index, index in asked.get("compatible", ())),
-            "compatible": self._compatible,
             "once": self._once,
+            "delegated": self._delegated,
+            "compatible": self._compatible,
             "pruned": self._pruned,
             "encoded": self._encoded,
         }
@@ -160,10 +173,7 @@ class _Editor:
         if channels != 3 or (-(-rows // 2), -(-columns // 2)) != (height, width):
             ratio = max(-(-2 * height // rows), -(-2 * width // columns))
             stride = 1 if ratio > 1 else max(min(rows // (2 * height), columns // (2 * width)), 1)
-            if ratio > 1:
-                source = self._enlarge(source, ratio, near)
-            else:
-                source = self._dense_conv(source, 3, near, stride)
+            source = self._enlarge(source, ratio, near) if ratio > 1 else self._dense_conv(source, 3, near, stride)
             source = self._cut(source, (batch, 2 * height, 2 * width, 3), near)
         stem = graph.insert(
             "CONV_2D",
@@ -241,7 +251,9 @@ class _Editor:
         op = self.ops[index]
         if op not in self.graph.operators:
             return  # It was replaced as one that XNNPACK does not take.
-        if rule in IN_CLUSTER_POOLING:
+        if rule in CONSTANT:
+            self._as_constant(op)
+        elif rule in IN_CLUSTER_POOLING:
             self._pointwise_behind(op)
         elif rule in POOLING:
             self._as_pooling(op)
@@ -249,19 +261,92 @@ class _Editor:
             self._as_stem(op)
         elif op.type == "CONV_2D" and self.graph.shape(op.inputs[FILTER])[1:3] == (1, 1):
             self._plain_pointwise(op)
+        elif op.type == "FULLY_CONNECTED" and len(self.graph.shape(op.inputs[0])) == 4:
+            self._dense_on_map(op)
+        elif op.type in SHAPE_ONLY and len(self.graph.shape(op.outputs[0])) == 4:
+            self._kept_map(op)
         else:
             self._as_member(op)
 
-    def _delegated(self, index: int, compatible: bool) -> None:
-        op = self.ops[index]
-        if op not in self.graph.operators:
+    def _delegated(self, index: int, _: str) -> None:
+        """The finding asks for an operator that XNNPACK takes, and has in NCHW."""
+        op, graph = self.ops[index], self.graph
+        if op not in graph.operators:
             return
-        if compatible:
-            self._as_member(op)
-        elif any(o.type == "SHAPE" for o in [op, *self._feeding(op)]):
+        rejected = self.plan.delegation.rejected.get(index) if self.plan.delegation else None
+        if any(o.type == "SHAPE" for o in [op, *self._feeding(op)]):
             self._constant_shape(op)
+        elif op.type in LAYERS and rejected is not None and rejected.condition == "bias":
+            plain_bias(self.view, op)
+        elif op.type in LAYERS and activation(op) in ACTIVATIONS:
+            self._activation_behind(op)
+        elif op.type in SHAPE_ONLY and len(graph.shape(op.outputs[0])) == 4:
+            self._kept_map(op)
+        elif op.type in SHAPE_ONLY:
+            self._shape_to(op.inputs[0], op.outputs[0], near=op)
+            graph.remove(op)
         else:
-            self._as_outsider(op)
+            for tensor in op.outputs:
+                if graph.dtype(tensor) == "BOOL":  # Of a comparison; the stand-in gives numbers.
+                    graph.tensors[tensor].type = number("TensorType", "FLOAT32")
+            self._as_member(op)
+
+    def _activation_behind(self, op: Op) -> None:
+        type_ = ACTIVATIONS[activation(op)]
+        set_activation(op, "NONE")
+        new, old = self.graph.displace(op, "_linear")
+        self.graph.insert(type_, [new], [old], near=op, after=True)
+
+    def _as_constant(self, op: Op) -> None:
+        """What is computed of constants becomes one value for each channel, the first operand of its readers."""
+        target = op.outputs[0]
+        readers = self.graph.consumers(target)
+        if target in self.graph.outputs or any(r.type not in ("ADD", "MUL") for r in readers):
+            raise NotFollowed("a constant map that others than ADD and MUL read")
+        channels = self.graph.shape(target)[-1]
+        values = self.rng.uniform(0.5, 1.5, (1, 1, 1, channels)).astype(np.float32)
+        constant = self.graph.add_constant(f"{self.graph.name(target)}/constant", values)
+        for reader in readers:
+            others = [t for t in reader.inputs if t != target]
+            reader.inputs = [constant, *others]
+        self._drop_unread()
+
+    def _dense_on_map(self, op: Op) -> None:
+        """A 1x1 convolution with the weights of a dense layer that flattens the map."""
+        graph, source = self.graph, op.inputs[0]
+        units, channels = graph.shape(op.inputs[FILTER])
+        if graph.shape(source)[3] != channels:
+            self._as_pooling(op)
+            return
+        target = op.outputs[0]
+        kept = graph.add_like(target, "_map", (*graph.shape(source)[:3], units))
+        self._pointwise(source, kept, near=op)
+        self._shape_to(kept, target, near=op)
+        graph.remove(op)
+
+    def _kept_map(self, op: Op) -> None:
+        """A value that became a map again stays the map that it was."""
+        graph, target, source = self.graph, op.outputs[0], op.inputs[0]
+        pool = graph.producer(source)
+        if pool is not None and pool.type in ("MEAN", "SUM") and not pool.options.keepDims:
+            if graph.consumers(source) != [op] or source in graph.outputs:
+                raise NotFollowed("keepdims of a pooling that others read, too")
+            pool.options.keepDims = True
+            pool.outputs = [target]
+            graph.remove(op)
+            return
+        while len(graph.shape(source)) != 4:
+            producer = graph.producer(source)
+            if producer is None or producer.type not in SHAPE_ONLY:
+                raise NotFollowed("a map made of a value that was none")
+            source = producer.inputs[0]
+        fitted = self._fit(source, graph.shape(target), near=op)
+        if target in graph.outputs:
+            self._depthwise(fitted, target, near=op)
+        else:
+            graph.rewire(target, fitted)
+        graph.remove(op)
+        self._drop_unread()
 
     def _feeding(self, op: Op) -> list[Op]:
         found: list[Op] = []
@@ -362,29 +447,34 @@ class _Editor:
 
     def _as_member(self, op: Op) -> None:
         """Something that can run in NCHW, of the same shapes."""
-        target = op.outputs[0]
-        if len(op.outputs) != 1:
-            raise NotFollowed(f"{op.type} with several outputs")
-        if len(self.graph.shape(target)) != 4:
+        if any(len(self.graph.shape(t)) != 4 for t in op.outputs):
+            if len(op.outputs) > 1:
+                raise NotFollowed(f"{op.type} with several outputs that are no maps")
             self._as_pooling(op)
-            return
-        maps = self._maps(op)
+        else:
+            self._as_member_of(op, self._maps(op))
+
+    def _as_member_of(self, op: Op, maps: Sequence[int]) -> None:
+        pad = pad_in_front(self.view, op)
+        for target in op.outputs:
+            self._sum(op, maps, target)
+        self.graph.remove(op)
+        if pad is not None:
+            self._drop_unread()
+
+    def _sum(self, op: Op, maps: Sequence[int], target: int) -> None:
+        """The sum of maps, once they have its shape; of a single one a depthwise convolution."""
         total = -1
-        for number_, source in enumerate(maps):
-            last = number_ == len(maps) - 1
+        for place, source in enumerate(maps):
             fitted = self._fit(source, self.graph.shape(target), near=op, broadcast=len(maps) > 1)
             if total < 0:
                 total = fitted
                 continue
-            summed = target if last else self.graph.add_like(target, "_sum")
+            summed = target if place == len(maps) - 1 else self.graph.add_like(target, "_sum")
             self._add(total, fitted, summed, near=op)
             total = summed
         if len(maps) == 1:
             self._depthwise(total, target, near=op)
-        pad = pad_in_front(self.view, op)
-        self.graph.remove(op)
-        if pad is not None:
-            self._drop_unread()
 
     def _maps(self, op: Op) -> list[int]:
         found = [t for t in op.inputs if t >= 0 and not is_constant(self.graph, t)]
@@ -395,26 +485,6 @@ class _Editor:
             raise NotFollowed(f"{op.type} of constants")
         pad = pad_in_front(self.view, op) if op.type in ("CONV_2D", "DEPTHWISE_CONV_2D") else None
         return [pad.inputs[0]] if pad is not None else found
-
-    def _as_outsider(self, op: Op) -> None:
-        """Something that XNNPACK takes, but not in NCHW: a 3x3 convolution in front of, and behind, what fits."""
-        target = op.outputs[0]
-        if len(op.outputs) != 1 or len(self.graph.shape(target)) != 4:
-            raise NotFollowed(f"{op.type} that XNNPACK takes")
-        maps = self._maps(op)
-        sources = [self._dense_conv(t, self.graph.shape(t)[3], op) for t in maps]
-        batch, height, width, filters = self.graph.shape(target)
-        total = -1
-        for source in sources:
-            fitted = self._fit(source, (batch, height, width, filters), near=op)
-            if total >= 0:
-                summed = self.graph.add_like(target, "_sum")
-                self._add(total, fitted, summed, near=op)
-                fitted = summed
-            total = fitted
-        last = self._dense_conv(total, filters, op)
-        self.graph.producer(last).outputs[0] = target  # type: ignore[union-attr]
-        self.graph.remove(op)
 
     def _fit(self, source: int, shape: Sequence[int], *, near: Op, broadcast: bool = False) -> int:
         """A map of another size and number of channels, through operators that run in NCHW."""
@@ -465,12 +535,10 @@ class _Editor:
         self.graph.insert("ADD", [first, second], [target], near=near, options="AddOptions")
 
     def _once(self, index: int, _: str) -> None:
+        """An operator that reads a value twice reads it once."""
         op = self.ops[index]
-        if op not in self.graph.operators:
-            return
-        maps = self._maps(op)
-        self._depthwise(self._fit(maps[0], self.graph.shape(op.outputs[0]), near=op), op.outputs[0], near=op)
-        self.graph.remove(op)
+        maps = self._maps(op)[:1]
+        self._as_member_of(op, maps)
 
     def _need_floats(self, *tensors: int) -> None:
         if not is_float(self.graph, *tensors):
