@@ -81,9 +81,11 @@ class _Editor:
         self.view = View(edit.main, plan)
         self.ops = list(self.graph.operators)
         self.rng = np.random.default_rng(7)
+        # Kind of condition -> what it is about -> the rule that asks for it.
+        self.asked: dict[str, dict[int, str]] = {}
 
     def follow(self, findings: Sequence[Finding]) -> Followed:
-        asked: dict[str, dict[int, str]] = {}
+        asked = self.asked
         for finding in findings:
             for kind, index in finding.waivers:
                 asked.setdefault(kind, {})[index] = finding.rule
@@ -114,13 +116,22 @@ class _Editor:
     # -- between operators
 
     def _insiders(self, tensor: int) -> list[Op]:
-        """The readers of a value that can run in NCHW."""
+        """The readers of a value that can run in NCHW, as those do that are to be replaced since TFLite runs them."""
         capable: dict[int, bool] = {}
         for part in self.plan.partitions:
             for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
-                if any(part.subgraph.values[v].tensor == tensor for v in node.inputs):
-                    capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
-        return [self.ops[op] for op, is_capable in capable.items() if is_capable]
+                capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
+        capable |= dict.fromkeys(self.asked.get("delegated", ()), True)
+        return [op for op in self.graph.consumers(tensor) if self._is_inside(op, capable)]
+
+    def _is_inside(self, op: Op, capable: dict[int, bool]) -> bool:
+        """Of what XNNPACK folds into others, such as a PAD, these decide."""
+        index = self.ops.index(op)
+        if index in capable:
+            return capable[index]
+        readers = [reader for t in op.outputs for reader in self.graph.consumers(t)]
+        exposed = any(t in self.graph.outputs for t in op.outputs)
+        return bool(readers) and not exposed and all(self._is_inside(reader, capable) for reader in readers)
 
     def _producer(self, tensor: int) -> Op:
         producer = self.graph.producer(tensor)
@@ -335,11 +346,10 @@ class _Editor:
             pool.outputs = [target]
             graph.remove(op)
             return
-        while len(graph.shape(source)) != 4:
-            producer = graph.producer(source)
-            if producer is None or producer.type not in SHAPE_ONLY:
-                raise NotFollowed("a map made of a value that was none")
+        while (producer := graph.producer(source)) is not None and producer.type in SHAPE_ONLY:
             source = producer.inputs[0]
+        if len(graph.shape(source)) != 4:
+            raise NotFollowed("a map made of a value that was none")
         fitted = self._fit(source, graph.shape(target), near=op)
         if target in graph.outputs:
             self._depthwise(fitted, target, near=op)
@@ -401,6 +411,10 @@ class _Editor:
         shape = graph.shape(source)
         if len(shape) != 4:
             raise NotFollowed("a pooling of a value that is no map")
+        if self._is_broadcast(op):
+            op.inputs[1] = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
+            graph.set_shape(target, (shape[0], 1, 1, shape[3]))
+            return
         pooled = graph.add_like(source, "_pooled", (shape[0], 1, 1, shape[3]))
         axes = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
         graph.insert("MEAN", [source, axes], [pooled], near=op, options="ReducerOptions", keepDims=True)
@@ -417,6 +431,18 @@ class _Editor:
             self._dense(flat, pooled, near=op)
         self._shape_to(pooled, target, near=op)
         graph.remove(op)
+
+    def _is_broadcast(self, op: Op) -> bool:
+        """Whether a pooling with keepdims is only added to maps, or multiplied by them, which takes any axes."""
+        readers = self.graph.consumers(op.outputs[0])
+        return (
+            op.type in ("MEAN", "SUM")
+            and op.options.keepDims
+            and op.outputs[0] not in self.graph.outputs
+            and self.graph.signature(op.outputs[0])[0] > 0
+            and bool(readers)
+            and all(reader.type in ("ADD", "MUL") and len(set(reader.inputs)) == 2 for reader in readers)
+        )
 
     def _dense(self, source: int, target: int, *, near: Op) -> None:
         (_, channels), (_, units) = self.graph.shape(source), self.graph.shape(target)
