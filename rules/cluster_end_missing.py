@@ -11,6 +11,7 @@ from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 
 class ClusterEndMissing(Rule):
@@ -68,5 +69,5 @@ class ClusterEndMissing(Rule):
                 fix="end the model with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                 "tf.nn.depth_to_space",
                 applicability=Applicability.UNSAFE,
-                waivers=[("exit", b.value.tensor) for b in branches if b.value.tensor is not None],
+                waivers=[Waiver(WaiverKind.EXIT, b.value.tensor) for b in branches if b.value.tensor is not None],
             )

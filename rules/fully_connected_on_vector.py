@@ -12,6 +12,7 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 # Fewer dimensions than these, and the sparse kernel cannot be set up.
 MAP_RANK = 3
@@ -75,7 +76,7 @@ class FullyConnectedOnVector(Rule):
                     location=locate(plan, node.op),
                     fix="put a Reshape or Flatten between the pooling and the Dense layers",
                     applicability=Applicability.SAFE,
-                    waivers=[("reshape", source.tensor)],
+                    waivers=[Waiver(WaiverKind.RESHAPE, source.tensor)],
                 )
 
 

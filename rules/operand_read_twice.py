@@ -11,6 +11,7 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 INSTEAD = {
     "add": "multiply by two: tf.constant(2.0, shape=[1, 1, 1, 1]) * x, the constant first",
@@ -67,5 +68,5 @@ class OperandReadTwice(Rule):
                     location=locate(plan, node.op),
                     fix=INSTEAD[node.operator],
                     applicability=Applicability.SAFE,
-                    waivers=[("once", node.op)],
+                    waivers=[Waiver(WaiverKind.ONCE, node.op)],
                 )

@@ -12,7 +12,8 @@ from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.acceptance import Rejection
 from xnnlint.xnnpack.delegate.delegation import Delegation
-from xnnlint.xnnpack.plan import Plan, Waiver
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 BLOCK_SPARSE_VERSION = 8
 # Input slots that hold a shape, a size or a place, and no data.
@@ -96,7 +97,7 @@ class OperatorNotDelegated(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         delegation = plan.delegation
-        if delegation is None or delegation.failure is not None:
+        if delegation is None or plan.failure is not None:
             return
         chains = shape_chains(plan.graph, delegation)
         in_chains = {op for chain in chains.values() for op in chain}
@@ -111,16 +112,16 @@ class OperatorNotDelegated(Rule):
                     location=locate(plan, op),
                     fix=_fix(plan.graph.operators[op], rejection),
                     applicability=Applicability.UNSAFE,
-                    waivers=[("delegated", op)],
+                    waivers=[Waiver(WaiverKind.DELEGATED, op)],
                 )
 
     def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
         types = [type_of(plan.graph.operators[i]) for i in chain]
-        waivers: list[Waiver] = [("delegated", i) for i in (*chain, user.index)]
+        waivers: list[Waiver] = [Waiver(WaiverKind.DELEGATED, i) for i in (*chain, user.index)]
         fix, applicability = FIXED_BATCH, Applicability.SAFE
         if _restores_dimensions(plan.graph, user):
             fix = KEEP_DIMENSIONS
-            waivers.append(("compatible", user.index))
+            waivers.append(Waiver(WaiverKind.COMPATIBLE, user.index))
         return self.finding(
             f"{listed(types, 4)} in front of it compute a shape at run time, so XNNPACK takes none of them and the "
             "graph is split here",

@@ -11,6 +11,7 @@ from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
 FIX = (
@@ -76,5 +77,5 @@ class OutputBranchWithoutPooling(Rule):
                     location=locate(plan, branch.node.op),
                     fix=FIX,
                     applicability=Applicability.UNSAFE,
-                    waivers=[("exit", branch.value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, branch.value.tensor)],
                 )

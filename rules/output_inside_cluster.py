@@ -11,6 +11,7 @@ from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 
 class OutputInsideCluster(Rule):
@@ -64,5 +65,5 @@ class OutputInsideCluster(Rule):
                     location=locate(plan, part.nodes[producer].op),
                     fix="give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output",
                     applicability=Applicability.UNSAFE,
-                    waivers=[("exit", value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, value.tensor)],
                 )

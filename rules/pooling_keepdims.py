@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.rules._branches import leads_to_map
-from xnnlint.rules._causes import RESHAPE_FIX, broken_by
+from xnnlint.rules._causes import RESHAPE_FIX, CauseKind, broken_by
 from xnnlint.rules._text import listed, named
-from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.ir import Node, NodeType
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
+from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
+from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")
@@ -76,7 +77,7 @@ class PoolingKeepdims(Rule):
         if not pointwise_ops(plan.graph) and not plan.spmm_ops:
             return
         yield from self._refused(plan)
-        broken = broken_by(plan, "keepdims")
+        broken = broken_by(plan, CauseKind.KEEP_DIMS)
         for part in plan.partitions:
             for node in part.nodes:
                 if node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D) and _is_spatial(node, part):
@@ -106,7 +107,7 @@ class PoolingKeepdims(Rule):
         used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
         used += ["an output of the model"] if tensor in plan.graph.outputs else []
         inner = leads_to_map(plan.graph, tensor)
-        waivers: list[Waiver] = [("compatible", op.index) if inner else ("reshape", tensor)]
+        waiver = Waiver(WaiverKind.COMPATIBLE, op.index) if inner else Waiver(WaiverKind.RESHAPE, tensor)
         is_broken = op.index in broken
         consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes, once it runs sparse"
         yield self.finding(
@@ -119,7 +120,7 @@ class PoolingKeepdims(Rule):
             if inner
             else RESHAPE_FIX.format("it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
-            waivers=waivers,
+            waivers=[waiver],
         )
 
     def _without(self, plan: Plan, op: Operator, severity: Severity) -> Finding:
@@ -133,7 +134,7 @@ class PoolingKeepdims(Rule):
             location=locate(plan, op.index),
             fix=ALWAYS_RIGHT,
             applicability=Applicability.SAFE,
-            waivers=[("exit", op.inputs[0])] if grave else (),
+            waivers=[Waiver(WaiverKind.EXIT, op.inputs[0])] if grave else (),
         )
 
 

@@ -28,7 +28,8 @@ from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.delegate import acceptance
 from xnnlint.xnnpack.delegate.claims import delegate
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_RUNTIME, every_runtime, load_profile
 
 ROOT = Path(__file__).resolve().parent.parent

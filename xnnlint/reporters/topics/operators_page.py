@@ -17,7 +17,7 @@ from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.xnnpack.delegate import acceptance
 from xnnlint.xnnpack.delegate.accept_checks import Scope
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_CPU, every_runtime, load_profile
 
 if TYPE_CHECKING:
