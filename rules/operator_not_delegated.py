@@ -10,8 +10,8 @@ from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.delegate.acceptance import Rejection
 from xnnlint.xnnpack.delegate.delegation import Delegation
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
@@ -50,8 +50,8 @@ INSTEAD = {
 }
 
 BY_CONDITION = {
-    "fused-activation": "put the activation into an operator of its own, or use ReLU or ReLU6",
-    "bias": "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
+    Objection.FUSED_ACTIVATION: "put the activation into an operator of its own, or use ReLU or ReLU6",
+    Objection.BIAS: "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
 }
 
 

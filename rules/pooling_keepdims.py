@@ -13,6 +13,7 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
+from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
@@ -87,7 +88,7 @@ class PoolingKeepdims(Rule):
         """MEAN operators that an old runtime does not take since they drop their dimensions."""
         for op, rejection in plan.delegation.rejected.items() if plan.delegation else ():
             operator = plan.graph.operators[op]
-            if rejection.condition == "keep-dims" and not leads_to_map(plan.graph, operator.outputs[0]):
+            if rejection.condition is Objection.KEEP_DIMS and not leads_to_map(plan.graph, operator.outputs[0]):
                 yield self._without(plan, operator, Severity.ERROR)
 
     def _check_node(self, plan: Plan, part: PartitionPlan, node: Node, broken: set[int]) -> Iterable[Finding]:

@@ -6,17 +6,20 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from xnnlint.model.graph import Graph, Model, Operator
-from xnnlint.xnnpack.conditions.node_condition import NodeCondition
-from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
-from xnnlint.xnnpack.execution import Execution
-from xnnlint.xnnpack.fault import Fault, FaultKind
-from xnnlint.xnnpack.ir import Node, Subgraph
-from xnnlint.xnnpack.layout import LayoutDecision
-from xnnlint.xnnpack.profile import Profile
-from xnnlint.xnnpack.waiver import Waiver
+from xnnlint.xnnpack.fault import FaultKind
+
+if TYPE_CHECKING:
+    from xnnlint.model.graph import Graph, Model, Operator
+    from xnnlint.xnnpack.conditions.node_condition import NodeCondition
+    from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
+    from xnnlint.xnnpack.execution import Execution
+    from xnnlint.xnnpack.fault import Fault
+    from xnnlint.xnnpack.ir import Node, Subgraph
+    from xnnlint.xnnpack.layout import LayoutDecision
+    from xnnlint.xnnpack.profile import Profile
+    from xnnlint.xnnpack.waiver import Waiver
 
 
 class Outcome(str, Enum):

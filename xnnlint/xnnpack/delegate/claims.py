@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.delegate.acceptance import Rejection, Scope, refusal
+from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.acceptance import refusal
 from xnnlint.xnnpack.delegate.delegation import Delegation, Partition, Unpacking
 from xnnlint.xnnpack.delegate.partition import Subset, partition
+from xnnlint.xnnpack.delegate.rejection import Rejection
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 

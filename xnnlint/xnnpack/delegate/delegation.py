@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xnnlint.xnnpack.delegate.acceptance import Rejection
+from xnnlint.xnnpack.delegate.rejection import Rejection
 from xnnlint.xnnpack.fault import Fault
 
 
