@@ -391,7 +391,7 @@ def is_running(pid: int) -> bool:
 
 def test_a_single_model_starts_no_process_whatever_is_asked(models):
     code = (
-        "import sys; from xnnlint import cli; sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
+        "import sys; from xnnlint.cli import app as cli; sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         "print('loaded:', 'multiprocessing' in sys.modules)\n"

@@ -667,7 +667,7 @@ def test_keys_for_the_run_are_those_that_overrides_refuse():
 
 def test_without_a_configuration_nothing_is_parsed(project):
     code = (
-        "import sys; from xnnlint import cli; sys.argv = ['xnnlint', 'check', 'models/sparse.tflite']\n"
+        "import sys; from xnnlint.cli import app as cli; sys.argv = ['xnnlint', 'check', 'models/sparse.tflite']\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         "heavy = ('tomllib', 'tomli', 'rich', 'multiprocessing', 'pydantic')\n"
