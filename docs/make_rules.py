@@ -17,7 +17,7 @@ from xnnlint.linter.policy_check import policy_rules
 from xnnlint.linter.rule import Rule, own_rules
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.reporters.topics.lookup import rule_page
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,8 +48,8 @@ def pages() -> dict[str, str]:
 
 def found_on() -> dict[str, list[str]]:
     """Rules with examples -> the runtimes, newest first, on which a finding is in one of them."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    import rule_cases
+    sys.path.insert(0, str(ROOT))
+    from tests.rules import rule_cases
 
     found: dict[str, set[str]] = {}
     for pair in rule_cases.PAIRS:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.unlock import rank
-from xnnlint.xnnpack.plan import Plan, make_plan, worst
+from xnnlint.xnnpack.plan import Plan, worst
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import every_runtime
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.loaders import find_models, load
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Model
