@@ -287,7 +287,7 @@ class _Editor:
         rejected = self.plan.delegation.rejected.get(index) if self.plan.delegation else None
         if any(o.type == "SHAPE" for o in [op, *self._feeding(op)]):
             self._constant_shape(op)
-        elif op.type in LAYERS and rejected is not None and rejected.condition == "bias":
+        elif op.type in LAYERS and rejected is not None and rejected.condition is Objection.BIAS:
             plain_bias(self.view, op)
         elif op.type in LAYERS and activation(op) in ACTIVATIONS:
             self._activation_behind(op)
