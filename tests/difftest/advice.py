@@ -6,7 +6,8 @@ python -m tests.difftest advice --keras                         the variants of 
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
-and run, and the convolutions that were promised must run SpMM, with right results.
+and run, and the convolutions that were promised must run SpMM, with right results. The same for each change that is
+said to unlock something alone. And where nothing is said of it, a part of the set must not give wrong results.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from tests.difftest.advice_editor import NotFollowed, follow
 from tests.difftest.compare import Observer
 from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
+from xnnlint.linter.fault_words import fault_words
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 GOOD, BAD, TROUBLE = 0, 1, 2
 CHUNK = 100
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,21 @@ class Promise:
     ops: frozenset[int]
 
     @property
+    def is_all_or_none(self) -> bool:
+        """Whether it is said that a part of the set gives wrong results."""
+        return any(f.unlocks is not None and f.unlocks.all_or_none for f in self.findings)
+
+    @property
     def rules(self) -> str:
         return " + ".join(f"{count} {rule}" for rule, count in sorted(Counter(f.rule for f in self.findings).items()))
+
+
+class Kind(str, Enum):
+    """What is promised. The values stand in what is printed."""
+
+    SET = "smallest set"
+    ALONE = "change alone"
+    PART = "part of a set that is not said to give wrong results"
 
 
 @dataclass
@@ -55,17 +72,17 @@ class Figures:
     """What is counted; names of models by what became of them.
 
     Attributes:
-        models: all of them; without: those that need no change, or for which none is known.
-        true: promises that came true.
-        contradicted: name -> how.
-        not_followed: name -> the kind of advice that the editor cannot follow.
-        undecided: name -> why a run could not be judged.
+        models: all of them; right: those that need no change; hopeless: those for which no set is known.
+        true: promises that came true, by kind; by_rules: sets that did, by the rules of their members.
+        contradicted: name and kind -> how.
+        not_followed: name and kind -> the kind of advice that the editor cannot follow.
+        undecided: name and kind -> why a run could not be judged.
     """
 
     models: int = 0
     right: int = 0
     hopeless: list[str] = field(default_factory=list)
-    true: int = 0
+    true: Counter[Kind] = field(default_factory=Counter)
     by_rules: Counter[str] = field(default_factory=Counter)
     contradicted: dict[str, str] = field(default_factory=dict)
     not_followed: dict[str, str] = field(default_factory=dict)
@@ -74,16 +91,17 @@ class Figures:
 
     @property
     def promises(self) -> int:
-        return self.true + len(self.contradicted) + len(self.not_followed) + len(self.undecided)
+        return self.true.total() + len(self.contradicted) + len(self.not_followed) + len(self.undecided)
 
     def lines(self) -> list[str]:
+        told = ", ".join(f"{self.true[kind]} of a {kind.value}" for kind in Kind)
         lines = [
-            f"{self.models} models: {self.promises} are promised SpMM by a smallest set of changes, {self.right} need "
-            f"none, {len(self.hopeless)} have no set",
-            f"came true: {self.true}; contradicted: {len(self.contradicted)}; not followed: {len(self.not_followed)}; "
-            f"undecided: {len(self.undecided)}; not read: {len(self.unread)}",
+            f"{self.models} models: {self.right} need no change, {len(self.hopeless)} have no set, "
+            f"{len(self.unread)} could not be read",
+            f"{self.promises} promises: {self.true.total()} came true ({told}), {len(self.contradicted)} contradicted, "
+            f"{len(self.not_followed)} not followed, {len(self.undecided)} undecided",
         ]
-        lines += [f"  {count:5} came true by {rules}" for rules, count in self.by_rules.most_common()]
+        lines += [f"  {count:5} sets of {rules} came true" for rules, count in self.by_rules.most_common(SHOWN)]
         kinds = Counter(self.not_followed.values())
         for kind, count in kinds.most_common():
             names = [name for name, why in self.not_followed.items() if why == kind]
@@ -130,7 +148,7 @@ class Judge:
         """One .tflite model."""
         from xnnlint.linter.engine import find
         from xnnlint.loaders.tflite.read_tflite import load_bytes
-        from xnnlint.xnnpack.plan import make_plan
+        from xnnlint.xnnpack.planner import make_plan
 
         self.figures.models += 1
         try:
@@ -152,25 +170,40 @@ class Judge:
             else:
                 figures.right += 1
             return
+        if self._follow(name, data, plan, Kind.SET, promise):
+            figures.by_rules[promise.rules] += 1
+        for finding in findings:
+            single = (finding,)
+            if single != promise.findings and finding.unlocks is not None and finding.unlocks.alone:
+                wanted = plan.planner.spmm(finding.waivers) if plan.planner else frozenset()
+                self._follow(name, data, plan, Kind.ALONE, Promise(single, wanted))
+        if len(promise.findings) > 1 and plan.is_correct and not promise.is_all_or_none:
+            for finding in promise.findings:
+                self._follow(name, data, plan, Kind.PART, Promise((finding,), frozenset()))
+
+    def _follow(self, name: str, data: bytes, plan: Plan, kind: Kind, promise: Promise) -> bool:
+        """Follows one promise; whether it came true."""
+        figures = self.figures
+        what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
         try:
             followed = follow(data, name, plan, promise.findings)
         except (NotFollowed, XnnlintError) as reason:
-            figures.not_followed[name] = str(reason)
-            return
+            figures.not_followed[what] = str(reason)
+            return False
         trouble, undecided = self._trouble(name, followed.data, followed.places, promise)
         if trouble:
-            figures.contradicted[name] = f"{promise.rules}: {trouble}"
-            self._keep(name, data, followed.data)
+            figures.contradicted[what] = f"{promise.rules}: {trouble}"
+            self._keep(f"{name}-{kind.name.lower()}", data, followed.data)
         elif undecided:
-            figures.undecided[name] = undecided
+            figures.undecided[what] = undecided
         else:
-            figures.true += 1
-            figures.by_rules[promise.rules] += 1
+            figures.true[kind] += 1
+        return not trouble and not undecided
 
     def _trouble(self, name: str, data: bytes, places: dict[int, int], promise: Promise) -> tuple[str, str]:
         """How the changed file contradicts the promise, and why it could not be judged; "" for neither."""
         from xnnlint.loaders.tflite.read_tflite import load_bytes
-        from xnnlint.xnnpack.plan import make_plan
+        from xnnlint.xnnpack.planner import make_plan
 
         plan = make_plan(load_bytes(data, name), self.profile)
         promised = {places[op] for op in promise.ops if op in places}
@@ -182,11 +215,11 @@ class Judge:
             return f"the changed file runs other operators than planned ({plan.outcome.value}, {seen.outcome})", ""
         missing = promised - plan.spmm_ops
         if missing:
-            why = "; ".join(hazard.text for hazard in plan.hazards[:1])
+            why = "; ".join(fault_words(hazard.fault) for hazard in plan.hazards[:1])
             return f"{len(missing)} of {len(promised)} run dense ({plan.outcome.value}{': ' + why if why else ''})", ""
         if seen.outcome is None:
             return "", seen.undecided or seen.error or "?"
-        if seen.outcome != "sparse":
+        if seen.outcome != "sparse" and (promised or seen.outcome != "dense"):
             return f"the run is {seen.outcome} ({plan.outcome.value} by plan)", ""
         return "", ""
 

@@ -28,6 +28,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, View
 from xnnlint.fixes.tflite.prune import prune
+from xnnlint.xnnpack.delegate.rejection import Objection
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
@@ -289,7 +290,7 @@ class _Editor:
             self._constant_shape(op)
         elif op.type in LAYERS and rejected is not None and rejected.condition is Objection.BIAS:
             plain_bias(self.view, op)
-        elif op.type in LAYERS and activation(op) in ACTIVATIONS:
+        elif op.type in (*LAYERS, "ADD", "MUL") and activation(op) in ACTIVATIONS:
             self._activation_behind(op)
         elif op.type in SHAPE_ONLY and len(graph.shape(op.outputs[0])) == 4:
             self._kept_map(op)
@@ -414,6 +415,7 @@ class _Editor:
         if self._is_broadcast(op):
             op.inputs[1] = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
             graph.set_shape(target, (shape[0], 1, 1, shape[3]))
+            self._pointwise_behind(op)
             return
         pooled = graph.add_like(source, "_pooled", (shape[0], 1, 1, shape[3]))
         axes = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
