@@ -16,7 +16,7 @@ import xnnlint
 from tests.models import DATA
 from xnnlint.errors import ModelError
 from xnnlint.linter.findings import ModelReport
-from xnnlint.reporters.json import document
+from xnnlint.reporters.formats.json_report import document
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes()))

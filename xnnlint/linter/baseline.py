@@ -19,8 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xnnlint.config.selection import BUDGETS
 from xnnlint.errors import XnnlintError
+from xnnlint.linter.families import BUDGETS
 from xnnlint.linter.findings import Finding, ModelReport, Severity
 
 VERSION = 1

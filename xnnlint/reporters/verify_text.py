@@ -68,7 +68,7 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     return lines
 
 
-class Tally:
+class VerificationTally:
     """Counts over all models of a run, kept while the models themselves are let go of."""
 
     def __init__(self) -> None:

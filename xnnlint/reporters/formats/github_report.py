@@ -10,22 +10,25 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import sentence
+from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
-from xnnlint.reporters.words import from_root, sentence
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.reporters.formats import Judgement, Setting
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-class GithubReport:
-    def __init__(self, setting: Setting) -> None:
-        self._root = setting.root
+class GithubReport(CheckReport):
+    """A workflow command for each finding."""
 
-    def begin(self) -> str:
-        return ""
+    name = "github"
+    for_people = True
+
+    def __init__(self, setting: ReportSetting) -> None:
+        self._root = setting.root
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
         return "".join(f"{line}\n" for line in annotations(model, judged.failures, self._root))
