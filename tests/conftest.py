@@ -12,6 +12,7 @@ import pytest
 from tests import models
 from tests.requirements import REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
+from xnnlint.runtime.targets import place
 
 MARKER = "judge"
 TENSORFLOW = "tensorflow"
@@ -55,8 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     elif not _judge().available:
         line = f"judged tests: 0 ran, {skipped} skipped: {_judge().reason}"
     else:
-        place = f"LiteRT {_judge().litert} on {_judge().cpu}{' (emulated)' if _judge().emulated else ''}"
-        line = f"judged tests: {ran} ran in {place}, {skipped} skipped"
+        where = place(_judge().litert, _judge().cpu, _judge().execution)
+        line = f"judged tests: {ran} ran in {where}, {skipped} skipped"
     if without_tensorflow:
         line += f", {without_tensorflow} need the tf extra"
     terminalreporter.write_line(line)
