@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ForceExcludeOption, TargetOptions, share_option
-from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, FormatOption, complain, write
+from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, FormatOption, complain, print_lines, write
 from xnnlint.cli.fix_keras_command import KerasFixes
 from xnnlint.cli.fix_tflite_command import TfliteFixes, TfliteOptions
 from xnnlint.errors import XnnlintError
@@ -131,11 +131,11 @@ def _fix_one(
         # One bad file never stops the rest.
         reason = sentence(error, model)
         return complain(reason), {"path": model, "exit_code": TROUBLE, "error": reason}
-    if options.output is not Format.JSON and (done.changes or not options.fix_only):
-        kind.print(done)
-    changed = FINDINGS if options.exit_non_zero_on_fix and done.changes and target else OK
+    if options.output is not Format.JSON and (done.changed or not options.fix_only):
+        print_lines(lambda printer: done.lines(printer.width))
+    changed = FINDINGS if options.exit_non_zero_on_fix and done.changed and target else OK
     code = max(changed, OK if options.fix_only else done.exit_code)
-    return code, kind.data(done) if options.output is Format.JSON else {}
+    return code, done.data() if options.output is Format.JSON else {}
 
 
 class _Fixes:

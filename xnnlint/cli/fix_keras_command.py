@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ class KerasFixes:
     in_place: bool = False
     with_proof: bool = False
 
-    def fix(self, model: str, target: str, backup: str) -> Repair:
+    def fix(self, model: str, target: str, backup: str) -> FixedModel:
         """Finds out what to change in one model, and writes it where there is a target."""
+        from xnnlint.fixes.keras.config_report import repair_data, repair_lines
         from xnnlint.fixes.keras.config_search import repair
 
         done = repair(model, self.options)
@@ -35,18 +38,8 @@ class KerasFixes:
             self._write(done, target, backup)
         elif self.with_proof and done.changes:
             self._prove(done)
-        return done
-
-    def data(self, done: Repair) -> dict[str, Any]:
-        from xnnlint.fixes.keras.config_report import repair_data
-
-        return repair_data(done)
-
-    def print(self, done: Repair) -> None:
-        from xnnlint.cli.console import print_lines
-        from xnnlint.fixes.keras.config_report import repair_lines
-
-        print_lines(lambda printer: repair_lines(done, printer.width, unsafe=self.options.unsafe))
+        lines = partial(repair_lines, done, unsafe=self.options.unsafe)
+        return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 
     def _write(self, done: Repair, target: str, backup: str) -> None:
         """Writes the model; with a proof, only once it has been run."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import atexit
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xnnlint.cli.config_options import share_option
+from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_fixer import Fixer, TfliteRepair
+    from xnnlint.fixes.tflite.file_fixer import Fixer
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -79,8 +81,10 @@ class TfliteFixes:
             raise XnnlintError(f"{model}: {' and '.join(wrong)} can be asked of .tflite files only")
         return False
 
-    def fix(self, model: str, target: str, backup: str) -> TfliteRepair:
+    def fix(self, model: str, target: str, backup: str) -> FixedModel:
         """See `fixes.tflite.file_fixer.Fixer.fix`."""
+        from xnnlint.fixes.tflite.file_report import repair_data, repair_lines
+
         if self._fixer is None:
             from xnnlint.fixes.tflite.file_fixer import Fixer
             from xnnlint.fixes.tflite.search_changes import Options
@@ -94,18 +98,9 @@ class TfliteFixes:
             options = Options(self.profile, self.unsafe, select, ignore, settings)
             self._fixer = Fixer(options, proof=not given.no_proof)
             atexit.register(self._fixer.__exit__)
-        return self._fixer.fix(model, target, backup=backup)
-
-    def data(self, done: TfliteRepair) -> dict[str, Any]:
-        from xnnlint.fixes.tflite.file_report import repair_data
-
-        return repair_data(done)
-
-    def print(self, done: TfliteRepair) -> None:
-        from xnnlint.cli.console import print_lines
-        from xnnlint.fixes.tflite.file_report import repair_lines
-
-        print_lines(lambda printer: repair_lines(done, printer.width, unsafe=self.unsafe, diff=self.diff))
+        done = self._fixer.fix(model, target, backup=backup)
+        lines = partial(repair_lines, done, unsafe=self.unsafe, diff=self.diff)
+        return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 
 
 def _names(text: str) -> tuple[str, ...]:

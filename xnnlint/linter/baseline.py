@@ -194,9 +194,10 @@ def read(file: str) -> Baseline:
 
 
 def _list(models: dict[str, Any], path: str, file: str) -> list[Any]:
-    if not isinstance(models[path], list):
+    entries = models[path]
+    if not isinstance(entries, list):
         raise XnnlintError(f"{file}: the baseline is damaged: what it has of {path} is no list")
-    return models[path]
+    return entries
 
 
 def _entry(item: Any, file: str, path: str) -> Entry:

@@ -61,7 +61,7 @@ def outcome_of(model: ModelReport) -> str:
 
 def group(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that say the same of several places, together, in the order of the first of each."""
-    groups: dict[tuple, list[Finding]] = {}
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         told = (impersonal(finding, "\0"), finding.required, finding.unlocks)
         key = (finding.rule, finding.severity, finding.location.type, *told)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from xnnlint.reporters.styled_lines import safe
@@ -24,7 +24,7 @@ def is_wanted(total: int) -> bool:
     return total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def with_bar(items: Iterable[Item], names: list[str]) -> Iterator[Item]:
+def with_bar(items: Iterable[Item], names: list[str]) -> Generator[Item]:
     """The same items, one for each name, with a bar while the next one is waited for."""
     since, bar = time.monotonic(), None
     items = iter(items)

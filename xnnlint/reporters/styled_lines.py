@@ -48,7 +48,8 @@ def shorten(text: str, width: int) -> str:
     """`text` with its middle left out where it is wider than `width` columns."""
     if columns(text) <= width:
         return text
-    head, tail = [], []
+    head: list[str] = []
+    tail: list[str] = []
     room = max(width - 3, 0)
     # From both ends in turn: the layer's name is often at the start, what it does at the end.
     front, back = 0, len(text) - 1
@@ -103,7 +104,7 @@ def wrap(pieces: Iterable[Piece], width: int | None, indent: int = 0, hanging: i
 
 def _words(pieces: Iterable[Piece]) -> Iterable[tuple[int, list[Span]]]:
     """(spaces before it, the word); a word may change its style in the middle."""
-    gap, word = 0, []
+    gap, word = 0, list[Span]()
     for piece in pieces:
         span = piece if isinstance(piece, Span) else Span(piece)
         for part in [span.text] if span.keep else re.split(r"( +)", span.text):

@@ -31,13 +31,13 @@ class GithubReport(CheckReport):
         self._root = setting.root
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
-        return "".join(f"{line}\n" for line in annotations(model, judged.failures, self._root))
+        return "".join(f"{line}\n" for line in commands(model, judged.failures, self._root))
 
     def end(self, exit_code: int) -> str:
         return ""
 
 
-def annotations(model: ModelReport, failures: Sequence[str], root: str) -> Iterator[str]:
+def commands(model: ModelReport, failures: Sequence[str], root: str) -> Iterator[str]:
     """One command for each finding, the gravest first: the runner shows only the first ten of a kind."""
     file = from_root(model.path, root) or model.path
     if model.error is not None:

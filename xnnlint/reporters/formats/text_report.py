@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 LABEL = 10  # columns of "required  " and the like
-_OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
+_OUTCOME_STYLE: dict[Outcome | None, str] = {
+    Outcome.SPARSE: GOOD,
+    Outcome.DENSE: STRONG,
+    Outcome.WRONG_RESULTS: BAD,
+    Outcome.FAILS: BAD,
+}
 _APPLICABILITY = {
     Applicability.SAFE: "safe: same outputs",
     Applicability.UNSAFE: "unsafe: other outputs, train again",
@@ -125,9 +130,9 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
     headline = Span(_headline(outcome, summary), keep=True)
     told = Span(f"({profile.name})", FAINT, keep=True)
-    short = [path, " ", word]
+    short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
-    whole = [*short, ": ", headline, "  ", told]
+    whole: list[Piece] = [*short, ": ", headline, "  ", told]
     if width is None or _size(whole) <= width:
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
@@ -225,7 +230,8 @@ def _left_out(model: ModelReport) -> Iterator[str]:
 def _breakage(model: ModelReport) -> Iterator[str]:
     """Where the sparse path goes wrong, and how to be right again, sparse or not."""
     plan = model.plan
-    for hazard in plan.hazards[:1] if plan is not None else []:
+    if plan is not None and plan.hazards:
+        hazard = plan.hazards[0]
         operator = plan.graph.operators[hazard.op]
         where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
         more = len({h.op for h in plan.hazards}) - 1
@@ -247,11 +253,12 @@ def _best_alone(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _goal(outcome: Outcome | None) -> str:
-    return {
+    goals: dict[Outcome | None, str] = {
         Outcome.SPARSE: "To run more of it sparse",
         Outcome.WRONG_RESULTS: "To run sparse and right",
         Outcome.FAILS: "To run, and sparse",
-    }.get(outcome, "To run sparse")
+    }
+    return goals.get(outcome, "To run sparse")
 
 
 def _outcome(model: ModelReport) -> Outcome | None:
@@ -275,7 +282,9 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
         Span(first.name, PLAIN, keep=True),
     ]
     where = _where(findings)
-    yield from wrap([*head, *(["  ", Span(where, STRONG, keep=True)] if where else [])], width, 0, 2)
+    if where:
+        head += ["  ", Span(where, STRONG, keep=True)]
+    yield from wrap(head, width, 0, 2)
     yield from wrap([safe(first.message if len(findings) == 1 else impersonal(first, "this one"))], width, 2)
     for label, text in _rows(findings, model):
         yield from _row(label, text, width)
@@ -314,7 +323,8 @@ def _rows(findings: list[Finding], model: ModelReport) -> Iterator[tuple[str, li
         yield "unlocks", [unlocks]
     if first.fix is not None and _same(findings, "fix"):
         note = _APPLICABILITY.get(first.fix.applicability, "")
-        yield "fix", [safe(first.fix.title), *([" ", Span(f"({note})", FAINT)] if note else [])]
+        title: list[Piece] = [safe(first.fix.title)]
+        yield "fix", [*title, " ", Span(f"({note})", FAINT)] if note else title
 
 
 def _places(findings: list[Finding], width: int) -> Iterator[Line]:
