@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.rule_cases import PAIRS, Pair, flattened, head, model
+from tests.rules.case_parts import Pair, flattened, head, model
+from tests.rules.rule_cases import PAIRS
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
