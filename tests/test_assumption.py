@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xnnlint
-from xnnlint.linter.pruning_forecast import total_macs
 from xnnlint.loaders import load
+from xnnlint.model.macs import total_macs
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import table
 

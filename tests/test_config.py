@@ -17,7 +17,6 @@ from models import FIXTURES
 from test_cli import run
 
 from xnnlint.config.applied import apply
-from xnnlint.config.globs import compiled, matches
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
 from xnnlint.config.selection import Layer, is_told, known_rules
 from xnnlint.config.settings import Resolver
@@ -25,6 +24,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.linter.budgets import BudgetBroken
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.loaders.globs import compiled, matches
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.reporters import json as json_reporter
 from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary

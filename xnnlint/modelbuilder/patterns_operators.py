@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import UNARY, Middle, apply_unary, gate, pruned, tail, trunk
+from xnnlint.modelbuilder.modelfile import Value
 from xnnlint.modelbuilder.pattern_registry import middle, pattern
 
 # -- unary ---------------------------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ class _Judge:
     def _instead_of_pooling(self, way: Iterable[str], found: Collection[str]) -> str:
         """What is on the way to an output that some input reaches without a pooling."""
         nested = [self.wiring.layers[path].model for path in way]
-        if any(class_of(layer) == POOLING for model in nested if model for layer in _all_layers(model)):
+        if any(class_of(layer) == POOLING for model in nested if model for layer in model.all_layers()):
             return "only one inside of a nested model, where the policy does not look"
         ends = self._likely_ends()
         other = [p for p in self._in_order(way) if p in ends and not self._is_end(p)]
@@ -377,13 +377,6 @@ def _after(refusal: Refusal, earlier: object) -> Refusal:
         reached=not earlier,
         layer=refusal.layer,
     )
-
-
-def _all_layers(model: KerasModel) -> Iterator[Layer]:
-    for layer in model.layers:
-        yield layer
-        if layer.model is not None:
-            yield from _all_layers(layer.model)
 
 
 def _channels_of_input(wiring: _Wiring, path: str) -> int | None:
