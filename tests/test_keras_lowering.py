@@ -336,10 +336,10 @@ def test_missing_variable_is_told_and_no_crash() -> None:
 
 
 def test_claimed_weights_take_no_memory() -> None:
-    layer = Layer("conv", "Conv2D", {"filters": 10**12, "kernel_size": [1, 1]})
-    model = model_of(layer)
-    model.has_weights = False
-    assert "claims 4,000,000,000,000 weights" in lower(model, path="model", format="keras").unknown["conv"]
+    for filters, reason in ((10**9, "claims 4,000,000,000 weights"), (10**12, "its filters must be a number of 0 to 2147483647, not 1000000000000")):
+        model = model_of(Layer("conv", "Conv2D", {"filters": filters, "kernel_size": [1, 1]}))
+        model.has_weights = False
+        assert reason in lower(model, path="model", format="keras").unknown["conv"]
 
 
 def test_no_weights_is_said() -> None:

@@ -93,7 +93,7 @@ class ModelBuilder(Subgraph):
         stored = store(data, storage, block, channel_axis)
         scale = 0.0
         if stored.quantization is not None:
-            scale = float(stored.quantization.fields["scale"][0])  # type: ignore[index]
+            scale = float(np.asarray(stored.quantization.fields["scale"])[0])
         value = self._value(
             tuple(shape),
             self._unique(name),

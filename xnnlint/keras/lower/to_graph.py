@@ -10,11 +10,12 @@ import math
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
-from xnnlint.keras.lower.layer_scope import Builder, Scope, Unsupported, normalize
+from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import BLOCK, Encoding, is_encoded, uses_blocks
@@ -190,7 +191,7 @@ class _Calls:
         added = len(self.builder.program.nodes)
         try:
             return lower_call(scope, args, kwargs)
-        except Unsupported as reason:
+        except NotSupported as reason:
             del self.builder.program.nodes[added:]
             return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
 

@@ -182,7 +182,8 @@ class _Judge:
     def verdict(self) -> PolicyVerdict:
         start, no_start = self.wiring.lookup(self.inputs, self._is_start, self.wiring.consumers)
         end, no_end = self.wiring.lookup(self.outputs, self._is_end, self._producers)
-        refusals, possible = [], {""}
+        refusals: list[Refusal] = []
+        possible = {""}
         if no_start or not start:
             possible = {NO_START}
             refusals += self._without_start()
@@ -402,8 +403,9 @@ def _channels_of_output(wiring: _Wiring, path: str) -> int | None:
     if layer.class_name == "InputLayer":
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         return shape[-1] if isinstance(shape, (list, tuple)) and shape else None
-    if isinstance(config.get("filters"), int):
-        return config["filters"]
+    filters = config.get("filters")
+    if isinstance(filters, int):
+        return filters
     if layer.class_name == "Concatenate":
         parts = [_channels_of_output(wiring, ref) for ref in wiring.producers[path]]
         # Calls of a layer on one tensor several times are not told apart here.
