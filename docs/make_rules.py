@@ -48,8 +48,8 @@ def pages() -> dict[str, str]:
 
 def found_on() -> dict[str, list[str]]:
     """Rules with examples -> the runtimes, newest first, on which a finding is in one of them."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    import rule_cases
+    sys.path.insert(0, str(ROOT))
+    from tests.rules import rule_cases
 
     found: dict[str, set[str]] = {}
     for pair in rule_cases.PAIRS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import NotSupported
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 # TFLite keeps sizes in 32 bits.
 _MOST = (1 << 31) - 1
 _MOST_RANKS = 8
-_SHOWN = 60
+# How much of a value is shown.
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Options:
@@ -118,23 +121,7 @@ def _unpacked(value: Any) -> Any:
 
 
 def _refusal(name: str, required: str, value: Any) -> NotSupported:
-    return NotSupported(f"its {name} must be {required}, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    if not _is_plain(value):
-        return "what is computed at run time"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _is_plain(value: Any, deepest: int = _MOST_RANKS) -> bool:
-    """Whether a value is JSON, and no tensor or anything with one in it."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return deepest > 0 and all(_is_plain(item, deepest - 1) for item in value)
-    return value is None or isinstance(value, (str, int, float))
+    return NotSupported(f"its {name} must be {required}, not {_SHORT.repr(value)}")
 
 
 def whole(value: Any, name: str, least: int = -_MOST) -> int:

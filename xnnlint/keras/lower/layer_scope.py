@@ -166,7 +166,9 @@ class Scope:
         """A constant of the layer's own code or config."""
         import numpy as np
 
-        array = np.asarray(values, dtype=CONSTANT_TYPES[dtype])
+        # What is too large for 32 bits becomes infinite, as it does in TensorFlow.
+        with np.errstate(over="ignore"):
+            array = np.asarray(values, dtype=CONSTANT_TYPES[dtype])
         array.flags.writeable = False
         constant = Constant(lambda: array, (dtype, array.shape, array.tobytes()), (f"{self.prefix}/{at}",))
         return Value(array.shape, dtype, constant, name=f"{self.prefix}/{at}")

@@ -148,6 +148,10 @@ class Value:
     producer: Node | None = None
     name: str = ""
 
+    def __repr__(self) -> str:
+        # Without its producer, and so all of the program before it.
+        return f"<tensor {self.name}>"
+
     @property
     def rank(self) -> int | None:
         return None if self.shape is None else len(self.shape)

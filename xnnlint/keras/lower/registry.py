@@ -5,11 +5,11 @@ To add a Keras layer, write the function that adds its operators, in the module 
 class has in either dialect. A function (`tf.*` of Keras 2, `keras.ops` of Keras 3) is added in `functions` by `named`,
 with what each dialect calls it. What it reads from the config it reads by `Options`, which refuses what cannot be.
 
-Then its case: a model with it in tests/make_keras_lowering_models.py, of which the real converter says what becomes of
-it (tests/make_keras_lowering_cases.py). Two facts more stand elsewhere: which classes are Keras's own, of which
-loaders/keras/read_known_layers.py has all (a test fails for a layer that it lacks), and what the variables of a layer
-with weights are called (`variable_names` in loaders/keras/read_variables.py). What the pruning policy supports is
-TFMOT's list, whatever is known here (policy/supported_layers.py).
+Then its case: a model with it in tests/keras/make_keras_lowering_models.py, of which the real converter says what
+becomes of it (tests/keras/make_keras_lowering_cases.py). Two facts more stand elsewhere: which classes are Keras's own,
+of which loaders/keras/read_known_layers.py has all (a test fails for a layer that it lacks), and what the variables of
+a layer with weights are called (`variable_names` in loaders/keras/read_variables.py). What the pruning policy supports
+is TFMOT's list, whatever is known here (policy/supported_layers.py).
 """
 
 from __future__ import annotations

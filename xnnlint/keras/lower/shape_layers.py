@@ -108,7 +108,7 @@ def transpose_by(scope: Scope, x: Value, order: list[int], at: str) -> Value:
 
 # -- pooling
 
-_POOLS = ("MaxPooling", "AveragePooling", "MaxPool", "AveragePool", "AvgPooling", "AvgPool")
+_POOLS = ("MaxPooling", "AveragePooling", "MaxPool", "AvgPool")
 
 
 @layer(*(f"{kind}{dimensions}D" for kind in _POOLS for dimensions in (1, 2)))
