@@ -12,7 +12,8 @@ from tests.rules.rule_cases import PAIRS, Pair, flattened, head, model
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.policy_check import policy_rules
-from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, rule_of
+from xnnlint.linter.rule import SECTIONS, Rule
+from xnnlint.linter.rule_registry import all_rules, find_rule, rule_of
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned

@@ -21,7 +21,8 @@ from xnnlint.keras.policy.verdicts import PolicyVerdict, Refusal, Stage, judge
 from xnnlint.linter.engine import check_made, check_model, sentence
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding, Location, ModelReport
-from xnnlint.linter.rule import Rule, rule_of
+from xnnlint.linter.rule import Rule
+from xnnlint.linter.rule_registry import rule_of
 from xnnlint.loaders import is_callable, lowered, read_callable
 from xnnlint.xnnpack.plan import Outcome
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xnnlint.linter.findings import Severity
-from xnnlint.linter.rule import own_rules
+from xnnlint.linter.rule_registry import own_rules
 from xnnlint.loaders.tflite.schema_tables import enum
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.reporters.topics.examples import Example, examples_of
