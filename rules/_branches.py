@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
@@ -92,7 +93,7 @@ def is_pooled_by_tflite(plan: Plan, value: Value) -> bool:
     """Whether a pooling reads a value that this runtime does not take, since it drops its dimensions."""
     rejected = plan.delegation.rejected if plan.delegation else {}
     readers = plan.graph.consumers(value.tensor) if value.tensor is not None else []
-    return any(op.index in rejected and rejected[op.index].condition == "keep-dims" for op in readers)
+    return any(op.index in rejected and rejected[op.index].condition is Objection.KEEP_DIMS for op in readers)
 
 
 def capable(part: PartitionPlan, value: int) -> bool:

@@ -9,7 +9,9 @@ from xnnlint.rules._text import listed, named
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 
 class ClusterEndMissing(Rule):
@@ -48,6 +50,8 @@ class ClusterEndMissing(Rule):
 
     code = "XNN202"
     name = "cluster-end-missing"
+    condition = Condition.CLUSTER_END
+    of_whole_graph = True
     summary = "without a pooling over H and W, or DEPTH_TO_SPACE, nothing switches the sparse mode on"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -66,5 +70,5 @@ class ClusterEndMissing(Rule):
                 fix="end the model with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                 "tf.nn.depth_to_space",
                 applicability=Applicability.UNSAFE,
-                waivers=[("exit", b.value.tensor) for b in branches if b.value.tensor is not None],
+                waivers=[Waiver(WaiverKind.EXIT, b.value.tensor) for b in branches if b.value.tensor is not None],
             )

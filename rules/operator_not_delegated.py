@@ -9,9 +9,11 @@ from xnnlint.rules._text import listed, type_of
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.delegate.acceptance import Rejection
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.delegation import Delegation
-from xnnlint.xnnpack.plan import Plan, Waiver
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 BLOCK_SPARSE_VERSION = 8
 # Input slots that hold a shape, a size or a place, and no data.
@@ -48,8 +50,8 @@ INSTEAD = {
 }
 
 BY_CONDITION = {
-    "fused-activation": "put the activation into an operator of its own, or use ReLU or ReLU6",
-    "bias": "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
+    Objection.FUSED_ACTIVATION: "put the activation into an operator of its own, or use ReLU or ReLU6",
+    Objection.BIAS: "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
 }
 
 
@@ -90,11 +92,12 @@ class OperatorNotDelegated(Rule):
 
     code = "XNN401"
     name = "operator-not-delegated"
+    condition = Condition.DELEGATED
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         delegation = plan.delegation
-        if delegation is None or delegation.failure is not None:
+        if delegation is None or plan.failure is not None:
             return
         chains = shape_chains(plan.graph, delegation)
         in_chains = {op for chain in chains.values() for op in chain}
@@ -109,16 +112,16 @@ class OperatorNotDelegated(Rule):
                     location=locate(plan, op),
                     fix=_fix(plan.graph.operators[op], rejection),
                     applicability=Applicability.UNSAFE,
-                    waivers=[("delegated", op)],
+                    waivers=[Waiver(WaiverKind.DELEGATED, op)],
                 )
 
     def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
         types = [type_of(plan.graph.operators[i]) for i in chain]
-        waivers: list[Waiver] = [("delegated", i) for i in (*chain, user.index)]
+        waivers: list[Waiver] = [Waiver(WaiverKind.DELEGATED, i) for i in (*chain, user.index)]
         fix, applicability = FIXED_BATCH, Applicability.SAFE
         if _restores_dimensions(plan.graph, user):
             fix = KEEP_DIMENSIONS
-            waivers.append(("compatible", user.index))
+            waivers.append(Waiver(WaiverKind.COMPATIBLE, user.index))
         return self.finding(
             f"{listed(types, 4)} in front of it compute a shape at run time, so XNNPACK takes none of them and the "
             "graph is split here",
