@@ -22,6 +22,7 @@ from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
 from xnnlint.xnnpack.windows import same_padding_total
 
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
+SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
     Wrong.FIRST_PART_UNREAD: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xnnlint.rules._branches import is_map
 from xnnlint.rules._text import by, tflite_type
 
 from xnnlint.linter.findings import Applicability
@@ -85,6 +86,8 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "use a 1x1 Conv2D on the map, or pool over height and width before it", Applicability.UNSAFE
         if node.type == NodeType.RESHAPE and _restores_dimensions(node, subgraph):
             return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
+        if node.type == NodeType.RESHAPE and is_map(subgraph.values[node.outputs[0]]):
+            return "keep the map as it is, without reshaping it", Applicability.UNSAFE
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
 

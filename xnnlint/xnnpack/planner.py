@@ -131,6 +131,13 @@ class Planner:
             and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
         )
 
+    def is_right(self, assume: Iterable[Waiver]) -> bool:
+        """Whether the model would run, and give right results, as far as the sparse path goes."""
+        assumed = frozenset(assume)
+        plan = self._draft(self._prepare(assumed), assumed)
+        self._outcome.judge(plan)
+        return not any(hazard.of_sparse_path for hazard in plan.hazards)
+
     def _draft(self, claimed: _Claimed, assumed: frozenset[Waiver]) -> Plan:
         """A plan whose partitions are decided, and nothing else."""
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
