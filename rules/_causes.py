@@ -11,7 +11,7 @@ from xnnlint.rules._text import by, dims, named, type_of, where_used
 
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import rule_of
+from xnnlint.linter.rule_registry import rule_of
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.conditions.reduce_input import SPATIAL
 from xnnlint.xnnpack.fault import FaultKind, Wrong

@@ -51,6 +51,7 @@ class ClusterEndMissing(Rule):
     code = "XNN202"
     name = "cluster-end-missing"
     condition = Condition.CLUSTER_END
+    of_whole_graph = True
     summary = "without a pooling over H and W, or DEPTH_TO_SPACE, nothing switches the sparse mode on"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

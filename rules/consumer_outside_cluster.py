@@ -68,6 +68,7 @@ class ConsumerOutsideCluster(Rule):
     code = "XNN203"
     name = "consumer-outside-cluster"
     condition = Condition.CONSUMER_INSIDE
+    of_whole_graph = True
     summary = "all readers of a value inside the cluster must be part of the cluster"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

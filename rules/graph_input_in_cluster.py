@@ -58,6 +58,7 @@ class GraphInputInCluster(Rule):
     code = "XNN205"
     name = "graph-input-in-cluster"
     condition = Condition.INPUT_OUTSIDE
+    of_whole_graph = True
     summary = f"between an input and the cluster there must be the {by(KERNEL)} stride-{STRIDE[0]} stem"
     limits = {"layers": LAYERS}
 

@@ -52,6 +52,7 @@ class OperandReadTwice(Rule):
     code = "XNN206"
     name = "operand-read-twice"
     condition = Condition.OPERANDS_DIFFER
+    of_whole_graph = True
     summary = "an operator that reads a value of the cluster twice keeps the whole cluster dense"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

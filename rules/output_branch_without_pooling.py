@@ -56,6 +56,7 @@ class OutputBranchWithoutPooling(Rule):
     code = "XNN201"
     name = "output-branch-without-pooling"
     condition = Condition.BRANCH_END
+    of_whole_graph = True
     summary = "every output must be reached through a pooling over H and W, or through DEPTH_TO_SPACE"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -47,6 +47,7 @@ class OutputInsideCluster(Rule):
     code = "XNN204"
     name = "output-inside-cluster"
     condition = Condition.OUTPUT_OUTSIDE
+    of_whole_graph = True
     summary = "a value inside the cluster must not be an output, too"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

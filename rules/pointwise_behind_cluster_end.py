@@ -48,6 +48,7 @@ class PointwiseBehindClusterEnd(Rule):
     code = "XNN305"
     name = "pointwise-behind-cluster-end"
     condition = Condition.POINTWISE_IN_CLUSTER
+    of_whole_graph = True
     severity = Severity.NOTE
     summary = "in a sparse model, which 1x1 convolutions stay dense behind the end of the cluster, and why"
 

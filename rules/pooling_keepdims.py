@@ -72,6 +72,8 @@ class PoolingKeepdims(Rule):
     name = "pooling-keepdims"
     condition = Condition.POOLING_SHAPE
     severity = Severity.WARNING
+    # Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
+    severity_everywhere = Severity.ERROR
     summary = "only keepdims=True followed by a reshape is right on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

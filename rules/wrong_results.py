@@ -58,6 +58,7 @@ class WrongResults(Rule):
     code = "XNN901"
     name = "wrong-results"
     condition = Condition.RIGHT_RESULTS
+    of_whole_graph = True
     summary = "data laid out in one order is read in the other; the outputs are wrong and nothing reports it"
     outcome = Outcome.WRONG_RESULTS
 

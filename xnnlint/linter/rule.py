@@ -1,4 +1,4 @@
-"""What a rule is, and how rules are found.
+"""What a rule is.
 
 A rule reports one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check
 and its fix in words. A node rule has the words for a condition of `xnnlint.xnnpack.conditions`, which the layout pass
@@ -7,11 +7,8 @@ asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, Severity
@@ -37,6 +34,9 @@ class Rule:
         severity: of its findings, unless a finding says otherwise.
         summary: one line for tables.
         condition: the condition that it reports, by which fixes find it; None for a rule that no fix knows.
+        of_whole_graph: whether every operator of the model has a part in what it reports, so that a layer of unknown
+            effect could change it.
+        severity_everywhere: of its findings in one report for all runtimes, where that is another.
         limits: what the `$names` in the docstring stand for, so that a number is written once.
         package: the package that a rule of someone else comes from; see `plugins`.
     """
@@ -46,6 +46,8 @@ class Rule:
     severity: ClassVar[Severity] = Severity.ERROR
     summary: ClassVar[str]
     condition: ClassVar[Condition | None] = None
+    of_whole_graph: ClassVar[bool] = False
+    severity_everywhere: ClassVar[Severity | None] = None
     limits: ClassVar[Mapping[str, str]] = {}
     package: str = ""
 
@@ -180,50 +182,3 @@ def locate(plan: Plan, op: int) -> Location:
     """Where an operator of the planned graph is."""
     operator = plan.graph.operators[op]
     return Location(op=op, name=operator.name, type=operator.custom_code or operator.type)
-
-
-def _modules(package: str) -> Iterable[str]:
-    root = importlib.import_module(package)
-    return (f"{package}.{module.name}" for module in pkgutil.iter_modules(root.__path__) if module.name[0] != "_")
-
-
-@cache
-def all_rules() -> tuple[Rule, ...]:
-    """Every rule of `rules/` sorted by code, then those of other packages.
-
-    Raises:
-        XnnlintError: two rules share a code or a name, or one of another package cannot be loaded. A rule of `rules/`
-            that cannot be imported stops the run, too.
-    """
-    from xnnlint.linter.plugins import check_clashes, plugin_rules
-
-    rules = [*own_rules(), *sorted(plugin_rules(), key=lambda rule: rule.code)]
-    check_clashes(rules)
-    return tuple(rules)
-
-
-@cache
-def own_rules() -> tuple[Rule, ...]:
-    """Every rule of `rules/`, sorted by code."""
-    rules: list[Rule] = []
-    for module in _modules("xnnlint.rules"):
-        for item in vars(importlib.import_module(module)).values():
-            if isinstance(item, type) and issubclass(item, Rule) and item.__module__ == module and "code" in vars(item):
-                rules.append(item())
-    return tuple(sorted(rules, key=lambda rule: rule.code))
-
-
-@cache
-def _node_rules() -> dict[type[NodeCondition], NodeRule]:
-    return {rule.node_condition: rule for rule in own_rules() if isinstance(rule, NodeRule)}
-
-
-def rule_of(condition: NodeCondition) -> NodeRule:
-    """The rule that has the words for a condition on nodes."""
-    return _node_rules()[type(condition)]
-
-
-def find_rule(code_or_name: str) -> Rule | None:
-    """A rule by its code or name, whatever the case."""
-    wanted = code_or_name.strip().lower()
-    return next((r for r in all_rules() if wanted in (r.code.lower(), r.name)), None)
