@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.rules._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from xnnlint.rules._text import named
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
@@ -66,7 +65,7 @@ class ClusterEndMissing(Rule):
                 yield self.finding(
                     f"nothing in {where} ends a sparse cluster, so XNNPACK does not look for one",
                     required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, on every way to an output",
-                    actual=f"none behind {named(plan.graph, branch.node.op)}",
+                    actual="none behind it",
                     location=locate(plan, branch.node.op),
                     fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                     "tf.nn.depth_to_space",
