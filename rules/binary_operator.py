@@ -6,6 +6,7 @@ from xnnlint.rules.elementwise_operand import OPERATORS
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -54,6 +55,7 @@ class BinaryOperator(NodeRule):
 
     code = "XNN106"
     name = "binary-operator-without-nchw-kernel"
+    condition = Condition.BINARY_OPERATOR
     summary = "of the binary operators only ADD and MUL run in NCHW"
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:

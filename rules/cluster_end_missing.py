@@ -9,6 +9,7 @@ from xnnlint.rules._text import listed, named
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
 
@@ -48,6 +49,7 @@ class ClusterEndMissing(Rule):
 
     code = "XNN202"
     name = "cluster-end-missing"
+    condition = Condition.CLUSTER_END
     summary = "without a pooling over H and W, or DEPTH_TO_SPACE, nothing switches the sparse mode on"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -8,6 +8,7 @@ from xnnlint.rules._text import dims, listed, named
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Node
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
@@ -65,6 +66,7 @@ class ConsumerOutsideCluster(Rule):
 
     code = "XNN203"
     name = "consumer-outside-cluster"
+    condition = Condition.CONSUMER_INSIDE
     summary = "all readers of a value inside the cluster must be part of the cluster"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 
@@ -42,6 +43,7 @@ class CpuWithoutSparsePath(Rule):
 
     code = "XNN501"
     name = "cpu-without-sparse-path"
+    condition = Condition.SPARSE_CPU
     summary = "on x86 with AVX the sparse path is off by design"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

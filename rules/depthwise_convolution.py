@@ -6,6 +6,7 @@ from xnnlint.rules._text import by, padding_text, side
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -54,6 +55,7 @@ class DepthwiseConvolution(NodeRule):
 
     code = "XNN104"
     name = "depthwise-convolution-without-nchw-kernel"
+    condition = Condition.DEPTHWISE
     summary = f"a depthwise convolution must be {ALLOWED}; stride {STRIDES[0]} or {STRIDES[1]}, multiplier 1"
     limits = {"allowed": ALLOWED, "strides": f"{STRIDES[0]} or {STRIDES[1]}"}
 

@@ -6,6 +6,7 @@ from xnnlint.rules._text import dims, operand
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Unmet, Verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -53,6 +54,7 @@ class ElementwiseOperand(NodeRule):
 
     code = "XNN105"
     name = "elementwise-operand-not-a-vector"
+    condition = Condition.ELEMENTWISE_OPERAND
     summary = f"both operands of ADD and MUL must be {RANK}-D, and a constant must be a vector and come first"
     limits = {"rank": str(RANK)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xnnlint.rules.wrong_results import WHAT_HAPPENS, WrongResults
 
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Hazard, Outcome
 
 
@@ -52,6 +53,7 @@ class FailsAtRunTime(WrongResults):
 
     code = "XNN902"
     name = "fails-at-run-time"
+    condition = Condition.LOADS_AND_RUNS
     summary = "the sparse path errors or crashes where the dense model runs"
     outcome = Outcome.FAILS
 

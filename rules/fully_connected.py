@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -41,6 +42,7 @@ class FullyConnected(NodeRule):
 
     code = "XNN103"
     name = "fully-connected-in-cluster"
+    condition = Condition.FULLY_CONNECTED
     summary = "runtimes before LiteRT 1.1 have no sparse kernel for FULLY_CONNECTED"
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:

@@ -9,6 +9,7 @@ from xnnlint.rules._text import dims
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
@@ -55,6 +56,7 @@ class FullyConnectedOnVector(Rule):
 
     code = "XNN603"
     name = "fully-connected-on-a-vector-in-cluster"
+    condition = Condition.MAP_BEFORE_FULLY_CONNECTED
     summary = "fully-connected operators on a pooled vector must not be part of the cluster"
     limits = {"rank": str(MAP_RANK)}
 

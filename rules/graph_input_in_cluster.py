@@ -10,6 +10,7 @@ from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
 
@@ -54,6 +55,7 @@ class GraphInputInCluster(Rule):
 
     code = "XNN205"
     name = "graph-input-in-cluster"
+    condition = Condition.INPUT_OUTSIDE
     summary = f"between an input and the cluster there must be the {by(KERNEL)} stride-{STRIDE[0]} stem"
     limits = {"layers": LAYERS}
 

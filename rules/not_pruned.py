@@ -9,6 +9,7 @@ from xnnlint.rules.pruning_wrappers import wrapped_operators
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 
@@ -52,6 +53,7 @@ class NotPruned(Rule):
 
     code = "XNN303"
     name = "not-pruned"
+    condition = Condition.PRUNED
     severity = Severity.NOTE
     summary = "the model is not pruned; says what pruning would unlock"
     limits = {"pruned": f"{PRUNED_SHARE:.0%}", "threshold": THRESHOLD}

@@ -8,6 +8,7 @@ from xnnlint.rules._text import type_of
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import Plan
 
@@ -49,6 +50,7 @@ class OperandReadTwice(Rule):
 
     code = "XNN206"
     name = "operand-read-twice"
+    condition = Condition.OPERANDS_DIFFER
     summary = "an operator that reads a value of the cluster twice keeps the whole cluster dense"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

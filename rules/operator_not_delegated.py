@@ -9,6 +9,7 @@ from xnnlint.rules._text import listed, type_of
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.acceptance import Rejection
 from xnnlint.xnnpack.delegate.delegation import Delegation
 from xnnlint.xnnpack.plan import Plan, Waiver
@@ -90,6 +91,7 @@ class OperatorNotDelegated(Rule):
 
     code = "XNN401"
     name = "operator-not-delegated"
+    condition = Condition.DELEGATED
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ from xnnlint.rules.reduce_input import REDUCTIONS
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -64,6 +65,7 @@ class OperatorWithoutNchwKernel(NodeRule):
 
     code = "XNN110"
     name = "operator-without-nchw-kernel"
+    condition = Condition.NCHW_KERNEL
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:

@@ -9,6 +9,7 @@ from xnnlint.rules._text import dims, named, where_used
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
@@ -53,6 +54,7 @@ class OutputBranchWithoutPooling(Rule):
 
     code = "XNN201"
     name = "output-branch-without-pooling"
+    condition = Condition.BRANCH_END
     summary = "every output must be reached through a pooling over H and W, or through DEPTH_TO_SPACE"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -9,6 +9,7 @@ from xnnlint.rules._text import dims, where_used
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
 
@@ -44,6 +45,7 @@ class OutputInsideCluster(Rule):
 
     code = "XNN204"
     name = "output-inside-cluster"
+    condition = Condition.OUTPUT_OUTSIDE
     summary = "a value inside the cluster must not be an output, too"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ from xnnlint.rules._text import by, padding_text
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -47,6 +48,7 @@ class PointwiseConvolution(NodeRule):
 
     code = "XNN102"
     name = "pointwise-convolution-not-plain"
+    condition = Condition.POINTWISE
     summary = "a 1x1 convolution must have stride 1, no padding, one group"
 
     def applies(self, node: Node, subgraph: Subgraph) -> bool:

@@ -11,6 +11,7 @@ from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.execution import reduce_in_nchw
 from xnnlint.xnnpack.ir import Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
@@ -54,6 +55,7 @@ class PoolingAxes(Rule):
 
     code = "XNN602"
     name = "pooling-over-other-axes"
+    condition = Condition.POOLING_AXES
     summary = f"a MEAN or SUM in a cluster must pool over axes {dims(SPATIAL)}"
     limits = {"right": " and ".join(dims(axes) for axes in RIGHT)}
 

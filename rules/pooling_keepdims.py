@@ -12,6 +12,7 @@ from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
@@ -67,6 +68,7 @@ class PoolingKeepdims(Rule):
 
     code = "XNN601"
     name = "pooling-keepdims"
+    condition = Condition.POOLING_SHAPE
     severity = Severity.WARNING
     summary = "only keepdims=True followed by a reshape is right on every runtime"
 

@@ -9,6 +9,7 @@ from xnnlint.rules._text import node_type
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
 from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph
 from xnnlint.xnnpack.plan import FLOAT as FLOAT_WAIVER
 from xnnlint.xnnpack.plan import Plan
@@ -61,6 +62,7 @@ class QuantizedOperator(NodeRule):
 
     code = "XNN100"
     name = "quantized-operator"
+    condition = Condition.FLOAT_VALUES
     summary = "int8 and uint8 operators have no sparse kernels"
     stands_before_others = True
 

@@ -6,6 +6,7 @@ from xnnlint.rules._text import dims, node_type
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -47,6 +48,7 @@ class ReduceInput(NodeRule):
 
     code = "XNN109"
     name = "pooling-not-over-a-map"
+    condition = Condition.REDUCE_INPUT
     summary = f"MEAN and SUM end a cluster only on a {RANK}-D input"
     limits = {"rank": str(RANK), "axes": " and ".join(map(str, SPATIAL))}
 

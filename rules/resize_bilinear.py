@@ -6,6 +6,7 @@ from xnnlint.rules._text import dims
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -47,6 +48,7 @@ class ResizeBilinear(NodeRule):
 
     code = "XNN108"
     name = "resize-of-a-single-row"
+    condition = Condition.RESIZE_BILINEAR
     summary = f"RESIZE_BILINEAR needs an input at least {SMALLEST} high and {SMALLEST} wide"
     limits = {"smallest": str(SMALLEST)}
 

@@ -6,6 +6,7 @@ from xnnlint.rules._text import by, padding_text, side
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -69,6 +70,7 @@ class StemConvolution(NodeRule):
 
     code = "XNN101"
     name = "stem-not-a-sparse-entry"
+    condition = Condition.STEM
     summary = (
         f"the first convolution must be {by(KERNEL)}, stride {STRIDE[0]}, {side(PAD)}, with {CHANNELS} input channels"
     )

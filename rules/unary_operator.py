@@ -6,6 +6,7 @@ from xnnlint.rules._text import dims, listed
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
@@ -44,6 +45,7 @@ class UnaryOperator(NodeRule):
 
     code = "XNN107"
     name = "unary-operator-outside-nchw"
+    condition = Condition.UNARY_OPERATOR
     summary = f"a unary operator needs a {RANK}-D input; runtimes before LiteRT 1.1 take only some of them"
     limits = {"rank": str(RANK)}
 

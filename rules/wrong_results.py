@@ -8,6 +8,7 @@ from xnnlint.rules._causes import SPARSE_OR_DENSE, cause_of
 
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
@@ -53,6 +54,7 @@ class WrongResults(Rule):
 
     code = "XNN901"
     name = "wrong-results"
+    condition = Condition.RIGHT_RESULTS
     summary = "data laid out in one order is read in the other; the outputs are wrong and nothing reports it"
     outcome = Outcome.WRONG_RESULTS
 

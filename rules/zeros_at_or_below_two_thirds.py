@@ -21,6 +21,7 @@ from xnnlint.rules._text import named
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
 
@@ -60,6 +61,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     code = "XNN301"
     name = "zeros-at-or-below-two-thirds"
+    condition = Condition.ENOUGH_ZEROS
     summary = (
         f"strictly more than {NUMERATOR}/{DENOMINATOR} of a cluster's 1x1 weights must be zero, counted over all of it"
     )

@@ -8,6 +8,7 @@ from xnnlint.rules._pruning import ENCODED_SHARE, percent, weights_of
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 
@@ -49,6 +50,7 @@ class ZerosStoredDense(Rule):
 
     code = "XNN302"
     name = "zeros-stored-dense"
+    condition = Condition.STORED_SPARSE
     summary = "only weights stored in the sparse format (behind DENSIFY) make the runtime look for zeros"
     limits = {"encoded": f"{ENCODED_SHARE:.0%}"}
 

@@ -12,10 +12,12 @@ from rule_cases import PAIRS, Pair, flattened, head, model
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
+from xnnlint.linter.policy_check import policy_rules
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned
 from xnnlint.modelbuilder.patterns import named_patterns
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 from xnnlint.xnnpack.profile import load_profile
@@ -66,6 +68,12 @@ def test_codes_and_names_are_unique_and_name_the_problem() -> None:
         assert not rule.name.startswith(("use-", "add-", "avoid-", "fix-", "no-use", "replace-"))
         assert "\n" not in rule.summary and not rule.summary.endswith(".")
         assert find_rule(rule.code.lower()) is find_rule(rule.name) is rule
+
+
+def test_each_rule_has_a_condition_of_its_own() -> None:
+    """Fixes declare conditions, and find the findings that they answer by them."""
+    conditions = [rule.condition for rule in (*RULES, *policy_rules())]
+    assert sorted(conditions) == sorted(Condition)
 
 
 def test_numbers_in_the_documentation_come_from_the_rule() -> None:

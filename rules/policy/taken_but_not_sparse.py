@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome, Plan
 
 # Strictly more than this share of zeros is what XNNPACK asks of a cluster.
@@ -47,6 +48,7 @@ class TakenButNotSparse(PolicyRule):
 
     code = "XNP104"
     name = "policy-takes-what-runs-otherwise"
+    condition = Condition.POLICY_AGREES
     severity = Severity.WARNING
     summary = "the pruning policy takes a model that the runtime runs dense, gets wrong or refuses"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
+    from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Plan, Waiver
     from xnnlint.xnnpack.profile import Profile
 
@@ -78,7 +79,8 @@ class Unlock:
 class Finding:
     """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
 
-    `waivers` are the conditions of the plan that a fix would fulfil; they never leave the program.
+    `condition` is the one that is not met, None where the rule has no name for it; `waivers` are the conditions of the
+    plan that a fix would fulfil. Neither leaves the program.
     """
 
     rule: str
@@ -91,6 +93,7 @@ class Finding:
     unlocks: Unlock | None = None
     fix: Fix | None = None
     waivers: frozenset[Waiver] = frozenset()
+    condition: Condition | None = None
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from xnnlint.linter.findings import Applicability, Finding, Fix, Location, Sever
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph
 
 if TYPE_CHECKING:
+    from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Plan, Waiver
     from xnnlint.xnnpack.profile import Profile
 
@@ -59,6 +60,7 @@ class Rule:
         name: the problem in kebab case, not the remedy.
         severity: of its findings, unless a finding says otherwise.
         summary: one line for tables.
+        condition: the condition that it reports, by which fixes find it; None for a rule that no fix knows.
         limits: what the `$names` in the docstring stand for, so that a number is written once.
         package: the package that a rule of someone else comes from; see `plugins`.
     """
@@ -67,6 +69,7 @@ class Rule:
     name: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
     summary: ClassVar[str]
+    condition: ClassVar[Condition | None] = None
     limits: ClassVar[Mapping[str, str]] = {}
     package: str = ""
 
@@ -101,6 +104,7 @@ class Rule:
             location=location or Location(),
             fix=Fix(fix, applicability) if fix else None,
             waivers=frozenset(waivers),
+            condition=self.condition,
         )
 
     @property
