@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import GraphEdit
@@ -19,6 +20,7 @@ class ConstantShape(Fix):
     """Of a shape with one unknown size, -1 says the same: the elements decide on it, whatever the batch is."""
 
     name = "constant-reshape"
+    fulfils = frozenset({Condition.DELEGATED})
     summary = (
         "RESHAPE to a shape computed by SHAPE, STRIDED_SLICE and PACK -> to a constant one (--batch 1 allows more)"
     )

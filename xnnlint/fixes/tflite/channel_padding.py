@@ -12,6 +12,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import is_float, is_map
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 from xnnlint.fixes.tflite.pointwise import selecting_convolution
+from xnnlint.xnnpack.conditions.condition import Condition
 
 CHANNELS = 3
 
@@ -20,6 +21,7 @@ class PadByConvolution(Fix):
     """Each channel in its place, and channels of zeros."""
 
     name = "pad-channels-by-convolution"
+    fulfils = frozenset({Condition.NCHW_KERNEL})
     summary = "PAD of channels -> 1x1 convolution of zeros and ones"
 
     def sites(self, view: View) -> Iterable[Op]:

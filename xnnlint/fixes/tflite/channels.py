@@ -13,6 +13,7 @@ from xnnlint.fixes.tflite.graph_questions import activation, is_float, is_map
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 from xnnlint.fixes.tflite.pointwise import selecting_convolution
+from xnnlint.xnnpack.conditions.condition import Condition
 
 _MOST_PARTS = 8
 _MOST_CHANNELS = 1024
@@ -22,6 +23,7 @@ class AddInPlace(Fix):
     """Each part in its channels, zeros in the others, and the sum of all."""
 
     name = "concatenate-by-adding"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
     summary = "CONCATENATION of channels -> 1x1 convolutions that put each part in its place, and ADD"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -60,6 +62,7 @@ class SelectChannels(Fix):
     """A slice of channels, a gathering of some, or a shuffle of all."""
 
     name = "select-channels"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
     summary = "SPLIT, SLICE, GATHER and shuffles of channels -> 1x1 convolutions that select"
 
     def sites(self, view: View) -> Iterable[Op]:

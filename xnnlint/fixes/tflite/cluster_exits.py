@@ -14,6 +14,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.nchw_leaks import Leak, is_as_planned, leaks
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 from xnnlint.fixes.tflite.pointwise import selecting_convolution
+from xnnlint.xnnpack.conditions.condition import Condition
 
 BLOCK = 2
 _KEEP_END_OF_FIRST_THREE = 0b0111
@@ -23,6 +24,17 @@ class LeaveCluster(Fix):
     """Once nothing else is left to change, whatever leaves a cluster leaves it legally."""
 
     name = "leave-through-depth-to-space"
+    fulfils = frozenset(
+        {
+            Condition.BRANCH_END,
+            Condition.CLUSTER_END,
+            Condition.CONSUMER_INSIDE,
+            Condition.OUTPUT_OUTSIDE,
+            Condition.POINTWISE_IN_CLUSTER,
+            Condition.RIGHT_RESULTS,
+            Condition.LOADS_AND_RUNS,
+        }
+    )
     summary = "maps that leave a sparse cluster other than through a pooling -> DEPTH_TO_SPACE and SPACE_TO_DEPTH"
 
     def sites(self, view: View) -> Iterable[Op]:

@@ -9,6 +9,7 @@ from xnnlint.fixes.tflite.graph_questions import activation, is_constant, is_flo
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.elementwise_operand import RANK
+from xnnlint.xnnpack.conditions.condition import Condition
 
 COMMUTATIVE = ("ADD", "MUL")
 
@@ -17,6 +18,7 @@ class ConstantFirst(Fix):
     """The runtime looks for a vector in the first operand only, and for four dimensions in both."""
 
     name = "constant-first"
+    fulfils = frozenset({Condition.ELEMENTWISE_OPERAND})
     summary = "constant operands of ADD and MUL -> first, of shape [1, 1, 1, C] or [1, 1, 1, 1]"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -52,6 +54,7 @@ class SubtractByAdding(Fix):
     """x - c is x + (-c), bit for bit; c - x is (-x) + c."""
 
     name = "subtract-by-adding"
+    fulfils = frozenset({Condition.BINARY_OPERATOR, Condition.ELEMENTWISE_OPERAND})
     summary = "SUB -> ADD of the negation (of a constant, or by NEG)"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -87,6 +90,7 @@ class DivideByMultiplying(Fix):
     """x / c is x * (1 / c), but for rounding."""
 
     name = "divide-by-multiplying"
+    fulfils = frozenset({Condition.BINARY_OPERATOR, Condition.ELEMENTWISE_OPERAND})
     exactness = Exactness.ROUNDING
     summary = "DIV by a constant -> MUL by its reciprocal"
 
@@ -121,6 +125,7 @@ class SquareByMultiplying(Fix):
     """(a - b)^2 step by step, in operators that run in NCHW."""
 
     name = "squared-difference-in-steps"
+    fulfils = frozenset({Condition.BINARY_OPERATOR})
     summary = "SQUARED_DIFFERENCE -> ADD of the negation, then SQUARE"
 
     def sites(self, view: View) -> Iterable[Op]:

@@ -24,6 +24,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 )
 from xnnlint.fixes.tflite.object_api import name_of, number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ class TapByTap(Fix):
     """The sum over the taps of a small kernel."""
 
     name = "tap-by-tap"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.STEM})
     exactness = Exactness.ROUNDING
     summary = (
         "pruned convolutions of up to 9 taps -> for each tap a depthwise shift and a 1x1 convolution, and their sum"

@@ -25,6 +25,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,7 @@ class SupportedDepthwise(Fix):
     """The same sums in a kernel with zero taps."""
 
     name = "zero-taps"
+    fulfils = frozenset({Condition.DEPTHWISE})
     summary = "depthwise convolutions of other kernels and paddings -> 3x3 or 5x5 with symmetric padding and zero taps"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -114,6 +116,7 @@ class DepthwiseInParts(Fix):
     """
 
     name = "taps-in-parts"
+    fulfils = frozenset({Condition.DEPTHWISE})
     exactness = Exactness.ROUNDING
     summary = "depthwise convolutions with taps further out (5x5, stride 2, SAME on even sizes) -> sum of shifted ones"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ class EncodeZeros(Fix):
     """Only a DENSIFY makes the runtime look for zeros at all."""
 
     name = "encode-zeros"
+    fulfils = frozenset({Condition.STORED_SPARSE})
     summary = "zeros stored dense -> sparse encoding and DENSIFY"
     whole = True
     any_size = True

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import activation, is_float, is_same, same_padding
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 HEIGHT_AND_WIDTH = (1, 2)
 
@@ -15,6 +16,9 @@ class WholeMapPooling(Fix):
     """AVERAGE_POOL_2D with a window as large as the map ends no sparse cluster; MEAN does."""
 
     name = "mean-of-the-whole-map"
+    fulfils = frozenset(
+        {Condition.NCHW_KERNEL, Condition.BRANCH_END, Condition.CLUSTER_END, Condition.MAP_BEFORE_FULLY_CONNECTED}
+    )
     exactness = Exactness.ROUNDING
     summary = "AVERAGE_POOL_2D over the whole map -> MEAN"
 
@@ -45,6 +49,9 @@ class KeepDimensions(Fix):
     """MEAN and SUM over height and width keep their dimensions, and a RESHAPE gives their readers what they had."""
 
     name = "keep-dimensions"
+    fulfils = frozenset(
+        {Condition.REDUCE_INPUT, Condition.POOLING_SHAPE, Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS}
+    )
     summary = "MEAN without keep_dims -> keep_dims, and a RESHAPE behind it"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -78,6 +85,7 @@ class ReshapeBehindPooling(Fix):
     """A pooling that keeps its dimensions reports a wrong shape, which a RESHAPE puts right."""
 
     name = "reshape-behind-pooling"
+    fulfils = frozenset({Condition.POOLING_SHAPE, Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS})
     summary = "MEAN with keep_dims whose readers look at its shape -> a RESHAPE between them"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -100,6 +108,7 @@ class OrderAxes(Fix):
     """The runtime knows the poolings over [1, 2] and no other spelling of them."""
 
     name = "axes-in-order"
+    fulfils = frozenset({Condition.REDUCE_INPUT, Condition.POOLING_AXES, Condition.POOLING_SHAPE})
     summary = "MEAN over [2, 1] or [-3, -2] -> over [1, 2]"
 
     def sites(self, view: View) -> Iterable[Op]:

@@ -8,6 +8,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import activation, is_constant, is_float, set_activation, weights
 from xnnlint.fixes.tflite.map_pooling import add_reshape
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 RANK = 4
 
@@ -16,6 +17,9 @@ class RemoveNothing(Fix):
     """An operator that gives what it is given is not free: the runtime cannot run it in NCHW."""
 
     name = "remove-identity"
+    fulfils = frozenset(
+        {Condition.BINARY_OPERATOR, Condition.NCHW_KERNEL, Condition.OPERANDS_DIFFER, Condition.DELEGATED}
+    )
     summary = "RESHAPE to the same shape, PAD of nothing, TRANSPOSE to the same order, MAXIMUM(x, x) -> removed"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -34,6 +38,7 @@ class MergeReshapes(Fix):
     """The last of several decides."""
 
     name = "merge-reshapes"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
     summary = "RESHAPE of a RESHAPE, TRANSPOSE of a TRANSPOSE -> one"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -64,6 +69,7 @@ class ReshapeInstead(Fix):
     """The delegate takes neither SQUEEZE nor EXPAND_DIMS, and they cut the model in parts."""
 
     name = "reshape-instead"
+    fulfils = frozenset({Condition.DELEGATED})
     summary = "SQUEEZE and EXPAND_DIMS -> RESHAPE"
     any_size = True
 
@@ -85,6 +91,7 @@ class ZeroPadding(Fix):
     """PADV2 of zeros is PAD, and paddings fit into int32."""
 
     name = "plain-pad"
+    fulfils = frozenset({Condition.DELEGATED})
     summary = "PADV2 of zeros, and int64 paddings -> PAD with int32"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -115,6 +122,7 @@ class DropIgnoredActivation(Fix):
     of `CalculateActivationRange` in LiteRT tflite/kernels/kernel_util.h, which knows only clamps)."""
 
     name = "drop-ignored-activation"
+    fulfils = frozenset({Condition.DELEGATED})
     summary = "fused TANH or SIGN_BIT, which TFLite does not apply -> none"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -147,9 +155,11 @@ class InSteps(Fix):
         summary: str,
         applies: Callable[[View, Op], bool],
         steps: Callable[[View, Op], str],
+        fulfils: Iterable[Condition],
         exactness: Exactness = Exactness.EXACT,
     ) -> None:
         self.name, self.types, self.summary, self.exactness = name, tuple(types), summary, exactness
+        self.fulfils = frozenset(fulfils)
         self._applies, self._steps = applies, steps
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -303,13 +313,21 @@ FIXES: tuple[Fix, ...] = (
     RemoveNothing(),
     ZeroPadding(),
     DropIgnoredActivation(),
-    InSteps("prelu-in-steps", ["PRELU"], "PRELU -> RELU(x) + (-slope) * RELU(-x)", _has_slope_vector, _prelu),
+    InSteps(
+        "prelu-in-steps",
+        ["PRELU"],
+        "PRELU -> RELU(x) + (-slope) * RELU(-x)",
+        _has_slope_vector,
+        _prelu,
+        [Condition.BINARY_OPERATOR, Condition.DELEGATED],
+    ),
     InSteps(
         "extreme-in-steps",
         ["MAXIMUM", "MINIMUM"],
         "MAXIMUM and MINIMUM -> differences and RELU",
         _has_extreme,
         _extreme,
+        [Condition.BINARY_OPERATOR],
         Exactness.ROUNDING,
     ),
     InSteps(
@@ -318,6 +336,7 @@ FIXES: tuple[Fix, ...] = (
         "LEAKY_RELU of slope 0 -> RELU",
         lambda view, op: op.options is None or op.options.alpha == 0,
         _leaky_zero,
+        [Condition.DELEGATED, Condition.UNARY_OPERATOR],
     ),
     InSteps(
         "clamp-in-steps",
@@ -325,6 +344,7 @@ FIXES: tuple[Fix, ...] = (
         "RELU_0_TO_1 -> RELU and RELU_N1_TO_1",
         lambda view, op: True,
         _zero_to_one,
+        [Condition.DELEGATED],
     ),
     InSteps(
         "softmax-of-product",
@@ -332,6 +352,7 @@ FIXES: tuple[Fix, ...] = (
         "SOFTMAX with a beta other than 1 -> MUL and SOFTMAX",
         lambda view, op: op.options is not None and op.options.beta not in (0.0, 1.0),
         _softmax,
+        [Condition.DELEGATED],
         Exactness.ROUNDING,
     ),
     InSteps(
@@ -340,6 +361,7 @@ FIXES: tuple[Fix, ...] = (
         "POW of 2 or 0.5 -> SQUARE, SQRT",
         lambda view, op: _exponent(view, op) in (2.0, 0.5, -0.5),
         _power,
+        [Condition.DELEGATED, Condition.BINARY_OPERATOR],
         Exactness.ROUNDING,
     ),
 )

@@ -11,6 +11,7 @@ from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.linter.findings import Applicability
 
 if TYPE_CHECKING:
+    from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.fixes.tflite.editor import GraphEdit, Op
     from xnnlint.model.graph import Operator
     from xnnlint.xnnpack.plan import Plan
@@ -101,6 +102,7 @@ class Fix:
 
     Attributes:
         name: in kebab case; it states the remedy, and `--select` takes it.
+        fulfils: the conditions of sparse inference that hold at its place once it is made, by which a finding finds it.
         exactness: of the outputs; `DIFFERENT` only where `applicability` is unsafe.
         summary: one line for the documentation.
         whole: whether it is made everywhere or nowhere, so that single places are not tried without it.
@@ -108,6 +110,7 @@ class Fix:
     """
 
     name: str
+    fulfils: frozenset[Condition]
     applicability: Applicability = Applicability.SAFE
     exactness: Exactness = Exactness.EXACT
     summary: str

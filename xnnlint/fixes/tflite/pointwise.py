@@ -17,6 +17,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 )
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,7 @@ class StrideBeforePointwise(Fix):
     """A depthwise convolution with a one in its middle takes every second pixel, as a stride does."""
 
     name = "stride-before-pointwise"
+    fulfils = frozenset({Condition.POINTWISE})
     summary = "1x1 convolution of stride 2 -> depthwise identity of stride 2, then 1x1"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -59,6 +61,7 @@ class OneGroup(Fix):
     """The kernels of the groups, side by side, with zeros between them."""
 
     name = "one-group"
+    fulfils = frozenset({Condition.POINTWISE})
     summary = "1x1 convolution in groups -> one group with zeros"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -88,6 +91,7 @@ class MultiplyChannelsFirst(Fix):
     """A 1x1 convolution of zeros and ones copies each channel; then each copy has its own depthwise filter."""
 
     name = "multiply-channels-first"
+    fulfils = frozenset({Condition.DEPTHWISE})
     summary = "depthwise convolution with a multiplier -> 1x1 convolution that copies channels, then one filter each"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -121,6 +125,7 @@ class DenseOnMap(Fix):
     """FULLY_CONNECTED on every pixel, and a RESHAPE back to the map, is a 1x1 convolution."""
 
     name = "convolve-every-pixel"
+    fulfils = frozenset({Condition.FULLY_CONNECTED, Condition.NCHW_KERNEL, Condition.MAP_BEFORE_FULLY_CONNECTED})
     summary = "FULLY_CONNECTED on a map, with a RESHAPE back to it -> 1x1 CONV_2D"
 
     def sites(self, view: View) -> Iterable[Op]:

@@ -11,6 +11,7 @@ from xnnlint.fixes.tflite.nchw_leaks import is_as_planned, reached
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.fixes.tflite.stem import OF_STEM
 from xnnlint.linter.findings import Applicability
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ class PruneByMagnitude(Fix):
     """The smallest weights of each layer become zero, once everything else that makes it sparse is done."""
 
     name = "prune"
+    fulfils = frozenset({Condition.ENOUGH_ZEROS, Condition.PRUNED})
     applicability = Applicability.UNSAFE
     exactness = Exactness.DIFFERENT
     summary = "--prune SHARE: the smallest weights of 1x1 convolutions that could run sparse -> zero"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import insert_depthwise, is_float, is_map
 from xnnlint.fixes.tflite.operator_change import Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 SCALE = 2
 _BILINEAR_VERSION = 3
@@ -21,6 +22,7 @@ class NearestInSteps(Fix):
     """RESIZE_BILINEAR, two MULs with zeros and ones, and a depthwise convolution of ones."""
 
     name = "nearest-in-steps"
+    fulfils = frozenset({Condition.DELEGATED, Condition.NCHW_KERNEL})
     summary = "RESIZE_NEAREST_NEIGHBOR by 2 -> RESIZE_BILINEAR, every second pixel of it, and a depthwise copy"
 
     def sites(self, view: View) -> Iterable[Op]:

@@ -34,6 +34,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,6 +120,7 @@ class EntryByZeroTaps(_Entry):
     """The same taps in another place, and zeros for those that it does not have."""
 
     name = "entry-by-zero-taps"
+    fulfils = frozenset({Condition.STEM})
     summary = "a first convolution that one of 3x3, stride 2, padding 1 can stand for (SAME on odd sizes, 1 channel)"
 
     def _fits(self, count: int) -> bool:
@@ -129,6 +131,7 @@ class EntryByPicking(_Entry):
     """One channel for each tap, then a 1x1 convolution."""
 
     name = "entry-by-picking"
+    fulfils = frozenset({Condition.STEM})
     summary = "a first convolution of stride 2 padded by SAME on even sizes -> entry and depthwise of ones, then 1x1"
 
     def sites(self, view: View) -> Iterable[Op]:
@@ -194,6 +197,7 @@ class EntryInParts(_Entry):
     """The sum of several, each on a shifted copy of the image."""
 
     name = "entry-in-parts"
+    fulfils = frozenset({Condition.STEM})
     exactness = Exactness.ROUNDING
     summary = (
         "any other first convolution of stride 2 (SAME on even sizes, 5x5, 4 channels) -> sum of such convolutions"

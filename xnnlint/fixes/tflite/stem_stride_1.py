@@ -17,6 +17,7 @@ from xnnlint.fixes.tflite.graph_questions import add_pad, is_float, is_map, is_s
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
+from xnnlint.xnnpack.conditions.condition import Condition
 
 BLOCK = 2
 # Where the entry's kernel has what the image's neighbours at -1, 0 and 1 are multiplied by.
@@ -29,6 +30,7 @@ class EntryOfStrideOne(Fix):
     """The same sums, read from a woven image."""
 
     name = "entry-by-weaving"
+    fulfils = frozenset({Condition.STEM})
     exactness = Exactness.ROUNDING
     summary = "a first 3x3 convolution of stride 1 -> an entry that reads four copies of the image, woven together"
     whole = True

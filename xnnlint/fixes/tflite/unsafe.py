@@ -11,6 +11,7 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.linter.findings import Applicability
 from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
+from xnnlint.xnnpack.conditions.condition import Condition
 
 STRIDE = (2, 2)
 HEIGHT, WIDTH = 1, 2
@@ -28,6 +29,7 @@ class PadAllSides(_Unsafe):
     """For what the safe fixes leave, or with these ignored: they keep the results and take more operators."""
 
     name = "padding-on-all-sides"
+    fulfils = frozenset({Condition.STEM, Condition.DEPTHWISE})
     summary = "convolutions of stride 2 padded less at the top and left -> padded alike on all sides"
     effect = "every output pixel sees its input one pixel further up and left"
 
@@ -65,6 +67,7 @@ class AverageInstead(_Unsafe):
     """Maxima that `maximum-in-steps` leaves, over more pixels than a handful."""
 
     name = "average-instead-of-maximum"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
     summary = "MAX_POOL_2D -> AVERAGE_POOL_2D of the same window and stride, which a depthwise convolution computes"
     effect = "it averages its window, where it took the largest"
 
@@ -83,6 +86,7 @@ class BilinearResizing(_Unsafe):
     """XNNPACK knows no nearest-neighbour resizing."""
 
     name = "upsampling-bilinear"
+    fulfils = frozenset({Condition.DELEGATED, Condition.NCHW_KERNEL})
     summary = "RESIZE_NEAREST_NEIGHBOR -> RESIZE_BILINEAR"
     effect = "pixels are interpolated, where nearest resizing took over others"
 
@@ -108,6 +112,7 @@ class ClosestActivation(_Unsafe):
     """An activation on a map that has no NCHW kernel."""
 
     name = "activation-closest"
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.UNARY_OPERATOR, Condition.DELEGATED})
     summary = "activations of maps without an NCHW kernel -> the closest that has one"
     effect = "it is another function"
 
@@ -130,6 +135,7 @@ class DequantizeWeights(_Unsafe):
     xnnpack_delegate.cc `PrepareOpsToDelegate` unpacks both)."""
 
     name = "dequantize-weights"
+    fulfils = frozenset({Condition.FLOAT_VALUES, Condition.STORED_SPARSE, Condition.DELEGATED})
     summary = "1x1 convolutions with int8 weights (dynamic range) -> DEQUANTIZE in front of the weights"
     effect = "activations are no longer rounded to 8 bits, which as a rule is more exact"
 

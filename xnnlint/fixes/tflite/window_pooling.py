@@ -16,6 +16,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import activation, insert_depthwise, is_float, is_same, same_padding
 from xnnlint.fixes.tflite.object_api import name_of, number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ class AverageByDepthwise(Fix):
     """The sum of equal parts."""
 
     name = "average-by-depthwise"
+    fulfils = frozenset({Condition.NCHW_KERNEL})
     exactness = Exactness.ROUNDING
     summary = "AVERAGE_POOL_2D of a small window -> depthwise convolution with equal taps"
 
@@ -71,6 +73,7 @@ class MaximumInSteps(Fix):
     """Pixels and differences of pixels, picked by depthwise convolutions."""
 
     name = "maximum-in-steps"
+    fulfils = frozenset({Condition.NCHW_KERNEL})
     exactness = Exactness.ROUNDING
     summary = "MAX_POOL_2D of up to 4 pixels -> depthwise convolutions that pick them, differences and RELU"
 
