@@ -587,7 +587,7 @@ def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, m
 
 def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, call, monkeypatch):
     from xnnlint.fixes.tflite import file_fixer as repair
-    from xnnlint.fixes.tflite.all_fixes import names
+    from xnnlint.fixes.tflite.known_fixes import names
 
     asked = []
 
@@ -601,7 +601,7 @@ def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, c
         def __exit__(self, *what):
             pass
 
-    monkeypatch.setattr(repair, "Fixer", Fixer)
+    monkeypatch.setattr(repair, "FileFixer", Fixer)
     first, second, third, *_ = names()
     (project / "xnnlint.toml").write_text(f'[fix]\nselect = ["{first}", "{second}"]\nignore = ["{second}"]\n')
     call("fix", "models/half.tflite", "--diff")

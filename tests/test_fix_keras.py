@@ -17,11 +17,12 @@ from xnnlint.cli import app as cli
 from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
-from xnnlint.fixes.keras.config_search import Options, repair
-from xnnlint.fixes.keras.config_search import write as write_fixed
+from xnnlint.fixes.keras.config_search import repair
+from xnnlint.fixes.keras.config_writer import write as write_fixed
 from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.layer_code import code
 from xnnlint.fixes.keras.layer_order import keras_order, misplaced
+from xnnlint.fixes.options import FixOptions
 from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
 from xnnlint.keras.policy.verdicts import judge
 from xnnlint.loaders.keras.read_config import Unreadable, all_layers
@@ -34,8 +35,8 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 FORMATS = ("keras", "h5")
 
 
-def options(*, unsafe: bool = False) -> Options:
-    return Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe)
+def options(*, unsafe: bool = False) -> FixOptions:
+    return FixOptions(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe)
 
 
 def broken(tmp_path: Path, suffix: str, **changes: dict) -> str:
@@ -286,7 +287,7 @@ def test_the_goal_policy_makes_a_model_that_the_policy_takes(tmp_path, suffix):
     kept = repair(path, replace(options(), policy=True))
     assert kept.changes == [] and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
     done = repair(path, replace(options(unsafe=True), policy=True))
-    assert [(c.fixer, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
+    assert [(c.fix, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
     target = str(tmp_path / f"fixed.{suffix}")
     write_fixed(done, target)
     assert judge(read(target)[1]).takes and done.exit_code == 0
@@ -326,4 +327,4 @@ def test_an_average_pooling_of_the_whole_map_becomes_a_global_one(tmp_path):
         archive.write(document, path)
         done = repair(path, options())
         assert (done.before.plan.outcome, done.after.plan.outcome) == (Outcome.DENSE, outcome)
-        assert [c.fixer for c in done.changes] == ["average-pooling-of-the-whole-map"] * (size == 8)
+        assert [c.fix for c in done.changes] == ["average-pooling-of-the-whole-map"] * (size == 8)

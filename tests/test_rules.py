@@ -11,8 +11,8 @@ from rule_cases import PAIRS, Pair, flattened, head, model
 
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
-from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
 from xnnlint.linter.policy_check import policy_rules
+from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned

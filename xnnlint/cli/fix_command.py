@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,9 @@ from xnnlint.cli.fix_tflite_command import TfliteFixes
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.keras.config_search import Options, Repair
+    from xnnlint.fixes.keras.config_search import ConfigRepair
+    from xnnlint.fixes.options import FixOptions
+    from xnnlint.fixes.result import Repair
 
 
 class Goal(str, Enum):
@@ -103,7 +105,7 @@ def fix(
     targets = {model: _target(model, out, in_place, diff) for model in models}
     share = share_option("--assume-pruned", assume_pruned, with_ends=True)
     from xnnlint.cli.config_options import resolver
-    from xnnlint.fixes.keras.config_search import Options
+    from xnnlint.fixes.options import FixOptions
     from xnnlint.linter.engine import sentence
     from xnnlint.xnnpack.profile import load_profile
 
@@ -118,7 +120,7 @@ def fix(
         usual = (settings["fix.select"], settings["fix.ignore"])
         if (profile.name, usual) not in tools:
             tools[profile.name, usual] = (
-                Options(profile, unsafe, share, policy=goal is Goal.POLICY),
+                FixOptions(profile, unsafe, assume_pruned=share, policy=goal is Goal.POLICY),
                 TfliteFixes(profile, unsafe, diff, select, ignore, batch, prune, not no_proof, *usual),
             )
         options, tflite = tools[profile.name, usual]
@@ -138,13 +140,11 @@ def fix(
         left = FINDINGS if exit_non_zero_on_fix and done.changes and target else OK
         code = max(code, left, OK if fix_only else done.exit_code)
         if output is Format.JSON:
-            told.append(tflite.data(done) if is_tflite else _data(done))
+            told.append(_data(done))
         elif fix_only and not done.changes:
             continue
-        elif is_tflite:
-            tflite.print(done)
         else:
-            _print_report(done, unsafe=unsafe)
+            _print_report(done, unsafe=unsafe, diff=diff)
     if output is Format.JSON:
         from xnnlint.reporters.json import dumps, tool
 
@@ -153,7 +153,7 @@ def fix(
     raise typer.Exit(code)
 
 
-def _fix(model: str, target: str, options: Options, *, in_place: bool, backup: bool, prove: bool) -> Repair:
+def _fix(model: str, target: str, options: FixOptions, *, in_place: bool, backup: bool, prove: bool) -> ConfigRepair:
     """Finds out what to change in one model, and writes it where there is a target."""
     from xnnlint.fixes.keras.config_search import repair
 
@@ -184,9 +184,9 @@ def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
     return out
 
 
-def _write(done: Repair, target: str, backup: str, proving: Options | None) -> None:
+def _write(done: ConfigRepair, target: str, backup: str, proving: FixOptions | None) -> None:
     """Writes the model; where `proving`, only once it has been run."""
-    from xnnlint.fixes.keras.config_search import write as write_model
+    from xnnlint.fixes.keras.config_writer import write as write_model
 
     def check(drafted: str) -> list[str]:
         if proving is None or not done.changes:
@@ -201,31 +201,31 @@ def _write(done: Repair, target: str, backup: str, proving: Options | None) -> N
         raise XnnlintError(f"{target}: not written: {error.strerror or error}") from None
 
 
-def _prove(done: Repair, options: Options) -> None:
+def _prove(done: ConfigRepair, options: FixOptions) -> None:
     """The same for a model that is not written."""
     from xnnlint.fixes.keras.archive import Archive
-    from xnnlint.fixes.keras.config_search import write_draft
+    from xnnlint.fixes.keras.config_writer import write_draft
     from xnnlint.fixes.keras.conversion_proof import prove
 
     with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
         path = str(Path(folder, f"fixed{Path(done.path).suffix}"))
         write_draft(done, Archive(done.path), path)
-        done.proof += prove(done, options, path)
+        done.add_facts(prove(done, options, path))
 
 
 # --- output ----------------------------------------------------------------------------------------------------------
 
 
-def _data(done: Repair) -> dict[str, object]:
-    from xnnlint.fixes.keras.config_report import repair_data
+def _data(done: Repair[Any]) -> dict[str, Any]:
+    from xnnlint.reporters.fix_json import repair_data
 
     return repair_data(done)
 
 
-def _print_report(done: Repair, *, unsafe: bool) -> None:
-    from xnnlint.fixes.keras.config_report import repair_lines
+def _print_report(done: Repair[Any], *, unsafe: bool, diff: bool) -> None:
+    from xnnlint.reporters.fix_text import repair_lines
     from xnnlint.reporters.styled_lines import Printer
 
     printer = Printer()
     with writing():
-        printer.print(repair_lines(done, printer.width, unsafe=unsafe))
+        printer.print(repair_lines(done, printer.width, unsafe=unsafe, diff=diff))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import atexit
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xnnlint.cli.config_options import share_option
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_fixer import Fixer, TfliteRepair
+    from xnnlint.fixes.tflite.file_fixer import FileFixer, FileRepair
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -38,7 +38,7 @@ class TfliteFixes:
     usual_ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._fixer: Fixer | None = None
+        self._fixer: FileFixer | None = None
         self._share = share_option("--prune", self.prune, with_ends=False)
         if self.batch not in (0, 1):
             raise XnnlintError(f"--batch {self.batch}: of a .tflite file the batch can only be fixed to 1")
@@ -61,35 +61,18 @@ class TfliteFixes:
             raise XnnlintError(f"{model}: {' and '.join(wrong)} can be asked of .tflite files only")
         return False
 
-    def fix(self, model: str, target: str, backup: str) -> TfliteRepair:
-        """See `fixes.tflite.repair.Fixer.fix`."""
+    def fix(self, model: str, target: str, backup: str) -> FileRepair:
+        """See `fixes.tflite.file_fixer.FileFixer.fix`."""
         if self._fixer is None:
-            from xnnlint.fixes.tflite.file_fixer import Fixer
-            from xnnlint.fixes.tflite.search_changes import Options
+            from xnnlint.fixes.options import FixOptions
+            from xnnlint.fixes.tflite.file_fixer import FileFixer
 
-            settings: dict[str, Any] = {"batch": self.batch} if self.batch else {}
-            if self._share is not None:
-                settings["prune"] = self._share
             select = _names(self.select) or self.usual_select
             ignore = _names(self.ignore) or (() if self.select else self.usual_ignore)
-            options = Options(self.profile, self.unsafe, select, ignore, settings)
-            self._fixer = Fixer(options, proof=self.proof)
+            options = FixOptions(self.profile, self.unsafe, select, ignore, self.batch or None, self._share)
+            self._fixer = FileFixer(options, proof=self.proof)
             atexit.register(self._fixer.__exit__)
         return self._fixer.fix(model, target, backup=backup)
-
-    def data(self, done: TfliteRepair) -> dict[str, Any]:
-        from xnnlint.fixes.tflite.file_report import repair_data
-
-        return repair_data(done)
-
-    def print(self, done: TfliteRepair) -> None:
-        from xnnlint.cli.console import writing
-        from xnnlint.fixes.tflite.file_report import repair_lines
-        from xnnlint.reporters.styled_lines import Printer
-
-        printer = Printer()
-        with writing():
-            printer.print(repair_lines(done, printer.width, unsafe=self.unsafe, diff=self.diff))
 
 
 def _names(text: str) -> tuple[str, ...]:

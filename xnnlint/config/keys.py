@@ -154,7 +154,7 @@ def jobs(value: Any) -> int:
 
 
 def _fixes(value: Any) -> tuple[str, ...]:
-    from xnnlint.fixes.tflite.all_fixes import names
+    from xnnlint.fixes.tflite.known_fixes import names
 
     given, known = _texts(value), names()
     for name in given:
