@@ -90,7 +90,7 @@ def test_a_pooling_gets_keepdims_and_the_flatten_behind_it_stays(tmp_path, suffi
 def test_a_stem_padded_right_and_below_needs_an_unsafe_fix(tmp_path, suffix):
     path = broken(tmp_path, suffix, stem={"pad": [[0, 1], [0, 1]]})
     kept = repair(path, options())
-    assert kept.changes == [] and kept.exit_code == 1
+    assert kept.changes == () and kept.exit_code == 1
     assert [f.rule for f in kept.remaining] == ["XNN101"]
     done = repair(path, options(unsafe=True))
     (change,) = done.changes
@@ -283,9 +283,9 @@ def test_the_goal_policy_makes_a_model_that_the_policy_takes(tmp_path, suffix):
     path = with_activation(tmp_path, suffix, "swish")
     assert not judge(read(path)[1]).takes
     # The runtime runs swish in a sparse cluster.
-    assert repair(path, options(unsafe=True)).changes == []
+    assert repair(path, options(unsafe=True)).changes == ()
     kept = repair(path, replace(options(), policy=True))
-    assert kept.changes == [] and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
+    assert kept.changes == () and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
     done = repair(path, replace(options(unsafe=True), policy=True))
     assert [(c.fix, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
     target = str(tmp_path / f"fixed.{suffix}")
