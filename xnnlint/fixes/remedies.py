@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ def remedy(change: Change) -> Remedy:
     return Remedy(change.fix, change.text, change.applicability, change.exactness, change.effect)
 
 
-def in_order(found: list[tuple[Fixer, Change]]) -> tuple[Remedy, ...]:
+def in_order(found: Sequence[tuple[Fixer, Change]]) -> tuple[Remedy, ...]:
     """Safe ones first."""
     ordered = sorted(found, key=lambda pair: (not pair[1].is_safe, pair[0].stage))
     return tuple(remedy(change) for _, change in ordered)

@@ -6,7 +6,7 @@ from typing import Any
 
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.keras.config_version import ConfigVersion
-from xnnlint.fixes.result import Proof, Repair
+from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
 
 
@@ -80,7 +80,6 @@ def _layer_data(change: Change) -> dict[str, Any]:
 
 
 def _proof_data(proof: Any) -> dict[str, Any]:
-    assert isinstance(proof, Proof)
     observation = proof.observation
     return {
         "passed": proof.passed,

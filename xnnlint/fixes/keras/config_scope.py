@@ -39,7 +39,8 @@ class Scope:
 
     @property
     def layers(self) -> list[Entry]:
-        return self.config["layers"]
+        found: list[Entry] = self.config["layers"]
+        return found
 
     @property
     def is_keras3(self) -> bool:

@@ -176,10 +176,10 @@ def _run(done: ConfigRepair, options: FixOptions, new: Any, setting: Setting) ->
     where = f"LiteRT {setting.target.release.version} on {setting.target.cpu}"
     zeros = "" if assumed is None else f" with {assumed:.0%} zeros in each 1x1 kernel"
     errors = [o.max_rel_error for o in observation.outputs if o.max_rel_error is not None]
-    error = f", right within {max(errors):.1e}" if errors else ""
+    right = f", right within {max(errors):.1e}" if errors else ""
     count = f"{observation.spmm} SpMM operators, " if observation.spmm else ""
     weak = "" if observation.responds else "; but its outputs are the same for all inputs, which says little"
-    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{error}{weak}"
+    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{right}{weak}"
 
 
 def _judge(done: ConfigRepair, seen: Verification, setting: Setting) -> None:

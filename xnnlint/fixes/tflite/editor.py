@@ -215,6 +215,11 @@ class GraphEdit:
         """The operator that writes a tensor, or None."""
         return next((op for op in self.operators if tensor in op.outputs), None) if tensor >= 0 else None
 
+    def unpacker(self, tensor: int) -> Op | None:
+        """The DENSIFY or DEQUANTIZE that writes a tensor, or None."""
+        op = self.producer(tensor)
+        return op if op is not None and op.type in UNPACKING and len(op.inputs) == 1 and op.inputs[0] >= 0 else None
+
     def consumers(self, tensor: int) -> list[Op]:
         """The operators that read a tensor, each once, in execution order."""
         return [op for op in self.operators if tensor in op.inputs]
@@ -224,18 +229,22 @@ class GraphEdit:
         return next((op for op in self.operators if op.uid == uid), None)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        """As stored; a dynamic dimension is 1."""
+        """As stored; a dynamic dimension is 1, and an input that is left out has none."""
+        if tensor < 0:
+            return ()
         shape = self.tensors[tensor].shape
         return tuple(int(d) for d in shape) if shape is not None else ()
 
     def signature(self, tensor: int) -> tuple[int, ...]:
         """The shape with -1 for dynamic dimensions."""
+        if tensor < 0:
+            return ()
         signature = self.tensors[tensor].shapeSignature
         return tuple(int(d) for d in signature) if signature is not None and len(signature) else self.shape(tensor)
 
     def dtype(self, tensor: int) -> str:
-        """TensorType by name."""
-        return schema.name_of("TensorType", self.tensors[tensor].type)
+        """TensorType by name; "" of an input that is left out."""
+        return "" if tensor < 0 else schema.name_of("TensorType", self.tensors[tensor].type)
 
     def name(self, tensor: int) -> str:
         name = self.tensors[tensor].name

@@ -124,13 +124,6 @@ class Prover:
         if tolerance is not None and compared.reference not in (None, "kernels"):
             # Optimized kernels of other shapes sum in another order, even where the sums are the same.
             tolerance = max(TOLERANCE.values())
-        common = {
-            "tolerance": tolerance,
-            "reference": compared.reference,
-            "observation": verified.observation,
-            "max_rel_error": compared.relative if compared.reference else None,
-            "max_abs_error": compared.absolute if compared.reference else None,
-        }
         reason = compared.trouble
         if not reason and tolerance is not None and not compared.relative <= tolerance:
             reason = (
@@ -138,9 +131,16 @@ class Prover:
                 f"changes may differ by {tolerance:.0e}"
             )
         reason = reason or _run_trouble(verified)
-        if reason:
-            return FileProof(False, reason, **common)
-        return FileProof(True, facts=tuple(self._facts(compared, verified, tolerance)), **common)
+        return FileProof(
+            passed=not reason,
+            reason=reason,
+            facts=() if reason else tuple(self._facts(compared, verified, tolerance)),
+            tolerance=tolerance,
+            reference=compared.reference,
+            observation=verified.observation,
+            max_rel_error=compared.relative if compared.reference else None,
+            max_abs_error=compared.absolute if compared.reference else None,
+        )
 
     def observe(self, path: Path) -> Observation:
         """One file in the real runtime."""

@@ -113,7 +113,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
         edit, version = self.edit.again(), self.origin
         done: set[Key] = set()
         for number in range(_ROUNDS):
-            if done == selection.only or (number and not self.budget.allows_more()):
+            if (selection.only is not None and done >= selection.only) or (number and not self.budget.allows_more()):
                 break
             made = self._round(View(edit.main, version.plan, self.options), fixers, done, selection, told)
             if not made:

@@ -21,10 +21,9 @@ def is_float(graph: GraphEdit, *tensors: int) -> bool:
 
 def is_constant(graph: GraphEdit, tensor: int) -> bool:
     """Whether a tensor is stored in the file, also as fp16 behind DEQUANTIZE, or sparse behind DENSIFY."""
-    producer = graph.producer(tensor)
-    if producer is not None and producer.type in ("DEQUANTIZE", "DENSIFY"):
-        return is_constant(graph, producer.inputs[0])
-    return producer is None and graph.data(tensor) is not None
+    if (unpacker := graph.unpacker(tensor)) is not None:
+        return is_constant(graph, unpacker.inputs[0])
+    return graph.producer(tensor) is None and graph.data(tensor) is not None
 
 
 def is_map(graph: GraphEdit, tensor: int) -> bool:
@@ -39,18 +38,20 @@ def weights(graph: GraphEdit, tensor: int) -> np.ndarray | None:
     from xnnlint.fixes.change import CannotChange
     from xnnlint.fixes.tflite.sparse_encoding import dense_values
 
-    producer = graph.producer(tensor)
-    if producer is None:
+    if graph.producer(tensor) is None:
         values = graph.constant(tensor) if tensor >= 0 else None
         return values if values is not None and values.dtype == np.float32 else None
-    if producer.type == "DENSIFY":
+    unpacker = graph.unpacker(tensor)
+    if unpacker is None:
+        return None
+    source = unpacker.inputs[0]
+    if unpacker.type == "DENSIFY":
         try:
-            values = dense_values(graph, producer.inputs[0])
+            values = dense_values(graph, source)
         except CannotChange:
             return None
         return values if values.dtype in (np.float32, np.float16) else None
-    if producer.type == "DEQUANTIZE" and graph.dtype(producer.inputs[0]) == "FLOAT16":
-        source = producer.inputs[0]
+    if graph.dtype(source) == "FLOAT16":
         found = weights(graph, source) if graph.producer(source) is not None else graph.constant(source)
         return found.astype(np.float32) if found is not None else None
     return None

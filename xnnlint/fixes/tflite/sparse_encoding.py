@@ -20,13 +20,13 @@ def stored_filter(graph: GraphEdit, op: Op) -> int | None:
     """The dense constant that an operator's filter comes from: the filter, or what a DEQUANTIZE in front unpacks; None
     where there is none that could be encoded."""
     tensor = op.inputs[FILTER]
-    producer = graph.producer(tensor)
-    if producer is not None and producer.type == "DEQUANTIZE" and len(producer.inputs) == 1:
-        tensor = producer.inputs[0]
+    unpacker = graph.unpacker(tensor)
+    if unpacker is not None and unpacker.type == "DEQUANTIZE":
+        tensor = unpacker.inputs[0]
     if graph.producer(tensor) is not None or tensor in graph.outputs or graph.dtype(tensor) not in _DTYPES:
         return None
     if graph.dtype(tensor) == "INT8" and not (
-        producer and producer.type == "DEQUANTIZE" and _is_symmetric(graph, tensor)
+        unpacker and unpacker.type == "DEQUANTIZE" and _is_symmetric(graph, tensor)
     ):
         # As the operator's own filter it would not load behind DENSIFY.
         return None

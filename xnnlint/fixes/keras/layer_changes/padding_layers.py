@@ -39,7 +39,7 @@ class PadLayersOnAllSides(LayerFixer):
         wanted = [[side, side], [side, side]]
         pad = self._pad(scope, entry)
         if pad is not None and entry["config"].get("padding") == "valid":
-            before = (code(pad), code(entry))
+            before: tuple[str, ...] = (code(pad), code(entry))
             pad["config"]["padding"] = wanted
             scope.reads(entry, _padded(scope.shape_into(pad), side))
             effect = "every output pixel sees its input one pixel further up and left"

@@ -182,7 +182,7 @@ def _ends_in_gate(scope: Scope, entry: Entry) -> bool:
 
 
 def _is_pointwise(entry: Entry) -> bool:
-    return entry["class_name"] == "Conv2D" and entry["config"].get("kernel_size") == [1, 1]
+    return bool(entry["class_name"] == "Conv2D" and entry["config"].get("kernel_size") == [1, 1])
 
 
 def _is_channels_last(entry: Entry) -> bool:

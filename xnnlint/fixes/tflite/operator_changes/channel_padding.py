@@ -31,7 +31,7 @@ class PadByConvolution(OperatorFixer):
         graph = view.graph
         for op in view.of_type("PAD"):
             source, target = op.inputs[0], op.outputs[0]
-            if is_float(graph, source, target) and is_map(graph, source):
+            if is_float(graph, source, target) and is_map(graph, source) and is_map(graph, target):
                 before, after = graph.shape(source), graph.shape(target)
                 # In front of a stem there is nothing yet that runs in NCHW.
                 if before[CHANNELS] != after[CHANNELS] and source not in graph.inputs and before[1] * before[2] > 1:

@@ -208,7 +208,9 @@ def pad_in_front(view: View, op: Op) -> Op | None:
     if pad is None or pad.type != "PAD" or len(pad.inputs) != 2:
         return None
     amounts = graph.constant(pad.inputs[1])
-    if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any() or (amounts < 0).any():
+    if len(graph.shape(pad.inputs[0])) != 4 or amounts is None or amounts.shape != (4, 2):
+        return None
+    if amounts[[0, 3]].any() or (amounts < 0).any():
         return None
     return pad
 

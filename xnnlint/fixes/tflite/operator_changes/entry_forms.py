@@ -335,7 +335,7 @@ def _windows(view: View, op: Op) -> tuple[Window, Window] | None:
 
 
 def _count(view: View, op: Op, windows: tuple[Window, Window]) -> int:
-    triples = -(-view.graph.shape(op.inputs[1])[3] // CHANNELS)
+    triples = math.ceil(view.graph.shape(op.inputs[1])[3] / CHANNELS)
     return triples * len(parts(windows[0])) * len(parts(windows[1]))
 
 

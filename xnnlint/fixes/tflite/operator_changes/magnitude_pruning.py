@@ -96,10 +96,10 @@ def _values(graph: GraphEdit, op: Op) -> np.ndarray | None:
 
 def _densify(graph: GraphEdit, op: Op) -> Op | None:
     """The DENSIFY that unpacks an operator's filter, through a DEQUANTIZE or not."""
-    producer = graph.producer(op.inputs[FILTER])
-    if producer is not None and producer.type == "DEQUANTIZE":
-        producer = graph.producer(producer.inputs[0])
-    return producer if producer is not None and producer.type == "DENSIFY" else None
+    unpacker = graph.unpacker(op.inputs[FILTER])
+    if unpacker is not None and unpacker.type == "DEQUANTIZE":
+        unpacker = graph.unpacker(unpacker.inputs[0])
+    return unpacker if unpacker is not None and unpacker.type == "DENSIFY" else None
 
 
 def _count(values: np.ndarray) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op, Purpose
@@ -177,7 +177,7 @@ def select(view: View, near: Op, source: int, channels: list[int], suffix: str) 
     return target
 
 
-def selecting_convolution(view: View, near: Op, source: int, target: int, channels: list[int | None]) -> Op:
+def selecting_convolution(view: View, near: Op, source: int, target: int, channels: Sequence[int | None]) -> Op:
     """The same into a value that is there; None for a channel of zeros."""
     import numpy as np
 

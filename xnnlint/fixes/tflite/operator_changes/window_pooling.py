@@ -138,7 +138,8 @@ def _shares(view: View, op: Op, axis: int) -> np.ndarray | None:
     counts = np.minimum(starts + window, size) - np.maximum(starts, 0)
     shape = [1] * RANK
     shape[axis] = outputs
-    return (window / counts).astype(np.float32).reshape(shape)
+    shares: np.ndarray = (window / counts).astype(np.float32).reshape(shape)
+    return shares
 
 
 def _depthwise(view: View, op: Op, kernel: np.ndarray, target: int, *, fused: str = "NONE") -> None:

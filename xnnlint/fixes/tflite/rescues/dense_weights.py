@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_view import View
@@ -24,10 +25,10 @@ class StoreDense(Rescue):
             op = view.op(hazard.op)
             for densify in unpacking if op is not None and len(unpacking) > 1 else ():
                 if op is not None and feeds(view, densify, op):
-                    yield self.way(view, op, lambda v, uid=densify.uid: _store(v, [uid]))
+                    yield self.way(view, op, partial(_store, uids=[densify.uid]))
         if unpacking:
             uids = [densify.uid for densify in unpacking]
-            yield self.way(view, unpacking[0], lambda v: _store(v, uids))
+            yield self.way(view, unpacking[0], partial(_store, uids=uids))
 
 
 def feeds(view: View, densify: Op, op: Op) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -23,10 +24,10 @@ class SplitPadding(Rescue):
     def ways(self, view: View) -> Iterator[Way]:
         found = stems(view)
         for pad in found:
-            yield self.way(view, pad, lambda v, uid=pad.uid: _split(v, [uid]))
+            yield self.way(view, pad, partial(_split, uids=[pad.uid]))
         if len(found) > 1:
             uids = [pad.uid for pad in found]
-            yield self.way(view, found[0], lambda v: _split(v, uids))
+            yield self.way(view, found[0], partial(_split, uids=uids))
 
 
 def stems(view: View) -> list[Op]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xnnlint.fixes.tflite.editor import UNPACKING, Op
+from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_parts import plain_bias
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.rescue import Preference, Rescue, Way
@@ -44,10 +44,8 @@ def _give_plain_biases(view: View) -> str:
 
 
 def _stored_type(view: View, tensor: int) -> str:
-    producer = view.graph.producer(tensor) if tensor >= 0 else None
-    if producer is not None and producer.type in UNPACKING:
-        return _stored_type(view, producer.inputs[0])
-    return view.graph.dtype(tensor) if tensor >= 0 else ""
+    unpacker = view.graph.unpacker(tensor)
+    return view.graph.dtype(tensor) if unpacker is None else _stored_type(view, unpacker.inputs[0])
 
 
 RESCUES = (BiasAsFilter(),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.graph_view import View
@@ -25,11 +26,11 @@ class LeaveLegally(Rescue):
             return
         live = [leak for leak in found if leak.live]
         if live:
-            yield self.way(view, live[0].producer, lambda v: _leave(v, only_live=True))
+            yield self.way(view, live[0].producer, partial(_leave, only_live=True))
         if len(live) != len(found):
-            yield self.way(view, found[0].producer, lambda v: _leave(v, only_live=False))
+            yield self.way(view, found[0].producer, partial(_leave, only_live=False))
         if any(leak.inside for leak in live):
-            yield self.way(view, live[0].producer, lambda v: _leave(v, only_live=True, everyone=True))
+            yield self.way(view, live[0].producer, partial(_leave, only_live=True, everyone=True))
 
 
 def _leave(view: View, *, only_live: bool, everyone: bool = False) -> str:
