@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
     from xnnlint.xnnpack.conditions.condition import Condition
-    from xnnlint.xnnpack.plan import Plan, Waiver
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+    from xnnlint.xnnpack.waiver import Waiver
 
 
 class Severity(str, Enum):
