@@ -154,7 +154,7 @@ class Planner:
                 return claimed
             for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True):
                 crash = self._rewrite(subgraph, claims)
-                if crash is not None and claimed.failure is None:
+                if crash is not None:
                     claimed.failure = Failure(crash.op, Fault(Wrong.ONLY_READER_REMOVED))
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
