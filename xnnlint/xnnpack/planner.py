@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from xnnlint.model.graph import Graph, Model, Operator
+from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.node_condition import Verdict
@@ -30,7 +31,6 @@ from xnnlint.xnnpack.plan import (
     Plan,
     Summary,
     is_pointwise,
-    pointwise_macs,
     worst,
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
