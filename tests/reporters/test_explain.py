@@ -175,7 +175,7 @@ def test_where_an_operator_is_not_taken_is_the_profiles_to_say():
     assert "With approximate=True it does not on litert-1.1 to tf-2.4." in operator_page("GELU").text
 
 
-def test_mean_is_told_as_the_guide_tells_it():
+def test_mean_is_reported_as_the_guide_tells_it():
     text = operator_page("MEAN").text
     assert (
         "- over height and width, keepdims=False:\n"
@@ -226,7 +226,7 @@ def test_spans_of_runtimes():
 
 
 @pytest.mark.judge
-def test_the_real_runtime_does_with_the_examples_what_is_told(tmp_path):
+def test_the_real_runtime_does_with_the_examples_what_is_reported(tmp_path):
     profile = load_profile(DEFAULT_RUNTIME, "x86-sse")
     planned = {}
     for kind in WITH_EXAMPLES:

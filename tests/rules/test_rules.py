@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.rule_cases import PAIRS, Pair, flattened, head, model
+from tests.rules.case_parts import Pair, flattened, head, model
+from tests.rules.rule_cases import PAIRS
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
@@ -195,7 +196,7 @@ def test_findings_never_change_the_plan(pair: Pair, folder: Path) -> None:
 
 
 @paired("pair")
-def test_a_broken_model_is_told_first(pair: Pair, folder: Path) -> None:
+def test_a_broken_model_is_reported_first(pair: Pair, folder: Path) -> None:
     plan, findings = planned(pair.name, False, folder)
     told = {Outcome.WRONG_RESULTS: "XNN901", Outcome.FAILS: "XNN902"}.get(plan.outcome)
     if told is None:
@@ -205,7 +206,7 @@ def test_a_broken_model_is_told_first(pair: Pair, folder: Path) -> None:
 
 
 @paired("pair")
-def test_a_place_is_told_once(pair: Pair, folder: Path) -> None:
+def test_a_place_is_reported_once(pair: Pair, folder: Path) -> None:
     findings = planned(pair.name, False, folder)[1]
     places = [(f.rule, f.location.op, f.actual) for f in findings]
     assert len(places) == len(set(places))

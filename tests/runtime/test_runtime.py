@@ -288,7 +288,7 @@ def test_inputs_depend_on_the_seed_alone() -> None:
     assert random_tensor((-1, 4), np.dtype("int8"), (0, 0)).shape == (1, 4)
 
 
-def test_a_child_that_dies_is_told_by_its_signal(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_reported_by_its_signal(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"], tmp_path / "log")
     with pytest.raises(ChildEnded, match="SIGABRT"):
         child.receive(timeout=20)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Finding, Severity, Unlock
-from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_macs, pointwise_ops
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_ops
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Waiver

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.json import tool
+from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 from xnnlint.runtime.verify import partitions_of
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.verify import Row, Setting, Verification
     from xnnlint.xnnpack.plan import Plan
-
-SCHEMA_VERSION = 1
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document."""
-    return json.loads(resources.files(__package__).joinpath("verify.schema.json").read_text(encoding="utf-8"))
 
 
 def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     return lines
 
 
-class Tally:
+class VerificationTally:
     """Counts over all models of a run, kept while the models themselves are let go of."""
 
     def __init__(self) -> None:
@@ -120,7 +120,8 @@ def _judgement(found: Verification) -> list[Piece]:
     if OUTCOME in found.differs:
         return [differs, f" predicted {predicted}, observed ", Span(f"{observed}", style)]
     parts = _listed([_DIFFERS[part] for part in found.differs])
-    return [differs, f" in {parts}", *([" (", Span(observed, style), ", as predicted)"] if observed else [])]
+    as_predicted: list[Piece] = [" (", Span(observed, style), ", as predicted)"] if observed else []
+    return [differs, f" in {parts}", *as_predicted]
 
 
 def _runtime(setting: Setting) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -195,10 +194,3 @@ def is_pointwise(graph: Graph, op: Operator) -> bool:
 def pointwise_ops(graph: Graph) -> list[int]:
     """Indices of the 1x1 convolutions of a graph."""
     return [op.index for op in graph.operators if is_pointwise(graph, op)]
-
-
-def pointwise_macs(graph: Graph, op: Operator) -> int:
-    """Multiply-accumulates of a 1x1 convolution or fully-connected operator in one inference; a dynamic batch is 1."""
-    weights = graph.tensors[op.inputs[1]]
-    pixels = math.prod(graph.tensors[op.outputs[0]].shape[:-1])
-    return max(pixels, 1) * weights.shape[0] * weights.shape[-1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import Judgement, insert_assumed_ends
 from xnnlint.xnnpack.delegate.claims import Delegation, Failure, Partition, delegate
 from xnnlint.xnnpack.execution import execute
@@ -28,7 +29,6 @@ from xnnlint.xnnpack.plan import (
     Summary,
     Waiver,
     is_pointwise,
-    pointwise_macs,
 )
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
 

@@ -193,7 +193,7 @@ def _objections(check: acceptance.Check, graph: Graph, op: Operator) -> list[Rej
 
 def _wrong(kind: str, size: int) -> Iterator[tuple[Graph, Operator]]:
     """Operators that are wrong in many ways, in graphs of their own."""
-    type_ = {"type": "CUSTOM", "custom_code": kind} if kind in acceptance.CUSTOM else {"type": kind}
+    is_custom = kind in acceptance.CUSTOM
     kinds = product(("STRING", "INT8", "FLOAT32"), (4, 7, 1), (1, 2, 3, 4, 6, 0), (1, 4), _OPTIONS, _CONSTANTS)
     for dtype, rank, inputs, outputs, attributes, constant in kinds:
         if constant is not None and (dtype != "FLOAT32" or rank != 4 or inputs < 2):
@@ -202,7 +202,9 @@ def _wrong(kind: str, size: int) -> Iterator[tuple[Graph, Operator]]:
         tensors = [Tensor(i, f"t{i}", dtype, (size,) * rank) for i in range(inputs + outputs)]
         if constant is not None:
             tensors[1:inputs] = [_parameter(i, constant) for i in range(1, inputs)]
-        op = Operator(0, inputs=ends[0], outputs=ends[1], name="x", attributes=dict(attributes), **type_)
+        op = Operator(
+            0, "CUSTOM" if is_custom else kind, *ends, dict(attributes), custom_code=kind if is_custom else "", name="x"
+        )
         yield Graph(tensors, [op], ends[0], ends[1]), op
 
 
