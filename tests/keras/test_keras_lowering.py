@@ -26,7 +26,7 @@ from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.tflite.read_tflite import load
 from xnnlint.model import sparse, weights
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes()))
