@@ -69,7 +69,7 @@ class OperatorNotDelegated(Rule):
     ```python
     image = keras.Input((224, 224, 3))  # batch size unknown
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Reshape((1, 1, 64))(x)   # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
+    x = layers.Reshape((1, 1, 64))(x)  # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
     ```
 
     ## Use instead

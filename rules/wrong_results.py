@@ -31,7 +31,7 @@ class WrongResults(Rule):
     ## Example
     ```python
     x = layers.Conv2D(64, 1, activation="relu")(x)  # pruned; this one computes wrong numbers
-    x = layers.MaxPooling2D()(x)                    # because of this one
+    x = layers.MaxPooling2D()(x)  # because of this one
     ```
 
     ## Use instead
