@@ -14,10 +14,11 @@ from pathlib import Path
 from xnnlint.linter.budgets import budget_rules
 from xnnlint.linter.engine import find
 from xnnlint.linter.policy_check import policy_rules
-from xnnlint.linter.rule import Rule, own_rules
+from xnnlint.linter.rule import Rule
+from xnnlint.linter.rule_registry import own_rules
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.reporters.topics.lookup import rule_page
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtimes
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -77,7 +77,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(engine, "make_plan", fake_plan)
     monkeypatch.setattr(engine, "all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr(engine, "add_unlocks", lambda plan, findings: list(findings))
-    monkeypatch.setattr("xnnlint.linter.rule.all_rules", lambda: (FakeRule(),))
+    monkeypatch.setattr("xnnlint.linter.rule_registry.all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr("xnnlint.linter.policy_check.policy_rules", tuple)
     monkeypatch.setattr("xnnlint.linter.budgets.budget_rules", tuple)
 

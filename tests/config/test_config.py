@@ -17,7 +17,6 @@ import pytest
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from xnnlint.config.applied import apply
-from xnnlint.config.globs import compiled, matches
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
 from xnnlint.config.selection import Layer, is_reported, known_rules
 from xnnlint.config.settings import Resolver
@@ -25,6 +24,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.linter.budgets import BudgetBroken
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.loaders.globs import compiled, matches
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.reporters import json_document
 from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary

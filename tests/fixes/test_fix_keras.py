@@ -25,7 +25,7 @@ from xnnlint.fixes.keras.layer_code import code
 from xnnlint.fixes.keras.layer_order import keras_order, misplaced
 from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
 from xnnlint.keras.policy.verdicts import judge
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.plan import Outcome
@@ -105,7 +105,7 @@ def test_every_weight_keeps_its_bits_and_its_layer(tmp_path, suffix):
     target = str(tmp_path / f"fixed.{suffix}")
     write_fixed(repair(path, options(unsafe=True)), target)
     weights = [
-        {(x.name, k): v().tobytes() for x in all_layers(read(p)[1]) for k, v in x.weights.items()}
+        {(x.name, k): v().tobytes() for x in read(p)[1].all_layers() for k, v in x.weights.items()}
         for p in (path, target)
     ]
     assert len(weights[0]) > 10 and weights[0] == weights[1]

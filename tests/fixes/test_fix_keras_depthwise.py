@@ -17,7 +17,7 @@ from xnnlint.fixes.keras.config_search import Options, repair, write
 from xnnlint.fixes.keras.conversion_proof import prove
 from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
 from xnnlint.fixes.keras.in_memory import fix_model
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
@@ -30,7 +30,7 @@ WRITERS = [("tf_keras", "keras"), ("tf_keras", "h5"), ("keras", "keras")]
 def weights(path: Path | str) -> dict[tuple[str, str], bytes]:
     return {
         ("/".join(layer.path), name): load().tobytes()
-        for layer in all_layers(read(path)[1])
+        for layer in read(path)[1].all_layers()
         for name, load in layer.weights.items()
     }
 

@@ -29,7 +29,9 @@ from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.delegate import acceptance
 from xnnlint.xnnpack.delegate.claims import delegate
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_RUNTIME, every_runtime, load_profile
 
 KNOWN = [*acceptance.BUILTINS, *acceptance.CUSTOM]
@@ -159,7 +161,7 @@ def test_the_conditions_are_those_that_real_refusals_name():
         for index, rejection in delegate(graph, profile).rejected.items():
             operator = graph.operators[index]
             kind = operator.custom_code or operator.type
-            if kind in known and rejection.condition != "operator-type":
+            if kind in known and rejection.condition is not Objection.OPERATOR_TYPE:
                 asked += 1
                 named += rejection.required in known[kind]
     assert asked >= 40

@@ -19,6 +19,7 @@ from xnnlint.reporters.formats import text_report as text
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.printer import Printer
 from xnnlint.reporters.tally import ModelTally
+from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.plan import Hazard, Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
@@ -98,7 +99,7 @@ def broken(outcome: Outcome) -> ModelReport:
     )
     blocker = finding(unlocks=Unlock(3, 1.0, 3, True), location=Location(0, "pool", "MAX_POOL_2D"))
     model = report(outcome, [wrong, blocker], totals=summary(3, 2, 100, 60), graph=graph)
-    model.plan.hazards.append(Hazard(0, "layout", outcome, "it reads NCHW data as if it were NHWC"))
+    model.plan.hazards.append(Hazard(0, Fault(Wrong.READS_WRONG_ORDER), outcome))
     return model
 
 

@@ -22,7 +22,8 @@ from xnnlint.runtime import observe, releases, targets
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.observation import Observation, OutputError
 from xnnlint.runtime.verify import Row, Setting, Verification, choose, compare, verify_each
-from xnnlint.xnnpack.plan import Plan, make_plan
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert, runtimes
 
 GUIDE = ROOT / "fixtures" / "guide_sparse.tflite"

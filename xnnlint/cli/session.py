@@ -16,7 +16,7 @@ from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine
 from xnnlint.linter.findings import ModelReport
-from xnnlint.linter.rule import all_rules
+from xnnlint.linter.rule_registry import all_rules
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
 from xnnlint.model.graph import Graph

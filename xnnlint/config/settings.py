@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
-from xnnlint.config.globs import matches
 from xnnlint.config.keys import KEYS
 from xnnlint.config.selection import Layer, is_reported, known_rules, strength
 from xnnlint.errors import XnnlintError
+from xnnlint.loaders.globs import matches
 
 DEFAULT = "default"
 

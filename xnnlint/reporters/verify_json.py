@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 from xnnlint.runtime.verify import partitions_of
 
@@ -50,7 +51,10 @@ def _predicted(plan: Plan) -> dict[str, Any]:
         "outcome": plan.outcome.value,
         "spmm": sum(kernel.is_spmm for kernel in plan.operators),
         "partitions": len({kernel.partition for kernel in plan.operators}),
-        "hazards": [{"op": h.op, "kind": h.kind, "outcome": h.outcome.value, "text": h.text} for h in plan.hazards],
+        "hazards": [
+            {"op": h.op, "kind": h.kind.value, "outcome": h.outcome.value, "text": fault_words(h.fault)}
+            for h in plan.hazards
+        ],
     }
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -157,7 +158,7 @@ def _breakage(plan: Plan) -> str:
     where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
     also = f" and {_counted(more, 'other place')}" if more else ""
     verb = "fails" if plan.outcome.value == "fails" else "breaks"
-    return f"{verb} at {where}{also}: {safe(hazard.text)}"
+    return f"{verb} at {where}{also}: {safe(fault_words(hazard.fault))}"
 
 
 def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:

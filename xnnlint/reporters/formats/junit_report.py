@@ -97,7 +97,7 @@ def _told(case: ElementTree.Element, tag: str, kind: str, sentences: Sequence[st
 def _asked(model: ModelReport, judged: Judgement) -> list[Rule]:
     """The rules that would have been told."""
     from xnnlint.linter.policy_check import policy_rules
-    from xnnlint.linter.rule import all_rules
+    from xnnlint.linter.rule_registry import all_rules
 
     rules = [*all_rules(), *(policy_rules() if model.policy is not None else ())]
     return [rule for rule in rules if judged.reports(rule.code, rule.name)]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
 from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
@@ -237,7 +238,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"
-        yield f"{subject} breaks at {where}{also}: {safe(hazard.text)}."
+        yield f"{subject} breaks at {where}{also}: {safe(fault_words(hazard.fault))}."
     fixable = [f for f in model.findings if f.severity is Severity.ERROR and f.unlocks is None and f.fix]
     if fixable and fixable[0].fix:
         title, where = fixable[0].fix.title, place(fixable[0])

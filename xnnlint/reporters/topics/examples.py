@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import apply_unary, pruned, stem, trunk
+from xnnlint.modelbuilder.modelfile import Value
 
 Middle = Callable[[ModelBuilder, Value], Value]
 

@@ -1,4 +1,9 @@
-"""Patterns of paths, as in .gitignore and in the configurations of other linters: `*`, `?`, `[...]` and `**`."""
+"""Patterns of paths, as in .gitignore and in the configurations of other linters: `*`, `?`, `[...]` and `**`.
+
+pathspec 1.1.1 was tried in the place of this: on random patterns it answers the same, but it reads a line of a
+.gitignore where a path is meant ("#a", "!a", "./a" and "a " are other things there), says nothing for "a[.tflite",
+raises on "[z-a]", cannot ask for a match of the whole path (which looking for models needs), and takes 17 ms to import.
+"""
 
 from __future__ import annotations
 
