@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.tflite.engine import Options, Result, search
-from xnnlint.fixes.tflite.proof import Proof, Prover
+from xnnlint.fixes.tflite.file_proof import Proof, Prover
+from xnnlint.fixes.tflite.search_changes import Options, Result, search
 from xnnlint.xnnpack.plan import Plan, is_pointwise, pointwise_macs
 from xnnlint.xnnpack.profile import load_profile
 

@@ -35,7 +35,7 @@ def seconds(model: Path) -> tuple[float, float]:
 def imported(model: Path) -> list[str]:
     """What heavy packages a check imports."""
     code = (
-        "import sys\nfrom xnnlint.cli import main\nsys.argv = ['xnnlint', 'check', sys.argv[1]]\n"
+        "import sys\nfrom xnnlint.cli.app import main\nsys.argv = ['xnnlint', 'check', sys.argv[1]]\n"
         f"try:\n    main()\nfinally:\n    print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     run = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Counting zeros: `xnnlint.weights.count_zeros` against `numpy.count_nonzero` on the same array.
+"""Counting zeros: `xnnlint.model.weights.count_zeros` against `numpy.count_nonzero` on the same array.
 
     python benchmarks/zero_count.py [--elements 4194304] [--runs 30]
 
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xnnlint.weights import count_zeros
+from xnnlint.model.weights import count_zeros
 
 LEAST_RATIO = {"float16": 4.0, "float32": 0.7}
 

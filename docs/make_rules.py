@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from xnnlint.budgets import budget_rules
-from xnnlint.engine import find
-from xnnlint.explain import rule_page
-from xnnlint.loaders.tflite import load_bytes
-from xnnlint.policy_check import policy_rules
-from xnnlint.rule import Rule, own_rules
+from xnnlint.linter.budgets import budget_rules
+from xnnlint.linter.engine import find
+from xnnlint.linter.policy_check import policy_rules
+from xnnlint.linter.rule import Rule, own_rules
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.reporters.topics.lookup import rule_page
 from xnnlint.xnnpack.plan import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtimes
 

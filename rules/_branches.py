@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xnnlint.graph import Graph
+from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from xnnlint.findings import Applicability
-from xnnlint.graph import Graph
-from xnnlint.xnnpack.definitions import REPEATED_AXIS, UNREAD_PART
-from xnnlint.xnnpack.geometry import same_padding_total
-from xnnlint.xnnpack.half import METADATA
+from xnnlint.rules._text import by, dims, named, type_of, where_used
+from xnnlint.rules.reduce_input import REDUCTIONS, SPATIAL
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.delegate.definitions import REPEATED_AXIS, UNREAD_PART
+from xnnlint.xnnpack.fp16 import METADATA
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
-
-from ._text import by, dims, named, type_of, where_used
-from .reduce_input import REDUCTIONS, SPATIAL
+from xnnlint.xnnpack.windows import same_padding_total
 
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xnnlint.graph import Graph, Operator
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.ir import Node, NodeType, Value
 
 # The builtin operators behind XNNPACK's node types, where the two are not called alike.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
-from xnnlint.rule import NodeRule, Verdict, verdict
+from xnnlint.rules.elementwise_operand import OPERATORS
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
-
-from .elementwise_operand import OPERATORS
 
 INSTEAD = {
     "subtract": "add the negated value instead: negate the weights and biases that produce it",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding, Severity
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.rules.operator_not_delegated import BLOCK_SPARSE_VERSION
 
-from .operator_not_delegated import BLOCK_SPARSE_VERSION
+from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import Plan
 
 
 class BlockSparseFullyConnected(Rule):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.rules._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
+from xnnlint.rules._text import listed, named
 
-from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from ._text import listed, named
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import Plan
 
 
 class ClusterEndMissing(Rule):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding
-from xnnlint.rule import Rule
+from xnnlint.linter.findings import Finding
+from xnnlint.linter.rule import Rule
 from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
-from xnnlint.rule import NodeRule, Unmet, Verdict
+from xnnlint.rules._text import dims, operand
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule import NodeRule, Unmet, Verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
-
-from ._text import dims, operand
 
 OPERATORS = ("add", "multiply")
 RANK = 4

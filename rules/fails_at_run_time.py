@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xnnlint.xnnpack.plan import Hazard, Outcome
+from xnnlint.rules.wrong_results import WHAT_HAPPENS, WrongResults
 
-from .wrong_results import WHAT_HAPPENS, WrongResults
+from xnnlint.xnnpack.plan import Hazard, Outcome
 
 
 class FailsAtRunTime(WrongResults):

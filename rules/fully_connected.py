@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
-from xnnlint.rule import NodeRule, Verdict, verdict
+from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
 

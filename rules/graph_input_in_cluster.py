@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.graph import Graph
-from xnnlint.rule import Rule, locate
+from xnnlint.rules._text import by, dims, named, side
+from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
+
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
-
-from ._text import by, dims, named, side
-from .stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 

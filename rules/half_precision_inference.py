@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.rule import Rule
-from xnnlint.xnnpack.half import METADATA, allows_fp16
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.fp16 import METADATA, allows_fp16
 from xnnlint.xnnpack.plan import FP32, Plan, pointwise_ops
 
 HALF = "fp16accfp16"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding, Severity
-from xnnlint.rule import Rule, locate
+from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.rule import Rule
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.rule import Rule
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
+from xnnlint.rules._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
+from xnnlint.rules.pruning_wrappers import wrapped_operators
 
-from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
-from .pruning_wrappers import wrapped_operators
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 
 class NotPruned(Rule):

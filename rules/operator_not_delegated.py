@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.graph import Graph, Operator
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.acceptance import Rejection
-from xnnlint.xnnpack.delegation import Delegation
-from xnnlint.xnnpack.plan import Plan, Waiver
+from xnnlint.rules._text import listed, type_of
 
-from ._text import listed, type_of
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Graph, Operator
+from xnnlint.xnnpack.delegate.acceptance import Rejection
+from xnnlint.xnnpack.delegate.delegation import Delegation
+from xnnlint.xnnpack.plan import Plan, Waiver
 
 BLOCK_SPARSE_VERSION = 8
 # Input slots that hold a shape, a size or a place, and no data.

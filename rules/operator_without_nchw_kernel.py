@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
-from xnnlint.rule import NodeRule, Verdict, verdict
+from xnnlint.rules._text import by, node_type
+from xnnlint.rules.reduce_input import REDUCTIONS
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
-
-from ._text import by, node_type
-from .reduce_input import REDUCTIONS
 
 INSTEAD = {
     NodeType.MAX_POOLING_2D: "use a 3x3 depthwise convolution of the same stride in its place",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.rules._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
+from xnnlint.rules._text import dims, named, where_used
 
-from ._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
-from ._text import dims, named, where_used
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import Plan
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
 FIX = (

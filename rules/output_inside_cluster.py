@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.rules._branches import is_read_inside
+from xnnlint.rules._text import dims, where_used
 
-from ._branches import is_read_inside
-from ._text import dims, where_used
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import Plan
 
 
 class OutputInsideCluster(Rule):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding, Severity
-from xnnlint.rule import Rule, locate
+from xnnlint.rules._pruning import percent, weights_of
+from xnnlint.rules._text import listed, named
+
+from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.ir import Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan, pointwise_ops
-
-from ._pruning import percent, weights_of
-from ._text import listed, named
 
 
 class PointwiseBehindClusterEnd(Rule):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.rule import Rule, locate
+from xnnlint.rules._branches import capable
+from xnnlint.rules._causes import AXES_FIX
+from xnnlint.rules._text import dims, type_of
+from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
+
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.execution import reduce_in_nchw
 from xnnlint.xnnpack.ir import Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
-
-from ._branches import capable
-from ._causes import AXES_FIX
-from ._text import dims, type_of
-from .reduce_input import RANK, REDUCTIONS, SPATIAL
 
 # Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
 RIGHT = (SPATIAL, (0, *SPATIAL))

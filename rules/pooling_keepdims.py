@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.graph import Operator
-from xnnlint.rule import Rule, locate
+from xnnlint.rules._branches import leads_to_map
+from xnnlint.rules._causes import RESHAPE_FIX, broken_by
+from xnnlint.rules._text import listed, named
+from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
+
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
-
-from ._branches import leads_to_map
-from ._causes import RESHAPE_FIX, broken_by
-from ._text import listed, named
-from .reduce_input import RANK, REDUCTIONS, SPATIAL
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.graph import Operator
-from xnnlint.rule import Rule, locate
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.plan import Plan
 
 # What PruneLowMagnitude puts in front of a layer's name.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.graph import Graph
-from xnnlint.rule import NodeRule, Verdict, verdict
+from xnnlint.rules._text import node_type
+
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph
 from xnnlint.xnnpack.plan import FLOAT as FLOAT_WAIVER
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.profile import Profile
-
-from ._text import node_type
 
 FLOAT = ("fp32", "fp16")
 REQUIRED = "float32 values with float32 or float16 weights"

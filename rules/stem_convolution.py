@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xnnlint.findings import Applicability
-from xnnlint.rule import NodeRule, Verdict, verdict
+from xnnlint.rules._text import by, padding_text, side
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule import NodeRule, Verdict, verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.profile import Profile
-
-from ._text import by, padding_text, side
 
 KERNEL = (3, 3)
 STRIDE = (2, 2)

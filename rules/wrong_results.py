@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
+from xnnlint.rules._causes import SPARSE_OR_DENSE, cause_of
 
-from ._causes import SPARSE_OR_DENSE, cause_of
+from xnnlint.linter.findings import Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
-
-from ._branches import leads_to_map
-from ._pruning import (
+from xnnlint.rules._branches import leads_to_map
+from xnnlint.rules._pruning import (
     DENOMINATOR,
     NUMERATOR,
     THRESHOLD,
@@ -21,7 +17,11 @@ from ._pruning import (
     weighted_nodes,
     weights_of,
 )
-from ._text import named
+from xnnlint.rules._text import named
+
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
 
 class ZerosAtOrBelowTwoThirds(Rule):

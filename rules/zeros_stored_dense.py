@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.rule import Rule, locate
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
+from xnnlint.rules._pruning import ENCODED_SHARE, percent, weights_of
 
-from ._pruning import ENCODED_SHARE, percent, weights_of
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
 
 
 class ZerosStoredDense(Rule):

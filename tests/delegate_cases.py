@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.flatwriter import Table, table
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.flatwriter import Table, table
 
 Fill = Callable[[ModelBuilder, Value], Value]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from xnnlint.loaders.tflite import load
+from xnnlint.loaders.tflite.read_tflite import load
 
 CASES = Path(__file__).with_name("keras_lowering_cases.json.gz")
 # Their weights are zero in other places, or the config does not say what they are.

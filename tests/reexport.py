@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xnnlint.fixes.tflite import schema
+from xnnlint.fixes.tflite import object_api as schema
 
 
 def shuffled(data: bytes, seed: int) -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xnnlint.difftest.builder import ModelBuilder, Padding, Value
-from xnnlint.difftest.builder import Pair as Size
-from xnnlint.difftest.flatwriter import table
-from xnnlint.difftest.parts import Middle, apply_unary, gate, pruned, stem, tail, trunk
+from xnnlint.modelbuilder.builder import ModelBuilder, Padding, Value
+from xnnlint.modelbuilder.builder import Pair as Size
+from xnnlint.modelbuilder.building_blocks import Middle, apply_unary, gate, pruned, stem, tail, trunk
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 Fill = Callable[[ModelBuilder], None]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import xnnlint
-from xnnlint.assumption import total_macs
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import table
+from xnnlint.linter.pruning_forecast import total_macs
 from xnnlint.loaders import load
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import table
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import tflite
 
-from xnnlint import loaders, weights
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import Table, serialize, table
+from xnnlint import loaders
 from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.model import weights
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import Table, serialize, table
 
 SECONDS = 2
 MEGABYTES = 300

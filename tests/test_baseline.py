@@ -15,11 +15,11 @@ import reexport
 from models import FIXTURES
 from test_cli import run
 
-from xnnlint import baseline
-from xnnlint.baseline import Baseline, Entry, fingerprints
-from xnnlint.engine import check_model
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import Finding, Location, ModelReport, Severity
+from xnnlint.linter import baseline
+from xnnlint.linter.baseline import Baseline, Entry, fingerprints
+from xnnlint.linter.engine import check_model
+from xnnlint.linter.findings import Finding, Location, ModelReport, Severity
 from xnnlint.reporters import json as json_reporter
 from xnnlint.xnnpack.profile import load_profile
 
@@ -362,7 +362,7 @@ def test_fingerprints_are_of_one_finding_each():
 def test_a_model_that_is_built_trained_and_converted_again_has_nothing_new(tmp_path):
     import tf_keras as keras
 
-    from xnnlint import convert
+    from xnnlint.runtime import tensorflow_converter as convert
 
     layers = keras.layers
 

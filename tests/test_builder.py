@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tflite
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.flatwriter import table
-from xnnlint.difftest.patterns import named_patterns
-from xnnlint.difftest.storage import STORAGES, encode_sparse, set_zeros, store
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.flatwriter import table
+from xnnlint.modelbuilder.patterns import named_patterns
+from xnnlint.modelbuilder.storage import STORAGES, encode_sparse, set_zeros, store
 
 
 def parse(model: bytes) -> tflite.Model:

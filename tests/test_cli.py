@@ -14,12 +14,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from xnnlint import __version__, cli, engine
+from xnnlint import __version__
+from xnnlint.cli import app as cli
 from xnnlint.errors import ModelError, XnnlintError
-from xnnlint.findings import Finding, Location, Severity, Unlock
-from xnnlint.graph import Graph, Model
+from xnnlint.linter import engine
+from xnnlint.linter.findings import Finding, Location, Severity, Unlock
+from xnnlint.linter.rule import Rule
+from xnnlint.model.graph import Graph, Model
 from xnnlint.reporters import json as json_reporter
-from xnnlint.rule import Rule
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,9 +92,9 @@ def machine(monkeypatch):
     monkeypatch.setattr(engine, "make_plan", fake_plan)
     monkeypatch.setattr(engine, "all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr(engine, "add_unlocks", lambda plan, findings: list(findings))
-    monkeypatch.setattr("xnnlint.rule.all_rules", lambda: (FakeRule(),))
-    monkeypatch.setattr("xnnlint.policy_check.policy_rules", tuple)
-    monkeypatch.setattr("xnnlint.budgets.budget_rules", tuple)
+    monkeypatch.setattr("xnnlint.linter.rule.all_rules", lambda: (FakeRule(),))
+    monkeypatch.setattr("xnnlint.linter.policy_check.policy_rules", tuple)
+    monkeypatch.setattr("xnnlint.linter.budgets.budget_rules", tuple)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 import xnnlint
-from xnnlint.findings import ModelReport, Severity
+from xnnlint.linter.findings import ModelReport, Severity
 from xnnlint.reporters.json import document, schema
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile

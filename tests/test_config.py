@@ -16,16 +16,16 @@ import pytest
 from models import FIXTURES
 from test_cli import run
 
-from xnnlint.applied import apply
-from xnnlint.budgets import BudgetBroken
+from xnnlint.config.applied import apply
 from xnnlint.config.globs import compiled, matches
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
 from xnnlint.config.selection import Layer, is_told, known_rules
 from xnnlint.config.settings import Resolver
-from xnnlint.engine import check_model
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import Finding, ModelReport, Severity
-from xnnlint.graph import Graph, Model, Operator
+from xnnlint.linter.budgets import BudgetBroken
+from xnnlint.linter.engine import check_model
+from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.reporters import json as json_reporter
 from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
@@ -546,7 +546,7 @@ def test_what_config_prints_is_a_configuration_with_the_same_values(project, cal
 
 
 def test_verify_takes_its_own_table_and_the_exclusions(project, call, monkeypatch):
-    from xnnlint import verify
+    from xnnlint.runtime import verify
 
     asked = []
 
@@ -567,7 +567,7 @@ def test_verify_takes_its_own_table_and_the_exclusions(project, call, monkeypatc
 
 
 def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, monkeypatch):
-    from xnnlint.fixes import repair
+    from xnnlint.fixes.keras import config_search as repair
 
     asked = []
 
@@ -586,8 +586,8 @@ def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, m
 
 
 def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, call, monkeypatch):
-    from xnnlint.fixes.tflite import repair
-    from xnnlint.fixes.tflite.registry import names
+    from xnnlint.fixes.tflite import file_fixer as repair
+    from xnnlint.fixes.tflite.all_fixes import names
 
     asked = []
 

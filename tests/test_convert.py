@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xnnlint import cli, convert
-from xnnlint.engine import check_model
-from xnnlint.graph import Graph
+from xnnlint.cli import app as cli
+from xnnlint.linter.engine import check_model
 from xnnlint.loaders import load
-from xnnlint.verify import choose, verify_each
+from xnnlint.model.graph import Graph
+from xnnlint.runtime import tensorflow_converter as convert
+from xnnlint.runtime.verify import choose, verify_each
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 

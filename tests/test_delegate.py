@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from delegate_cases import CASES, Case
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.patterns import PATTERNS
-from xnnlint.graph import Graph, Operator, Tensor
 from xnnlint.loaders import load
-from xnnlint.xnnpack.delegate import Delegation, Partition, delegate
-from xnnlint.xnnpack.lowering import lower
+from xnnlint.model.graph import Graph, Operator, Tensor
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.delegate.claims import Delegation, Partition, delegate
+from xnnlint.xnnpack.lower.lowering import lower
 from xnnlint.xnnpack.profile import Fact, Profile, load_profile
 
 BY_NAME = {case.name: case for case in CASES}

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import tflite
 
-from xnnlint.difftest import hunt as hunt_module
-from xnnlint.difftest.__main__ import main
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.compare import Prediction, compare, convolutions, plan_predictor
-from xnnlint.difftest.generate import random_model, random_recipe
-from xnnlint.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
-from xnnlint.difftest.patterns import PATTERNS
-from xnnlint.difftest.recipe import CONSTANT_SHAPES, STEPS, Recipe, Session, build, zero_count
-from xnnlint.difftest.registry import pattern
-from xnnlint.difftest.shrink import shrink
-from xnnlint.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
+from tests.difftest import hunt as hunt_module
+from tests.difftest.__main__ import main
+from tests.difftest.compare import Prediction, compare, convolutions, plan_predictor
+from tests.difftest.generate import random_model, random_recipe
+from tests.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
+from tests.difftest.recipe import CONSTANT_SHAPES, STEPS, Recipe, Session, build, zero_count
+from tests.difftest.shrink import shrink
+from tests.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.pattern_registry import pattern
+from xnnlint.modelbuilder.patterns import PATTERNS
 from xnnlint.runtime.observation import Observation
 
 FIXED_SEEDS = 320

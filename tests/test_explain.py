@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 from delegate_cases import CASES
 
-from xnnlint import cli
-from xnnlint.explain import pages
-from xnnlint.known_rules import every_rule
-from xnnlint.loaders.tflite import load_bytes
+from xnnlint.cli import app as cli
+from xnnlint.linter.known_rules import every_rule
+from xnnlint.linter.rule import SECTIONS
+from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.reporters.catalog import page_lines
-from xnnlint.reporters.layout import plain
-from xnnlint.rule import SECTIONS
+from xnnlint.reporters.styled_lines import plain
+from xnnlint.reporters.topics import operators_page as operators
+from xnnlint.reporters.topics.examples import examples_of
+from xnnlint.reporters.topics.lookup import pages
+from xnnlint.reporters.topics.operators_page import fates, operator_names
+from xnnlint.reporters.topics.page import Page
+from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
-from xnnlint.topics import operators
-from xnnlint.topics.examples import examples_of
-from xnnlint.topics.operators import fates, operator_names
-from xnnlint.topics.page import Page
-from xnnlint.topics.runtimes import listed
-from xnnlint.xnnpack import acceptance
-from xnnlint.xnnpack.delegate import delegate
+from xnnlint.xnnpack.delegate import acceptance
+from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.plan import Outcome, make_plan
 from xnnlint.xnnpack.profile import DEFAULT_RUNTIME, every_runtime, load_profile
 

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from xnnlint import atomic, cli
+from xnnlint import atomic
+from xnnlint.cli import app as cli
 from xnnlint.errors import ModelError
-from xnnlint.fixes.archive import Archive
-from xnnlint.fixes.code import code
-from xnnlint.fixes.hdf5_text import replace_text
-from xnnlint.fixes.order import keras_order, misplaced
-from xnnlint.fixes.repair import Options, repair
-from xnnlint.fixes.repair import write as write_fixed
-from xnnlint.fixes.scope import scopes
-from xnnlint.keras.model import Call, KerasModel, Layer, TensorRef
-from xnnlint.keras.policy import judge
-from xnnlint.keras.read_config import Unreadable, all_layers
-from xnnlint.keras.read_file import read
-from xnnlint.keras.read_hdf5 import File
+from xnnlint.fixes.keras.archive import Archive
+from xnnlint.fixes.keras.config_scope import scopes
+from xnnlint.fixes.keras.config_search import Options, repair
+from xnnlint.fixes.keras.config_search import write as write_fixed
+from xnnlint.fixes.keras.hdf5_text import replace_text
+from xnnlint.fixes.keras.layer_code import code
+from xnnlint.fixes.keras.layer_order import keras_order, misplaced
+from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
+from xnnlint.keras.policy.verdicts import judge
+from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.loaders.keras.read_file import read
+from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 

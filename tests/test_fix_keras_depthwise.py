@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xnnlint.fixes.archive import Archive
-from xnnlint.fixes.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
-from xnnlint.fixes.memory import fix_model
-from xnnlint.fixes.prove import prove
-from xnnlint.fixes.repair import Options, repair, write
-from xnnlint.keras.read_config import Unreadable, all_layers
-from xnnlint.keras.read_file import read
-from xnnlint.keras.read_hdf5 import File
+from xnnlint.fixes.keras.archive import Archive
+from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.conversion_proof import prove
+from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
+from xnnlint.fixes.keras.in_memory import fix_model
+from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.loaders.keras.read_file import read
+from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

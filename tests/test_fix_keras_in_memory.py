@@ -1,4 +1,4 @@
-"""xnnlint.fixes.memory: the same fixes for models in memory, in both Keras dialects."""
+"""xnnlint.fixes.keras.in_memory: the same fixes for models in memory, in both Keras dialects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 import xnnlint
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.memory import fix_model
-from xnnlint.fixes.repair import Options, repair, write
+from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.in_memory import fix_model
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xnnlint import cli
+from xnnlint.cli import app as cli
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes import prove as proving
-from xnnlint.fixes.prove import NotProved, prove
-from xnnlint.fixes.repair import Options, repair, write
+from xnnlint.fixes.keras import conversion_proof as proving
+from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.conversion_proof import NotProved, prove
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 OPTIONS = Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
@@ -119,8 +119,8 @@ def test_without_tensorflow_nothing_is_written_and_what_to_install_is_said(tmp_p
     source = Path(__file__).resolve().parent.parent / "fixtures" / "guide_sparse.keras"
     import copy
 
-    from xnnlint.fixes.archive import Archive
-    from xnnlint.fixes.scope import scopes
+    from xnnlint.fixes.keras.archive import Archive
+    from xnnlint.fixes.keras.config_scope import scopes
 
     archive = Archive(str(source))
     document = copy.deepcopy(archive.document)

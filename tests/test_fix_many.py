@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xnnlint import cli
+from xnnlint.cli import app as cli
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 HOOK = ("--in-place", "--no-backup", "--fix-only", "--exit-non-zero-on-fix")

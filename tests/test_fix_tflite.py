@@ -13,26 +13,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnnlint import cli
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import table
-from xnnlint.difftest.patterns import named_patterns
+from xnnlint.cli import app as cli
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import Applicability
+from xnnlint.linter.findings import Applicability
 from xnnlint.loaders import load
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import table
+from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.runtime import targets
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import catalog, encoding, registry, schema
-from xnnlint.fixes.tflite.change import Exactness, Fix
-from xnnlint.fixes.tflite.edit import Edit
-from xnnlint.fixes.tflite.engine import Options, Result, search
-from xnnlint.fixes.tflite.float32 import is_constant
-from xnnlint.fixes.tflite.proof import Prover
-from xnnlint.fixes.tflite.repair import Fixer
+from xnnlint.fixes.tflite import all_fixes as registry
+from xnnlint.fixes.tflite import encoding
+from xnnlint.fixes.tflite import fix_table as catalog
+from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite.editor import Edit
+from xnnlint.fixes.tflite.file_fixer import Fixer
+from xnnlint.fixes.tflite.file_proof import Prover
+from xnnlint.fixes.tflite.graph_questions import is_constant
+from xnnlint.fixes.tflite.operator_change import Exactness, Fix
+from xnnlint.fixes.tflite.search_changes import Options, Result, search
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
@@ -225,8 +228,8 @@ class RoundingLiar(Liar):
 @pytest.mark.judge
 def test_a_fix_that_changes_outputs_is_not_written(tmp_path, monkeypatch):
     honest = registry.fixes()
-    monkeypatch.setattr("xnnlint.fixes.tflite.engine._Search._smallest", lambda self, full: full)
-    monkeypatch.setattr("xnnlint.fixes.tflite.repair._RETRIES", 0)
+    monkeypatch.setattr("xnnlint.fixes.tflite.search_changes._Search._smallest", lambda self, full: full)
+    monkeypatch.setattr("xnnlint.fixes.tflite.file_fixer._RETRIES", 0)
     monkeypatch.setattr(registry, "fixes", lambda: (*honest, Liar()))
     target = tmp_path / "fixed.tflite"
     with Fixer(Options(PROFILE)) as fixer, pytest.raises(XnnlintError, match="not written: an output would differ by"):
@@ -238,7 +241,7 @@ def test_a_fix_that_changes_outputs_is_not_written(tmp_path, monkeypatch):
 def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monkeypatch):
     """The lie is needed for nothing: without it the rest is proven, and written."""
     honest = registry.fixes()
-    monkeypatch.setattr("xnnlint.fixes.tflite.engine._Search._smallest", lambda self, full: full)
+    monkeypatch.setattr("xnnlint.fixes.tflite.search_changes._Search._smallest", lambda self, full: full)
     monkeypatch.setattr(registry, "fixes", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar()))
     target = tmp_path / "fixed.tflite"
     with Fixer(Options(PROFILE)) as fixer:
@@ -256,7 +259,7 @@ def test_a_run_that_differs_from_the_plan_is_not_written(tmp_path, monkeypatch):
     """As if the plan were wrong: on the CPU that runs, the sparse kernels are off."""
     real = targets.resolve
     monkeypatch.setattr(targets, "resolve", lambda cpu="auto", *rest, **options: real("x86-avx", *rest, **options))
-    monkeypatch.setattr("xnnlint.fixes.tflite.proof.load_profile", lambda runtime, cpu: PROFILE)
+    monkeypatch.setattr("xnnlint.fixes.tflite.file_proof.load_profile", lambda runtime, cpu: PROFILE)
     if not targets.has_avx():
         pytest.skip("this machine has no AVX")
     target = tmp_path / "fixed.tflite"
@@ -612,7 +615,7 @@ def test_an_input_with_an_empty_buffer_is_no_constant():
 
 def test_the_documentation_lists_every_fix():
     page = (ROOT / "docs" / "fix-tflite.md").read_text(encoding="utf-8")
-    assert catalog.with_table(page) == page, "python -m xnnlint.fixes.tflite.catalog"
+    assert catalog.with_table(page) == page, "python -m xnnlint.fixes.tflite.fix_table"
 
 
 def test_convolutions_that_only_move_channels_are_no_gain():

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import serialize, table
-from xnnlint.engine import check_loaded
 from xnnlint.errors import ModelError
+from xnnlint.linter.engine import check_loaded
 from xnnlint.loaders import load
-from xnnlint.loaders.tflite import load_bytes
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import serialize, table
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import schema
-from xnnlint.fixes.tflite.edit import Edit
+from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.lossless import Walk, first_difference
 
 ROOT = Path(__file__).resolve().parent.parent

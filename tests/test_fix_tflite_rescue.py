@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.flatwriter import table
-from xnnlint.difftest.patterns import named_patterns
-from xnnlint.loaders.tflite import load_bytes
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.flatwriter import table
+from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.xnnpack.plan import Outcome, make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import rescue, schema
-from xnnlint.fixes.tflite.change import Exactness, View
-from xnnlint.fixes.tflite.edit import Edit
-from xnnlint.fixes.tflite.engine import Options, Result, search
-from xnnlint.fixes.tflite.leaks import leaks, reached
-from xnnlint.fixes.tflite.proof import Prover
+from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite import rescue
+from xnnlint.fixes.tflite.editor import Edit
+from xnnlint.fixes.tflite.file_proof import Prover
+from xnnlint.fixes.tflite.nchw_leaks import leaks, reached
+from xnnlint.fixes.tflite.operator_change import Exactness, View
+from xnnlint.fixes.tflite.search_changes import Options, Result, search
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 PATTERNS = {pattern.name: pattern for pattern in named_patterns()}

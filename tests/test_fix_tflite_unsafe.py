@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.patterns import named_patterns
-from xnnlint.findings import Applicability
-from xnnlint.loaders.tflite import load_bytes
-from xnnlint.weights import decode
+from xnnlint.linter.findings import Applicability
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.model.weights import decode
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
 from xnnlint.fixes.tflite import unsafe
-from xnnlint.fixes.tflite.engine import Options, Result, search
-from xnnlint.fixes.tflite.proof import Prover
+from xnnlint.fixes.tflite.file_proof import Prover
 from xnnlint.fixes.tflite.prune import prune
+from xnnlint.fixes.tflite.search_changes import Options, Result, search
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 PROFILE = load_profile("litert-2.3", "x86-sse")

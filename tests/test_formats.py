@@ -26,15 +26,16 @@ from markdown_it import MarkdownIt
 from pre_commit.commands.validate_config import validate_config
 from pre_commit.commands.validate_manifest import validate_manifest
 
-from xnnlint import cli
+from xnnlint.cli import app as cli
+from xnnlint.cli.output import Outputs
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
-from xnnlint.graph import Graph, Model
-from xnnlint.output import Outputs
+from xnnlint.linter.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
+from xnnlint.model.graph import Graph, Model
 from xnnlint.reporters import json as json_reporter
-from xnnlint.reporters import layout, words
+from xnnlint.reporters import styled_lines as layout
+from xnnlint.reporters import words
 from xnnlint.reporters.formats import CheckFormat, Judgement, Setting, report_in
-from xnnlint.reporters.layout import plain, safe
+from xnnlint.reporters.styled_lines import plain, safe
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 

@@ -14,7 +14,7 @@ import pytest
 
 import xnnlint
 from xnnlint.errors import ModelError
-from xnnlint.findings import ModelReport
+from xnnlint.linter.findings import ModelReport
 from xnnlint.reporters.json import document
 from xnnlint.xnnpack.profile import load_profile
 

@@ -12,7 +12,7 @@ import pytest
 
 import xnnlint
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import ModelReport, Severity
+from xnnlint.linter.findings import ModelReport, Severity
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CASES = Path(__file__).with_name("keras_read_cases.zip")

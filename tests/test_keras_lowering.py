@@ -18,13 +18,13 @@ import models
 import numpy as np
 import pytest
 
-from xnnlint import sparse, weights
-from xnnlint.graph import Graph, Operator
-from xnnlint.keras.lower import lower
-from xnnlint.keras.model import Call, KerasModel, Layer, TensorRef
-from xnnlint.keras.read_config import read_model
-from xnnlint.keras.read_file import read
-from xnnlint.loaders.tflite import load
+from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
+from xnnlint.keras.lower.to_graph import lower
+from xnnlint.loaders.keras.read_config import read_model
+from xnnlint.loaders.keras.read_file import read
+from xnnlint.loaders.tflite.read_tflite import load
+from xnnlint.model import sparse, weights
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.plan import make_plan
 from xnnlint.xnnpack.profile import load_profile
 

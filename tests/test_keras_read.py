@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xnnlint import loaders, weights
+from xnnlint import loaders
 from xnnlint.errors import ModelError
-from xnnlint.keras.model import KerasModel, Layer, TensorRef
-from xnnlint.keras.read_config import all_layers, parse_json, read_model
-from xnnlint.keras.read_file import format_of, read
+from xnnlint.keras.description import KerasModel, Layer, TensorRef
+from xnnlint.loaders.keras.read_config import all_layers, parse_json, read_model
+from xnnlint.loaders.keras.read_file import format_of, read
+from xnnlint.model import weights
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CASES = Path(__file__).with_name("keras_read_cases.zip")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from xnnlint.errors import ModelError
-from xnnlint.keras.read_file import read
+from xnnlint.loaders.keras.read_file import read
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CASES = Path(__file__).with_name("keras_read_cases.zip")

@@ -15,12 +15,12 @@ import pytest
 import xnnlint
 from xnnlint import loaders
 from xnnlint.errors import ModelError, XnnlintError
-from xnnlint.findings import ModelReport
-from xnnlint.keras.model import KerasModel
-from xnnlint.keras.read_config import all_layers
-from xnnlint.keras.read_file import read
-from xnnlint.keras.read_live import load_callable, read_live
-from xnnlint.policy_check import check_with_policy
+from xnnlint.keras.description import KerasModel
+from xnnlint.linter.findings import ModelReport
+from xnnlint.linter.policy_check import check_with_policy
+from xnnlint.loaders.keras.read_config import all_layers
+from xnnlint.loaders.keras.read_file import read
+from xnnlint.loaders.keras.read_live import load_callable, read_live
 from xnnlint.xnnpack.profile import load_profile
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -245,7 +245,9 @@ PATHS = ["C:\\model.tflite", "C:model.h5", "c:model", "C:/model.h5", "folder/jso
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_is_never_taken_for_a_module(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xnnlint.keras.read_live.load_callable", lambda target: pytest.fail(f"{target} was run"))
+    monkeypatch.setattr(
+        "xnnlint.loaders.keras.read_live.load_callable", lambda target: pytest.fail(f"{target} was run")
+    )
     with pytest.raises(ModelError, match=r"cannot be read|there is no such file"):
         loaders.load(path)
 

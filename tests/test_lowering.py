@@ -11,16 +11,16 @@ import pytest
 from delegate_cases import CASES, ints, matmul
 from test_delegate import graph_of, host_has_avx, op_named
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.flatwriter import table
-from xnnlint.difftest.parts import UNARY
-from xnnlint.difftest.patterns import PATTERNS
-from xnnlint.graph import Graph
 from xnnlint.loaders import load
-from xnnlint.xnnpack.delegate import delegate
+from xnnlint.model.graph import Graph
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.building_blocks import UNARY
+from xnnlint.modelbuilder.flatwriter import table
+from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.ir import INF, Node, Subgraph
 from xnnlint.xnnpack.ir import NodeType as T
-from xnnlint.xnnpack.lowering import lower
+from xnnlint.xnnpack.lower.lowering import lower
 from xnnlint.xnnpack.profile import Profile, load_profile
 
 Fill = Callable[[ModelBuilder, Value], Value]

@@ -17,9 +17,10 @@ import pytest
 from models import FIXTURES
 from test_cli import run
 
-from xnnlint import jobs, progress
+from xnnlint.linter import jobs
 from xnnlint.loaders import find_models
-from xnnlint.search import search
+from xnnlint.loaders.search import search
+from xnnlint.reporters import progress
 
 ROOT = FIXTURES.parent
 HALF = FIXTURES / "guide_half.tflite"

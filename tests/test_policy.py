@@ -21,15 +21,15 @@ import models
 import pytest
 from conftest import REQUIRE_KERAS, _missing
 
-from xnnlint.cli import app
-from xnnlint.keras import policy_layers
-from xnnlint.keras.model import KerasModel
-from xnnlint.keras.policy import NO_END, NO_START, PolicyVerdict, Stage, judge, unsupported_paths
-from xnnlint.keras.read_config import read_model
-from xnnlint.keras.read_file import read
-from xnnlint.policy_check import Does, check_with_policy, policy_rules, runtime_view
+from xnnlint.cli.app import app
+from xnnlint.keras.description import KerasModel
+from xnnlint.keras.policy import supported_layers as policy_layers
+from xnnlint.keras.policy.verdicts import NO_END, NO_START, PolicyVerdict, Stage, judge, unsupported_paths
+from xnnlint.linter.policy_check import Does, check_with_policy, policy_rules, runtime_view
+from xnnlint.linter.rule import SECTIONS
+from xnnlint.loaders.keras.read_config import read_model
+from xnnlint.loaders.keras.read_file import read
 from xnnlint.reporters.json import document, schema
-from xnnlint.rule import SECTIONS
 from xnnlint.xnnpack.profile import load_profile
 
 ROOT = Path(__file__).parents[1]

@@ -157,7 +157,7 @@ def test_the_fixing_hook_changes_a_tflite_file_that_is_proven_by_a_run(sample):
 
 def test_the_hooks_ask_for_what_the_extra_asks_for():
     hooks = (ROOT / ".pre-commit-hooks.yaml").read_text()
-    extra = re.search(r'^verify = (\[.*\])$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    extra = re.search(r"^verify = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert extra and f"additional_dependencies: {extra[1]}" in hooks
 
 

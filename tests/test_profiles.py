@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from xnnlint import engine
-from xnnlint.difftest import bugs, matrix, outcomes
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.patterns import PATTERNS
-from xnnlint.difftest.tfmot_policy import REFUSES, TAKES, says_otherwise, verdict
+from tests.difftest import bugs, matrix, outcomes
+from tests.difftest.tfmot_policy import REFUSES, TAKES, says_otherwise, verdict
 from xnnlint.errors import XnnlintError
-from xnnlint.findings import Severity
+from xnnlint.linter import engine
+from xnnlint.linter.findings import Severity
 from xnnlint.loaders import load
-from xnnlint.xnnpack.half import METADATA, allows_fp16
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.fp16 import METADATA, allows_fp16
 from xnnlint.xnnpack.plan import Outcome, make_plan
 from xnnlint.xnnpack.profile import PORTABLE, Profile, _data, cpus, every_runtime, load_profile, runtimes
 
@@ -84,7 +84,7 @@ def test_an_unknown_profile_is_one_sentence_with_the_known_ones():
 def test_nearly_all_patterns_were_run_as_they_are_now():
     seen = outcomes.read()
     current = [name for name, pattern in PATTERNS.items() if seen.is_current(pattern)]
-    assert len(current) > 0.95 * len(PATTERNS), "python -m xnnlint.difftest matrix --observe all"
+    assert len(current) > 0.95 * len(PATTERNS), "python -m tests.difftest matrix --observe all"
     assert list(seen.seen) == list(outcomes.RELEASES)
 
 
@@ -121,12 +121,12 @@ def test_the_releases_differ_where_the_facts_say_so():
 
 def test_the_matrix_is_what_its_command_writes(predicted: dict[str, dict[str, str | None]]):
     text = "\n".join(matrix.render(outcomes.read(), predicted)) + "\n"
-    assert text == matrix.DOCUMENT.read_text(encoding="utf-8"), "python -m xnnlint.difftest matrix"
+    assert text == matrix.DOCUMENT.read_text(encoding="utf-8"), "python -m tests.difftest matrix"
 
 
 def test_the_list_of_runtime_bugs_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = "\n".join(bugs.render(outcomes.read())) + "\n"
-    assert text == bugs.DOCUMENT.read_text(encoding="utf-8"), "python -m xnnlint.difftest matrix"
+    assert text == bugs.DOCUMENT.read_text(encoding="utf-8"), "python -m tests.difftest matrix"
     committed = {path.name: path.read_bytes() for path in bugs.FIXTURES.iterdir()}
     monkeypatch.setattr(bugs, "FIXTURES", tmp_path)
     bugs.write_fixtures()

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from xnnlint import cli
+from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
 
 ROOT = Path(__file__).resolve().parent.parent

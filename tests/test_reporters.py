@@ -10,10 +10,11 @@ from textwrap import dedent
 import jsonschema
 import pytest
 
-from xnnlint.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
-from xnnlint.graph import Graph, Model, Operator, Tensor
-from xnnlint.reporters import catalog, layout, text
+from xnnlint.linter.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
+from xnnlint.model.graph import Graph, Model, Operator, Tensor
+from xnnlint.reporters import catalog, text
 from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import styled_lines as layout
 from xnnlint.xnnpack.plan import Hazard, Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rule_cases import PAIRS, Pair, flattened, head, model
 
-from xnnlint.difftest.builder import ModelBuilder, Value
-from xnnlint.difftest.parts import pruned
-from xnnlint.difftest.patterns import named_patterns
-from xnnlint.engine import find
-from xnnlint.findings import Finding, Severity
+from xnnlint.linter.engine import find
+from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
 from xnnlint.loaders import load
-from xnnlint.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.building_blocks import pruned
+from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
 from xnnlint.xnnpack.profile import load_profile
@@ -362,6 +362,7 @@ def test_production_models(mediapipe_models: Path) -> None:
 
 def test_an_output_that_cannot_be_bound_hides_no_blocker(tmp_path: Path) -> None:
     """What would run SpMM does not depend on the output's buffer; both problems are told, each with its own fix."""
+
     def fill(g: ModelBuilder, x: Value) -> None:
         x = g.binary("ADD", pruned(g, x, 24), g.random_constant((1, 1, 1, 24)))
         g.output(flattened(g, g.mean(pruned(g, x, 16))))

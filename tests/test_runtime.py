@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xnnlint.difftest.builder import ModelBuilder, Value
 from xnnlint.errors import XnnlintError
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.inputs import random_tensor

@@ -14,11 +14,11 @@ import tflite
 from published import published
 
 from xnnlint import loaders
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import serialize, table
-from xnnlint.graph import OP, TENSOR, Model
-from xnnlint.loaders import tflite_schema as schema
-from xnnlint.loaders.names import operator_names
+from xnnlint.loaders.tflite import schema_tables as schema
+from xnnlint.loaders.tflite.names import operator_names
+from xnnlint.model.graph import OP, TENSOR, Model
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import serialize, table
 from xnnlint.runtime.observe import observe
 
 # Code that flatc generated from the schema; the first one is older than the loader's schema.

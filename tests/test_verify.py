@@ -11,16 +11,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from xnnlint import cli
-from xnnlint.difftest.builder import ModelBuilder
+from xnnlint.cli import app as cli
 from xnnlint.loaders import load
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.reporters import verify_json
-from xnnlint.reporters.layout import plain
+from xnnlint.reporters.styled_lines import plain
 from xnnlint.reporters.verify_text import Tally, verification_lines
 from xnnlint.runtime import observe, releases, targets
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.observation import Observation, OutputError
-from xnnlint.verify import Row, Setting, Verification, choose, compare, verify_each
+from xnnlint.runtime.verify import Row, Setting, Verification, choose, compare, verify_each
 from xnnlint.xnnpack.plan import Plan, make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert, runtimes
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from published import published
 
-from xnnlint import loaders, sparse, weights
-from xnnlint.difftest.builder import ModelBuilder
-from xnnlint.difftest.flatwriter import serialize, table
-from xnnlint.difftest.storage import STORAGES, encode_sparse
+from xnnlint import loaders
 from xnnlint.errors import XnnlintError
-from xnnlint.graph import Graph, SparseDimension, Sparsity, Tensor
-from xnnlint.loaders import tflite_schema as schema
+from xnnlint.loaders.tflite import schema_tables as schema
+from xnnlint.model import sparse, weights
+from xnnlint.model.graph import Graph, SparseDimension, Sparsity, Tensor
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import serialize, table
+from xnnlint.modelbuilder.storage import STORAGES, encode_sparse
 
 
 def run(path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .findings import ModelReport
+    from xnnlint.linter.findings import ModelReport
 
 __version__ = "0.1.0"
 
@@ -35,9 +35,9 @@ def lint(
     Raises:
         XnnlintError: the model cannot be read, or the runtime or CPU is not known.
     """
-    from .engine import check_loaded
-    from .loaders import load_any
-    from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
+    from xnnlint.linter.engine import check_loaded
+    from xnnlint.loaders import load_any
+    from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
     return check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
@@ -63,13 +63,14 @@ def fix(
         cpu: the CPU to plan for, as in `xnnlint profiles`.
 
     Returns:
-        The new model, not compiled, with the same weights; `xnnlint.fixes.memory.fix_model` says what was changed, too.
+        The new model, not compiled, with the same weights; `xnnlint.fixes.keras.in_memory.fix_model` says what was
+        changed, too.
 
     Raises:
         XnnlintError: the model cannot be saved, read or built again, or the runtime or CPU is not known.
     """
-    from .fixes.memory import fix_model
-    from .xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
+    from xnnlint.fixes.keras.in_memory import fix_model
+    from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
     runtime, cpu = runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU
     fixed, _ = fix_model(

@@ -1,5 +1,5 @@
 """`python -m xnnlint`."""
 
-from .cli import main
+from xnnlint.cli.app import main
 
 main()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding
-from xnnlint.keras.policy import Stage
-from xnnlint.policy_check import PolicyCase, PolicyRule, locate_layer, runtime_view
+from xnnlint.keras.policy.verdicts import Stage
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.policy_check import PolicyCase, PolicyRule, locate_layer, runtime_view
 
 
 class StemNotRecognized(PolicyRule):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Finding, Severity
-from xnnlint.policy_check import PolicyCase, PolicyRule
+from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.policy_check import PolicyCase, PolicyRule
 from xnnlint.xnnpack.plan import Outcome, Plan
 
 # Strictly more than this share of zeros is what XNNPACK asks of a cluster.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability, Finding, Severity
-from xnnlint.rule import Rule, locate
+from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.plan import Plan
 
 MOST_INPUT_ELEMENTS = 16 * 16 * 3

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, Wrong, overridable, suggestion
 from xnnlint.errors import XnnlintError
-
-from .keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, Wrong, overridable, suggestion
 
 OWN, SHARED = "xnnlint.toml", "pyproject.toml"
 COMMAND_LINE = "command line"

@@ -86,7 +86,7 @@ def _quoted(value: Any) -> str:
 
 def selectors(value: Any) -> tuple[str, ...]:
     """Rule selectors, each of which must mean a rule."""
-    from .selection import ALL, known_rules, means_any
+    from xnnlint.config.selection import ALL, known_rules, means_any
 
     given = _texts(value)
     rules = known_rules()
@@ -154,7 +154,7 @@ def jobs(value: Any) -> int:
 
 
 def _fixes(value: Any) -> tuple[str, ...]:
-    from xnnlint.fixes.tflite.registry import names
+    from xnnlint.fixes.tflite.all_fixes import names
 
     given, known = _texts(value), names()
     for name in given:

@@ -26,7 +26,7 @@ class Known:
 
 def known_rules() -> tuple[Known, ...]:
     """All rules that a selector can mean."""
-    from xnnlint.known_rules import every_rule
+    from xnnlint.linter.known_rules import every_rule
 
     return tuple(Known(rule.code, rule.name) for rule in every_rule())
 

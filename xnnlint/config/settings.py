@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
+from xnnlint.config.globs import matches
+from xnnlint.config.keys import KEYS
+from xnnlint.config.selection import Layer, is_told, known_rules, strength
 from xnnlint.errors import XnnlintError
-
-from .files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
-from .globs import matches
-from .keys import KEYS
-from .selection import Layer, is_told, known_rules, strength
 
 DEFAULT = "default"
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.errors import ModelError
 
 if TYPE_CHECKING:
-    from xnnlint.graph import Model
-    from xnnlint.keras.model import KerasModel
+    from xnnlint.keras.description import KerasModel
+    from xnnlint.model.graph import Model
 
 # The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
 # files in a folder are something else.
@@ -46,13 +46,13 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
         target = os.fspath(path)
         return lowered(read_callable(target), target, "live", assume_pruned)
     head = _first_bytes(path)
-    from xnnlint.loaders import tflite
+    from xnnlint.loaders.tflite import read_tflite as tflite
 
     if head[4:8] == tflite.IDENTIFIER:
         if assume_pruned is not None:
             raise ModelError(path, "pruning can be assumed of Keras models only, and this is a .tflite file")
         return tflite.load(path)
-    from xnnlint.keras.read_file import format_of
+    from xnnlint.loaders.keras.read_file import format_of
 
     if format_of(path, head):
         return load_keras(path, assume_pruned=assume_pruned)
@@ -70,7 +70,7 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     Raises:
         ModelError: it cannot be read, or has parts whose meaning is unknown.
     """
-    from xnnlint.keras.read_file import read
+    from xnnlint.loaders.keras.read_file import read
 
     format_, keras_model = read(path)
     return lowered(keras_model, os.fspath(path), format_, assume_pruned)
@@ -84,7 +84,7 @@ def lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: flo
         format_: as `read_file.read` says it, or "live".
         assume_pruned: as for `load`.
     """
-    from xnnlint.keras.lower import lower
+    from xnnlint.keras.lower.to_graph import lower
 
     model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
     if format_ == "live" and is_callable(path):
@@ -111,7 +111,7 @@ def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
     """
     if isinstance(model, (str, os.PathLike)):
         return load(model, assume_pruned=assume_pruned)
-    from xnnlint.keras.read_live import read_live
+    from xnnlint.loaders.keras.read_live import read_live
 
     read = read_live(model)
     return lowered(read, read.name, "live", assume_pruned)
@@ -124,7 +124,7 @@ def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     path that cannot be read, and a folder without models, stay in the list for `load` to explain, so that one of them
     does not keep others from being read.
     """
-    from xnnlint.search import search
+    from xnnlint.loaders.search import search
 
     return [found.path for found in search(paths)]
 
@@ -143,7 +143,7 @@ def read_callable(target: str) -> KerasModel:
     Raises:
         XnnlintError: it fails, or makes something else.
     """
-    from xnnlint.keras.read_live import load_callable, read_live
+    from xnnlint.loaders.keras.read_live import load_callable, read_live
 
     made = load_callable(target)
     if made is None:
@@ -177,7 +177,7 @@ def _first_bytes(path: str | os.PathLike[str]) -> bytes:
 
 def _folder_head(path: str | os.PathLike[str]) -> bytes:
     """No bytes, for a folder that is a model."""
-    from xnnlint.keras.read_file import format_of
+    from xnnlint.loaders.keras.read_file import format_of
 
     os.scandir(path).close()  # What cannot be read is told as that.
     if not format_of(path):

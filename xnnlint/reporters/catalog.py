@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, wrap
 from xnnlint.xnnpack.profile import (
     DEFAULT_CPU,
     DEFAULT_RUNTIME,
@@ -17,11 +18,9 @@ from xnnlint.xnnpack.profile import (
     runtimes,
 )
 
-from .layout import FAINT, STRONG, Line, Span, wrap
-
 if TYPE_CHECKING:
-    from xnnlint.rule import Rule
-    from xnnlint.topics.page import Page
+    from xnnlint.linter.rule import Rule
+    from xnnlint.reporters.topics.page import Page
 
 _ITEM = re.compile(r"( *)[-*] ")
 

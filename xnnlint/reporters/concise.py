@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .layout import STRONG, Line, Span, name, safe
-from .statistics import Statistics
-from .words import condition
+from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.styled_lines import STRONG, Line, Span, name, safe
+from xnnlint.reporters.words import condition
 
 if TYPE_CHECKING:
-    from xnnlint.findings import Finding, ModelReport
-
-    from .formats import Judgement, Setting
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.formats import Judgement, Setting
 
 
 class ConciseReport:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.config.keys import KEYS
 from xnnlint.config.settings import DEFAULT
-
-from .layout import FAINT, STRONG, Line, Span, safe, wrap
+from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, safe, wrap
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Settings

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from xnnlint.findings import Severity
+from xnnlint.linter.findings import Severity
 
 if TYPE_CHECKING:
-    from xnnlint.baseline import Baseline
-    from xnnlint.findings import Finding, ModelReport
+    from xnnlint.linter.baseline import Baseline
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.styled_lines import Line
     from xnnlint.xnnpack.profile import Profile
-
-    from .layout import Line
 
 
 class CheckFormat(str, Enum):
@@ -102,29 +101,29 @@ class Report(Protocol):
 def report_in(form: CheckFormat, setting: Setting) -> Report:
     """An empty report; only its own format is imported."""
     if form is CheckFormat.TEXT:
-        from .text import TextReport
+        from xnnlint.reporters.text import TextReport
 
         return TextReport(setting)
     if form is CheckFormat.CONCISE:
-        from .concise import ConciseReport
+        from xnnlint.reporters.concise import ConciseReport
 
         return ConciseReport(setting)
     if form is CheckFormat.JSON:
-        from .json import JsonReport
+        from xnnlint.reporters.json import JsonReport
 
         return JsonReport(setting)
     if form is CheckFormat.SARIF:
-        from .sarif import SarifReport
+        from xnnlint.reporters.sarif import SarifReport
 
         return SarifReport(setting)
     if form is CheckFormat.GITHUB:
-        from .github import GithubReport
+        from xnnlint.reporters.github import GithubReport
 
         return GithubReport(setting)
     if form is CheckFormat.JUNIT:
-        from .junit import JunitReport
+        from xnnlint.reporters.junit import JunitReport
 
         return JunitReport(setting)
-    from .markdown import MarkdownReport
+    from xnnlint.reporters.markdown import MarkdownReport
 
     return MarkdownReport(setting)

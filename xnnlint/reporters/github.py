@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from xnnlint.findings import Severity
-
-from .layout import safe
-from .words import from_root, sentence
+from xnnlint.linter.findings import Severity
+from xnnlint.reporters.styled_lines import safe
+from xnnlint.reporters.words import from_root, sentence
 
 if TYPE_CHECKING:
-    from xnnlint.findings import ModelReport
-
-    from .formats import Judgement, Setting
+    from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.formats import Judgement, Setting
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 

@@ -8,18 +8,16 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from xnnlint import __version__
-from xnnlint.baseline import fingerprints
-
-from .statistics import Statistics
+from xnnlint.linter.baseline import fingerprints
+from xnnlint.reporters.statistics import Statistics
 
 if TYPE_CHECKING:
-    from xnnlint.baseline import Baseline
-    from xnnlint.findings import Finding, ModelReport
-    from xnnlint.keras.policy import Refusal
+    from xnnlint.keras.policy.verdicts import Refusal
+    from xnnlint.linter.baseline import Baseline
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.formats import Judgement, Setting
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
-
-    from .formats import Judgement, Setting
 
 SCHEMA_VERSION = 1
 
@@ -131,7 +129,7 @@ def _policy(model: ModelReport) -> dict[str, Any]:
 
 
 def _refusal(refusal: Refusal, plan: Plan | None) -> dict[str, Any]:
-    from xnnlint.policy_check import runtime_view
+    from xnnlint.linter.policy_check import runtime_view
 
     runtime = runtime_view(refusal, plan)
     return {

@@ -11,14 +11,13 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from .layout import safe
-from .words import from_root, outcome_of, sentence
+from xnnlint.reporters.styled_lines import safe
+from xnnlint.reporters.words import from_root, outcome_of, sentence
 
 if TYPE_CHECKING:
-    from xnnlint.findings import Finding, ModelReport
-    from xnnlint.rule import Rule
-
-    from .formats import Judgement, Setting
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.linter.rule import Rule
+    from xnnlint.reporters.formats import Judgement, Setting
 
 
 class JunitReport:
@@ -95,8 +94,8 @@ def _told(case: ElementTree.Element, tag: str, kind: str, sentences: Sequence[st
 
 def _asked(model: ModelReport, judged: Judgement) -> list[Rule]:
     """The rules that would have been told."""
-    from xnnlint.policy_check import policy_rules
-    from xnnlint.rule import all_rules
+    from xnnlint.linter.policy_check import policy_rules
+    from xnnlint.linter.rule import all_rules
 
     rules = [*all_rules(), *(policy_rules() if model.policy is not None else ())]
     return [rule for rule in rules if judged.tells(rule.code, rule.name)]

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .layout import name, safe
-from .statistics import Statistics
-from .text import Tally, group, impersonal, percent, place
-from .words import condition, outcome_of, remedy
+from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.styled_lines import name, safe
+from xnnlint.reporters.text import Tally, group, impersonal, percent, place
+from xnnlint.reporters.words import condition, outcome_of, remedy
 
 if TYPE_CHECKING:
-    from xnnlint.findings import Finding, ModelReport
-
-    from .formats import Judgement, Setting
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.formats import Judgement, Setting
 
 SHOWN_PLACES = 10
 LARGEST = 900_000

@@ -10,17 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xnnlint import __version__
-from xnnlint.baseline import fingerprints
-
-from .json import dumps
-from .layout import name, safe
-from .words import outcome_of, sentence, uri
+from xnnlint.linter.baseline import fingerprints
+from xnnlint.reporters.json import dumps
+from xnnlint.reporters.styled_lines import name, safe
+from xnnlint.reporters.words import outcome_of, sentence, uri
 
 if TYPE_CHECKING:
-    from xnnlint.findings import Finding, ModelReport
-    from xnnlint.rule import Rule
-
-    from .formats import Judgement, Setting
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.linter.rule import Rule
+    from xnnlint.reporters.formats import Judgement, Setting
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -181,6 +179,6 @@ def descriptor(finding: Finding) -> dict[str, Any]:
 
 
 def _rule_of(code: str) -> Rule | None:
-    from xnnlint.known_rules import find_any_rule
+    from xnnlint.linter.known_rules import find_any_rule
 
     return find_any_rule(code)

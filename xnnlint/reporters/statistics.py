@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .layout import STRONG, Line, Span
+from xnnlint.reporters.styled_lines import STRONG, Line, Span
 
 if TYPE_CHECKING:
-    from xnnlint.findings import ModelReport
+    from xnnlint.linter.findings import ModelReport
 
 
 class Statistics:

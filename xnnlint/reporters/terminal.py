@@ -7,7 +7,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from .layout import BAD, FAINT, GOOD, STRONG, Line
+from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line
 
 _LOOKS = {
     STRONG: "bold",

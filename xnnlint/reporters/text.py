@@ -7,17 +7,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from xnnlint.findings import Applicability, Finding, ModelReport, Severity
+from xnnlint.linter.findings import Applicability, Finding, ModelReport, Severity
+from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.styled_lines import (
+    BAD,
+    FAINT,
+    GOOD,
+    PLAIN,
+    STRONG,
+    Line,
+    Piece,
+    Span,
+    columns,
+    name,
+    safe,
+    shorten,
+    wrap,
+)
 from xnnlint.xnnpack.plan import Outcome
 
-from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
-from .statistics import Statistics
-
 if TYPE_CHECKING:
+    from xnnlint.reporters.formats import Judgement, Setting
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
-
-    from .formats import Judgement, Setting
 
 LABEL = 10  # columns of "required  " and the like
 _OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
@@ -335,7 +347,7 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
 
 def _rule_lines(finding: Finding, width: int) -> Iterator[Line]:
     """The condition that the finding's rule asks for, and where that comes from."""
-    from xnnlint.known_rules import find_any_rule
+    from xnnlint.linter.known_rules import find_any_rule
 
     rule = find_any_rule(finding.rule)
     if rule is not None:

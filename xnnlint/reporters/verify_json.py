@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.verify import partitions_of
-
-from .json import tool
+from xnnlint.reporters.json import tool
+from xnnlint.runtime.verify import partitions_of
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
-    from xnnlint.verify import Row, Setting, Verification
+    from xnnlint.runtime.verify import Row, Setting, Verification
     from xnnlint.xnnpack.plan import Plan
 
 SCHEMA_VERSION = 1

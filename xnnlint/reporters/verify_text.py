@@ -7,10 +7,32 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from xnnlint.reporters.styled_lines import (
+    BAD,
+    FAINT,
+    GOOD,
+    PLAIN,
+    STRONG,
+    Line,
+    Piece,
+    Span,
+    columns,
+    name,
+    safe,
+    shorten,
+    wrap,
+)
 from xnnlint.runtime.observation import WRONG_ABOVE, is_spmm
-from xnnlint.verify import OPERATORS, OUTCOME, PARTITIONS, TFLITE_OPERATORS, Row, Setting, Verification, partitions_of
-
-from .layout import BAD, FAINT, GOOD, PLAIN, STRONG, Line, Piece, Span, columns, name, safe, shorten, wrap
+from xnnlint.runtime.verify import (
+    OPERATORS,
+    OUTCOME,
+    PARTITIONS,
+    TFLITE_OPERATORS,
+    Row,
+    Setting,
+    Verification,
+    partitions_of,
+)
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation, OutputError

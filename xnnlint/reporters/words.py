@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from xnnlint.findings import Applicability
-
-from .layout import safe
-from .text import place
+from xnnlint.linter.findings import Applicability
+from xnnlint.reporters.styled_lines import safe
+from xnnlint.reporters.text import place
 
 if TYPE_CHECKING:
-    from xnnlint.findings import Finding, ModelReport
+    from xnnlint.linter.findings import Finding, ModelReport
 
 SOURCE_ROOT_VARIABLES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 _APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}

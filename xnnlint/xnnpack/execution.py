@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from .ir import Node, NodeType, Subgraph, Value
-from .profile import Profile
-from .value_range import value_range
+from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.value_range import value_range
 
 NHWC_TO_NCHW = (0, 2, 3, 1)
 # The runtime's inverse of the table above; it swaps height and width (src/subgraph/static-reduce.c).
@@ -343,7 +343,7 @@ class _Runner:
 
     def with_wrong_shape(self, node: Node) -> None:
         """An operator whose inputs have other shapes at run time than in the model."""
-        from .probe import Refused, probe
+        from xnnlint.xnnpack.stand_ins import Refused, probe
 
         target = self.value(node.outputs[0])
         if node.type == NodeType.SLICE and not self.profile["slice_clamps"]:
@@ -360,6 +360,7 @@ class _Runner:
         shape, ok = result or (target.shape, False)
         ok = ok and all(self.arrives(v, as_nchw=target.nchw) for v in node.inputs)
         self.put(node, shape, _order(ok, target.nchw), _WRONG_SHAPE, "shape")
+
 
 _READS_WRONG = "it reads NCHW data as if it were NHWC"
 _WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly"
@@ -397,9 +398,7 @@ def _rewritten_axes(axes: tuple[int, ...]) -> list[int]:
     return mapped
 
 
-def _reduced_shape(
-    dims: tuple[int, ...], axes: list[int], keep_dims: bool, output_nchw: bool
-) -> Iterator[int]:
+def _reduced_shape(dims: tuple[int, ...], axes: list[int], keep_dims: bool, output_nchw: bool) -> Iterator[int]:
     for i, dim in enumerate(dims):
         mapped = NCHW_TO_NHWC_AS_SHIPPED[i]
         position = NHWC_TO_NCHW[mapped] if output_nchw else i

@@ -6,8 +6,8 @@ src/xnnpack/microkernel-type-defs.inc, and the functions named below.
 
 from __future__ import annotations
 
-from .ir import Node, NodeType, Subgraph
-from .profile import Profile
+from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
+from xnnlint.xnnpack.profile import Profile
 
 _UNARY = {
     "abs": "Abs",

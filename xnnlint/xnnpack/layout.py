@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .ir import Layout, Node, NodeType, Subgraph
+from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 
 if TYPE_CHECKING:
-    from xnnlint.rule import Verdict
+    from xnnlint.linter.rule import Verdict
 
 
 @dataclass(slots=True)

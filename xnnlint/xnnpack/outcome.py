@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .execution import Order, State, is_order_free
-from .geometry import same_padding_total
-from .ir import NodeType, Value
-from .plan import Hazard, Outcome, PartitionPlan, Plan
-from .shape_math import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.execution import Order, State, is_order_free
+from xnnlint.xnnpack.ir import NodeType, Value
+from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
+from xnnlint.xnnpack.windows import same_padding_total
 
 if TYPE_CHECKING:
-    from xnnlint.graph import Graph
-
-    from .profile import Profile
+    from xnnlint.model.graph import Graph
+    from xnnlint.xnnpack.profile import Profile
 
 # Operators that refuse a wrong number of channels, whoever runs them.
 CHANNEL_CHECKING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")

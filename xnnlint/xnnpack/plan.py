@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from .profile import every_runtime
+from xnnlint.xnnpack.profile import every_runtime
 
 if TYPE_CHECKING:
-    from xnnlint.graph import Graph, Model, Operator
-    from xnnlint.rule import NodeRule
-
-    from .delegation import Delegation, Partition
-    from .execution import Execution
-    from .ir import Node, Subgraph
-    from .layout import LayoutDecision
-    from .planner import Planner
-    from .profile import Profile
+    from xnnlint.linter.rule import NodeRule
+    from xnnlint.model.graph import Graph, Model, Operator
+    from xnnlint.xnnpack.delegate.delegation import Delegation, Partition
+    from xnnlint.xnnpack.execution import Execution
+    from xnnlint.xnnpack.ir import Node, Subgraph
+    from xnnlint.xnnpack.layout import LayoutDecision
+    from xnnlint.xnnpack.planner import Planner
+    from xnnlint.xnnpack.profile import Profile
 
 # A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds, by what they count along:
 # operators: "compatible" (its node can run in NCHW), "delegated", "once" (it reads a value once that it reads twice),
@@ -165,7 +164,7 @@ def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> 
     """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
     if profile.is_portable:
         return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
-    from .planner import Planner
+    from xnnlint.xnnpack.planner import Planner
 
     planner = Planner(model, profile)
     plan = planner.plan(assume)

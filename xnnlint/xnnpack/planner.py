@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .assume import Judgement, insert_assumed_ends
-from .delegate import Delegation, Failure, Partition, delegate
-from .execution import execute
-from .half import can_become_fp16, to_fp16, uses_fp16
-from .ir import Layout, Node, NodeType, Subgraph, Value
-from .kernels import kernel_name
-from .layout import decide_layouts
-from .lowering import lower
-from .outcome import OutcomeJudge
-from .plan import (
+from xnnlint.xnnpack.assumed_nodes import Judgement, insert_assumed_ends
+from xnnlint.xnnpack.delegate.claims import Delegation, Failure, Partition, delegate
+from xnnlint.xnnpack.execution import execute
+from xnnlint.xnnpack.fp16 import can_become_fp16, to_fp16, uses_fp16
+from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.kernels import kernel_name
+from xnnlint.xnnpack.layout import decide_layouts
+from xnnlint.xnnpack.lower.lowering import lower
+from xnnlint.xnnpack.outcome import OutcomeJudge
+from xnnlint.xnnpack.plan import (
     FLOAT,
     FP32,
     WHOLE_MODEL,
@@ -30,12 +30,11 @@ from .plan import (
     is_pointwise,
     pointwise_macs,
 )
-from .rewrites import inline_quantization, optimize
+from xnnlint.xnnpack.rewrites import inline_quantization, optimize
 
 if TYPE_CHECKING:
-    from xnnlint.graph import Model, Operator
-
-    from .profile import Profile
+    from xnnlint.model.graph import Model, Operator
+    from xnnlint.xnnpack.profile import Profile
 
 OF_TENSORS = ("exit", "entry", "reshape")
 # Rules that assumptions treat in a way of their own.
@@ -148,7 +147,7 @@ class Planner:
 
     def _unpack_integers(self, subgraph: Subgraph) -> None:
         """Give integer weights behind DENSIFY the data that the runtime never finds, as if they were float."""
-        from xnnlint.weights import decode
+        from xnnlint.model.weights import decode
 
         for value in subgraph.values:
             tensor = value.tensor
@@ -159,9 +158,7 @@ class Planner:
         """`_decide`, once for each set of assumptions that touches the partition."""
         ops, tensors = prepared.ops, prepared.tensors
         touching = frozenset(
-            (kind, i)
-            for kind, i in assumed
-            if i == WHOLE_MODEL or (i in tensors if kind in OF_TENSORS else i in ops)
+            (kind, i) for kind, i in assumed if i == WHOLE_MODEL or (i in tensors if kind in OF_TENSORS else i in ops)
         )
         if touching not in prepared.decisions:
             prepared.decisions[touching] = self._decide(prepared, touching)
@@ -197,14 +194,14 @@ class Planner:
 
     def _judge(self, node: Node, subgraph: Subgraph, ignored: str = "") -> Judgement:
         """The rule that judges a node, and what it says."""
-        from xnnlint.rule import node_rules
+        from xnnlint.linter.rule import node_rules
 
         rule = next(r for r in node_rules() if r.code != ignored and r.applies(node, subgraph))
         return rule, rule.judge(node, subgraph, self.profile)
 
     def _assume(self, node: Node, subgraph: Subgraph, judged: Judgement, assumed: frozenset[Waiver]) -> Judgement:
         """A node's judgement with the assumptions about it in place."""
-        from xnnlint.rule import Verdict
+        from xnnlint.linter.rule import Verdict
 
         rule, verdict = judged
         if rule.code == QUANTIZED and FLOAT in assumed:
@@ -228,7 +225,7 @@ class Planner:
         key = value.tensor if value.tensor is not None else -1
         known = self._zeros.get(key)
         if known is None or known[0] != params:
-            from xnnlint.weights import count_zeros
+            from xnnlint.model.weights import count_zeros
 
             zeros = count_zeros(value.data().reshape(-1)[:params]) if value.data else 0
             known = (params, zeros)
@@ -264,7 +261,7 @@ class Planner:
 
     def weight_zeros(self, op: Operator) -> tuple[int, int]:
         """(elements, zeros) of an operator's filter, whatever runs it."""
-        from xnnlint.weights import measure
+        from xnnlint.model.weights import measure
 
         measured = measure(self.graph, op.inputs[1])
         if measured is None:  # A filter that is computed at run time.

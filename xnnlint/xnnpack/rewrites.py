@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from math import inf, isclose, prod
 
-from .constants import propagate, static_scalars
-from .ir import Node, NodeType, Subgraph, Value
-from .profile import Profile
+from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.known_constants import propagate, static_scalars
+from xnnlint.xnnpack.profile import Profile
 
 CLAMPING = frozenset(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from .ir import NodeType, Subgraph
+from xnnlint.xnnpack.ir import NodeType, Subgraph
 
 # Every element of their output lies between the smallest and the largest element of their input.
 _BETWEEN_INPUTS = (

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .change import CannotChange, Fix, View
-from .edit import Op
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 
 if TYPE_CHECKING:
-    from .edit import GraphEdit
+    from xnnlint.fixes.tflite.editor import GraphEdit
 
 _SHAPE_OPERATORS = ("SHAPE", "STRIDED_SLICE", "PACK", "SLICE", "GATHER", "CONCATENATION", "REDUCE_PROD", "MUL", "CAST")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .change import CannotChange, Fix, View
-from .edit import Op
-from .float32 import is_float, is_map
-from .pointwise import selecting_convolution
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import is_float, is_map
+from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
+from xnnlint.fixes.tflite.pointwise import selecting_convolution
 
 CHANNELS = 3
 

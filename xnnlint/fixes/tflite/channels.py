@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .change import CannotChange, Fix, View
-from .edit import Op
-from .float32 import activation, is_float, is_map
-from .pointwise import selecting_convolution
-from .schema import number
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import activation, is_float, is_map
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
+from xnnlint.fixes.tflite.pointwise import selecting_convolution
 
 _MOST_PARTS = 8
 _MOST_CHANNELS = 1024

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import activation, is_constant, is_float, weights
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.elementwise_operand import RANK
-
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import activation, is_constant, is_float, weights
-from .schema import number
 
 COMMUTATIVE = ("ADD", "MUL")
 

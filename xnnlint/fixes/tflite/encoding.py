@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import schema
-from .change import CannotChange, Fix, View
+from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .edit import GraphEdit, Op
+    from xnnlint.fixes.tflite.editor import GraphEdit, Op
 
 FILTER = 1
 # The converter encodes from this share of zeros on (kMinSparsityLevel in dense_to_sparse_pass.cc of
@@ -101,10 +101,9 @@ def dense_values(graph: GraphEdit, tensor: int) -> np.ndarray:
     """
     import numpy as np
 
-    from xnnlint import sparse
-    from xnnlint.graph import SparseDimension, Sparsity
-
-    from .edit import NUMPY
+    from xnnlint.fixes.tflite.editor import NUMPY
+    from xnnlint.model import sparse
+    from xnnlint.model.graph import SparseDimension, Sparsity
 
     values = graph.constant(tensor)
     if values is not None:

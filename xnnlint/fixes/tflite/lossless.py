@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from xnnlint.loaders import tflite_schema as schema
-from xnnlint.loaders.flatbuffer import Malformed, Reader
+from xnnlint.loaders.tflite import schema_tables as schema
+from xnnlint.loaders.tflite.flatbuffer import Malformed, Reader
 
 # Above this, a vector is told by its digest.
 _LONG = 256

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import activation, is_float, is_same, same_padding
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import activation, is_float, is_same, same_padding
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 
 HEIGHT_AND_WIDTH = (1, 2)
 

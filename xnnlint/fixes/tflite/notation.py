@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import activation, is_constant, is_float, set_activation, weights
-from .map_pooling import add_reshape
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import activation, is_constant, is_float, set_activation, weights
+from xnnlint.fixes.tflite.map_pooling import add_reshape
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 
 RANK = 4
 

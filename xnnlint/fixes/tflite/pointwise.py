@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .change import CannotChange, Fix, View
-from .edit import Op
-from .float32 import activation, add_pad, insert_depthwise, is_float, plain_bias, weights, zeros
-from .schema import number
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import (
+    activation,
+    add_pad,
+    insert_depthwise,
+    is_float,
+    plain_bias,
+    weights,
+    zeros,
+)
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Fix, View
 
 if TYPE_CHECKING:
     import numpy as np

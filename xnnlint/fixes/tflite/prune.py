@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from xnnlint.findings import Applicability
-
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .encoding import FILTER, store_dense, stored_filter
-from .leaks import is_as_planned, reached
-from .stem import OF_STEM
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.encoding import FILTER, store_dense, stored_filter
+from xnnlint.fixes.tflite.nchw_leaks import is_as_planned, reached
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.fixes.tflite.stem import OF_STEM
+from xnnlint.linter.findings import Applicability
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .edit import GraphEdit
+    from xnnlint.fixes.tflite.editor import GraphEdit
 
 
 class PruneByMagnitude(Fix):
@@ -78,7 +77,7 @@ def _kept(values: np.ndarray, share: float) -> int:
 
 
 def _values(graph: GraphEdit, op: Op) -> np.ndarray | None:
-    from .encoding import dense_values
+    from xnnlint.fixes.tflite.encoding import dense_values
 
     densify = _densify(graph, op)
     if densify is not None:

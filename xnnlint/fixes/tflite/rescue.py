@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from . import breaking, exits, mending
-from .change import CannotChange, View, Way
-from .edit import Op
-from .leaks import leaks
+from xnnlint.fixes.tflite import cluster_breaks as breaking
+from xnnlint.fixes.tflite import cluster_exits as exits
+from xnnlint.fixes.tflite import runtime_failures as mending
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.nchw_leaks import leaks
+from xnnlint.fixes.tflite.operator_change import CannotChange, View, Way
 
 LEAVE = "leave-through-depth-to-space"
 SPLIT = "split-padding"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .change import Fix, View
-from .edit import Op
-from .float32 import insert_depthwise, is_float, is_map
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import insert_depthwise, is_float, is_map
+from xnnlint.fixes.tflite.operator_change import Fix, View
 
 SCALE = 2
 _BILINEAR_VERSION = 3

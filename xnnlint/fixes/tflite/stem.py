@@ -18,13 +18,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xnnlint.fixes.tflite.depthwise_taps import Window, pad_in_front
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import (
+    activation,
+    add_pad,
+    insert_depthwise,
+    is_float,
+    is_same,
+    plain_bias,
+    same_padding,
+    weights,
+    zeros,
+)
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
-
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import activation, add_pad, insert_depthwise, is_float, is_same, plain_bias, same_padding, weights, zeros
-from .schema import number
-from .taps import Window, pad_in_front
 
 if TYPE_CHECKING:
     import numpy as np

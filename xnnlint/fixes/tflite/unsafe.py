@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.findings import Applicability
+from xnnlint.fixes.tflite.depthwise_taps import pad_in_front
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import add_pad, is_float, is_map, is_same
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
+from xnnlint.linter.findings import Applicability
 from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
-
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import add_pad, is_float, is_map, is_same
-from .schema import number
-from .taps import pad_in_front
 
 STRIDE = (2, 2)
 HEIGHT, WIDTH = 1, 2

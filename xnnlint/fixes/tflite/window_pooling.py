@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .change import CannotChange, Exactness, Fix, View
-from .edit import Op
-from .float32 import activation, insert_depthwise, is_float, is_same, same_padding
-from .schema import name_of, number
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_questions import activation, insert_depthwise, is_float, is_same, same_padding
+from xnnlint.fixes.tflite.object_api import name_of, number
+from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,1 @@
+"""The command line: the program (`app`), and one module for each command."""

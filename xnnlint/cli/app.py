@@ -1,0 +1,89 @@
+"""The program: it puts the commands together and turns every failure into one sentence and an exit code.
+
+Exit codes: 0 no finding at or above --fail-on; 1 findings; 2 something could not be read, or a wrong call. Everything
+heavy is imported inside of a command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from xnnlint import __version__
+from xnnlint.cli.check_command import check
+from xnnlint.cli.config_command import config
+from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
+from xnnlint.cli.convert_command import convert
+from xnnlint.cli.fix_command import fix
+from xnnlint.cli.knowledge_commands import explain, profiles, rules
+from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
+from xnnlint.cli.verify_command import verify
+from xnnlint.errors import XnnlintError
+
+# In --help, what the program is for comes first, and the rest as the README has it.
+COMMANDS = (
+    (check, "Say whether models run sparse and right, and what to change."),
+    (fix, "Change models so that they run sparse, and are right."),
+    (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
+    (verify, "Run models in the real runtime, and compare with the prediction."),
+    (config, "Show the settings for a model, and where each comes from."),
+    (rules, "List the rules."),
+    (explain, "Explain a rule, an outcome or an operator."),
+    (profiles, "List the runtimes and CPUs to predict for, with their facts."),
+)
+
+# rich_markup_mode None keeps rich, 0.08 s of it, out of --help and of usage errors.
+app = typer.Typer(
+    name="xnnlint",
+    cls=QuickGroup,
+    help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its results will be right, and what "
+    "to change.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"xnnlint {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _command, _short_help in COMMANDS:
+    app.command(cls=QuickCommand, short_help=_short_help)(_command)
+
+
+def main() -> None:
+    """The program: every failure is one sentence on stderr and an exit code, never a traceback."""
+    open_streams()
+    try:
+        app(prog_name="xnnlint")
+        code = OK
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else OK if end.code is None else TROUBLE
+    except XnnlintError as error:
+        code = complain(str(error))
+    except OSError as error:
+        code = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("XNNLINT_DEBUG"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        code = complain(f"xnnlint itself failed ({what}); please report it (XNNLINT_DEBUG=1 shows where)")
+    sys.exit(flushed(code))

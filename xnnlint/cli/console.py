@@ -1,0 +1,90 @@
+"""What every command prints with: exit codes, output formats, and writes that survive whoever leaves early."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from xnnlint.errors import XnnlintError
+
+if TYPE_CHECKING:
+    from xnnlint.reporters.styled_lines import Line, Printer
+
+OK, FINDINGS, TROUBLE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Format(str, Enum):
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print.")]
+
+
+def print_lines(lines_for: Callable[[Printer], Iterable[Line]]) -> None:
+    from xnnlint.reporters.styled_lines import Printer
+
+    printer = Printer()
+    with writing():
+        printer.print(lines_for(printer))
+
+
+def write(text: str) -> None:
+    with writing():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Whoever leaves early (`xnnlint check . | head`) misses the rest, no more; a full disk is told."""
+    try:
+        yield
+    except BrokenPipeError:
+        _abandon(sys.stdout)
+    except OSError as error:
+        if error.filename:
+            raise
+        _abandon(sys.stdout)
+        raise XnnlintError(f"cannot write the output: {error.strerror}") from None
+
+
+def complain(sentence: str) -> int:
+    from xnnlint.reporters.styled_lines import safe
+
+    # Where stderr is closed, nobody is there to be told.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"xnnlint: error: {safe(sentence)}\n")
+    return TROUBLE
+
+
+def open_streams() -> None:
+    """Make stdout and stderr take anything: closed ones, and names that the terminal's encoding lacks."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 (for the whole run)
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def flushed(code: int) -> int:
+    """The exit code once everything is written."""
+    try:
+        with writing():
+            sys.stdout.flush()
+    except XnnlintError as error:
+        code = complain(str(error))
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return code
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a stream at nothing, or Python complains again when it closes it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

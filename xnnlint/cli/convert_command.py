@@ -1,0 +1,37 @@
+"""The command `xnnlint convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xnnlint.cli.config_options import CpuOption, RuntimeOption
+from xnnlint.errors import XnnlintError
+
+
+def convert(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
+    float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False,
+    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0,
+    runtime: RuntimeOption = "",
+    cpu: CpuOption = "",
+) -> None:
+    """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
+
+    The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
+    """
+    from xnnlint import atomic
+    from xnnlint.cli.check_command import check
+    from xnnlint.runtime import tensorflow_converter as converting
+
+    if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
+        raise XnnlintError(f"{output} is the model itself; name another file for the .tflite model")
+    if not Path(output).parent.is_dir():
+        raise XnnlintError(f"{output}: its folder does not exist")
+    data = converting.convert(model, float16=float16, batch=batch or None)
+    atomic.write(data, output)
+    typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
+    check([output], runtime=runtime, cpu=cpu)

@@ -1,0 +1,234 @@
+"""A run over many models: which ones, with which settings, in how many processes, and what comes of each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xnnlint.config.applied import apply
+from xnnlint.errors import XnnlintError
+from xnnlint.linter import engine
+from xnnlint.linter.findings import ModelReport
+from xnnlint.loaders import is_callable
+from xnnlint.loaders.search import STDIN, search
+from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.profile import load_profile
+
+if TYPE_CHECKING:
+    from xnnlint.config.settings import Resolver, Settings
+    from xnnlint.xnnpack.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One model to check, as a process of its own can be told.
+
+    Attributes:
+        file: what to read; `path` is what to call it.
+        error: why there is nothing to read; then only this is told.
+    """
+
+    path: str
+    file: str
+    runtime: str
+    cpu: str
+    require_sparse: bool = False
+    assume_pruned: float | None = None
+    policy: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A request with the settings that hold for its model."""
+
+    request: Request
+    settings: Settings
+
+    @property
+    def profile(self) -> Profile:
+        return load_profile(self.request.runtime, self.request.cpu)
+
+
+class Session:
+    """The models of one run.
+
+    Args:
+        paths: files, folders, patterns, `-` for stdin, "module:callable"; none for the `models` of the configuration.
+        resolver: of the settings.
+        stdin_name: what to call the model from stdin; its configuration is looked for there.
+        assume_pruned: share of zeros to assume in Keras models.
+        policy: whether to say what TFMOT's pruning policy refuses, too.
+
+    Raises:
+        XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        resolver: Resolver,
+        *,
+        stdin_name: str = "",
+        assume_pruned: float | None = None,
+        policy: bool = False,
+    ) -> None:
+        # A rule that cannot be imported must stop the run, not become one file's error.
+        engine.all_rules()
+        self._resolver = resolver
+        self._stdin_name = stdin_name
+        self.settings = resolver.for_run()
+        self._files = contextlib.ExitStack()
+        if stdin_name and STDIN not in paths:
+            raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
+        self.tasks = [self._task(found, assume_pruned, policy) for found in self._found(paths)]
+        # A runtime or CPU that is not known is told before anything is checked.
+        self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
+        for runtime, cpu in self.profiles:
+            load_profile(runtime, cpu)
+
+    @property
+    def profile(self) -> Profile:
+        """What the first model is checked for."""
+        chosen = self.profiles[0] if self.profiles else (self.settings["runtime"], self.settings["cpu"])
+        return load_profile(*chosen)
+
+    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Settings]]:
+        """Check all models, in order; at most one report is kept for each process."""
+        requests = [task.request for task in self.tasks]
+        with self._files:
+            found = self._checked(requests)
+            if with_bar:
+                from xnnlint.reporters.progress import is_wanted
+                from xnnlint.reporters.progress import with_bar as show
+
+                if is_wanted(len(requests)):
+                    found = show(found, [request.path for request in requests])
+            with contextlib.closing(found):
+                for task, report in zip(self.tasks, found, strict=True):
+                    report.profile = task.profile
+                    yield apply(report, task.settings), task.settings
+
+    def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+        """(path, why it cannot be checked)."""
+        given = list(paths)
+        if not given:
+            configured = self.settings["models"]
+            if not configured:
+                raise XnnlintError("no PATH is given, such as . for this folder, and no `models` in a configuration")
+            given = [self._configured(path) for path in configured]
+        for found in search(given, self._resolver.excluded):
+            by_name = found.path == STDIN and self._stdin_name
+            if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
+                yield found.path, found.error
+
+    def _task(self, found: tuple[str, str | None], assume_pruned: float | None, policy: bool) -> Task:
+        path, error = found
+        if path == STDIN:
+            name = self._stdin_name or "<stdin>"
+            settings = self._resolver.for_model(name) if self._stdin_name else self.settings
+            file = self._from_stdin(name)
+        else:
+            name, file, settings = path, path, self._resolver.for_model(path)
+        request = Request(
+            name,
+            file,
+            settings["runtime"],
+            settings["cpu"],
+            settings["require-sparse"],
+            assume_pruned,
+            policy,
+            error,
+        )
+        return Task(request, settings)
+
+    def _from_stdin(self, name: str) -> str:
+        """Stdin as a file: models are mapped into memory, and zip archives are read from their end."""
+        if sys.stdin is None or sys.stdin.closed:
+            raise XnnlintError("stdin is closed, and - reads the model from there")
+        if sys.stdin.isatty():
+            raise XnnlintError("- reads a model from stdin, and that is a terminal")
+        folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
+        file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
+        with file.open("wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        return str(file)
+
+    def _configured(self, path: str) -> str:
+        """A path of the configuration, from the current folder."""
+        folder = self.settings.folder
+        if is_callable(path):
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
+            return path
+        return os.path.relpath(Path(folder, path))
+
+    def _checked(self, requests: Sequence[Request]) -> Iterator[ModelReport]:
+        count = _processes(self.settings["jobs"], requests)
+        if count == 1:
+            yield from map(check_one, requests)
+            return
+        from xnnlint.linter.jobs import Died, in_processes
+
+        for request, report in zip(requests, in_processes(check_slim, requests, count), strict=True):
+            if isinstance(report, Died):
+                report = ModelReport(request.path, error=f"{request.path}: the process that checked it {report.how}")
+            yield report
+
+
+def _profile_name(task: Task) -> tuple[str, str]:
+    return task.request.runtime, task.request.cpu
+
+
+def _processes(wanted: int, requests: Sequence[Request]) -> int:
+    """How many to use; 1 where it is to be done in this one.
+
+    Args:
+        wanted: 0 for one for each CPU.
+    """
+    # What the policy says of a layer is looked up in the whole plan, which stays in its process.
+    if len(requests) < 2 or wanted == 1 or any(request.policy for request in requests):
+        return 1
+    if not wanted:
+        from xnnlint.linter.jobs import cpus
+
+        wanted = cpus()
+    return min(wanted, len(requests))
+
+
+def check_one(request: Request) -> ModelReport:
+    """Check one model; whatever goes wrong is in the report."""
+    if request.error is not None:
+        return ModelReport(request.path, error=request.error)
+    profile = load_profile(request.runtime, request.cpu)
+    how = {"require_sparse": request.require_sparse, "assume_pruned": request.assume_pruned}
+    if request.policy:
+        from xnnlint.linter.policy_check import check_with_policy
+
+        report = check_with_policy(request.file, profile, **how)
+    else:
+        report = engine.check_model(request.file, profile, **how)
+    if request.file != request.path:
+        report.path = request.path
+        if report.error is not None:
+            report.error = report.error.replace(request.file, request.path)
+    return report
+
+
+def check_slim(request: Request) -> ModelReport:
+    """The same, with only as much of the plan as reports tell: what goes from one process to another."""
+    report = check_one(request)
+    plan = report.plan
+    if plan is not None:
+        graph = Graph([], [], (), (), plan.graph.name)
+        graph.operators = plan.graph.operators
+        model = replace(plan.model, graphs=[graph], metadata={})
+        report.plan = replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None)
+    return report

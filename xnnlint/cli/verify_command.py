@@ -1,0 +1,109 @@
+"""The command `xnnlint verify`.
+
+Exit codes: 0 every prediction agrees with its run, and the results are right; 1 one differs, or the outcome is
+wrong-results or fails; 2 something could not be run or read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xnnlint.cli.config_options import ConfigOption, ExcludeOption, ForceExcludeOption, IsolatedOption
+from xnnlint.cli.console import Format, FormatOption, complain, write, writing
+
+if TYPE_CHECKING:
+    from xnnlint.runtime.verify import Setting, Verification
+
+
+def verify(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")],
+    output: FormatOption = Format.TEXT,
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="Runtime to predict for; by default that of the release that runs.")
+    ] = "",
+    cpu: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path; by default auto.",
+        ),
+    ] = "",
+    litert_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
+    ] = "",
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Random inputs per model, by default 3.")
+    ] = None,
+    exclude: ExcludeOption = [],  # noqa: B006 (typer copies it)
+    force_exclude: ForceExcludeOption = False,
+    config: ConfigOption = [],  # noqa: B006
+    isolated: IsolatedOption = False,
+) -> None:
+    """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
+    from xnnlint.cli.config_options import resolver
+    from xnnlint.runtime.verify import choose, verify_each
+
+    given = {"verify.runtime": runtime, "verify.cpu": cpu, "verify.litert-version": litert_version}
+    settings = resolver(
+        config=config,
+        isolated=isolated,
+        exclude=exclude,
+        force_exclude=force_exclude,
+        **given,
+        **{"verify.seeds": seeds},
+    )
+    run = settings.for_run()
+    setting = choose(
+        run["verify.runtime"], run["verify.cpu"], run["verify.litert-version"], run["verify.seeds"], _announce
+    )
+    watch = _Watch()
+    found = watch.each(verify_each(paths, setting, settings.excluded))
+    if output is Format.JSON:
+        from xnnlint.reporters.json import dumps
+        from xnnlint.reporters.verify_json import document
+
+        write(dumps(document(setting, found)) + "\n")
+    else:
+        _print_report(found, setting)
+    for error in watch.errors:
+        complain(error)
+    raise typer.Exit(watch.code)
+
+
+class _Watch:
+    """Sees the models go by, for the exit code and for stderr."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.errors: list[str] = []
+
+    def each(self, models: Iterable[Verification]) -> Iterator[Verification]:
+        for model in models:
+            self.code = max(self.code, model.exit_code)
+            if model.error is not None:
+                self.errors.append(model.error)
+            yield model
+
+
+def _announce(sentence: str) -> None:
+    typer.echo(f"xnnlint: {sentence}", err=True)
+
+
+def _print_report(models: Iterable[Verification], setting: Setting) -> None:
+    from xnnlint.reporters.styled_lines import STRONG, Printer, Span, wrap
+    from xnnlint.reporters.verify_text import Tally, verification_lines
+
+    printer, tally, told = Printer(), Tally(), False
+    for number, model in enumerate(models):
+        tally.add(model)
+        told |= number > 0 or model.observation is not None
+        if model.observation is not None:
+            lines = verification_lines(model, setting, printer.width, for_pipe=not printer.is_terminal)
+            with writing():
+                printer.print([*lines, []])
+    if told:
+        with writing():
+            printer.print(wrap([Span(tally.text(), STRONG)], printer.width))

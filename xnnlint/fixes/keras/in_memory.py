@@ -1,0 +1,73 @@
+"""`fix` for a model in memory, of Keras 3 or tf_keras: a new model comes back, and the old one stays as it is.
+
+Only here is Keras used, and only that of the model itself: to save it, to build the new one and to copy weights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from xnnlint.errors import XnnlintError
+from xnnlint.fixes.keras.config_search import Options, Repair, repair
+from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
+
+
+def fix_model(
+    model: Any,
+    *,
+    unsafe_fixes: bool = False,
+    assume_pruned: float | None = None,
+    goal: str = "runtime",
+    runtime: str = DEFAULT_RUNTIME,
+    cpu: str = DEFAULT_CPU,
+) -> tuple[Any, Repair]:
+    """A new model that runs sparse as far as layers can be changed, and what was changed.
+
+    Args:
+        model: a Functional or Sequential model of Keras 3 or tf_keras, built.
+        unsafe_fixes: whether what the model computes may change, so that it must be trained again.
+        assume_pruned: the share of zeros to plan for; None for 0.8 where the model is not pruned yet.
+        goal: "runtime", or "policy" for a model that TFMOT's pruning policy takes, too.
+
+    Returns:
+        The new model, not compiled, with the weights of the old one; and the `Repair`. Without changes it is a copy.
+
+    Raises:
+        XnnlintError: the model cannot be saved, read or built again.
+    """
+    if not all(hasattr(model, name) for name in ("save", "layers", "get_config")):
+        raise XnnlintError(f"{type(model).__name__} is no Keras model")
+    if goal not in ("runtime", "policy"):
+        raise XnnlintError(f"the goal {goal!r} is not known; it is 'runtime' or 'policy'")
+    options = Options(load_profile(runtime, cpu), unsafe_fixes, assume_pruned, policy=goal == "policy")
+    with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
+        path = str(Path(folder, "model.keras"))
+        try:
+            model.save(path)
+        except Exception as error:
+            raise XnnlintError(f"the model {model.name!r} cannot be saved ({error})") from error
+        done = repair(path, options)
+    done.path = str(model.name)
+    try:
+        fixed = type(model).from_config(done.document["config"])
+    except Exception as error:
+        raise XnnlintError(f"the model {model.name!r} cannot be built from its changed config ({error})") from error
+    _carry_over(model, fixed)
+    for name, weights in done.new_weights.items():
+        fixed.get_layer(name).set_weights(list(weights))
+    return fixed, done
+
+
+def _carry_over(old: Any, new: Any) -> None:
+    """Copies weights by the names of layers, in nested models too; new layers have none."""
+    by_name = {layer.name: layer for layer in old.layers}
+    for layer in new.layers:
+        source = by_name.get(layer.name)
+        if source is None:
+            continue
+        if isinstance(getattr(layer, "layers", None), list):
+            _carry_over(source, layer)
+        elif layer.weights and source.weights:
+            layer.set_weights(source.get_weights())

@@ -1,0 +1,120 @@
+"""Brings the weights of layers that were put in to a model file, so that Keras loads each where it belongs.
+
+Archives call a layer after its class and count layers of a class in the model's order, so a new layer gives those
+behind it new numbers; .h5 files list the layers in that order. See read_archive.py and read_h5.py for the formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
+from xnnlint.fixes.keras.layer_order import keras_order
+from xnnlint.keras.description import KerasModel
+from xnnlint.loaders.keras.read_config import Unreadable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# By the name of a layer of the outermost model, its weights in the order of its variables.
+NewWeights = Mapping[str, "tuple[np.ndarray, ...]"]
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+# The only class of layers with weights that changes put in, as files call it, and its variables.
+CLASS = "DepthwiseConv2D"
+_IN_ARCHIVES = "depthwise_conv2d"
+# Classes without weights whose layers changes turn into others, as archives call them.
+_COUNTED = {
+    "Add": "add",
+    "Average": "average",
+    "Rescaling": "rescaling",
+    "Subtract": "subtract",
+    "TFOpLambda": "tf_op_lambda",
+}
+_VARIABLES = ("depthwise_kernel:0", "bias:0")
+_LISTED = "layer_names"
+_AGAIN = "save the model again with Keras, as .keras"
+
+
+def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWeights) -> bytes:
+    """The weights of an archive (model.weights.h5) with those of new layers.
+
+    Args:
+        data: the file.
+        before, after: the model without and with the new layers.
+        new: their weights.
+
+    Raises:
+        Unreadable: the file is not laid out as Keras does it.
+        Hdf5Error: it is damaged.
+    """
+    edit = Hdf5Edit(data)
+    root = edit.file().root
+    container = next((name for name in _CONTAINERS if name in root.links), None)
+    group = root.find(container) if container else None
+    if container is None or group is None:
+        raise Unreadable("its weights are not where Keras puts them", _AGAIN)
+    members = dict(group.links)
+    stored = sorted((name for name in members if _is_numbered(name)), key=lambda name: (len(name), name))
+    old = _names(before)
+    if len(old) != len(stored):
+        raise Unreadable(f"it holds the weights of {len(stored)} layers {CLASS}, and there are {len(old)}", _AGAIN)
+    addresses = {name: members.pop(place) for name, place in zip(old, stored, strict=True)}
+    for name, weights in new.items():
+        variables = edit.group({str(index): edit.dataset(array) for index, array in enumerate(weights)})
+        addresses[name] = edit.group({"vars": variables})
+    for index, name in enumerate(_names(after)):
+        members[f"{_IN_ARCHIVES}_{index}" if index else _IN_ARCHIVES] = addresses[name]
+    for class_name, base in _COUNTED.items():
+        _count_anew(edit, members, base, *(_count(model, class_name) for model in (before, after)))
+    edit.replace(root, container, edit.group(members, other_messages(group)))
+    return edit.finish()
+
+
+def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
+    """A legacy .h5 file with the weights of new layers; its config stays.
+
+    Raises:
+        Unreadable: the file is not laid out as Keras does it.
+        Hdf5Error: it is damaged.
+    """
+    edit = Hdf5Edit(data)
+    root = edit.file().root
+    group = root.find("model_weights")
+    listed = None if group is None else group.attributes.get(_LISTED)
+    if group is None or not isinstance(listed, list):
+        raise Unreadable("its weights are not where Keras puts them", _AGAIN)
+    members = dict(group.links)
+    for name, weights in new.items():
+        variables = _VARIABLES[: len(weights)]
+        inner = edit.group({v: edit.dataset(array) for v, array in zip(variables, weights, strict=True)})
+        names = attribute_of_texts("weight_names", [f"{name}/{variable}" for variable in variables])
+        members[name] = edit.group({name: inner}, [names])
+    order = [layer.name for layer in keras_order(after) if layer.name in {*map(str, listed), *new}]
+    messages = [*other_messages(group, [_LISTED]), attribute_of_texts(_LISTED, order)]
+    edit.replace(root, "model_weights", edit.group(members, messages))
+    return edit.finish()
+
+
+def _count_anew(edit: Hdf5Edit, members: dict[str, int], base: str, before: int, after: int) -> None:
+    """tf_keras stores a group for every layer, with weights or without, and counts those of a class."""
+    if before != sum(_is_numbered(name, base) for name in members):
+        return
+    for index in range(min(before, after), max(before, after)):
+        name = f"{base}_{index}" if index else base
+        if index < after:
+            members[name] = edit.group({"vars": edit.group({})})
+        else:
+            del members[name]
+
+
+def _count(model: KerasModel, class_name: str) -> int:
+    return sum(layer.class_name == class_name for layer in model.layers)
+
+
+def _names(model: KerasModel) -> list[str]:
+    return [layer.name for layer in keras_order(model) if layer.class_name == CLASS and not layer.wrapper]
+
+
+def _is_numbered(name: str, base: str = _IN_ARCHIVES) -> bool:
+    return name == base or (name.startswith(f"{base}_") and name[len(base) + 1 :].isdecimal())

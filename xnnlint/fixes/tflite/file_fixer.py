@@ -1,0 +1,170 @@
+"""Fixes one .tflite file: search, proof, and only then the write."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xnnlint import atomic
+from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.fixes.tflite.search_changes import Options, Result, boldest_first, search
+
+if TYPE_CHECKING:
+    from xnnlint.fixes.tflite.file_proof import Proof, Prover
+
+NOT_PROVEN = "it was not proven"
+# Weights and their copy have to fit into memory.
+_LARGEST = 2**31
+# How many kinds of changes are done without, one at a time, where a proof fails.
+_RETRIES = 3
+
+
+@dataclass
+class TfliteRepair:
+    """What was done to a file, or would be.
+
+    Attributes:
+        path: as the user gave it.
+        proof: None where nothing was changed, or no proof was wanted.
+        written: where the result is, or ""; backup: where the file as it was is, or "".
+    """
+
+    path: str
+    result: Result
+    proof: Proof | None = None
+    written: str = ""
+    backup: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def changes(self) -> tuple[object, ...]:
+        return self.result.changes
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.result.remaining else 0
+
+
+class Fixer:
+    """Fixes one file after the other; a context manager, since it keeps the processes that prove.
+
+    Args:
+        options: how to fix.
+        proof: whether to prove what is written.
+    """
+
+    def __init__(self, options: Options, *, proof: bool = True) -> None:
+        self.options, self.proof = options, proof
+        self._stack = ExitStack()
+        self._prover: Prover | None = None
+
+    def __enter__(self) -> Fixer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def fix(self, path: str, target: str = "", *, backup: str = "") -> TfliteRepair:
+        """Works out the changes of a file, proves them, and writes the result.
+
+        Args:
+            path: the file; it is never touched unless it is the target, too.
+            target: where to write; "" for nowhere, and then nothing is proven either.
+            backup: where to keep what was at the target, or "".
+
+        Raises:
+            ModelError: the file cannot be read, or not be changed without loss.
+            XnnlintError: it was not proven, so that nothing was written; or it cannot be proven here.
+        """
+        data = _read(path)
+        done = TfliteRepair(path, _search(data, path, self.options))
+        if not target:
+            return done
+        if not done.result.after.plan.is_correct:
+            outcome = done.result.after.plan.outcome.value
+            reasons = "".join(f"; {place}: {reason}" for place, reason in done.result.refused)
+            raise XnnlintError(
+                f"{target}: not written: no change was found that makes {path} right ({outcome}){reasons}"
+            )
+        if done.changes:
+            if self.proof:
+                self._prove_some(done, data, target)
+        elif _same(path, target):
+            return done
+        atomic.write(done.result.after.data, target, backup)
+        done.written, done.backup = target, backup
+        return done
+
+    def _prove_some(self, done: TfliteRepair, data: bytes, target: str) -> None:
+        """Proves the changes, or fewer: without one of the kinds that one would rather do without.
+
+        Raises:
+            XnnlintError: none of these is proven.
+        """
+        done.proof = proof = self._prove(done.result)
+        if proof.passed:
+            return
+        for kind in boldest_first(done.result.changes)[:_RETRIES]:
+            fewer = _search(data, done.path, replace(self.options, ignore=(*self.options.ignore, kind)))
+            if fewer.changes and fewer.after.plan.is_correct:
+                again = self._prove(fewer)
+                if again.passed:
+                    fewer.refused.append((kind, f"it was not proven: {proof.reason}"))
+                    done.result, done.proof = fewer, again
+                    return
+        raise XnnlintError(f"{target}: not written: {proof.reason}")
+
+    def _prove(self, result: Result) -> Proof:
+        if self._prover is None:
+            from xnnlint.fixes.tflite.file_proof import Prover
+
+            self._prover = self._stack.enter_context(Prover())
+        return self._prover.prove(result)
+
+
+def is_tflite(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a file that is read as .tflite; False for what cannot be read at all."""
+    from xnnlint.loaders.keras.read_file import format_of
+
+    place = Path(path)
+    try:
+        if not place.is_file():
+            return place.suffix.lower() == ".tflite"
+        with place.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return place.suffix.lower() == ".tflite"
+    return head[4:8] == b"TFL3" or (place.suffix.lower() == ".tflite" and not format_of(path, head))
+
+
+def _read(path: str) -> bytes:
+    from xnnlint.loaders import load
+
+    # The reader bounds what a file may claim, and says what is wrong with it.
+    if load(path).format != "tflite":
+        raise ModelError(path, "this is not a .tflite file")
+    size = Path(path).stat().st_size
+    if size >= _LARGEST:
+        raise ModelError(path, f"it has {size:,} bytes, and files of up to 2 GB can be changed")
+    return Path(path).read_bytes()
+
+
+def _search(data: bytes, path: str, options: Options) -> Result:
+    """`search`, of which a mistake of ours in one file must not keep others from being fixed."""
+    from xnnlint.linter.engine import internal
+
+    try:
+        return search(data, path, options)
+    except XnnlintError:
+        raise
+    except Exception as error:
+        if os.environ.get("XNNLINT_DEBUG"):
+            raise
+        raise XnnlintError(f"{path}: {internal(error)}") from error
+
+
+def _same(path: str, target: str) -> bool:
+    return Path(target).exists() and Path(path).samefile(target)

@@ -1,0 +1,1 @@
+"""From Keras layers to the operators that TensorFlow's converter makes of them."""

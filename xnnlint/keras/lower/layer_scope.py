@@ -1,0 +1,266 @@
+"""Where layers put their operators: one `Scope` for each call of a layer, one `Builder` for the model.
+
+Names are kept as TensorFlow would give them ("model/conv2d/Conv2D", and "model_conv2d_conv2d_readvariableop_resource"
+for the variable that it reads), since the converter orders operators by them (`convert_order`). Sources:
+tensorflow/tensorflow core/framework/graph_to_functiondef.cc `NodeNameMapping::Normalize`; the layers of
+keras-team/tf-keras.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.keras.description import Layer
+from xnnlint.keras.lower.program import Constant, Node, Program, Shape, Step, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# A config can claim any number of weights; so many take 1 GB.
+_MAX_ELEMENTS = 1 << 28
+_NOT_PLAIN = re.compile("[^A-Za-z0-9]")
+_NUMPY_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
+
+
+class Unsupported(Exception):
+    """A layer, or a use of one, whose operators are not known here; the text says why, in half a sentence."""
+
+
+@dataclass
+class Builder:
+    """Lowers one model.
+
+    Attributes:
+        program: what comes out.
+        share: the share of zeros that every 1x1 convolution's kernel is taken to have, or None to take it as it is.
+    """
+
+    program: Program
+    dialect: str
+    share: float | None = None
+    has_weights: bool = True
+    _names: dict[str, int] = field(default_factory=dict)
+    _variables: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def unique(self, name: str) -> str:
+        """A name that nothing else has, numbered like TensorFlow's (`Graph.unique_name`, framework/ops.py)."""
+        key = name.lower()
+        number = self._names.get(key, 0)
+        self._names[key] = number + 1
+        if not number:
+            return name
+        while f"{key}_{number}" in self._names:
+            number += 1
+        self._names[f"{key}_{number}"] = 1
+        return f"{name}_{number}"
+
+    def inner(self, prefix: str, name: str) -> str:
+        """The names around the operations of a layer or model that is called within another one.
+
+        Keras 2 enters a layer's scope again as it is; Keras 3 enters a new one, and twice.
+        """
+        path = f"{prefix}/{name}" if prefix else name
+        if self.dialect == "keras2":
+            return path
+        self.unique(path)
+        return self.unique(path)
+
+    def variable(self, key: tuple[str, ...], reader: str) -> str:
+        """The name of the argument that stands for a variable: after the first operation that reads it."""
+        return self._variables.setdefault(key, normalize(f"{reader}/resource"))
+
+
+def normalize(name: str) -> str:
+    """A name as an argument of a TensorFlow function has it."""
+    plain = _NOT_PLAIN.sub("_", name).lower()
+    start = next((i for i, c in enumerate(plain) if c.isalpha()), None)
+    return "unknown" if start is None else plain[start:]
+
+
+@dataclass
+class Scope:
+    """One call of a layer.
+
+    Attributes:
+        prefix: the names around its operations, such as "model/conv2d".
+        label: what a person calls the layer, such as "backbone/conv2d".
+        training: what the call of the model around it says, None where it says nothing.
+    """
+
+    builder: Builder
+    layer: Layer
+    prefix: str
+    label: str
+    training: Any = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.layer.config
+
+    @property
+    def is_keras_3(self) -> bool:
+        return self.builder.dialect == "keras3"
+
+    def in_training(self, args: list[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether the call says training=True, or that of the model around it does.
+
+        Keras 3 passes the converter's training=False on to every layer (`operation_fn` of keras/models/functional.py),
+        and layers that are not trainable normalize as in inference.
+        """
+        if self.is_keras_3:
+            return False
+        said = kwargs.get("training", args[1] if len(args) > 1 else None)
+        said = self.training if said is None else said
+        is_frozen = "Norm" in self.layer.class_name and not self.config.get("trainable", True)
+        return said not in (None, False, 0) and not is_frozen
+
+    # -- operators
+
+    def op(
+        self,
+        type_: str,
+        inputs: Sequence[Value | None],
+        shape: Shape | None,
+        at: str | Step,
+        attributes: dict[str, Any] | None = None,
+        dtype: str = "FLOAT32",
+    ) -> Value:
+        """Adds an operator with one output.
+
+        Args:
+            at: the name of its TensorFlow operation in this layer, or the step of an operation that makes several.
+        """
+        return self.ops(type_, inputs, [shape], at, attributes, dtype)[0]
+
+    def ops(
+        self,
+        type_: str,
+        inputs: Sequence[Value | None],
+        shapes: Iterable[Shape | None],
+        at: str | Step,
+        attributes: dict[str, Any] | None = None,
+        dtype: str = "FLOAT32",
+        custom_code: str = "",
+    ) -> list[Value]:
+        """Adds an operator with several outputs."""
+        step = self.step(at) if isinstance(at, str) else at
+        outputs = [Value(shape, dtype, name=step.name) for shape in shapes]
+        node = Node(type_, list(inputs), outputs, dict(attributes or {}), self.label, step, step.nodes, custom_code)
+        step.nodes += 1
+        for value in outputs:
+            value.producer = node
+        self.builder.program.nodes.append(node)
+        return outputs
+
+    def step(self, at: str) -> Step:
+        """An operation of the TensorFlow graph, for operators to be made of."""
+        return Step(self.builder.unique(f"{self.prefix}/{at}"))
+
+    # -- constants
+
+    def constant(self, values: Any, at: str, dtype: str = "FLOAT32") -> Value:
+        """A constant of the layer's own code or config."""
+        import numpy as np
+
+        array = np.asarray(values, dtype=_NUMPY_TYPES[dtype])
+        array.flags.writeable = False
+        constant = Constant(lambda: array, (dtype, array.shape, array.tobytes()), (f"{self.prefix}/{at}",))
+        return Value(array.shape, dtype, constant, name=f"{self.prefix}/{at}")
+
+    def integers(self, values: Any, at: str, *more: str) -> Value:
+        """Whole numbers.
+
+        Args:
+            more: further constants of the same TensorFlow operation, which TFLite has as attributes.
+        """
+        value = self.constant(values, at, "INT32")
+        assert value.constant is not None
+        value.constant.sources += tuple(f"{self.prefix}/{name}" for name in more)
+        return value
+
+    def weight(self, name: str, shape: Shape, at: str, default: float = 0.0) -> Value:
+        """A variable of the layer; where the file has no weights, one with the same value everywhere.
+
+        Args:
+            name: its short name.
+            shape: what it should be by the config.
+            at: the operation that reads it, such as "Conv2D/ReadVariableOp".
+
+        Raises:
+            Unsupported: the file holds another shape than the config says, or none though it has weights.
+        """
+        import numpy as np
+
+        if any(d is None for d in shape):
+            raise Unsupported("its number of channels cannot be told")
+        expected = tuple(int(d) for d in shape if d is not None)
+        if not 0 <= math.prod(expected) <= _MAX_ELEMENTS:
+            raise Unsupported(f"it claims {math.prod(expected):,} weights")
+        stored = self.layer.weights.get(name)
+        key = (*(self.layer.path or (self.layer.name,)), name)
+        source = self.builder.variable(key, f"{self.prefix}/{at}")
+        if stored is not None:
+            found = stored().shape
+            if found != expected:
+                problem = f"its variable {name!r} has the shape {list(found)}"
+                raise Unsupported(f"{problem}, and its config says {list(expected)}")
+            constant = Constant(partial(_floats, stored), ("variable", *key), (source,))
+        elif self.builder.has_weights:
+            raise Unsupported(f"the file holds no variable {name!r} for it")
+        else:
+            constant = Constant(
+                lambda: np.full(expected, default, np.float32),
+                ("variable", *key),
+                (source,),
+                zeros=lambda: 0 if default else math.prod(expected),
+                known=False,
+            )
+        return Value(expected, "FLOAT32", constant, name="/".join(key))
+
+    def stored_shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a variable in the file, if it is there."""
+        stored = self.layer.weights.get(name)
+        return None if stored is None else tuple(stored().shape)
+
+
+def _floats(stored: Callable[[], np.ndarray]) -> np.ndarray:
+    return stored().astype("<f4", copy=False)
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """An axis counted from the front.
+
+    Raises:
+        Unsupported: there is no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise Unsupported(f"it works along axis {axis} of a tensor with {rank} dimensions")
+    return axis % rank
+
+
+def shape_of(value: Value, *ranks: int) -> Shape:
+    """The shape of a value, which must have one of the given ranks if any are given.
+
+    Raises:
+        Unsupported: the shape or the rank is not what it must be.
+    """
+    if value.shape is None:
+        raise Unsupported("the shape of its input cannot be told")
+    if ranks and len(value.shape) not in ranks:
+        raise Unsupported(f"its input has {len(value.shape)} dimensions")
+    return value.shape
+
+
+def channels_last(config: dict[str, Any]) -> None:
+    """Refuses data_format="channels_first".
+
+    Raises:
+        Unsupported: it is that.
+    """
+    if config.get("data_format") not in (None, "channels_last"):
+        raise Unsupported("its data_format is channels_first")

@@ -1,0 +1,316 @@
+"""Layers without weights that pool, pad, cut, resize, join or reshape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xnnlint.keras.lower.layer_scope import Scope, Unsupported, axis_of, channels_last, shape_of
+from xnnlint.keras.lower.program import Shape, Value, broadcast, elements, window
+
+_NONE = {"fused_activation_function": "NONE"}
+
+
+# -- shapes at run time
+
+
+def batch_and(scope: Scope, x: Value, rest: list[int], at: str, number: str = "strided_slice") -> Value:
+    """A shape: the batch of a tensor, and then fixed numbers; computed at run time where the batch is dynamic."""
+    batch = shape_of(x)[0]
+    if batch is not None:
+        return scope.integers([batch, *rest], at)
+    rank = len(shape_of(x))
+    whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, "INT32")
+    stacks = [scope.integers([n], f"{number}/stack{s}") for n, s in ((0, ""), (1, "_1"), (1, "_2"))]
+    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
+    first = scope.op("STRIDED_SLICE", [whole, *stacks], (), number, masks, "INT32")
+    others = [scope.integers(n, f"{at}/{i + 1}") for i, n in enumerate(rest)]
+    packing = {"values_count": len(rest) + 1, "axis": 0}
+    return scope.op("PACK", [first, *others], (len(rest) + 1,), at, packing, "INT32")
+
+
+def reshape_to(scope: Scope, x: Value, target: list[int], at: str) -> Value:
+    """A RESHAPE to a constant target, in which one number may be -1."""
+    shape = shape_of(x)
+    resolved: list[int | None] = [None if n == -1 else n for n in target]
+    count, known = elements(shape), 1
+    for n in target:
+        known *= n if n != -1 else 1
+    if count is not None and known and -1 in target:
+        resolved[target.index(-1)] = count // known
+    return scope.op("RESHAPE", [x, scope.integers(target, f"{at}/shape")], tuple(resolved), at)
+
+
+def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
+    """A new axis of size 1."""
+    shape = list(shape_of(x))
+    place = axis_of(axis, len(shape) + 1)
+    shape.insert(place, 1)
+    return scope.op("EXPAND_DIMS", [x, scope.integers(axis, f"{at}/dim")], tuple(shape), at)
+
+
+def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
+    """Drops an axis of size 1; the converter makes it a RESHAPE where one dimension at most is dynamic."""
+    shape = shape_of(x)
+    left = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
+    if left.count(None) > 1:
+        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)})
+    return scope.op("RESHAPE", [x, scope.integers([-1 if n is None else n for n in left], f"{at}/shape")], left, at)
+
+
+def reshape(scope: Scope, x: Value) -> Value:
+    """Reshape: the batch stays, and is looked up at run time if it is dynamic. Keras 3 writes what -1 stands for."""
+    shape = shape_of(x)
+    target = [int(n) for n in scope.config["target_shape"]]
+    rest = elements(shape[1:])
+    resolved: list[int | None] = [None if n == -1 else n for n in target]
+    if -1 in target and rest is not None:
+        known = 1
+        for n in target:
+            known *= n if n != -1 else 1
+        resolved[target.index(-1)] = rest // known if known else None
+    if scope.is_keras_3 and None not in resolved:
+        target = [n for n in resolved if n is not None]
+    sizes = batch_and(scope, x, target, "Reshape/shape")
+    return scope.op("RESHAPE", [x, sizes], (shape[0], *resolved), "Reshape")
+
+
+def flatten(scope: Scope, x: Value) -> Value:
+    """Flatten; Keras 2 has a constant target where all but the batch is known, Keras 3 looks up the batch."""
+    shape = shape_of(x)
+    if len(shape) < 2:
+        raise Unsupported("its input has one dimension")
+    rest = elements(shape[1:])
+    if rest is None or scope.builder.dialect == "keras3":
+        sizes = batch_and(scope, x, [-1 if rest is None else rest], "Reshape/shape")
+        return scope.op("RESHAPE", [x, sizes], (shape[0], rest), "Reshape")
+    return scope.op("RESHAPE", [x, scope.integers([-1, rest], "Const")], (shape[0], rest), "Reshape")
+
+
+def permute(scope: Scope, x: Value) -> Value:
+    """Permute: axes counted from 1, without the batch."""
+    order = [0, *(int(d) for d in scope.config["dims"])]
+    return transpose_by(scope, x, order, "transpose")
+
+
+def transpose_by(scope: Scope, x: Value, order: list[int], at: str) -> Value:
+    """A TRANSPOSE."""
+    shape = shape_of(x)
+    if sorted(order) != list(range(len(shape))):
+        raise Unsupported("its order of axes does not fit its input")
+    return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], tuple(shape[d] for d in order), at)
+
+
+# -- pooling
+
+
+def pool(scope: Scope, x: Value) -> Value:
+    """MaxPooling and AveragePooling in one or two dimensions."""
+    config = scope.config
+    channels_last(config)
+    line = len(shape_of(x, 3, 4)) == 3
+    size, stride = config.get("pool_size", 2), config.get("strides")
+    size = list(size) if isinstance(size, (list, tuple)) else [size] * (1 if line else 2)
+    stride = size if stride is None else list(stride) if isinstance(stride, (list, tuple)) else [stride] * len(size)
+    if line:
+        x = expand_axis(scope, x, 2, "ExpandDims")
+        size, stride = [size[0], 1], [stride[0], 1]
+    shape = shape_of(x)
+    same = str(config.get("padding", "valid")).lower() == "same"
+    type_, at = ("MAX_POOL_2D", "MaxPool") if "Max" in scope.layer.class_name else ("AVERAGE_POOL_2D", "AvgPool")
+    attributes = {
+        "padding": "SAME" if same else "VALID",
+        "stride_h": int(stride[0]),
+        "stride_w": int(stride[1]),
+        "filter_height": int(size[0]),
+        "filter_width": int(size[1]),
+        **_NONE,
+    }
+    out = tuple(window(n, int(k), int(s), same) for n, k, s in zip(shape[1:3], size, stride, strict=True))
+    y = scope.op(type_, [x], (shape[0], *out, shape[3]), at, attributes)
+    return squeeze_axis(scope, y, 2, "Squeeze") if line else y
+
+
+def global_pool(scope: Scope, x: Value) -> Value:
+    """Global pooling over every axis between batch and channels."""
+    config = scope.config
+    channels_last(config)
+    rank = len(shape_of(x, 3, 4, 5))
+    type_, at = ("REDUCE_MAX", "Max") if "Max" in scope.layer.class_name else ("MEAN", "Mean")
+    axes: Any = list(range(1, rank - 1))
+    return reduce(scope, x, type_, axes if rank > 3 else axes[0], bool(config.get("keepdims", False)), at)
+
+
+def reduce(scope: Scope, x: Value, type_: str, axis: Any, keep: bool, at: str) -> Value:
+    """A reduction over axes as the user wrote them; over all where that is None."""
+    shape = shape_of(x)
+    axes = range(len(shape)) if axis is None else [axis] if isinstance(axis, int) else axis
+    gone = {axis_of(int(a), len(shape)) for a in axes}
+    out = tuple(1 if d in gone else n for d, n in enumerate(shape) if keep or d not in gone)
+    written = axis if isinstance(axis, int) else [int(a) for a in axes]
+    reduced = scope.integers(written, f"{at}/reduction_indices")
+    return scope.op(type_, [x, reduced], out, at, {"keep_dims": keep})
+
+
+# -- padding, cutting, resizing
+
+
+def zero_padding(scope: Scope, x: Value) -> Value:
+    """ZeroPadding1D and ZeroPadding2D."""
+    channels_last(scope.config)
+    rank = len(shape_of(x, 3, 4))
+    given = scope.config["padding"]
+    pairs = _pairs(given, rank - 2)
+    return pad(scope, x, [[0, 0], *pairs, [0, 0]], "Pad")
+
+
+def _pairs(given: Any, count: int) -> list[list[int]]:
+    """[[before, after], ...] from what Keras allows: a number, one for each axis, or a pair for each axis."""
+    if isinstance(given, int):
+        return [[given, given]] * count
+    if count == 1:
+        return [[int(given[0]), int(given[1])]] if isinstance(given[0], int) else [[int(n) for n in given[0]]]
+    return [[int(g), int(g)] if isinstance(g, int) else [int(n) for n in g] for g in given]
+
+
+def pad(scope: Scope, x: Value, paddings: list[list[int]], at: str) -> Value:
+    """A PAD with zeros."""
+    shape = shape_of(x)
+    if len(paddings) != len(shape):
+        raise Unsupported("its padding does not fit its input")
+    out = tuple(None if n is None else n + sum(p) for n, p in zip(shape, paddings, strict=True))
+    return scope.op("PAD", [x, scope.integers(paddings, f"{at}/paddings")], out, at)
+
+
+def cropping(scope: Scope, x: Value) -> Value:
+    """Cropping1D and Cropping2D."""
+    channels_last(scope.config)
+    shape = shape_of(x, 3, 4)
+    pairs = _pairs(scope.config["cropping"], len(shape) - 2)
+    begin, end = [0, *(p[0] for p in pairs), 0], [0, *(-p[1] for p in pairs), 0]
+    ends = 1 | 1 << (len(shape) - 1)
+    masks = {"begin_mask": ends, "end_mask": ends, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    for d, p in enumerate(pairs, 1):
+        masks["end_mask"] |= 0 if p[1] else 1 << d
+    cut = [
+        scope.integers(n, f"strided_slice/stack{s}") for n, s in ((begin, ""), (end, "_1"), ([1] * len(shape), "_2"))
+    ]
+    middle = (None if n is None else n - sum(p) for n, p in zip(shape[1:-1], pairs, strict=True))
+    return scope.op("STRIDED_SLICE", [x, *cut], (shape[0], *middle, shape[-1]), "strided_slice", masks)
+
+
+_HALF_PIXEL = {"align_corners": False, "half_pixel_centers": True}
+_RESIZE = {
+    "bilinear": ("RESIZE_BILINEAR", "resize/ResizeBilinear"),
+    "nearest": ("RESIZE_NEAREST_NEIGHBOR", "resize/ResizeNearestNeighbor"),
+}
+
+
+def resize(scope: Scope, x: Value, size: list[int | None], method: str) -> Value:
+    """tf.image.resize to a fixed size, as layers use it."""
+    shape = shape_of(x, 4)
+    if method not in _RESIZE:
+        raise Unsupported(f"it resizes by {method!r}")
+    if None in size:
+        raise Unsupported("it resizes a map of unknown size")
+    type_, at = _RESIZE[method]
+    target = scope.integers(size, "resize/size")
+    return scope.op(type_, [x, target], (shape[0], *size, shape[3]), at, dict(_HALF_PIXEL))
+
+
+def up_sampling(scope: Scope, x: Value) -> Value:
+    """UpSampling2D."""
+    config = scope.config
+    channels_last(config)
+    shape = shape_of(x, 4)
+    factor = config.get("size", 2)
+    factors = list(factor) if isinstance(factor, (list, tuple)) else [factor, factor]
+    method = str(config.get("interpolation", "nearest"))
+    if method == "nearest" and scope.is_keras_3:
+        for axis, factor in enumerate(factors, 1):
+            x = _repeat(scope, x, int(factor), axis, "Repeat" if axis == 1 else "Repeat_1")
+        return x
+    if None in shape[1:3] and method in _RESIZE:
+        whole = scope.op("SHAPE", [x], (4,), "Shape", {"out_type": "INT32"}, "INT32")
+        sides = _part_of(scope, whole, 1, 3, "strided_slice")
+        times = scope.integers(factors, "Const")
+        target = scope.op("MUL", [sides, times], (2,), "mul", dict(_NONE), "INT32")
+        type_, at = _RESIZE[method]
+        return scope.op(type_, [x, target], (shape[0], None, None, shape[3]), at, dict(_HALF_PIXEL))
+    size = [None if n is None else n * int(f) for n, f in zip(shape[1:3], factors, strict=True)]
+    return resize(scope, x, size, method)
+
+
+def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
+    """tf.repeat of each element along an axis: a TILE along a new axis, and a RESHAPE to a computed shape."""
+    shape = shape_of(x, 4)
+    size = shape[axis]
+    if size is None:
+        raise Unsupported("it repeats rows or columns of an unknown number")
+    spread = expand_axis(scope, x, axis + 1, f"{at}/ExpandDims")
+    times = [count if d == axis + 1 else 1 for d in range(5)]
+    tiled = tuple(count if d == axis + 1 else n for d, n in enumerate(shape_of(spread)))
+    y = spread
+    if count != 1:
+        y = scope.op("TILE", [spread, scope.integers(times, f"{at}/Tile/multiples")], tiled, f"{at}/Tile")
+    whole = scope.op("SHAPE", [x], (4,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
+    parts = [_part_of(scope, whole, 0, axis, f"{at}/strided_slice")]
+    parts.append(scope.integers([size * count], f"{at}/concat/values_1"))
+    parts.append(_part_of(scope, whole, axis + 1, 4, f"{at}/strided_slice_2"))
+    target = scope.op("CONCATENATION", parts, (4,), f"{at}/concat", {"axis": 0, **_NONE}, "INT32")
+    # Of dimensions before the axis the converter knows only those of a shape that is known as a whole.
+    known = None not in shape[:axis]
+    out = tuple(size * count if d == axis else n if known or d > axis else None for d, n in enumerate(shape))
+    return scope.op("RESHAPE", [y, target], out, f"{at}/Reshape_1")
+
+
+def _part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value:
+    """Some of the numbers of a shape."""
+    cut = [scope.integers([n], f"{at}/stack{s}") for n, s in ((begin, ""), (end, "_1"), (1, "_2"))]
+    masks = {"begin_mask": int(begin == 0), "end_mask": int(end == shape_of(whole)[0])}
+    masks |= {"ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    return scope.op("STRIDED_SLICE", [whole, *cut], (end - begin,), at, masks, "INT32")
+
+
+def resizing(scope: Scope, x: Value) -> Value:
+    """Resizing."""
+    config = scope.config
+    channels_last(config)
+    if config.get("crop_to_aspect_ratio") or config.get("pad_to_aspect_ratio"):
+        raise Unsupported("it keeps the aspect ratio")
+    return resize(scope, x, [int(config["height"]), int(config["width"])], str(config.get("interpolation", "bilinear")))
+
+
+# -- several inputs
+
+
+def concatenate(scope: Scope, values: list[Value], axis: int, at: str = "concat") -> Value:
+    """CONCATENATION; of one tensor, that tensor."""
+    if len(values) == 1:
+        return values[0]
+    shapes = [shape_of(v) for v in values]
+    rank = len(shapes[0])
+    place = axis_of(axis, rank)
+    if any(len(s) != rank for s in shapes):
+        raise Unsupported("its inputs have different ranks")
+    joined = [s[place] for s in shapes]
+    out: list[int | None] = []
+    for d in range(rank):
+        known = [s[d] for s in shapes if s[d] is not None]
+        out.append((None if None in joined else sum(n or 0 for n in joined)) if d == place else next(iter(known), None))
+    dtype = values[0].dtype
+    return scope.op("CONCATENATION", values, tuple(out), at, {"axis": place, **_NONE}, dtype)
+
+
+def merge(scope: Scope, values: list[Value], type_: str, at: str, attributes: dict[str, Any] | None = None) -> Value:
+    """The same operator between the first two tensors, then between the result and each further one."""
+    if len(values) < 2:
+        raise Unsupported("it has one input")
+    y = values[0]
+    for other in values[1:]:
+        y = scope.op(type_, [y, other], aligned(y, other), at, attributes)
+    return y
+
+
+def aligned(x: Value, other: Value) -> Shape | None:
+    """The shape of an elementwise result; the layers of Keras refuse ranks that differ without a batch of their own."""
+    return broadcast(x.shape, other.shape)

@@ -1,0 +1,105 @@
+"""Weights as the converter stores them with EXPERIMENTAL_SPARSITY, encoded only when somebody asks.
+
+Source: google-ai-edge/LiteRT tflite/converter/transforms/dense_to_sparse_pass.cc; block sizes from
+tflite/converter/ir/tfl_ops.td (`GetFloatBlockSize`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from xnnlint.keras.lower.program import Constant, Node
+from xnnlint.model.graph import SparseDimension, Sparsity
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
+MIN_ZERO_SHARE = 0.3
+# FULLY_CONNECTED has a kernel for weights in blocks of 1x4, if those hold nearly all the zeros.
+BLOCK = 4
+_BLOCK_SHARE = 0.9
+
+
+def is_encoded(node: Node) -> bool:
+    """Whether the converter encodes an operator's weights."""
+    constant, weights = node.constant(1), node.inputs[1] if len(node.inputs) > 1 else None
+    if node.type not in WEIGHTED or constant is None or weights is None or len(weights.shape or ()) not in (2, 4):
+        return False
+    elements = math.prod(n or 1 for n in weights.shape or ())
+    return elements > 0 and np.float32(constant.zeros / elements) >= np.float32(MIN_ZERO_SHARE)
+
+
+def uses_blocks(node: Node) -> bool:
+    """Whether encoded weights are stored in blocks, which the operator reads as they are: no DENSIFY."""
+    constant = node.constant(1)
+    if node.type != "FULLY_CONNECTED" or constant is None:
+        return False
+    shape = constant.array.shape
+    if shape[1] % BLOCK:
+        return False
+    blocks = constant.array.reshape(shape[0], -1, BLOCK)
+    empty = int((~blocks.any(axis=2)).sum()) * BLOCK
+    elements = constant.array.size
+    return np.float32(empty / elements) / np.float32(constant.zeros / elements) > np.float32(_BLOCK_SHARE)
+
+
+@dataclass(frozen=True)
+class _Rows(SparseDimension):
+    """The compressed last dimension, computed when it is asked for."""
+
+    encoding: Encoding | None = None
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("segments", "indices"):
+            encoding = object.__getattribute__(self, "encoding")
+            return getattr(encoding, name)
+        return object.__getattribute__(self, name)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A weight as rows of which only the elements (or blocks) that are not zero are stored."""
+
+    constant: Constant
+    block: int = 1
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        array = self.constant.array
+        rows = array.reshape(-1, array.shape[-1])
+        return rows.reshape(rows.shape[0], -1, self.block)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        return np.flatnonzero(self._rows.any(axis=2) if self.block > 1 else self._rows)
+
+    @cached_property
+    def segments(self) -> np.ndarray:
+        """For each row where its elements start, and at last how many there are."""
+        rows, columns = self._rows.shape[:2]
+        return np.searchsorted(self._places, np.arange(rows + 1) * columns).astype(np.int32)
+
+    @cached_property
+    def indices(self) -> np.ndarray:
+        """For each stored element its place in its row."""
+        return (self._places % self._rows.shape[1]).astype(np.int32)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The stored elements."""
+        stored = self._rows.reshape(-1, self.block)[self._places].reshape(-1)
+        stored.flags.writeable = False
+        return stored
+
+    def sparsity(self, shape: tuple[int, ...]) -> Sparsity:
+        """How it is described in the file: every dimension dense but the last."""
+        rank = len(shape)
+        dims: list[SparseDimension] = [SparseDimension("DENSE", n) for n in shape[:-1]]
+        dims.append(_Rows("SPARSE_CSR", encoding=self))
+        if self.block == 1:
+            return Sparsity(tuple(range(rank)), (), tuple(dims))
+        dims.append(SparseDimension("DENSE", self.block))
+        return Sparsity(tuple(range(rank + 1)), (rank - 1,), tuple(dims))

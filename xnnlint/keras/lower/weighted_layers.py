@@ -1,0 +1,556 @@
+"""Layers with weights: convolutions, dense layers, normalization.
+
+A convolution is made without activation and with a bias of zeros, to which the layer's bias is added, as the converter
+does before its rewrites (tflite/converter/transforms/prepare_tf.cc of google-ai-edge/LiteRT).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from xnnlint.keras.lower.activations import activate
+from xnnlint.keras.lower.layer_scope import Scope, Unsupported, axis_of, channels_last, shape_of
+from xnnlint.keras.lower.program import Constant, Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.shape_layers import batch_and, expand_axis, reduce, squeeze_axis
+
+# `_fused_can_be_used` of tf_keras/layers/normalization/layer_normalization.py.
+_SMALLEST_FUSED_EPSILON = 1.001e-5
+_RELU_FREE = {"fused_activation_function": "NONE"}
+
+
+def _pair(value: Any, default: int = 1) -> tuple[int, int]:
+    if value is None:
+        return default, default
+    if isinstance(value, (list, tuple)):
+        return (int(value[0]), int(value[-1]))
+    return int(value), int(value)
+
+
+def _one(value: Any, default: int = 1) -> int:
+    return _pair(value, default)[0]
+
+
+def _same(config: dict[str, Any]) -> bool:
+    padding = str(config.get("padding", "valid")).lower()
+    if padding not in ("same", "valid"):
+        raise Unsupported(f"its padding is {padding!r}")
+    return padding == "same"
+
+
+def _zero_bias(scope: Scope, channels: int) -> Value:
+    # The converter adds it to the operator, not to the graph: it has no place in the order.
+    array = np.zeros(channels, np.float32)
+    return Value((channels,), "FLOAT32", Constant(lambda: array, ("zeros", channels)), name="zero bias")
+
+
+def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
+    if not scope.config.get("use_bias", True):
+        return x
+    reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
+    bias = scope.weight("bias", (channels,), f"{reader}/ReadVariableOp")
+    return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
+
+
+def _transposed(kernel: Value, order: tuple[int, ...]) -> Value:
+    """A kernel in TFLite's order of dimensions, with as many zeros."""
+    constant = kernel.constant
+    assert constant is not None and kernel.shape is not None
+    derived = constant.derive(
+        ("transposed", order), lambda a: np.ascontiguousarray(a.transpose(order)), keeps_zeros=True
+    )
+    return Value(tuple(kernel.shape[d] for d in order), "FLOAT32", derived, name=kernel.name)
+
+
+def _reshaped(kernel: Value, shape: tuple[int, ...]) -> Value:
+    constant = kernel.constant
+    assert constant is not None
+    derived = constant.derive(("reshaped", shape), lambda a: a.reshape(shape), keeps_zeros=True)
+    return Value(shape, "FLOAT32", derived, name=kernel.name)
+
+
+def _pruned(scope: Scope, kernel: Value) -> Value:
+    """A kernel of a 1x1 convolution as it will be, where the user asked for a forecast of pruning.
+
+    Magnitude pruning by layer: the smallest weights are zero (tfmot `PruneLowMagnitude` without blocks).
+    """
+    share = scope.builder.share
+    constant = kernel.constant
+    assert constant is not None
+    if share is None:
+        return kernel
+
+    count = round(share * math.prod(n or 0 for n in kernel.shape or ()))
+
+    def prune(values: np.ndarray) -> np.ndarray:
+        flat = values.reshape(-1).copy()
+        if 0 < count < flat.size:
+            flat[np.argpartition(np.abs(flat), count)[:count]] = 0
+        elif count:
+            flat[:] = 0
+        return flat.reshape(values.shape)
+
+    derived = constant.derive(("pruned", share), prune)
+    derived.count_zeros_by(lambda: max(count, constant.zeros))
+    return Value(kernel.shape, "FLOAT32", derived, name=kernel.name)
+
+
+def _convolution(
+    scope: Scope,
+    x: Value,
+    kernel: Value,
+    at: str,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    same: bool,
+    multiplier: int = 0,
+) -> Value:
+    """A CONV_2D, or with a depth multiplier a DEPTHWISE_CONV_2D, on a map of rank 4.
+
+    Where it is dilated and the batch dynamic, the converter leaves TensorFlow's detour through the batch as it is
+    (ConvertTFDilatedConvOp, tflite/converter/transforms/dilated_conv.h).
+    """
+    batch, height, width, _ = shape_of(x, 4)
+    assert kernel.shape is not None
+    size = (int(kernel.shape[1] or 0), int(kernel.shape[2] or 0))
+    channels = int((kernel.shape[3] if multiplier else kernel.shape[0]) or 0)
+    type_ = "DEPTHWISE_CONV_2D" if multiplier else "CONV_2D"
+    bias = _zero_bias(scope, channels)
+    attributes: dict[str, Any] = {
+        "padding": "SAME" if same else "VALID",
+        "stride_h": stride[0],
+        "stride_w": stride[1],
+        "dilation_h_factor": dilation[0],
+        "dilation_w_factor": dilation[1],
+        **_RELU_FREE,
+    }
+    if multiplier:
+        attributes["depth_multiplier"] = multiplier
+    out = tuple(window(n, k, s, same, d) for n, k, s, d in zip((height, width), size, stride, dilation, strict=True))
+    if dilation == (1, 1) or batch is not None:
+        return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
+    if height is None or width is None:
+        raise Unsupported("it is dilated, on a map of unknown size")
+    block = scope.integers(dilation, f"{at}/SpaceToBatchND/block_shape")
+    before, crops = [], []
+    inner: list[int] = []
+    for n, k, d in zip((height, width), size, dilation, strict=True):
+        missing = (k - 1) * d if same else 0
+        start, end = missing // 2, missing - missing // 2
+        extra = -(n + missing) % d
+        before.append([start, end + extra])
+        crops.append([0, extra])
+        inner.append((n + missing + extra) // d)
+    paddings = scope.integers(before, f"{at}/SpaceToBatchND/paddings")
+    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (None, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
+    attributes |= {"padding": "VALID", "dilation_h_factor": 1, "dilation_w_factor": 1}
+    small = tuple(n - k + 1 for n, k in zip(inner, size, strict=True))
+    y = scope.op(type_, [spread, kernel, bias], (None, *small, channels), at, attributes)
+    cropped = scope.integers(crops, f"{at}/BatchToSpaceND/crops")
+    return scope.op("BATCH_TO_SPACE_ND", [y, block, cropped], (batch, *out, channels), f"{at}/BatchToSpaceND")
+
+
+def _channels(scope: Scope, x: Value, kernel: str, groups: int = 1) -> int | None:
+    """How many channels the input has; where a layer before it is not known, as many as the kernel was made for."""
+    stored = scope.stored_shape(kernel)
+    if stored is not None and len(stored) == 4 and (x.shape is None or (len(x.shape) == 4 and x.shape[3] is None)):
+        x.shape = (*(x.shape[:3] if x.shape is not None else (None,) * 3), stored[2] * groups)
+    return shape_of(x, 4)[3]
+
+
+def conv_2d(scope: Scope, x: Value) -> Value:
+    """Conv2D."""
+    config = scope.config
+    channels_last(config)
+    filters, groups = int(config["filters"]), int(config.get("groups") or 1)
+    channels = _channels(scope, x, "kernel", groups)
+    size = _pair(config["kernel_size"])
+    if channels is None or channels % groups:
+        raise Unsupported("its number of input channels cannot be told")
+    at = "convolution" if scope.is_keras_3 else "Conv2D"
+    kernel = scope.weight("kernel", (*size, channels // groups, filters), f"{at}/ReadVariableOp", default=1.0)
+    if size == (1, 1):
+        kernel = _pruned(scope, kernel)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, _same(config))
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
+    """DepthwiseConv2D."""
+    config = scope.config
+    channels_last(config)
+    channels = _channels(scope, x, "depthwise_kernel")
+    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
+    filters = _depthwise_filters(channels, multiplier)
+    kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    kernel = _reshaped(kernel, (1, *size, filters))
+    y = _convolution(scope, x, kernel, "depthwise", stride, dilation, _same(config), multiplier)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def _depthwise_filters(channels: int | None, multiplier: int) -> int:
+    if channels is None:
+        raise Unsupported("its number of input channels cannot be told")
+    return channels * multiplier
+
+
+def separable_conv_2d(scope: Scope, x: Value) -> Value:
+    """SeparableConv2D: a depthwise convolution and one of 1x1."""
+    config = scope.config
+    channels_last(config)
+    channels = _channels(scope, x, "depthwise_kernel")
+    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
+    filters, middle = int(config["filters"]), _depthwise_filters(channels, multiplier)
+    at = "separable_conv2d"
+    depthwise = scope.weight("depthwise_kernel", (*size, channels, multiplier), f"{at}/ReadVariableOp", default=1.0)
+    pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
+    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    depthwise = _reshaped(depthwise, (1, *size, middle))
+    y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, _same(config), multiplier)
+    y = _convolution(scope, y, _transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def conv_1d(scope: Scope, x: Value) -> Value:
+    """Conv1D: a Conv2D on a map of one row."""
+    config = scope.config
+    channels_last(config)
+    shape = shape_of(x, 3)
+    channels, filters, groups = shape[2], int(config["filters"]), int(config.get("groups") or 1)
+    size, dilation = _one(config["kernel_size"]), _one(config.get("dilation_rate"))
+    if channels is None or channels % groups:
+        raise Unsupported("its number of input channels cannot be told")
+    if dilation != 1:
+        raise Unsupported("it is dilated")
+    kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
+    wide = _transposed(_reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
+    stride = (1, _one(config.get("strides")))
+    x = expand_axis(scope, x, -3, "Conv1D/ExpandDims")
+    y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), _same(config))
+    y = squeeze_axis(scope, y, 1, "Conv1D/Squeeze")
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def conv_2d_transpose(scope: Scope, x: Value) -> Value:
+    """Conv2DTranspose."""
+    config = scope.config
+    channels_last(config)
+    shape = shape_of(x, 4)
+    filters, size, stride = int(config["filters"]), _pair(config["kernel_size"]), _pair(config.get("strides"))
+    same = _same(config)
+    if _pair(config.get("dilation_rate")) != (1, 1) or config.get("output_padding") not in (None, [0, 0]):
+        raise Unsupported("it is dilated or has an output_padding")
+    kernel = scope.weight("kernel", (*size, filters, shape[3]), "conv2d_transpose/ReadVariableOp", default=1.0)
+    if shape[1] is None or shape[2] is None:
+        raise Unsupported("it works on a map of unknown size")
+    out = tuple(
+        n * s if same else n * s + max(k - s, 0) for n, k, s in zip((shape[1], shape[2]), size, stride, strict=True)
+    )
+    target = batch_and(scope, x, [*out, filters], "stack")
+    attributes = {"padding": "SAME" if same else "VALID", "stride_h": stride[0], "stride_w": stride[1], **_RELU_FREE}
+    inputs = [target, _transposed(kernel, (2, 0, 1, 3)), x]
+    y = scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
+    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+
+
+def dense(scope: Scope, x: Value) -> Value:
+    """Dense: FULLY_CONNECTED, between reshapes where the input has more than two axes."""
+    config = scope.config
+    shape = shape_of(x)
+    if len(shape) < 2:
+        raise Unsupported(f"its input has {len(shape)} dimensions")
+    units, features = int(config["units"]), shape[-1]
+    at = "MatMul" if len(shape) == 2 else "Tensordot"
+    kernel = scope.weight("kernel", (features, units), f"{'Cast' if scope.is_keras_3 else at}/ReadVariableOp", 1.0)
+    weights = _transposed(kernel, (1, 0))
+    attributes: dict[str, Any] = {"weights_format": "DEFAULT", "keep_num_dims": False, **_RELU_FREE}
+    out = (*shape[:-1], units)
+    if len(shape) == 2:
+        y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
+    elif x.is_static:
+        attributes["keep_num_dims"] = True
+        y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
+    else:
+        y = _tensordot(scope, x, weights, out, attributes)
+    return activate(scope, _add_bias(scope, y, units), config.get("activation"))
+
+
+def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
+    """tf.tensordot where the shape is not known before run time."""
+    rank, units = len(out), out[-1]
+    at = "Tensordot"
+    whole = scope.op("SHAPE", [x], (rank,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
+    free = scope.integers(range(rank - 1), f"{at}/free", f"{at}/GatherV2/axis")
+    axes = scope.integers([rank - 1], f"{at}/axes", f"{at}/GatherV2_1/axis")
+    every = scope.integers([0], f"{at}/Const")
+    kept = scope.op("GATHER", [whole, free], (rank - 1,), f"{at}/GatherV2", {"axis": 0}, "INT32")
+    summed = scope.op("GATHER", [whole, axes], (1,), f"{at}/GatherV2_1", {"axis": 0}, "INT32")
+    rows = scope.op("REDUCE_PROD", [kept, every], (), f"{at}/Prod", {"keep_dims": False}, "INT32")
+    columns = scope.op("REDUCE_PROD", [summed, every], (), f"{at}/Prod_1", {"keep_dims": False}, "INT32")
+    packing = {"values_count": 2, "axis": 0}
+    matrix = scope.op("PACK", [rows, columns], (2,), f"{at}/stack", packing, "INT32")
+    # The converter finds out that this changes nothing, but it has a say in the order of the file.
+    whole_order = scope.op("CONCATENATION", [free, axes], (rank,), f"{at}/concat", {"axis": 0}, "INT32")
+    straight = scope.op("TRANSPOSE", [x, whole_order], x.shape, f"{at}/transpose")
+    flat = scope.op("RESHAPE", [straight, matrix], (None, None), f"{at}/Reshape")
+    y = scope.op("FULLY_CONNECTED", [flat, weights, None], (None, units), f"{at}/MatMul", attributes)
+    last = scope.integers([units], f"{at}/Const_2", f"{at}/concat_1/axis")
+    joined = {"axis": 0, **_RELU_FREE}
+    target = scope.op("CONCATENATION", [kept, last], (rank,), f"{at}/concat_1", joined, "INT32")
+    return scope.op("RESHAPE", [y, target], out, at)
+
+
+# What reads the moving mean, the moving variance, gamma and beta.
+_STATISTICS = {
+    "fused": (
+        "FusedBatchNormV3/ReadVariableOp",
+        "FusedBatchNormV3/ReadVariableOp_1",
+        "ReadVariableOp",
+        "ReadVariableOp_1",
+    ),
+    "plain": (
+        "batchnorm/ReadVariableOp_1",
+        "batchnorm/ReadVariableOp",
+        "batchnorm/mul/ReadVariableOp",
+        "batchnorm/ReadVariableOp_2",
+    ),
+    "keras3": tuple(f"Cast{number}/ReadVariableOp" for number in ("", "_1", "_2", "_3")),
+}
+
+
+def batch_normalization(scope: Scope, x: Value) -> Value:
+    """BatchNormalization in inference: one MUL and one ADD with constants."""
+    config = scope.config
+    shape = shape_of(x)
+    axis = config.get("axis", -1)
+    axis = axis_of(int(axis[0] if isinstance(axis, (list, tuple)) else axis), len(shape))
+    fused = len(shape) == 4 and axis == 3 and not scope.is_keras_3
+    readers = _STATISTICS["keras3" if scope.is_keras_3 else "fused" if fused else "plain"]
+    wanted = {"gamma": config.get("scale", True), "beta": config.get("center", True)}
+    mean, variance, gamma, beta = (
+        scope.weight(name, (shape[axis],), reader, default=float(name in ("gamma", "moving_variance")))
+        if wanted.get(name, True)
+        else None
+        for name, reader in zip(("moving_mean", "moving_variance", "gamma", "beta"), readers, strict=True)
+    )
+    assert mean is not None and variance is not None
+    scale, offset = _normalizing(scope, mean, variance, gamma, beta, float(config.get("epsilon", 1e-3)))
+    if len(shape) == 4 and axis == 1 and not scope.is_keras_3:
+        return _normalize_channels_first(scope, x, scale, offset)
+    if axis != len(shape) - 1:
+        spread = tuple(int(shape[d] or 1) if d == axis else 1 for d in range(len(shape)))
+        scale, offset = (_reshaped(v, spread) for v in (scale, offset))
+    step = scope.step("FusedBatchNormV3") if fused else None
+    y = scope.op("MUL", [x, scale], shape, step or "batchnorm/mul_1", dict(_RELU_FREE))
+    return scope.op("ADD", [y, offset], shape, step or "batchnorm/add_1", dict(_RELU_FREE))
+
+
+def _normalize_channels_first(scope: Scope, x: Value, scale: Value, offset: Value) -> Value:
+    """Keras 2 has the fused operation do it, which TFLite knows along the last axis only."""
+    step = scope.step("FusedBatchNormV3")
+    batch, channels, height, width = shape_of(x)
+    last = (batch, height, width, channels)
+    y = scope.op("TRANSPOSE", [x, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, step)
+    y = scope.op("MUL", [y, scale], last, step, dict(_RELU_FREE))
+    y = scope.op("ADD", [y, offset], last, step, dict(_RELU_FREE))
+    return scope.op("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], x.shape, step)
+
+
+def _normalizing(
+    scope: Scope, mean: Value, variance: Value, gamma: Value | None, beta: Value | None, epsilon: float
+) -> tuple[Value, Value]:
+    """Scale and offset that stand for a batch normalization's four vectors."""
+    vectors = {"v": variance, "g": gamma, "m": mean, "b": beta}
+    by_name = {n: v.constant for n, v in vectors.items() if v is not None and v.constant is not None}
+
+    def factor(values: np.ndarray) -> np.ndarray:
+        result = (1 / np.sqrt(values + np.float32(epsilon))).astype(np.float32)
+        return result * by_name["g"].array if "g" in by_name else result
+
+    scale = by_name["v"].derive(("scale", epsilon), factor, [by_name["g"]] if "g" in by_name else [])
+
+    def shift(values: np.ndarray) -> np.ndarray:
+        less = values * scale.array
+        return (by_name["b"].array if "b" in by_name else np.float32(0)) - less
+
+    offset = by_name["m"].derive("offset", shift, [scale, *([by_name["b"]] if "b" in by_name else [])])
+    return tuple(Value(mean.shape, "FLOAT32", c, name=scope.prefix) for c in (scale, offset))  # type: ignore[return-value]
+
+
+def rescaling(scope: Scope, x: Value) -> Value:
+    """Rescaling: x * scale + offset."""
+    y = x
+    for type_, option, at, default in (("MUL", "scale", "Cast/x", 1.0), ("ADD", "offset", "Cast_1/x", 0.0)):
+        value = scope.config.get(option, default)
+        if isinstance(value, dict):
+            value = (value.get("config") or {}).get("value", default)
+        other = scope.constant(value, at)
+        y = scope.op(type_, [y, other], broadcast(y.shape, other.shape), type_.lower(), dict(_RELU_FREE))
+    return y
+
+
+def layer_scale(scope: Scope, x: Value) -> Value:
+    """LayerScale of keras/src/applications/convnext.py: x * gamma; archives of Keras 2 do not name the variable."""
+    if not scope.layer.module.endswith(".applications.convnext"):
+        raise Unsupported("it is a custom layer LayerScale")
+    size = int(scope.config["projection_dim"])
+    names = list(scope.layer.weights)
+    gamma = scope.weight(names[0] if len(names) == 1 else "gamma", (size,), "mul/ReadVariableOp")
+    return scope.op("MUL", [x, gamma], broadcast(x.shape, gamma.shape), "mul", dict(_RELU_FREE))
+
+
+def normalization(scope: Scope, x: Value) -> Value:
+    """Normalization: (x - mean) / max(sqrt(variance), 1e-7), with statistics that do not change."""
+    config = scope.config
+    shape = shape_of(x)
+    if config.get("invert"):
+        raise Unsupported("it is inverted")
+    axes = config.get("axis", -1)
+    axes = [axes] if isinstance(axes, int) else list(axes or [])
+    kept = {axis_of(int(a), len(shape)) for a in axes}
+    spread = tuple(int(n or 1) if d in kept else 1 for d, n in enumerate(shape))
+    flat = tuple(n for d, n in enumerate(shape) if d in kept)
+    if config.get("mean") is not None:
+        mean, variance = (scope.constant(config[n], at) for n, at in (("mean", "sub/y"), ("variance", "Sqrt/x")))
+    else:
+        mean = scope.weight("mean", flat, "sub/y")
+        variance = scope.weight("variance", flat, "Sqrt/x", default=1.0)
+    assert mean.constant is not None and variance.constant is not None
+
+    def spread_out(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (int(np.prod(spread)),)).reshape(spread)
+
+    centre = mean.constant.derive(("spread", spread), spread_out)
+    deviation = variance.constant.derive(
+        ("deviation", spread), lambda v: np.maximum(np.sqrt(spread_out(v)), np.float32(1e-7))
+    )
+    y = scope.op("SUB", [x, Value(spread, "FLOAT32", centre)], shape, "sub", dict(_RELU_FREE))
+    return scope.op("DIV", [y, Value(spread, "FLOAT32", deviation)], shape, "truediv", dict(_RELU_FREE))
+
+
+def _normalized_rows(scope: Scope, x: Value, rank: int, channels: int) -> tuple[Value, Value, Value, Value, int | None]:
+    """For LayerNormalization: the input's shape, that of its rows, a scale and an offset for each, how many rows."""
+    shape = shape_of(x)
+    count = elements(shape[:-1])
+    if count is not None:
+        ones, zeros = (
+            Value((count,), "FLOAT32", Constant(partial(np.full, count, n, np.float32), (at, count)))
+            for n, at in ((1.0, "ones"), (0.0, "zeros"))
+        )
+        target = scope.integers([1, count, channels, 1], "Reshape/shape")
+        return scope.integers(shape, "Shape"), target, ones, zeros, count
+    ints = {"dtype": "INT32"}
+    whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, **ints)
+    cut = [scope.integers([n], f"strided_slice/stack_{i}") for i, n in enumerate((0, rank - 1, 1))]
+    front = scope.op("STRIDED_SLICE", [whole, *cut], (rank - 1,), "strided_slice", {"begin_mask": 1}, **ints)
+    zero = scope.integers([0], "Const")
+    rows = scope.op("REDUCE_PROD", [front, zero], (), "Prod", {"keep_dims": False}, **ints)
+    # Known beforehand, and computed nevertheless, which moves what follows in the file.
+    cut = [scope.integers([n], f"strided_slice_1/stack_{i}") for i, n in enumerate((rank - 1, 0, 1))]
+    back = scope.op("STRIDED_SLICE", [whole, *cut], (1,), "strided_slice_1", {"end_mask": 1}, **ints)
+    columns = scope.op("REDUCE_PROD", [back, zero], (), "Prod_1", {"keep_dims": False}, **ints)
+    one = scope.integers(1, "Reshape/shape/0")
+    packing = {"values_count": 4, "axis": 0}
+    target = scope.op("PACK", [one, rows, columns, one], (4,), "Reshape/shape", packing, **ints)
+    filled = []
+    for n, at in ((1.0, "ones"), (0.0, "zeros")):
+        size = scope.op("RESHAPE", [rows, scope.integers([1], f"{at}/packed/shape")], (1,), f"{at}/packed", **ints)
+        filled.append(scope.op("FILL", [size, scope.constant(n, f"{at}/Const")], (None,), at))
+    return whole, target, filled[0], filled[1], None
+
+
+def layer_normalization(scope: Scope, x: Value) -> Value:
+    """LayerNormalization over the last axis."""
+    config, shape = scope.config, shape_of(x)
+    axes = config.get("axis", -1)
+    axes = [axes] if isinstance(axes, int) else list(axes)
+    if [axis_of(int(a), len(shape)) for a in axes] != [len(shape) - 1]:
+        raise Unsupported("it is a LayerNormalization over other axes than the last one")
+    return _layer_normalization_3(scope, x) if scope.is_keras_3 else _layer_normalization_2(scope, x)
+
+
+def _layer_normalization_3(scope: Scope, x: Value) -> Value:
+    """`layer_normalization` of keras/backend/tensorflow: x * factor + (beta - mean * factor)."""
+    config, shape = scope.config, shape_of(x)
+    channels, rows, plain = shape[-1], (*shape[:-1], 1), dict(_RELU_FREE)
+    if config.get("rms_scaling"):
+        raise Unsupported("it scales by the root mean square")
+    mean = reduce(scope, x, "MEAN", [-1], True, "moments/mean")
+    squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
+    variance = reduce(scope, squares, "MEAN", [-1], True, "moments/variance")
+    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "add/y")
+    factor = scope.op("RSQRT", [scope.op("ADD", [variance, epsilon], rows, "add", plain)], rows, "Rsqrt")
+    wide = (*(1 for _ in shape[1:]), int(channels or 0))
+    if config.get("scale", True):
+        gamma = _reshaped(scope.weight("gamma", (channels,), "Reshape/ReadVariableOp", default=1.0), wide)
+        factor = scope.op("MUL", [factor, gamma], shape, "mul", dict(plain))
+    less = scope.op("MUL", [scope.op("NEG", [mean], rows, "Neg"), factor], factor.shape, "mul_1", dict(plain))
+    if config.get("center", True):
+        beta = _reshaped(scope.weight("beta", (channels,), "Reshape_1/ReadVariableOp"), wide)
+        less = scope.op("ADD", [less, beta], shape, "add_1", dict(plain))
+    y = scope.op("MUL", [x, factor], shape, "mul_2", dict(plain))
+    return scope.op("ADD", [y, less], shape, "add_2", dict(plain))
+
+
+def _layer_normalization_by_moments(scope: Scope, x: Value) -> Value:
+    """Of Keras 2 with a small epsilon: tf.nn.moments and tf.nn.batch_normalization."""
+    config, shape = scope.config, shape_of(x)
+    axis, rows, plain = len(shape) - 1, (*shape[:-1], 1), dict(_RELU_FREE)
+    mean = reduce(scope, x, "MEAN", [axis], True, "moments/mean")
+    squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
+    variance = reduce(scope, squares, "MEAN", [axis], True, "moments/variance")
+    epsilon = scope.constant(float(config["epsilon"]), "batchnorm/add/y")
+    factor = scope.op("ADD", [variance, epsilon], rows, "batchnorm/add", dict(plain))
+    factor = scope.op("RSQRT", [factor], rows, "batchnorm/Rsqrt")
+    if config.get("scale", True):
+        gamma = scope.weight("gamma", (shape[-1],), "batchnorm/mul/ReadVariableOp", default=1.0)
+        factor = scope.op("MUL", [factor, gamma], shape, "batchnorm/mul", dict(plain))
+    y = scope.op("MUL", [x, factor], shape, "batchnorm/mul_1", dict(plain))
+    centred = config.get("center", True)
+    if not centred:
+        mean = scope.op("NEG", [mean], rows, "batchnorm/Neg")
+    less = scope.op("MUL", [mean, factor], factor.shape, "batchnorm/mul_2", dict(plain))
+    if centred:
+        beta = scope.weight("beta", (shape[-1],), "batchnorm/ReadVariableOp")
+        less = scope.op("SUB", [beta, less], shape, "batchnorm/sub", dict(plain))
+    return scope.op("ADD", [y, less], shape, "batchnorm/add_1", dict(plain))
+
+
+def _layer_normalization_2(scope: Scope, x: Value) -> Value:
+    """Of Keras 2: a batch norm of the transposed map, with computed shapes."""
+    config, shape = scope.config, shape_of(x)
+    rank, channels = len(shape), shape[-1]
+    if channels is None:
+        raise Unsupported("its number of channels cannot be told")
+    if float(config.get("epsilon", 1e-3)) < _SMALLEST_FUSED_EPSILON:
+        return _layer_normalization_by_moments(scope, x)
+    whole, target, ones, zeros, rows = _normalized_rows(scope, x, rank, channels)
+    y = scope.op("RESHAPE", [x, target], (1, rows, channels, 1), "Reshape")
+    step = scope.step("FusedBatchNormV3")
+
+    def add(type_: str, inputs: list[Value], out: Shape, attributes: dict[str, Any] | None = None) -> Value:
+        return scope.op(type_, inputs, out, step, dict(_RELU_FREE) if attributes is None else attributes)
+
+    last = (1, channels, 1, rows)
+    axes_ = scope.integers([0, 1, 2], "FusedBatchNormV3/axes")
+    y = add("TRANSPOSE", [y, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, {})
+    mean = add("MEAN", [y, axes_], (rows,), {"keep_dims": False})
+    spread = add("MEAN", [add("SQUARED_DIFFERENCE", [y, mean], last, {}), axes_], (rows,), {"keep_dims": False})
+    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "FusedBatchNormV3/epsilon")
+    factor = add("MUL", [ones, add("RSQRT", [add("ADD", [spread, epsilon], (rows,))], (rows,), {})], (rows,))
+    scaled = add("MUL", [y, factor], last)
+    shift = add("SUB", [zeros, add("MUL", [mean, factor], (rows,))], (rows,))
+    y = add("ADD", [scaled, shift], last)
+    y = add("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], (1, rows, channels, 1), {})
+    y = scope.op("RESHAPE", [y, whole], shape, "Reshape_1")
+    for type_, name, wanted, default in (("MUL", "gamma", "scale", 1.0), ("ADD", "beta", "center", 0.0)):
+        if config.get(wanted, True):
+            at = type_.lower()
+            other = scope.weight(name, (channels,), f"{at}/ReadVariableOp", default=default)
+            y = scope.op(type_, [y, other], shape, at, dict(_RELU_FREE))
+    return y

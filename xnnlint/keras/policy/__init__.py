@@ -1,0 +1,1 @@
+"""What TFMOT's pruning policy says of a Keras model."""

@@ -1,0 +1,163 @@
+"""The machine that runs a check: find the models, read each, plan it, ask every rule, order what they found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xnnlint.errors import XnnlintError
+from xnnlint.linter.all_runtimes import check_everywhere
+from xnnlint.linter.confidence import hedged
+from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
+from xnnlint.linter.plugins import ask
+from xnnlint.linter.rule import all_rules
+from xnnlint.linter.unlock import add_unlocks
+from xnnlint.loaders import find_models, load
+from xnnlint.xnnpack.plan import Outcome, make_plan
+
+if TYPE_CHECKING:
+    from xnnlint.model.graph import Model
+    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.profile import Profile
+
+
+# Conditions without which an operator, or all of them, cannot be looked at any further.
+SHADOWING = ("delegated", "float", "fp32")
+
+
+def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False) -> Report:
+    """Check files, and folders with every model in them.
+
+    Args:
+        paths: files and folders, as the user gave them.
+        profile: the runtime and CPU to predict for.
+        require_sparse: a model that does not run sparse is an error, even if it only isn't pruned yet.
+
+    Returns:
+        One `ModelReport` for each model; a file that cannot be read has its `error` set, and the others are checked.
+    """
+    return Report(profile, list(check_each(paths, profile, require_sparse=require_sparse)))
+
+
+def check_each(
+    paths: Iterable[str | os.PathLike[str]],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
+) -> Iterator[ModelReport]:
+    """The same, model by model: only one is in memory at a time."""
+    # A rule that cannot be imported must stop the run, not become one file's error.
+    all_rules()
+    for path in find_models(paths):
+        yield check_model(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
+
+
+def check_model(
+    path: str | os.PathLike[str],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    assume_pruned: float | None = None,
+) -> ModelReport:
+    """Check one file; whatever goes wrong becomes the report's `error`."""
+    return check_made(path, lambda: load(path, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+
+
+def check_made(
+    path: str | os.PathLike[str], make: Callable[[], Model], profile: Profile, *, require_sparse: bool = False
+) -> ModelReport:
+    """Check what `make` gives for a path; whatever goes wrong, in that or later, becomes the report's `error`."""
+    report = ModelReport(os.fspath(path))
+    try:
+        return check_loaded(make(), profile, require_sparse=require_sparse)
+    except (XnnlintError, OSError) as error:
+        report.error = sentence(error, path)
+    except Exception as error:
+        # One file that trips a mistake of ours must not hide what the others have; it is told as what it is.
+        if os.environ.get("XNNLINT_DEBUG"):
+            raise
+        report.error = f"{report.path}: {internal(error)}"
+    return report
+
+
+def check_loaded(model: Model, profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+    """Check a model that has been read.
+
+    Raises:
+        XnnlintError: a part of it turns out to be damaged.
+    """
+    if profile.is_portable:
+        plan, findings = check_everywhere(model, profile.cpu, lambda p: find(p, require_sparse=require_sparse))
+    else:
+        plan = make_plan(model, profile)
+        findings = find(plan, require_sparse=require_sparse)
+    if model.assume_pruned is not None:
+        from xnnlint.linter.pruning_forecast import forecast
+
+        model.notes.append(forecast(plan, model.assume_pruned))
+    report = ModelReport(model.path)
+    report.format, report.plan, report.findings = model.format, plan, findings
+    return report
+
+
+def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
+    """Every finding of every rule, with what it would unlock, ordered by that."""
+    asked = _ask(plan)
+    findings = add_unlocks(plan, asked)
+    if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
+        findings = add_unlocks(plan, [*asked, *_shadowed(plan, asked)])
+    findings = hedged(plan, findings)
+    if require_sparse and plan.outcome is not Outcome.SPARSE:
+        findings = [_demanded(finding) for finding in findings]
+    return findings
+
+
+def _ask(plan: Plan) -> list[Finding]:
+    return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
+
+
+def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
+    told = {(f.rule, f.location.op) for f in findings}
+    taken = {waiver for f in findings for waiver in f.waivers if waiver[0] in SHADOWING}
+    behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
+    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in told]
+
+
+def _demanded(finding: Finding) -> Finding:
+    """What stands between the model and sparse is an error where sparse is demanded."""
+    unlocks = finding.unlocks
+    if unlocks is not None and (unlocks.alone or unlocks.in_smallest_set):
+        return replace(finding, severity=Severity.ERROR)
+    return finding
+
+
+def exit_code(model: ModelReport, fail_on: Severity | None, *, require_sparse: bool = False) -> int:
+    """2 if the file could not be read, else 1 if a finding is as grave as `fail_on` (None: never), else 0."""
+    if model.error is not None:
+        return 2
+    if fail_on is None:
+        return 0
+    grave = model.worst is not None and model.worst.rank <= fail_on.rank
+    return 1 if grave or (require_sparse and not is_sparse(model)) else 0
+
+
+def is_sparse(model: ModelReport) -> bool:
+    return model.plan is not None and model.plan.outcome is Outcome.SPARSE
+
+
+def sentence(error: Exception, path: str | os.PathLike[str]) -> str:
+    """An error in one sentence that names the file."""
+    if isinstance(error, OSError):
+        return f"{os.fspath(path)}: {(error.strerror or str(error) or type(error).__name__).lower()}"
+    text = " ".join(str(error).split())
+    return text if os.fspath(path) in text else f"{os.fspath(path)}: {text}"
+
+
+def internal(error: Exception) -> str:
+    """A mistake of ours, in one sentence."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"xnnlint itself failed ({what}); please report it with the file (XNNLINT_DEBUG=1 shows where)"

@@ -1,0 +1,126 @@
+"""What a check tells: findings, and the report of one run over one or more models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xnnlint.keras.policy.verdicts import PolicyVerdict
+    from xnnlint.xnnpack.plan import Plan, Waiver
+    from xnnlint.xnnpack.profile import Profile
+
+
+class Severity(str, Enum):
+    """How much a finding matters. `ERROR` stops or breaks the sparse path, `NOTE` only informs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for the gravest."""
+        return list(Severity).index(self)
+
+
+class Applicability(str, Enum):
+    """Whether a fix may be applied without a person looking.
+
+    `SAFE`: same outputs on every input. `UNSAFE`: changes what the model computes, needs fine-tuning.
+    `MANUAL`: only described in words.
+    """
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the model: an operator (or a tensor of it) of one subgraph; everything None means the whole model."""
+
+    op: int | None = None
+    name: str = ""
+    type: str = ""
+    tensor: str = ""
+    subgraph: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A remedy in words."""
+
+    title: str
+    applicability: Applicability = Applicability.MANUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """What changing this one thing would bring, from planning again with the condition waived.
+
+    Attributes:
+        alone: 1x1 convolutions that would newly run SpMM if only this were changed.
+        alone_macs: their multiply-accumulates as a share (0..1) of those of all 1x1 convolutions.
+        with_others: 1x1 convolutions that would newly run SpMM if the whole smallest set of changes were made, for a
+            member of that set; else 0.
+        in_smallest_set: whether it is one of the smallest set of changes that makes the model sparse.
+    """
+
+    alone: int
+    alone_macs: float
+    with_others: int
+    in_smallest_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
+
+    `waivers` are the conditions of the plan that a fix would fulfil; they never leave the program.
+    """
+
+    rule: str
+    name: str
+    severity: Severity
+    message: str
+    required: str = ""
+    actual: str = ""
+    location: Location = Location()
+    unlocks: Unlock | None = None
+    fix: Fix | None = None
+    waivers: frozenset[Waiver] = frozenset()
+
+
+@dataclass(slots=True)
+class ModelReport:
+    """The result for one file: a plan and findings, or the reason why it could not be read.
+
+    `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
+    `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
+    the exit code. `profile` is what the plan was made for, where the configuration chose that.
+    """
+
+    path: str
+    format: str | None = None
+    plan: Plan | None = None
+    findings: list[Finding] = field(default_factory=list)
+    error: str | None = None
+    policy: PolicyVerdict | None = None
+    policy_notes: tuple[str, ...] = ()
+    ignored: list[Finding] = field(default_factory=list)
+    accepted: list[Finding] = field(default_factory=list)
+    profile: Profile | None = None
+
+    @property
+    def worst(self) -> Severity | None:
+        return min((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+
+@dataclass(slots=True)
+class Report:
+    """The result of one run."""
+
+    profile: Profile
+    models: list[ModelReport] = field(default_factory=list)

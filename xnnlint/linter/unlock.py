@@ -1,0 +1,142 @@
+"""What each finding would unlock: the model is planned again with the finding's conditions taken as fulfilled.
+
+Findings carry the conditions that a fix would fulfil (`Finding.waivers`). The smallest set of changes is found by
+taking all of them as fulfilled and then dropping, rule by rule and one by one, whatever is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xnnlint.linter.findings import Finding, Severity, Unlock
+from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_macs, pointwise_ops
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.plan import Waiver
+    from xnnlint.xnnpack.planner import Planner
+
+Change = frozenset["Waiver"]
+# So many changes are tried one by one for harming the others; more would take seconds.
+MANY = 60
+
+
+def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
+    """Tell for each finding what it would unlock, drop those that would not, and order the rest by it.
+
+    Findings without waivers (notes, wrong results, failures) always stay, and so do warnings: one that turns out to
+    stop the sparse path becomes an error. Where the model runs sparse and right already, what would unlock more is a
+    warning. Where no set of changes is known that makes it sparse, all reasons stay.
+    """
+    assert plan.planner is not None
+    rules = {f.waivers: f.rule for f in findings if f.waivers}
+    search = _Search(plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
+    changes = list(rules)
+    now = search.spmm(())
+    # A cluster end put behind a value takes it away from readers that another change would have made part of the
+    # cluster, and where a graph falls apart either the operator is replaced or each part gets its own stem and end, so
+    # several ways are tried.
+    splitting = {f.waivers for f in findings if f.rule in ("XNN203", "XNN204")}
+    crossing = {c for c in changes if any(kind in ("exit", "entry") for kind, _ in c)}
+    starts = [[c for c in changes if c not in without] for without in ((), splitting, crossing)]
+    smallest, then = search.smallest(starts, now)
+    hopeless = bool(search.wanted) and not smallest and not now
+    kept = []
+    left = set(smallest)
+    for finding in findings:
+        if not finding.waivers:
+            kept.append(finding)
+            continue
+        alone = frozenset() if now and not smallest else search.spmm([finding.waivers]) - now
+        needed = finding.waivers in left
+        left.discard(finding.waivers)  # Another finding that the same change solves is not one more change.
+        if not alone and not needed:
+            if finding.severity is Severity.WARNING:
+                kept.append(finding)
+            elif hopeless:
+                kept.append(replace(finding, unlocks=Unlock(0, 0.0, 0, False)))
+            continue
+        unlocks = Unlock(len(alone), _share(plan, alone), len(then - now) if needed else 0, needed)
+        severity = finding.severity
+        if severity is not Severity.NOTE:
+            severity = Severity.WARNING if plan.outcome is Outcome.SPARSE else Severity.ERROR
+        kept.append(replace(finding, unlocks=unlocks, severity=severity))
+    return sorted(kept, key=rank)
+
+
+def rank(finding: Finding) -> tuple:
+    """Broken models first, then by what fixing alone brings, then members of the smallest set."""
+    unlocks = finding.unlocks
+    gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
+    place = finding.location.op if finding.location.op is not None else -1
+    return finding.severity.rank, unlocks is not None, *gain, finding.rule, place
+
+
+def _share(plan: Plan, ops: Iterable[int]) -> float:
+    total = plan.summary.pointwise_macs if plan.summary else 0
+    return sum(pointwise_macs(plan.graph, plan.graph.operators[op]) for op in ops) / total if total else 0.0
+
+
+class _Search:
+    """Plans a model under many sets of changes.
+
+    Args:
+        rules: the rule that asks for each change.
+        wanted: the 1x1 convolutions to bring to SpMM.
+    """
+
+    def __init__(self, planner: Planner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
+        self.planner = planner
+        self.rules = rules
+        self.wanted = wanted
+        self.known: dict[frozenset[Waiver], frozenset[int]] = {}
+
+    def spmm(self, changes: Iterable[Change]) -> frozenset[int]:
+        """1x1 convolutions that run SpMM, with right results, once the changes are made."""
+        assumed = frozenset().union(*changes)
+        if assumed not in self.known:
+            self.known[assumed] = self.planner.spmm(assumed) & self.wanted
+        return self.known[assumed]
+
+    def smallest(self, starts: list[list[Change]], now: frozenset[int]) -> tuple[set[Change], frozenset[int]]:
+        """A set of changes from which none can be left out without losing SpMM operators, and what runs SpMM then.
+
+        Args:
+            starts: sets of changes to begin with; the one that unlocks most is thinned out.
+            now: what runs SpMM without any change.
+        """
+        kept = max(starts, key=lambda changes: len(self.spmm(changes)))
+        if now and len(self.spmm(kept)) <= len(now):
+            return set(), now  # It runs sparse and right, and nothing we know brings more: no need to look closer.
+        kept = self._without_harmful(kept)
+        most = len(self.spmm(kept))
+        if most <= len(now):
+            return set(), now
+        # Whole rules first: most of a model's findings are needed all or not at all.
+        alike: dict[str, list[Change]] = {}
+        for change in kept:
+            alike.setdefault(self.rules[change], []).append(change)
+        for group in (*alike.values(), *([change] for change in tuple(kept))):
+            fewer = [c for c in kept if c not in group]
+            if len(fewer) < len(kept) and len(self.spmm(fewer)) >= most:
+                kept, most = fewer, len(self.spmm(fewer))
+        return set(kept), self.spmm(kept)
+
+    def _without_harmful(self, changes: list[Change]) -> list[Change]:
+        """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.
+
+        Of many changes only those are tried that stand between operators: those of operators are mostly needed.
+        """
+        if len(self.spmm(changes)) == len(self.wanted):
+            return changes
+        suspects = changes if len(changes) <= MANY else [c for c in changes if not _only_operators(c)]
+        for change in suspects[:MANY]:
+            fewer = [c for c in changes if c != change]
+            if len(self.spmm(fewer)) > len(self.spmm(changes)):
+                changes = fewer
+        return changes
+
+
+def _only_operators(change: Change) -> bool:
+    return all(kind in ("compatible", "pruned") for kind, _ in change)

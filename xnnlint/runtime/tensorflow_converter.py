@@ -1,0 +1,129 @@
+"""Convert a Keras model for XNNPACK's sparse mode, with TensorFlow (the `tf` extra).
+
+This is one of the few places where a model is really loaded: conversion needs TensorFlow to build it. Lambda layers are
+refused by Keras' safe mode.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.errors import ModelError, XnnlintError
+
+if TYPE_CHECKING:
+    from xnnlint.keras.description import KerasModel
+
+_INSTALL = "pip install 'xnnlint[tf]'"
+
+
+def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int | None = None) -> bytes:
+    """The .tflite file that TensorFlow makes of a Keras model with EXPERIMENTAL_SPARSITY.
+
+    Pruning wrappers are stripped. The batch stays dynamic unless a size is given.
+
+    Args:
+        path: a .keras or .h5 file.
+        float16: store float weights as float16; XNNPACK computes in float32 all the same.
+        batch: a fixed batch size.
+
+    Raises:
+        XnnlintError: TensorFlow is not installed.
+        ModelError: the file is no Keras model, or TensorFlow cannot load or convert it.
+    """
+    model = load(path)
+    try:
+        return to_tflite(model, float16=float16, batch=batch)
+    except Exception as error:  # TensorFlow raises whatever its layers raise.
+        raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({first_line(error)})") from error
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """A Keras model as the Keras that wrote it loads it, without pruning wrappers.
+
+    Args:
+        path: a .keras or .h5 file.
+
+    Raises:
+        XnnlintError: TensorFlow is not installed.
+        ModelError: the file is no Keras model, or Keras cannot load it.
+    """
+    described = _describe(path)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _import("tensorflow")
+    try:
+        return _strip_pruning(_load(os.fspath(path), described), described)
+    except XnnlintError:
+        raise
+    except Exception as error:  # Keras raises whatever its layers raise.
+        raise ModelError(os.fspath(path), f"Keras could not load it ({first_line(error)})") from error
+
+
+def to_tflite(model: Any, *, float16: bool = False, batch: int | None = None) -> bytes:
+    """A model in memory, converted with EXPERIMENTAL_SPARSITY; raises what TensorFlow raises."""
+    tf = _import("tensorflow")
+    with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
+        converter = _converter(tf, model, batch, folder)
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        if float16:
+            converter.optimizations.append(tf.lite.Optimize.DEFAULT)
+            converter.target_spec.supported_types = [tf.float16]
+        return bytes(converter.convert())
+
+
+def _describe(path: str | os.PathLike[str]) -> KerasModel:
+    """The model as data: it says which Keras wrote it, and refuses files that are no Keras model."""
+    from xnnlint.loaders.keras.read_file import read
+
+    format_, described = read(path)
+    if format_ not in ("keras", "h5"):
+        raise ModelError(os.fspath(path), f"this is a {format_} model", "convert what Keras saved as .keras or .h5")
+    return described
+
+
+def _import(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise XnnlintError(f"converting needs {name} ({error}); install it with {_INSTALL}") from None
+
+
+def _load(path: str, described: KerasModel) -> Any:
+    if described.dialect == "keras3":
+        return _import("keras").saving.load_model(path, compile=False)
+    keras = _import("tf_keras")
+    if not _is_pruned(described):
+        return keras.models.load_model(path, compile=False)
+    with _import("tensorflow_model_optimization").sparsity.keras.prune_scope():
+        return keras.models.load_model(path, compile=False)
+
+
+def _is_pruned(described: KerasModel) -> bool:
+    return any(layer.pruning or (layer.model is not None and _is_pruned(layer.model)) for layer in described.layers)
+
+
+def _strip_pruning(model: Any, described: KerasModel) -> Any:
+    if not _is_pruned(described):
+        return model
+    return _import("tensorflow_model_optimization").sparsity.keras.strip_pruning(model)
+
+
+def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
+    """A converter for the model; Keras 3 models go through a SavedModel in `folder`, which freezes weights."""
+    specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
+    if not type(model).__module__.startswith("tf_keras"):
+        model.export(folder, format="tf_saved_model", input_signature=specs, verbose=False)
+        return tf.lite.TFLiteConverter.from_saved_model(folder)
+    if batch is None:
+        return tf.lite.TFLiteConverter.from_keras_model(model)
+    call = tf.function(lambda *tensors: model(list(tensors) if len(tensors) > 1 else tensors[0], training=False))
+    return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function(*specs)], model)
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in short."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""What the delegate takes, and into which partitions."""

@@ -1,0 +1,1 @@
+"""From the delegate's partitions to XNNPACK's nodes."""
