@@ -12,6 +12,7 @@ import models
 import pytest
 
 from xnnlint.runtime.availability import CpuAvailability, availability
+from xnnlint.runtime.targets import place
 
 REQUIRE_JUDGE = "XNNLINT_REQUIRE_JUDGE"
 REQUIRE_KERAS = "XNNLINT_REQUIRE_KERAS"
@@ -65,8 +66,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     elif not _judge().available:
         line = f"judged tests: 0 ran, {skipped} skipped: {_judge().reason}"
     else:
-        place = f"LiteRT {_judge().litert} on {_judge().cpu}{' (emulated)' if _judge().emulated else ''}"
-        line = f"judged tests: {ran} ran in {place}, {skipped} skipped"
+        where = place(_judge().litert, _judge().cpu, _judge().execution)
+        line = f"judged tests: {ran} ran in {where}, {skipped} skipped"
     if without_tensorflow:
         line += f", {without_tensorflow} need the tf extra"
     terminalreporter.write_line(line)

@@ -23,6 +23,7 @@ from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.pattern_registry import pattern
 from xnnlint.modelbuilder.patterns import PATTERNS
 from xnnlint.runtime.observation import Observation
+from xnnlint.runtime.targets import Execution
 
 FIXED_SEEDS = 320
 CHUNKS = 8
@@ -158,7 +159,7 @@ OBSERVED = Observation(
     reference_error=None,
     litert="2.3.0",
     cpu="x86-sse",
-    emulated=True,
+    execution=Execution.MASKED,
     outcome="sparse",
     undecided=None,
     seconds=0.1,

@@ -180,7 +180,7 @@ def observation(plan: Plan, **changes) -> Observation:
         reference_error=None,
         litert="2.3.0",
         cpu="x86-sse",
-        emulated=True,
+        execution=targets.Execution.MASKED,
         outcome=plan.outcome.value,
         undecided=None,
         seconds=0.1,
@@ -249,7 +249,7 @@ def test_of_a_release_that_does_not_profile_the_outcome_is_compared(plan):
 @pytest.fixture
 def setting() -> Setting:
     release = releases.Release("2.3.0", Path("nowhere"))
-    target = targets.Target("x86-sse", ("qemu",), "python", release)
+    target = targets.Target("x86-sse", targets.Execution.MASKED, "python", release)
     return Setting(target, load_profile("litert-2.3", "x86-sse"))
 
 
@@ -262,7 +262,8 @@ def test_an_agreement_reads_well(plan, setting):
         text(found(plan), setting)
         == """\
 m.tflite: agrees: sparse  (LiteRT 2.3.0 on x86-sse)
-  run        LiteRT 2.3.0 on x86-sse, emulated; predicted for litert-2.3
+  run        LiteRT 2.3.0 on x86-sse (natively, AVX masked); predicted for
+             litert-2.3
   operators  9 in 1 partition, 2 run SpMM, none left to TFLite; all as predicted
   reference  LiteRT's reference kernels; 3 random inputs, the worst counts
   output     y [1, 10]: right, relative error 2.7e-07, absolute 3.0e-07

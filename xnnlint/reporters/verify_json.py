@@ -33,6 +33,7 @@ def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]
             "litert": target.release.version,
             "cpu": target.cpu,
             "emulated": target.emulated,
+            "execution": target.execution.value,
             "seeds": list(setting.seeds),
         },
         "profile": {"runtime": setting.profile.runtime, "cpu": setting.profile.cpu},

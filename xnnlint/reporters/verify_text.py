@@ -135,8 +135,7 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
     plan, seen = found.plan, found.observation
     if plan is None or seen is None:
         return
-    emulated = ", emulated" if seen.emulated else ""
-    yield "run", [f"{_runtime(setting)}{emulated}; predicted for {setting.profile.runtime}"]
+    yield "run", [f"{seen.place}; predicted for {setting.profile.runtime}"]
     if setting.note:
         yield "note", [safe(setting.note)]
     if plan.hazards:

@@ -164,9 +164,8 @@ class Prover:
             yield f"{len(self.seeds)} random inputs: outputs are the same in {kernels}"
         observation = verified.observation
         assert observation is not None
-        where = f"LiteRT {observation.litert} on {observation.cpu}{' (emulated)' if observation.emulated else ''}"
-        error = observation.max_rel_error
-        yield f"a run in {where}: {observation.spmm} SpMM as predicted, results right (error {error or 0:.0e})"
+        seen = f"{observation.spmm} SpMM as predicted, results right (error {observation.max_rel_error or 0:.0e})"
+        yield f"a run in {observation.place}: {seen}"
 
     # Old and new outputs
 

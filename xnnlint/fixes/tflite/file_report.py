@@ -162,6 +162,7 @@ def _run_data(observation: Any) -> dict[str, Any]:
         "litert": observation.litert,
         "cpu": observation.cpu,
         "emulated": observation.emulated,
+        "execution": observation.execution.value,
         "outcome": observation.outcome,
         "spmm": observation.spmm,
         "max_rel_error": observation.max_rel_error,
