@@ -158,7 +158,10 @@ def _summary(ratios: list, totals: list) -> None:
         good = [abs(guess / real - 1) <= GOOD for real, guess, _ in chosen]
         telling = [(real > 1) == (guess > 1) for real, guess, _ in chosen if abs(math.log(real)) > math.log1p(TELLING)]
         inside = [i.low <= real <= i.high for real, _, i in chosen if i is not None]
-        print(f"ratios {kind or 'of all pairs'}: {_share(good)} within {GOOD:.0%}; sign right for {_share(telling)}", end="")
+        print(
+            f"ratios {kind or 'of all pairs'}: {_share(good)} within {GOOD:.0%}; sign right for {_share(telling)}",
+            end="",
+        )
         print(f"; {_share(inside)} inside the interval" if inside else "")
     off = [prediction.total / total - 1 for _, _, total, prediction in totals]
     print(f"whole models: {_share([abs(e) <= GOOD for e in off])} within {GOOD:.0%}", end="")

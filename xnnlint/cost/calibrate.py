@@ -37,7 +37,7 @@ def calibrate(
     target: Target,
     *,
     networks: int = NETWORKS,
-    rounds: int = 40,
+    rounds: int = 60,
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Measure the grid and fit the rates; takes some minutes.
@@ -46,7 +46,7 @@ def calibrate(
         target: a native one with the sparse path, from `targets.resolve`.
         networks: see NETWORKS; fewer for a try.
         rounds: runs of each model that count.
-        progress: is called with how many models are done, of how many.
+        progress: is called with how many timings are done, of how many.
 
     Raises:
         XnnlintError: scipy is not installed, the target cannot be timed, or nothing could be measured.
@@ -62,11 +62,7 @@ def calibrate(
             path.write_bytes(model.data)
             paths.append(path)
             sources.append(model.pair)
-        measured = []
-        for result in measure(paths, target, sources, rounds=rounds):
-            measured.append(result)
-            if progress is not None:
-                progress(len(measured), len(paths))
+        measured = measure(paths, target, sources, rounds=rounds, progress=progress)
     return fitted(measured, target)
 
 

@@ -15,8 +15,10 @@ from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from .spmm import TILE, SpmmWeights, passes
 from .work import CALL, Tiles, Work, up
 
-NEAR_BYTES = 512 * 1024
-"""What lies further apart than this is fetched from behind the second-level cache."""
+_SECOND_LEVEL = (128 * 1024, 512 * 1024)
+_LAST_LEVEL = (2 * 1024 * 1024, 12 * 1024 * 1024)
+"""Bytes below which a cache holds all of what an operator reads and writes, and above which it holds nothing of it when
+the operator comes to it."""
 _DEPTHWISE_TILES = (3, 4, 9, 25)
 _NOT_WORDS = str.maketrans("", "", "()")
 
@@ -68,10 +70,16 @@ def _image(value: Value) -> tuple[int, int, int, int]:
     return 1, 1, math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
-def _far(*values: Value) -> float:
-    """Elements of values that are too large to stay in the nearer caches."""
-    elements = sum(value.elements for value in values)
-    return elements if elements * 4 > NEAR_BYTES else 0
+def _far(*values: Value) -> dict[str, float]:
+    """How many elements of values are found behind the second-level cache, and how many in memory."""
+    return _distant(sum(value.elements for value in values))
+
+
+def _distant(elements: float) -> dict[str, float]:
+    shares = []
+    for near, far in (_SECOND_LEVEL, _LAST_LEVEL):
+        shares.append(min(1.0, max(0.0, (elements * 4 - near) / (far - near))))
+    return {"far": elements * shares[0], "memory": elements * shares[1]}
 
 
 # -- convolutions
@@ -100,30 +108,45 @@ def _spmm(context: Context) -> Work:
     walked = packed.blocks if packed.block > 1 else packed.nonzeros
     # Blocks have no vector kernel on x86: they take 8 pixels at once.
     wide, narrow = pixels // 8, (pixels % 8).bit_count()
-    if packed.block > 1:
-        counts = {"wide": walked * wide, "narrow": walked * narrow, "outputs": outputs * (wide + narrow)}
-        return Work(f"spmm{packed.block}", {CALL: 1, **{name: batch * count for name, count in counts.items()}})
-    # Channels of a map whose size is a multiple of 4 KiB lie in the same lines of the first-level cache.
-    conflict = walked * (pixels // TILE) if pixels * 4 % 4096 == 0 else 0
+    # The channels of a map whose size is a multiple of 4 KiB lie in the same lines of the first-level cache.
+    conflict = pixels * 4 % 4096 == 0
     inputs = _image(context.input())[3]
+    read, written = _distant(inputs * pixels), _distant(outputs * pixels)
+    near = {
+        "read": read["far"],
+        "read_memory": read["memory"],
+        "written": written["far"],
+        "written_memory": written["memory"],
+        "input": inputs * pixels,
+        "output": outputs * pixels,
+    }
+    if packed.block > 1:
+        outer = outputs * (wide + narrow)
+        counts = {"wide": walked * wide, "narrow": walked * narrow, "outputs": outer}
+        counts |= {"conflict": walked * wide if conflict else 0, "output_conflict": outer if conflict else 0}
+        return Work(f"spmm{packed.block}", _times(batch, {**counts, **near}))
     counts = {
         "wide": walked * (pixels // TILE),
         "half": walked * half,
         "small": walked * small,
         "outputs": outputs * passes(pixels),
-        "pixels": outputs * pixels,
-        "conflict": conflict,
-        "far": walked * (pixels // TILE) if inputs * pixels * 4 > NEAR_BYTES else 0,
-        "packed": walked,
+        "conflict": walked * (pixels // TILE) if conflict else 0,
+        "output_conflict": outputs * (pixels // TILE) if conflict else 0,
+        # A tile of all channels is 128 bytes for each; the first-level cache holds some 250 of them.
+        "deep": walked * (pixels // TILE) if inputs > 256 else 0,
     }
-    return Work("spmm", {CALL: 1, **{name: batch * count for name, count in counts.items()}})
+    return Work("spmm", _times(batch, {**counts, **near}))
+
+
+def _times(batch: int, counts: dict[str, float]) -> dict[str, float]:
+    return {CALL: 1, **{name: batch * count for name, count in counts.items()}}
 
 
 def _stem(context: Context) -> Work:
     batch, height, width, outputs = _image(context.output)
     rows, columns, channels = context.tiles.stem
     tiles = batch * up(height, rows) * up(width, columns) * up(outputs, channels)
-    counts = {CALL: 1, "tiles": tiles, "rows": batch * up(height, rows), "far": _far(context.output)}
+    counts = {CALL: 1, "tiles": tiles, "rows": batch * up(height, rows), **_far(context.output)}
     return Work("stem", counts)
 
 
@@ -132,7 +155,7 @@ def _depthwise_nchw(context: Context) -> Work:
     kernel, stride = context.node.params["kernel"][0], context.node.params["stride"][0]
     rows = batch * channels * up(height, context.tiles.depthwise.get((kernel, stride), 1))
     counts = {CALL: 1, "channels": batch * channels, "rows": rows, "tiles": rows * up(width, 4)}
-    return Work(f"depthwise_nchw:{kernel}x{kernel}s{stride}", {**counts, "far": _far(context.input(), context.output)})
+    return Work(f"depthwise_nchw:{kernel}x{kernel}s{stride}", {**counts, **_far(context.input(), context.output)})
 
 
 def _depthwise_nhwc(context: Context) -> Work:
@@ -144,37 +167,61 @@ def _depthwise_nhwc(context: Context) -> Work:
     taps = math.prod(context.node.params["kernel"])
     tile = next((tile for tile in _DEPTHWISE_TILES if taps <= tile), taps)
     counts = {CALL: 1, "pixels": pixels, "vectors": vectors, "taps": pixels * taps}
-    far = _far(context.input(), context.output)
-    return Work(f"depthwise_nhwc:{tile}{context.types}", {**counts, "far": far})
+    return Work(f"depthwise_nhwc:{tile}{context.types}", {**counts, **_far(context.input(), context.output)})
 
 
-def _matrix(context: Context, family: str, rows: int, depth: int, columns: int, taps: int, groups: int = 1) -> Work:
-    """A matrix product in tiles: `rows` by `depth` times `depth` by `columns`, for each group."""
+def _matrix(
+    context: Context, family: str, shape: tuple[int, int, int], taps: int = 1, groups: int = 1, *, narrow: bool = False
+) -> Work:
+    """A matrix product in tiles, for each group.
+
+    Args:
+        shape: rows, depth and columns: rows by depth times depth by columns.
+        taps: of a convolution; the depth is `taps` times the channels.
+        narrow: whether the kernel for few columns runs, which goes several steps of depth at once.
+    """
+    rows, depth, columns = shape
     tile_rows, tile_columns = context.tiles.gemm
+    steps = depth
+    if narrow:
+        tile_rows, tile_columns, at_once = context.tiles.narrow
+        steps = taps * up(depth // taps, at_once)
+        family += "_narrow"
+    elif rows == 1:
+        tile_rows, family = 1, family.replace("gemm", "gemv")
     tiles = groups * up(rows, tile_rows) * up(columns, tile_columns)
+    weights = groups * depth * columns
     counts = {
         CALL: 1,
-        "steps": tiles * depth,
+        "steps": tiles * steps,
         "tiles": tiles,
         "taps": tiles * taps if taps > 1 else 0,
         "input": groups * rows * depth,
         "output": groups * rows * columns,
-        "weights": groups * depth * columns,
+        "weights": weights,
+        "weights_far": _distant(weights)["far"],
     }
-    return Work(family + context.types, counts)
+    moved = _distant(groups * rows * (depth // taps + columns))
+    return Work(family + context.types, {**counts, **moved})
+
+
+def _uses_narrow(tiles: Tiles, columns: int) -> bool:
+    """`xnn_use_nr2` in src/microkernel-utils.c."""
+    waste, narrow_waste = -columns % tiles.gemm[1], -columns % tiles.narrow[1]
+    return columns < tiles.gemm[1] or (narrow_waste < waste and waste * 100 > columns)
 
 
 def _gemm(context: Context) -> Work:
-    filters = context.input(1)
-    source = context.input()
+    source, filters = context.input(), context.input(1)
     if context.node.type == NodeType.FULLY_CONNECTED:
         depth, columns = filters.shape[-1], filters.shape[0]
         rows = source.elements // max(1, depth)
+        narrow = not context.types and _uses_narrow(context.tiles, columns)
     else:
         depth, columns = source.shape[-1], context.output.shape[-1]
         rows = context.output.elements // max(1, columns)
-    family = "gemm" if rows > 1 else "gemv"
-    return _matrix(context, family, rows, depth, columns, 1)
+        narrow = not context.types and columns < context.tiles.gemm[1]
+    return _matrix(context, "gemm", (rows, depth, columns), narrow=narrow)
 
 
 def _igemm(context: Context) -> Work:
@@ -183,28 +230,30 @@ def _igemm(context: Context) -> Work:
     taps = math.prod(context.node.params["kernel"])
     if context.node.type == NodeType.DEPTHWISE_CONVOLUTION_2D:
         groups = _image(context.input())[3]
-    depth = taps * max(1, _image(context.input())[3] // groups)
-    return _matrix(context, "igemm", batch * height * width, depth, max(1, outputs // groups), taps, groups)
+    depth, columns = taps * max(1, _image(context.input())[3] // groups), max(1, outputs // groups)
+    narrow = not context.types and columns < context.tiles.gemm[1]
+    return _matrix(context, "igemm", (batch * height * width, depth, columns), taps, groups, narrow=narrow)
 
 
 def _deconvolution(context: Context) -> Work:
     """Subconv2D runs one small kernel for each place inside a stride; IGEMM runs the whole kernel for each pixel."""
     batch, height, width, outputs = _image(context.output)
     inputs = _image(context.input())[3]
+    narrow = not context.types and outputs < context.tiles.gemm[1]
     (kernel_h, kernel_w), (stride_h, stride_w) = context.node.params["kernel"], context.node.params["stride"]
     if context.kernel.endswith("Subconv2D"):
         taps = up(kernel_h, stride_h) * up(kernel_w, stride_w)
         lines = batch * height * stride_w
         rows = lines * up(up(width, stride_w), context.tiles.gemm[0]) * context.tiles.gemm[0]
-        return _matrix(context, "subconv", rows, taps * inputs, outputs, taps)
+        return _matrix(context, "subconv", (rows, taps * inputs, outputs), taps, narrow=narrow)
     taps = kernel_h * kernel_w
-    return _matrix(context, "igemm", batch * height * width, taps * inputs, outputs, taps)
+    return _matrix(context, "igemm", (batch * height * width, taps * inputs, outputs), taps, narrow=narrow)
 
 
 def _batch_matmul(context: Context) -> Work:
     *batch, rows, columns = context.output.shape
     depth = context.input().elements // max(1, math.prod(batch) * rows)
-    return _matrix(context, "batch_matmul", rows, depth, columns, 1, math.prod(batch))
+    return _matrix(context, "batch_matmul", (rows, depth, columns), 1, math.prod(batch))
 
 
 # -- everything else
@@ -212,7 +261,7 @@ def _batch_matmul(context: Context) -> Work:
 
 def _elements(context: Context, family: str) -> Work:
     elements = max(context.output.elements, context.input().elements)
-    return Work(family + context.types, {CALL: 1, "elements": elements, "far": _far(context.input(), context.output)})
+    return Work(family + context.types, {CALL: 1, "elements": elements, **_far(context.input(), context.output)})
 
 
 def _unary(context: Context) -> Work:
@@ -253,20 +302,22 @@ def _binary(context: Context) -> Work:
     repeated = elements if alike is not None and any(alike) else 0
     counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), "repeated": repeated}
     values = [context.subgraph.values[v] for v in context.node.inputs[:2]]
-    return Work(f"binary:{context.node.operator}{context.types}", {**counts, "far": _far(*values, output)})
+    return Work(f"binary:{context.node.operator}{context.types}", {**counts, **_far(*values, output)})
 
 
 def _pad(context: Context) -> Work:
-    """Dimensions that are not padded are taken together with the one before them; each innermost row is one copy."""
+    """The last dimensions, as far as they are not padded, are one copy; of an image padded at its edges that is a
+    pixel."""
     shape = context.output.shape
     pre, post = context.node.params["pre"], context.node.params["post"]
-    inner = 1
-    for size, before, after in zip(reversed(shape), reversed(pre), reversed(post), strict=True):
-        inner *= size
-        if before or after:
+    inner = shape[-1] if shape else 1
+    padded = [before + after > 0 for before, after in zip(pre, post, strict=True)]
+    for place in range(len(shape) - 2, -1, -1):
+        if padded[place] or padded[place + 1]:
             break
+        inner *= shape[place]
     elements = context.output.elements
-    counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), "far": _far(context.output)}
+    counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), **_far(context.output)}
     return Work("pad" + context.types, counts)
 
 
@@ -276,7 +327,10 @@ def _reduce(context: Context) -> Work:
     last = 2 if source.nchw else source.rank - 1
     along = "lines" if last in axes else "columns"
     elements, results = source.elements, context.output.elements
-    counts = {CALL: 1, "elements": elements, "results": results, "far": _far(source)}
+    rows = elements // max(1, source.shape[-1] if source.shape else 1)
+    counts = {CALL: 1, "elements": elements, "results": results, **_far(source)}
+    if along == "columns":
+        counts["rows"] = rows
     kind = "" if context.node.type in (NodeType.MEAN, NodeType.SUM) else f":{context.node.type}"
     return Work(f"reduce_{along}{kind}{context.types}", counts)
 
@@ -286,7 +340,7 @@ def _runs(context: Context, family: str, run: int) -> Work:
     if len(context.node.outputs) > 1:
         elements = sum(context.subgraph.values[v].elements for v in context.node.outputs)
     counts = {CALL: 1, "elements": elements, "runs": elements // max(1, run)}
-    return Work(family + context.types, {**counts, "far": _far(context.input(), context.output)})
+    return Work(family + context.types, {**counts, **_distant(2 * elements)})
 
 
 def _joined(context: Context) -> Work:

@@ -178,6 +178,20 @@ class _Mixed(_Network):
     def pointwise(self, x: Value) -> Value:
         return self.g.conv2d(x, self.filters(x), fused=self.random.choice(FUSED))
 
+    def quantized(self, x: Value) -> Value:
+        """Convolutions in int8, of which two in a row need no conversion between them."""
+        y = self.g.quantize(x)
+        for _ in range(self.random.randint(1, 3)):
+            kernel = self.random.choice((1, 1, 3))
+            y = self.g.conv2d(y, self.filters(y, kernel * kernel), kernel, 1, "SAME", fused="RELU")
+        return self.g.dequantize(y)
+
+    def dynamic(self, x: Value) -> Value:
+        """A convolution of dynamic range: float values, int8 weights."""
+        kernel = self.random.choice((1, 1, 3))
+        filters = self.filters(x, kernel * kernel)
+        return self.g.conv2d(x, filters, kernel, 1, "SAME", storage="int8_direct", fused="RELU")
+
     def depthwise(self, x: Value) -> Value:
         kernel = self.random.choice((3, 3, 5, 5, 7, (1, 3), 2))
         stride = 2 if self.chance(0.4) and min(x.shape[1:3]) > 8 else 1
@@ -260,25 +274,14 @@ class _Mixed(_Network):
 
 
 _LAYERS = (
-    *(_Mixed.convolution,) * 4,
+    *(_Mixed.convolution,) * 5,
     *(_Mixed.pointwise,) * 3,
     *(_Mixed.depthwise,) * 3,
-    *(_Mixed.pool,) * 2,
     *(_Mixed.unary,) * 3,
-    *(_Mixed.constant,) * 2,
-    *(_Mixed.residual,) * 2,
-    _Mixed.prelu,
-    _Mixed.joined,
-    _Mixed.split,
-    _Mixed.sliced,
-    _Mixed.padded,
-    _Mixed.padded,
-    _Mixed.resized,
-    _Mixed.enlarged,
-    _Mixed.rearranged,
-    _Mixed.gated,
-    _Mixed.reduced,
-    _Mixed.refused,
+    *(_Mixed.padded,) * 3,
+    *(_Mixed.constant, _Mixed.residual, _Mixed.pool, _Mixed.joined, _Mixed.enlarged, _Mixed.rearranged) * 2,
+    *(_Mixed.sliced, _Mixed.reduced, _Mixed.quantized, _Mixed.dynamic) * 2,
+    *(_Mixed.prelu, _Mixed.split, _Mixed.resized, _Mixed.gated, _Mixed.refused),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from xnnlint.runtime.targets import Target
     from xnnlint.runtime.timing import Timing
+    from xnnlint.xnnpack.profile import Profile
 
 AT_ONCE = 6
 """Models that are timed in turns; each takes some 60 MB."""
@@ -55,39 +56,56 @@ class Measured:
 
 
 def measure(
-    paths: Sequence[Path], target: Target, sources: Sequence[str], *, rounds: int = 40, seconds: float = 60.0
-) -> Iterator[Measured]:
+    paths: Sequence[Path],
+    target: Target,
+    sources: Sequence[str],
+    *,
+    rounds: int = 40,
+    passes: int = 3,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Measured]:
     """Time models, a few in turns, and line up what ran with the plan.
 
     Args:
         paths: .tflite files.
         target: a native one.
         sources: for each path, what its samples are kept apart by in cross-validation.
-        rounds, seconds: for each group of models, see timing.time_models.
+        rounds: runs of each model that count, of all passes together.
+        passes: how often it is gone through all models: for some seconds a machine may be slow as a whole, and what was
+            timed then is timed again some minutes later.
+        progress: is called with how many timings are done, of how many.
     """
-    from xnnlint.loaders import load
     from xnnlint.runtime.timing import time_models
 
+    best: list[Timing | None] = [None] * len(paths)
+    done = 0
+    for _ in range(passes):
+        for start in range(0, len(paths), AT_ONCE):
+            group = paths[start : start + AT_ONCE]
+            for place, timing in enumerate(time_models(group, target, rounds=max(1, rounds // passes)), start):
+                known = best[place]
+                best[place] = timing if known is None or timing.error is not None else known.best_of(timing)
+            done += len(group)
+            if progress is not None:
+                progress(done, len(paths) * passes)
     profile = load_profile(runtime_of_litert(target.release.version)[0], target.cpu)
-    for start in range(0, len(paths), AT_ONCE):
-        group = list(zip(paths, sources, strict=True))[start : start + AT_ONCE]
-        timings = time_models([path for path, _ in group], target, rounds=rounds, seconds=seconds)
-        for (path, source), timing in zip(group, timings, strict=True):
-            if timing.error is not None:
-                yield Measured(str(path), error=timing.error)
-                continue
-            plan = make_plan(load(path), profile)
-            names = [operator.name for operator in timing.operators]
-            if names != [kernel.kernel for kernel in plan.operators]:
-                yield Measured(str(path), error="it ran other operators than planned")
-                continue
-            samples = [*lined_up(plan, [operator.microseconds for operator in timing.operators], source)]
-            if len(timing.tflite) == len(plan.tflite_ops):
-                samples += _of_tflite(plan, timing, source)
-            total = sum(operator.microseconds for operator in (*timing.operators, *timing.tflite))
-            count, partitions = len(timing.operators), len(plan.partitions)
-            run = RunSample(timing.low, total, count, partitions, border_elements(plan), source)
-            yield Measured(str(path), tuple(samples), run)
+    return [_measured(timing, source, profile) for timing, source in zip(best, sources, strict=True) if timing]
+
+
+def _measured(timing: Timing, source: str, profile: Profile) -> Measured:
+    from xnnlint.loaders import load
+
+    if timing.error is not None:
+        return Measured(timing.path, error=timing.error)
+    plan = make_plan(load(timing.path), profile)
+    if [operator.name for operator in timing.operators] != [kernel.kernel for kernel in plan.operators]:
+        return Measured(timing.path, error="it ran other operators than planned")
+    samples = [*lined_up(plan, [operator.microseconds for operator in timing.operators], source)]
+    if len(timing.tflite) == len(plan.tflite_ops):
+        samples += _of_tflite(plan, timing, source)
+    total = sum(operator.microseconds for operator in (*timing.operators, *timing.tflite))
+    run = RunSample(timing.low, total, len(timing.operators), len(plan.partitions), border_elements(plan), source)
+    return Measured(timing.path, tuple(samples), run)
 
 
 def _of_tflite(plan: Plan, timing: Timing, source: str) -> list[Sample]:

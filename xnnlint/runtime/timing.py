@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
@@ -66,6 +66,23 @@ class Timing:
     def low(self) -> float:
         """The mean of the fastest fifth of the whole runs, microseconds."""
         return low_mean(self.walls)
+
+    def best_of(self, other: Timing) -> Timing:
+        """Of each operator the shorter time of two timings of the same model, and the whole runs of the faster one."""
+        if self.error is not None:
+            return other
+        if other.error is not None or len(self.operators) != len(other.operators):
+            return self
+        faster = self if self.low <= other.low else other
+        return replace(
+            faster,
+            operators=tuple(map(_shorter, self.operators, other.operators)),
+            tflite=tuple(map(_shorter, self.tflite, other.tflite)),
+        )
+
+
+def _shorter(one: OperatorTime, other: OperatorTime) -> OperatorTime:
+    return one if one.microseconds <= other.microseconds else other
 
 
 def low_mean(readings: Sequence[float]) -> float:
