@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnnlint.cost import fit, predict
+from xnnlint import cost
+from xnnlint.cost import fit
 from xnnlint.cost.measure import Sample
 from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.profile import CostProfile, Family, Rest, read_profile, shipped_profile
@@ -112,18 +113,35 @@ def test_counts_of_the_dense_network() -> None:
     assert [counts["steps"] for counts in gemm] == [49 * 4 * 16, 49 * 4 * 32]
     by_family = {work.family: work.counts for work in works(plan)}
     assert by_family["igemm"]["steps"] == 49 * 2 * 27
-    assert by_family["gemv"]["steps"] == 2 * 32  # one row, ten columns
+    # Ten columns would waste six of sixteen: the kernel of two columns, four steps at once, takes them.
+    assert by_family["gemm_narrow"]["steps"] == 5 * 32 // 4
     assert by_family["depthwise_nhwc:9"]["vectors"] == 196 * 4
     assert by_family["reduce_columns"]["elements"] == 196 * 32
 
 
-def test_rows_of_a_padded_map() -> None:
+def test_one_row_is_a_kernel_of_its_own() -> None:
     g = ModelBuilder()
-    g.output(g.pad(g.input((1, 10, 12, 3)), 2))
+    g.output(g.fully_connected(g.input((1, 32)), 16))
     (work,) = works(planned(g.build()))
-    # Columns and channels are one row of 16 x 3 in memory; there are 14 of them.
-    assert work.counts["elements"] == 14 * 16 * 3
-    assert work.counts["runs"] == 14
+    assert work.family == "gemv"
+    assert work.counts["steps"] == 2 * 32
+
+
+@pytest.mark.parametrize(
+    ("amounts", "runs"),
+    [
+        # Height and width: every pixel of 3 channels is a copy.
+        (((0, 0), (2, 2), (2, 2), (0, 0)), 14 * 16),
+        # Height alone: a row of pixels is.
+        (((0, 0), (2, 2), (0, 0), (0, 0)), 14),
+        (((0, 0), (0, 0), (0, 0), (0, 1)), 120),
+    ],
+)
+def test_copies_of_a_padded_map(amounts: list[tuple[int, int]], runs: int) -> None:
+    g = ModelBuilder()
+    g.output(g.pad(g.input((1, 10, 12, 3)), amounts))
+    (work,) = works(planned(g.build()))
+    assert work.counts["runs"] == runs
 
 
 def test_runs_of_a_gate() -> None:
@@ -140,7 +158,7 @@ def test_runs_of_a_gate() -> None:
 
 
 def test_more_zeros_never_take_longer() -> None:
-    totals = [predict.predict(planned(network(zeros=zeros))) for zeros in (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)]
+    totals = [cost.predict(planned(network(zeros=zeros))) for zeros in (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)]
     times = [prediction.total for prediction in totals if prediction is not None]
     assert len(times) == len(totals)
     assert times == sorted(times, reverse=True)
@@ -148,7 +166,7 @@ def test_more_zeros_never_take_longer() -> None:
 
 
 def test_larger_maps_take_longer() -> None:
-    times = [predict.predict(planned(network(size=size, storage="dense"))) for size in (16, 28, 56, 112)]
+    times = [cost.predict(planned(network(size=size, storage="dense"))) for size in (16, 28, 56, 112)]
     totals = [prediction.total for prediction in times if prediction is not None]
     assert totals == sorted(totals)
     assert len(set(totals)) == 4
@@ -156,9 +174,9 @@ def test_larger_maps_take_longer() -> None:
 
 def test_a_prediction_names_every_operator() -> None:
     plan = planned(network())
-    prediction = predict.predict(plan)
+    prediction = cost.predict(plan)
     assert prediction is not None
-    assert [cost.kernel for cost in prediction.operators] == [kernel.kernel for kernel in plan.operators]
+    assert [c.kernel for c in prediction.operators] == [kernel.kernel for kernel in plan.operators]
     assert prediction.total == pytest.approx(sum(c.microseconds for c in prediction.operators) + prediction.rest)
     assert prediction.low < prediction.total < prediction.high
     assert prediction.guessed == 0
@@ -167,9 +185,9 @@ def test_a_prediction_names_every_operator() -> None:
 
 def test_the_gain_is_the_dense_time_over_the_sparse_one() -> None:
     plan = planned(network(size=112, zeros=0.9))
-    gained = predict.gain(plan)
+    gained = cost.gain(plan)
     assert gained is not None
-    stored_dense = predict.predict(planned(network(size=112, zeros=0.9, storage="dense")))
+    stored_dense = cost.predict(planned(network(size=112, zeros=0.9, storage="dense")))
     assert stored_dense is not None
     assert gained.dense.total == pytest.approx(stored_dense.total)
     assert gained.ratio == pytest.approx(gained.dense.total / gained.sparse.total)
@@ -177,40 +195,40 @@ def test_the_gain_is_the_dense_time_over_the_sparse_one() -> None:
 
 
 def test_a_model_that_runs_dense_gains_nothing() -> None:
-    gained = predict.gain(planned(network(storage="dense")))
+    gained = cost.gain(planned(network(storage="dense")))
     assert gained is not None
     assert (gained.ratio, gained.low, gained.high) == (1.0, 1.0, 1.0)
 
 
 def test_pruning_more_gains_more() -> None:
-    rows = predict.gain_if_pruned(planned(network(size=112, storage="dense", zeros=0)))
+    rows = cost.gain_if_pruned(planned(network(size=112, storage="dense", zeros=0)))
     assert [row.share for row in rows] == [0.7, 0.8, 0.9]
     assert [row.outcome for row in rows] == [Outcome.SPARSE] * 3
     assert 1 < rows[0].ratio < rows[1].ratio < rows[2].ratio
 
 
 def test_an_assumed_share_is_what_a_file_with_it_has() -> None:
-    (assumed,) = predict.gain_if_pruned(planned(network(size=112, storage="dense", zeros=0)), (0.8,))
-    real = predict.gain(planned(network(size=112, zeros=0.8)))
+    (assumed,) = cost.gain_if_pruned(planned(network(size=112, storage="dense", zeros=0)), (0.8,))
+    real = cost.gain(planned(network(size=112, zeros=0.8)))
     assert real is not None
     assert assumed.ratio == pytest.approx(real.ratio, rel=0.01)
 
 
 def test_pruning_below_the_threshold_changes_nothing() -> None:
-    (row,) = predict.gain_if_pruned(planned(network(storage="dense", zeros=0)), (0.5,))
+    (row,) = cost.gain_if_pruned(planned(network(storage="dense", zeros=0)), (0.5,))
     assert row.outcome is Outcome.DENSE
     assert row.ratio == 1.0
 
 
 def test_a_cpu_without_the_sparse_path_has_no_figures() -> None:
     plan = planned(network(), "x86-avx")
-    assert predict.predict(plan) is None
-    assert predict.gain(plan) is None
-    assert predict.gain_if_pruned(plan) == ()
+    assert cost.predict(plan) is None
+    assert cost.gain(plan) is None
+    assert cost.gain_if_pruned(plan) == ()
 
 
 def test_figures_for_arm_say_that_nobody_measured_there() -> None:
-    arm, sse = predict.gain(planned(network(size=112), "arm64")), predict.gain(planned(network(size=112)))
+    arm, sse = cost.gain(planned(network(size=112), "arm64")), cost.gain(planned(network(size=112)))
     assert arm is not None and sse is not None
     assert sse.measured_on_cpu
     assert not arm.measured_on_cpu
@@ -224,9 +242,9 @@ def test_what_tflite_runs_itself_is_a_guess() -> None:
     g = ModelBuilder()
     x = g.op("SIGN", [g.input((1, 8, 8, 4))], [(1, 8, 8, 4)])[0]
     g.output(g.unary("LOGISTIC", x))
-    prediction = predict.predict(planned(g.build()))
+    prediction = cost.predict(planned(g.build()))
     assert prediction is not None
-    assert [cost.is_guess for cost in prediction.operators] == [False, True]
+    assert [c.is_guess for c in prediction.operators] == [False, True]
     assert prediction.operators[1].partition is None
     assert prediction.guessed > 0
 
@@ -287,7 +305,7 @@ def test_a_profile_of_ones_own_is_used_instead() -> None:
     }
     mine = replace(profile, families=doubled, rest=Rest())
     plan = planned(network())
-    ours, own = predict.predict(plan), predict.predict(plan, mine)
+    ours, own = cost.predict(plan), cost.predict(plan, mine)
     assert ours is not None and own is not None
     assert own.total == pytest.approx(2 * (ours.total - ours.rest))
 
@@ -313,7 +331,7 @@ def test_real_times_are_near_the_predicted_ones(tmp_path: Path) -> None:
     assert dense.error is None and sparse.error is None
     plan = planned(paths[1].read_bytes())
     assert [operator.name for operator in sparse.operators] == [kernel.kernel for kernel in plan.operators]
-    gained = predict.gain(plan)
+    gained = cost.gain(plan)
     assert gained is not None
     measured = sum(o.microseconds for o in dense.operators) / sum(o.microseconds for o in sparse.operators)
     assert gained.ratio / 1.6 < measured < gained.ratio * 1.6
