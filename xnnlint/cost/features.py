@@ -7,8 +7,8 @@ read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the ra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 
@@ -19,6 +19,8 @@ _SECOND_LEVEL = (128 * 1024, 512 * 1024)
 _LAST_LEVEL = (2 * 1024 * 1024, 12 * 1024 * 1024)
 """Bytes below which a cache holds all of what an operator reads and writes, and above which it holds nothing of it when
 the operator comes to it."""
+_LINE, _WAYS, _FIRST_SETS, _SECOND_SETS = 64, 8, 64, 1024
+"""Bytes of a cache line, and the ways and sets of the first two levels: 32 and 512 KiB, as most cores have them."""
 _DEPTHWISE_TILES = (3, 4, 9, 25)
 _NOT_WORDS = str.maketrans("", "", "()")
 
@@ -30,6 +32,8 @@ class Context:
     Attributes:
         kernel: the operator's name as the profiler prints it.
         weights: says how the node's filter is packed for SpMM.
+        ages: by value, the bytes that were touched since it was written, or of weights, since they were last read; what
+            is old is in no near cache any more.
     """
 
     node: Node
@@ -37,6 +41,7 @@ class Context:
     kernel: str
     tiles: Tiles
     weights: Callable[[Node, Subgraph], SpmmWeights]
+    ages: Mapping[int, float] = field(default_factory=dict)
 
     def input(self, slot: int = 0) -> Value:
         return self.subgraph.values[self.node.inputs[slot]]
@@ -70,16 +75,30 @@ def _image(value: Value) -> tuple[int, int, int, int]:
     return 1, 1, math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
-def _far(*values: Value) -> dict[str, float]:
-    """How many elements of values are found behind the second-level cache, and how many in memory."""
-    return _distant(sum(value.elements for value in values))
+def _fetched(context: Context) -> dict[str, float]:
+    """How many of the elements that an operator reads lie behind the second-level cache, and how many in memory; and
+    the same of those it writes."""
+    node, values = context.node, context.subgraph.values
+    read = [values[v] for v in dict.fromkeys(node.inputs) if not values[v].is_static]
+    counts = {"far": 0.0, "memory": 0.0}
+    for value in read:
+        distance = context.ages.get(value.id, 0.0) + 4 * value.elements
+        for name, share in _shares(distance).items():
+            counts[name] += value.elements * share
+    written = sum(values[v].elements for v in node.outputs)
+    distances = _shares(4 * written)
+    return {**counts, "written_far": written * distances["far"], "written_memory": written * distances["memory"]}
 
 
-def _distant(elements: float) -> dict[str, float]:
-    shares = []
-    for near, far in (_SECOND_LEVEL, _LAST_LEVEL):
-        shares.append(min(1.0, max(0.0, (elements * 4 - near) / (far - near))))
-    return {"far": elements * shares[0], "memory": elements * shares[1]}
+def _weights_share(context: Context) -> float:
+    """The share of a filter that is not in the second-level cache."""
+    return _shares(context.ages.get(context.node.inputs[1], 0.0))["far"]
+
+
+def _shares(distance: float) -> dict[str, float]:
+    """The share of what was touched so many bytes ago that is not in the second-level cache, and in no cache."""
+    limits = {"far": _SECOND_LEVEL, "memory": _LAST_LEVEL}
+    return {name: min(1.0, max(0.0, (distance - near) / (far - near))) for name, (near, far) in limits.items()}
 
 
 # -- convolutions
@@ -108,34 +127,37 @@ def _spmm(context: Context) -> Work:
     walked = packed.blocks if packed.block > 1 else packed.nonzeros
     # Blocks have no vector kernel on x86: they take 8 pixels at once.
     wide, narrow = pixels // 8, (pixels % 8).bit_count()
-    # The channels of a map whose size is a multiple of 4 KiB lie in the same lines of the first-level cache.
-    conflict = pixels * 4 % 4096 == 0
     inputs = _image(context.input())[3]
-    read, written = _distant(inputs * pixels), _distant(outputs * pixels)
-    near = {
-        "read": read["far"],
-        "read_memory": read["memory"],
-        "written": written["far"],
-        "written_memory": written["memory"],
-        "input": inputs * pixels,
-        "output": outputs * pixels,
-    }
+    # Non-zeros are scattered: so many of the channels are read at all.
+    used = inputs * (1 - math.exp(-walked / inputs))
+    near = {"input": used * pixels, "output": outputs * pixels, "weights_far": walked * _weights_share(context)}
+    fetched = _fetched(context)
+    fetched |= {name: fetched[name] * used / inputs for name in ("far", "memory")}
+    # Addresses that differ by a multiple of 4 KiB look alike to a core that orders its loads and stores.
+    aligned = 4 * pixels % 4096 == 0
     if packed.block > 1:
         outer = outputs * (wide + narrow)
         counts = {"wide": walked * wide, "narrow": walked * narrow, "outputs": outer}
-        counts |= {"conflict": walked * wide if conflict else 0, "output_conflict": outer if conflict else 0}
-        return Work(f"spmm{packed.block}", _times(batch, {**counts, **near}))
+        counts |= {"aligned": walked * wide * aligned, "aligned_outputs": outer * aligned}
+        return Work(f"spmm{packed.block}", {**_times(batch, {**counts, **near}), **fetched})
+    again = (walked - used) * (pixels // TILE)
     counts = {
         "wide": walked * (pixels // TILE),
         "half": walked * half,
         "small": walked * small,
         "outputs": outputs * passes(pixels),
-        "conflict": walked * (pixels // TILE) if conflict else 0,
-        "output_conflict": outputs * (pixels // TILE) if conflict else 0,
-        # A tile of all channels is 128 bytes for each; the first-level cache holds some 250 of them.
-        "deep": walked * (pixels // TILE) if inputs > 256 else 0,
+        "crowded": again * _crowded(used, pixels, _FIRST_SETS),
+        "crowded_far": again * _crowded(used, pixels, _SECOND_SETS),
+        "aligned_outputs": outputs * (pixels // TILE) * aligned,
     }
-    return Work("spmm", _times(batch, {**counts, **near}))
+    return Work("spmm", {**_times(batch, {**counts, **near}), **fetched})
+
+
+def _crowded(channels: float, pixels: int, sets: int) -> bool:
+    """Whether a tile of all channels does not fit into a cache of eight ways at once: a tile is 128 bytes of each
+    channel, and channels whose distance is a multiple of a power of two lie in few sets of lines."""
+    places = sets * _LINE // max(4 * TILE, math.gcd(4 * pixels, sets * _LINE))
+    return channels > _WAYS * places
 
 
 def _times(batch: int, counts: dict[str, float]) -> dict[str, float]:
@@ -146,7 +168,7 @@ def _stem(context: Context) -> Work:
     batch, height, width, outputs = _image(context.output)
     rows, columns, channels = context.tiles.stem
     tiles = batch * up(height, rows) * up(width, columns) * up(outputs, channels)
-    counts = {CALL: 1, "tiles": tiles, "rows": batch * up(height, rows), **_far(context.output)}
+    counts = {CALL: 1, "tiles": tiles, "rows": batch * up(height, rows), **_fetched(context)}
     return Work("stem", counts)
 
 
@@ -155,7 +177,7 @@ def _depthwise_nchw(context: Context) -> Work:
     kernel, stride = context.node.params["kernel"][0], context.node.params["stride"][0]
     rows = batch * channels * up(height, context.tiles.depthwise.get((kernel, stride), 1))
     counts = {CALL: 1, "channels": batch * channels, "rows": rows, "tiles": rows * up(width, 4)}
-    return Work(f"depthwise_nchw:{kernel}x{kernel}s{stride}", {**counts, **_far(context.input(), context.output)})
+    return Work(f"depthwise_nchw:{kernel}x{kernel}s{stride}", {**counts, **_fetched(context)})
 
 
 def _depthwise_nhwc(context: Context) -> Work:
@@ -167,7 +189,7 @@ def _depthwise_nhwc(context: Context) -> Work:
     taps = math.prod(context.node.params["kernel"])
     tile = next((tile for tile in _DEPTHWISE_TILES if taps <= tile), taps)
     counts = {CALL: 1, "pixels": pixels, "vectors": vectors, "taps": pixels * taps}
-    return Work(f"depthwise_nhwc:{tile}{context.types}", {**counts, **_far(context.input(), context.output)})
+    return Work(f"depthwise_nhwc:{tile}{context.types}", {**counts, **_fetched(context)})
 
 
 def _matrix(
@@ -188,7 +210,7 @@ def _matrix(
         steps = taps * up(depth // taps, at_once)
         family += "_narrow"
     elif rows == 1:
-        tile_rows, family = 1, family.replace("gemm", "gemv")
+        tile_rows, family = 1, "gemv"
     tiles = groups * up(rows, tile_rows) * up(columns, tile_columns)
     weights = groups * depth * columns
     counts = {
@@ -199,10 +221,9 @@ def _matrix(
         "input": groups * rows * depth,
         "output": groups * rows * columns,
         "weights": weights,
-        "weights_far": _distant(weights)["far"],
+        "weights_far": weights * _weights_share(context),
     }
-    moved = _distant(groups * rows * (depth // taps + columns))
-    return Work(family + context.types, {**counts, **moved})
+    return Work(family + context.types, {**counts, **_fetched(context)})
 
 
 def _uses_narrow(tiles: Tiles, columns: int) -> bool:
@@ -236,16 +257,16 @@ def _igemm(context: Context) -> Work:
 
 
 def _deconvolution(context: Context) -> Work:
-    """Subconv2D runs one small kernel for each place inside a stride; IGEMM runs the whole kernel for each pixel."""
     batch, height, width, outputs = _image(context.output)
     inputs = _image(context.input())[3]
     narrow = not context.types and outputs < context.tiles.gemm[1]
     (kernel_h, kernel_w), (stride_h, stride_w) = context.node.params["kernel"], context.node.params["stride"]
     if context.kernel.endswith("Subconv2D"):
-        taps = up(kernel_h, stride_h) * up(kernel_w, stride_w)
-        lines = batch * height * stride_w
-        rows = lines * up(up(width, stride_w), context.tiles.gemm[0]) * context.tiles.gemm[0]
-        return _matrix(context, "subconv", (rows, taps * inputs, outputs), taps, narrow=narrow)
+        # One small kernel for each place inside a stride, together as large as the whole; rows are tiled one by one.
+        rows = batch * up(height, stride_h) * up(up(width, stride_w), context.tiles.gemm[0]) * context.tiles.gemm[0]
+        places = stride_h * stride_w
+        depth = max(1, kernel_h * kernel_w * inputs // places)
+        return _matrix(context, "subconv", (rows * places, depth, outputs), narrow=narrow)
     taps = kernel_h * kernel_w
     return _matrix(context, "igemm", (batch * height * width, taps * inputs, outputs), taps, narrow=narrow)
 
@@ -261,7 +282,7 @@ def _batch_matmul(context: Context) -> Work:
 
 def _elements(context: Context, family: str) -> Work:
     elements = max(context.output.elements, context.input().elements)
-    return Work(family + context.types, {CALL: 1, "elements": elements, **_far(context.input(), context.output)})
+    return Work(family + context.types, {CALL: 1, "elements": elements, **_fetched(context)})
 
 
 def _unary(context: Context) -> Work:
@@ -301,8 +322,7 @@ def _binary(context: Context) -> Work:
     elements = output.elements
     repeated = elements if alike is not None and any(alike) else 0
     counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), "repeated": repeated}
-    values = [context.subgraph.values[v] for v in context.node.inputs[:2]]
-    return Work(f"binary:{context.node.operator}{context.types}", {**counts, **_far(*values, output)})
+    return Work(f"binary:{context.node.operator}{context.types}", {**counts, **_fetched(context)})
 
 
 def _pad(context: Context) -> Work:
@@ -317,7 +337,7 @@ def _pad(context: Context) -> Work:
             break
         inner *= shape[place]
     elements = context.output.elements
-    counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), **_far(context.output)}
+    counts = {CALL: 1, "elements": elements, "runs": elements // max(1, inner), **_fetched(context)}
     return Work("pad" + context.types, counts)
 
 
@@ -327,10 +347,12 @@ def _reduce(context: Context) -> Work:
     last = 2 if source.nchw else source.rank - 1
     along = "lines" if last in axes else "columns"
     elements, results = source.elements, context.output.elements
-    rows = elements // max(1, source.shape[-1] if source.shape else 1)
-    counts = {CALL: 1, "elements": elements, "results": results, **_far(source)}
+    columns = source.shape[-1] if source.shape else 1
+    rows = elements // max(1, columns)
+    counts = {CALL: 1, "elements": elements, "results": results, **_fetched(context)}
     if along == "columns":
         counts["rows"] = rows
+        counts["rest"] = rows if columns % 16 else 0
     kind = "" if context.node.type in (NodeType.MEAN, NodeType.SUM) else f":{context.node.type}"
     return Work(f"reduce_{along}{kind}{context.types}", counts)
 
@@ -340,7 +362,7 @@ def _runs(context: Context, family: str, run: int) -> Work:
     if len(context.node.outputs) > 1:
         elements = sum(context.subgraph.values[v].elements for v in context.node.outputs)
     counts = {CALL: 1, "elements": elements, "runs": elements // max(1, run)}
-    return Work(family + context.types, {**counts, **_distant(2 * elements)})
+    return Work(family + context.types, {**counts, **_fetched(context)})
 
 
 def _joined(context: Context) -> Work:

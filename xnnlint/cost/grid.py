@@ -116,7 +116,7 @@ class _Separable(_Network):
         same = x.shape[1:3] == before.shape[1:3] and self.chance(0.6)
         x = self.pointwise(x, before.shape[3] if same else self.channels(pixels, x.shape[3]))
         if same:
-            x = self.g.binary("ADD", before, x)
+            x = self.g.binary("ADD", before, x, self.random.choice(("NONE", "NONE", "RELU", "RELU6")))
         if self.chance(0.06) and pixels * x.shape[3] < LARGEST_MAP / 4:
             x = self.g.resize_bilinear(x, x.shape[1] * 2, x.shape[2] * 2, half_pixel=True)
         return x
@@ -218,7 +218,7 @@ class _Mixed(_Network):
 
     def residual(self, x: Value) -> Value:
         y = self.g.conv2d(x, x.shape[3])
-        return self.g.binary(self.random.choice(("ADD", "ADD", "MUL", "SUB")), x, y)
+        return self.g.binary(self.random.choice(("ADD", "ADD", "MUL", "SUB")), x, y, self.random.choice(FUSED))
 
     def joined(self, x: Value) -> Value:
         parts = [x, *(self.pointwise(x) for _ in range(self.random.randint(1, 3)))]

@@ -58,11 +58,23 @@ def xnnpack_work(plan: Plan, tiles: Tiles, shares: Mapping[int, float] | None = 
         return packed[value.tensor]
 
     for part in plan.partitions:
-        for node in part.subgraph.nodes:
+        for node, ages in _with_ages(part.subgraph):
             if is_profiled(node, part.subgraph):
                 kernel = next(kernels)
-                context = Context(node, part.subgraph, kernel.kernel, tiles, weights)
+                context = Context(node, part.subgraph, kernel.kernel, tiles, weights, ages)
                 yield PlannedWork(kernel, work_of(context))
+
+
+def _with_ages(subgraph: Subgraph) -> Iterator[tuple[Node, dict[int, float]]]:
+    """Each node with, by input, how many bytes were written and how many of weights read since that was written."""
+    values = subgraph.values
+    clock, written = 0.0, dict.fromkeys((value.id for value in values), 0.0)
+    for node in subgraph.nodes:
+        yield node, {v: clock - written[v] for v in node.inputs}
+        clock += sum(
+            4.0 * values[v].elements for v in (*node.outputs, *(i for i in node.inputs if values[i].is_static))
+        )
+        written.update(dict.fromkeys(node.outputs, clock))
 
 
 def tflite_work(graph: Graph, index: int) -> Work:
