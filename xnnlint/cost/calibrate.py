@@ -76,14 +76,15 @@ def fitted(measured: list[Measured], target: Target) -> Calibration:
     runs = [result.run for result in measured if result.run is not None]
     if not runs:
         raise XnnlintError(f"nothing could be measured: {failed[0].error if failed else 'no models'}")
-    families = fit_families(sample for result in measured for sample in result.samples)
+    fit = fit_families(sample for result in measured for sample in result.samples)
     profile = CostProfile(
         cpu=target.cpu,
         cpu_model=cpu_model(),
         date=datetime.date.today().isoformat(),
         litert=target.release.version,
-        families=families,
+        families=fit.families,
         rest=fit_rest(runs),
+        errors=fit.errors,
     )
     return Calibration(profile, failed)
 

@@ -90,9 +90,10 @@ def _fetched(context: Context) -> dict[str, float]:
     return {**counts, "written_far": written * distances["far"], "written_memory": written * distances["memory"]}
 
 
-def _weights_share(context: Context) -> float:
-    """The share of a filter that is not in the second-level cache."""
-    return _shares(context.ages.get(context.node.inputs[1], 0.0))["far"]
+def _fetched_weights(context: Context, weights: float) -> dict[str, float]:
+    """How much of a filter is not in the second-level cache, and how much in none."""
+    shares = _shares(context.ages.get(context.node.inputs[1], 0.0))
+    return {f"weights_{name}": weights * share for name, share in shares.items()}
 
 
 def _shares(distance: float) -> dict[str, float]:
@@ -130,7 +131,7 @@ def _spmm(context: Context) -> Work:
     inputs = _image(context.input())[3]
     # Non-zeros are scattered: so many of the channels are read at all.
     used = inputs * (1 - math.exp(-walked / inputs))
-    near = {"input": used * pixels, "output": outputs * pixels, "weights_far": walked * _weights_share(context)}
+    near = {"input": used * pixels, "output": outputs * pixels, **_fetched_weights(context, walked)}
     fetched = _fetched(context)
     fetched |= {name: fetched[name] * used / inputs for name in ("far", "memory")}
     # Addresses that differ by a multiple of 4 KiB look alike to a core that orders its loads and stores.
@@ -149,6 +150,8 @@ def _spmm(context: Context) -> Work:
         "crowded": again * _crowded(used, pixels, _FIRST_SETS),
         "crowded_far": again * _crowded(used, pixels, _SECOND_SETS),
         "aligned_outputs": outputs * (pixels // TILE) * aligned,
+        # Eight bytes for each non-zero, and each pass reads all of them.
+        "streamed": walked * passes(pixels) * _shares(8 * walked)["far"],
     }
     return Work("spmm", {**_times(batch, {**counts, **near}), **fetched})
 
@@ -221,7 +224,7 @@ def _matrix(
         "input": groups * rows * depth,
         "output": groups * rows * columns,
         "weights": weights,
-        "weights_far": weights * _weights_share(context),
+        **_fetched_weights(context, weights),
     }
     return Work(family + context.types, {**counts, **_fetched(context)})
 
@@ -380,8 +383,9 @@ def _sliced(context: Context) -> Work:
 
 def _transposed(context: Context) -> Work:
     order = context.node.params.get("perm") or context.node.params.get("order") or ()
-    run = context.output.shape[-1] if order and order[-1] == len(order) - 1 else 1
-    return _runs(context, "transpose", run)
+    if order and order[-1] == len(order) - 1:
+        return _runs(context, "transpose:rows", context.output.shape[-1])
+    return _runs(context, "transpose", 1)
 
 
 def _depth_to_space(context: Context) -> Work:
@@ -405,9 +409,10 @@ def _pool(context: Context) -> Work:
     taps = math.prod(context.node.params["kernel"]) if "kernel" in context.node.params else 1
     pixels = batch * height * width
     vectors = pixels * up(channels, context.tiles.lanes)
-    family = {NodeType.MAX_POOLING_2D: "max_pool", NodeType.AVERAGE_POOLING_2D: "average_pool"}.get(
-        context.node.type, context.node.type
-    )
+    # "Pixelwise Average Pooling" is a kernel of its own, for windows that differ in size.
+    family = context.kernel.rpartition(") ")[2].lower().replace(" ", "_") or "pooling"
+    if context.node.type == NodeType.MAX_POOLING_2D:
+        family = "max_pooling"
     counts = {CALL: 1, "taps": vectors * taps, "vectors": vectors, "pixels": pixels * taps}
     return Work(family + context.types, counts)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .measure import RunSample, Sample
-from .profile import Family, Rest
+from .profile import Family, Rest, WholeErrors
+from .work import TFLITE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,41 +25,79 @@ _ROBUST_ROUNDS = 4
 _HUBER = 2.5
 
 
-def fit_families(samples: Iterable[Sample]) -> dict[str, Family]:
-    """The rates of every family with enough samples."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The rates of every family with enough samples, and the errors of whole networks."""
+
+    families: dict[str, Family]
+    errors: WholeErrors
+
+
+def fit_families(samples: Iterable[Sample]) -> Fit:
+    """Fit all rates, and again without each fifth of the networks, to see how far off these are then predicted."""
     by_family: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_family[sample.work.family].append(sample)
-    return {name: fit_family(members) for name, members in by_family.items() if len(members) >= FEWEST}
+        if sample.work.family.startswith(TFLITE) and sample.work.family != TFLITE:
+            pooled = replace(sample.work, family=TFLITE)
+            by_family[TFLITE].append(replace(sample, work=pooled))
+    families, left_out = {}, []
+    for name, members in by_family.items():
+        if len(members) >= FEWEST:
+            predicted = [*_cross_validated(members)]
+            families[name] = _family(members, predicted)
+            left_out += predicted if name != TFLITE else []
+    return Fit(families, _whole_errors(left_out))
 
 
-def fit_family(samples: Sequence[Sample]) -> Family:
-    """The rates of one family, and their error on networks that were left out of the fit."""
-    names = sorted({name for sample in samples for name in sample.work.counts})
-    rates = _fit(samples, names)
-    sources = sorted({sample.source for sample in samples})
-    fold_of = {source: number % FOLDS for number, source in enumerate(sources)}
-    squares = []
+def _cross_validated(samples: Sequence[Sample]) -> Iterator[tuple[Sample, float]]:
+    """Each sample with its time as predicted from the other networks."""
+    names = _names(samples)
     for fold in range(FOLDS):
-        left_out = [sample for sample in samples if fold_of[sample.source] == fold]
-        kept = [sample for sample in samples if fold_of[sample.source] != fold]
-        if not left_out or len(kept) < FEWEST:
-            continue
-        again = _fit(kept, names)
-        squares += [_relative(sample, again) ** 2 for sample in left_out]
+        left_out = [sample for sample in samples if _fold(sample) == fold]
+        kept = [sample for sample in samples if _fold(sample) != fold]
+        if left_out and len(kept) >= FEWEST:
+            rates = _fit(kept, names)
+            yield from ((sample, _time(sample, rates)) for sample in left_out)
+
+
+def _fold(sample: Sample) -> int:
+    return zlib.crc32(sample.source.encode()) % FOLDS
+
+
+def _names(samples: Sequence[Sample]) -> list[str]:
+    return sorted({name for sample in samples for name in sample.work.counts})
+
+
+def _family(samples: Sequence[Sample], predicted: Sequence[tuple[Sample, float]]) -> Family:
     times = [sample.microseconds for sample in samples]
-    # The mean without the worst twentieth: on a busy machine some minimum is none.
-    squares = sorted(squares)[: math.ceil(len(squares) * 0.95)]
-    error = math.sqrt(sum(squares) / len(squares)) if squares else 0.5
-    return Family(rates, error, len(samples), min(times), max(times))
+    off = [(time - sample.microseconds) / (sample.microseconds + FLOOR) for sample, time in predicted]
+    return Family(_fit(samples, _names(samples)), _spread(off, 0.5), len(samples), min(times), max(times))
+
+
+def _spread(errors: Sequence[float], unknown: float) -> float:
+    """The root mean square without the worst twentieth: on a busy machine some minimum is none."""
+    squares = sorted(error**2 for error in errors)[: math.ceil(len(errors) * 0.95)]
+    return math.sqrt(sum(squares) / len(squares)) if squares else unknown
+
+
+def _whole_errors(predicted: Iterable[tuple[Sample, float]]) -> WholeErrors:
+    """From the operators of networks that were left out: each network's sum, and the ratio of a network's variants."""
+    sums: dict[str, dict[str, tuple[float, float]]] = defaultdict(lambda: defaultdict(lambda: (0.0, 0.0)))
+    for sample, time in predicted:
+        real, guess = sums[sample.source][sample.model]
+        sums[sample.source][sample.model] = real + sample.microseconds, guess + time
+    totals, ratios = [], []
+    for variants in sums.values():
+        off = [math.log(guess / real) for real, guess in variants.values() if guess > 0 and real > 0]
+        totals += off
+        ratios += [off[0] - off[1]] if len(off) == 2 else []
+    known = WholeErrors()
+    return WholeErrors(_spread(totals, known.total), _spread(ratios, known.ratio))
 
 
 def _time(sample: Sample, rates: dict[str, float]) -> float:
     return sum(rates.get(name, 0.0) * count for name, count in sample.work.counts.items())
-
-
-def _relative(sample: Sample, rates: dict[str, float]) -> float:
-    return (_time(sample, rates) - sample.microseconds) / (sample.microseconds + FLOOR)
 
 
 def _fit(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, float]:

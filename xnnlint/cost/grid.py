@@ -17,7 +17,7 @@ from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import REFUSED
 
 SIZES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256)
-CHANNELS = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512)
+CHANNELS = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512, 768, 1024)
 ZEROS = (0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 FUSED = ("RELU", "RELU6", "NONE")
 MAP_UNARY = ("HARD_SWISH", "LOGISTIC", "TANH", "LEAKY_RELU", "ELU", "RELU", "ABS", "SQUARE", "NEG", "GELU", "EXP")

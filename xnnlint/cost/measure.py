@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,19 @@ AT_ONCE = 6
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One operator: its work, what it took (microseconds), and the network that it was in."""
+    """One operator of a measured model.
+
+    Attributes:
+        work: what it has to do.
+        microseconds: what it took.
+        source: the network, whose variants are kept together in cross-validation.
+        model: the variant of the network.
+    """
 
     work: Work
     microseconds: float
     source: str
-    kernel: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ def _measured(timing: Timing, source: str, profile: Profile) -> Measured:
     plan = make_plan(load(timing.path), profile)
     if [operator.name for operator in timing.operators] != [kernel.kernel for kernel in plan.operators]:
         return Measured(timing.path, error="it ran other operators than planned")
-    samples = [*lined_up(plan, [operator.microseconds for operator in timing.operators], source)]
+    samples = [*lined_up(plan, timing, source)]
     if len(timing.tflite) == len(plan.tflite_ops):
         samples += _of_tflite(plan, timing, source)
     total = sum(operator.microseconds for operator in (*timing.operators, *timing.tflite))
@@ -110,13 +117,13 @@ def _measured(timing: Timing, source: str, profile: Profile) -> Measured:
 
 def _of_tflite(plan: Plan, timing: Timing, source: str) -> list[Sample]:
     return [
-        Sample(tflite_work(plan.graph, index), operator.microseconds, source, operator.name)
+        Sample(tflite_work(plan.graph, index), operator.microseconds, source, timing.path)
         for index, operator in zip(plan.tflite_ops, timing.tflite, strict=True)
     ]
 
 
-def lined_up(plan: Plan, times: Iterable[float], source: str) -> Iterator[Sample]:
+def lined_up(plan: Plan, timing: Timing, source: str) -> Iterator[Sample]:
     """A plan's operators with their times."""
     planned = xnnpack_work(plan, TILES[plan.profile.cpu])
-    for item, microseconds in zip(planned, times, strict=True):
-        yield Sample(item.work, microseconds, source, item.kernel.kernel)
+    for item, operator in zip(planned, timing.operators, strict=True):
+        yield Sample(item.work, operator.microseconds, source, timing.path)

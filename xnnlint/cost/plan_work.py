@@ -83,7 +83,7 @@ def tflite_work(graph: Graph, index: int) -> Work:
 
     op = graph.operators[index]
     moved = sum(math.prod(graph.tensors[t].shape) for t in (*op.inputs, *op.outputs) if t >= 0)
-    return Work(TFLITE, {CALL: 1, "elements": moved, "macs": macs(graph, op)}, rough=True)
+    return Work(f"{TFLITE}:{op.type}", {CALL: 1, "elements": moved, "macs": macs(graph, op)}, rough=True)
 
 
 def border_elements(plan: Plan) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xnnlint.xnnpack.plan import STORED_DENSE, WHOLE_MODEL, Outcome, is_pointwise, pointwise_ops
+from xnnlint.xnnpack.plan import STORED_DENSE, WHOLE_MODEL, Outcome, pointwise_ops
 
 from .plan_work import border_elements, tflite_work, xnnpack_work
 from .profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
@@ -127,8 +127,7 @@ def predict(
     operators = [*_of_xnnpack(plan, profile, shares), *_of_tflite(plan, profile)]
     rest = profile.rest.time(len(plan.operators), len(plan.partitions), border_elements(plan))
     total = sum(operator.microseconds for operator in operators) + rest
-    by_family = _by_family(operators)
-    error = math.sqrt(sum(error**2 for _, error in by_family.values()))
+    error = math.hypot(total * profile.errors.total, *_uncertain(operators, profile).values())
     pointwise = {op for op in pointwise_ops(plan.graph)} | plan.spmm_ops
     return Prediction(
         operators=tuple(operators),
@@ -237,8 +236,8 @@ def _time(work: Work, profile: CostProfile) -> tuple[float, float, bool]:
     microseconds = family.time(work)
     low, likely, high = _factors(work.family, profile)
     error = microseconds * likely * (UNKNOWN_ERROR if is_guess else family.error)
-    spread = microseconds * (high - low) / (2 * CONFIDENCE)
-    return microseconds * likely, math.hypot(error, spread), is_guess
+    scaled = microseconds * (high - low) / (2 * CONFIDENCE)
+    return microseconds * likely, math.hypot(error, scaled), is_guess
 
 
 def _family(work: Work, profile: CostProfile) -> tuple[Family, bool]:
@@ -264,32 +263,26 @@ def _factors(family: str, profile: CostProfile) -> tuple[float, float, float]:
 # -- errors
 
 
-def _by_family(operators: Sequence[OperatorCost]) -> dict[str, tuple[float, float]]:
-    """Times and errors by family. What is wrong with a family's rates is wrong of all its operators alike."""
-    sums: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+def _uncertain(operators: Sequence[OperatorCost], profile: CostProfile) -> dict[str, float]:
+    """Microseconds by family that are uncertain beyond what measured networks show: guesses, and times scaled from
+    another CPU. What is wrong with a family is wrong of all its operators alike."""
+    sums: dict[str, float] = defaultdict(float)
     for operator in operators:
-        time, error = sums[operator.family]
-        sums[operator.family] = time + operator.microseconds, error + operator.error
+        low, likely, high = _factors(operator.family, profile)
+        if operator.is_guess:
+            sums[operator.family] += operator.error
+        elif high > low:
+            sums[operator.family] += operator.microseconds / likely * (high - low) / (2 * CONFIDENCE)
     return dict(sums)
 
 
 def _interval(dense: Prediction, sparse: Prediction, ratio: float) -> tuple[float, float]:
-    """The interval of the ratio. A family that both variants have in like shares does not change it."""
-    before, after = _by_family(dense.operators), _by_family(sparse.operators)
-    square = 0.0
+    """The interval of the ratio. What both variants have in like shares does not change it."""
+    if dense.operators == sparse.operators:
+        return ratio, ratio
+    before, after = (_uncertain(variant.operators, variant.profile) for variant in (dense, sparse))
+    square = dense.profile.errors.ratio**2
     for family in before.keys() | after.keys():
-        share_before = before.get(family, (0.0, 0.0))[1] / dense.total if dense.total else 0.0
-        share_after = after.get(family, (0.0, 0.0))[1] / sparse.total if sparse.total else 0.0
-        square += (share_before - share_after) ** 2
+        square += (before.get(family, 0.0) / dense.total - after.get(family, 0.0) / sparse.total) ** 2
     spread = math.exp(CONFIDENCE * math.sqrt(square))
     return ratio / spread, ratio * spread
-
-
-def pointwise_time(prediction: Prediction, plan: Plan) -> float:
-    """Microseconds in 1x1 convolutions."""
-    graph = plan.graph
-    return sum(
-        cost.microseconds
-        for cost in prediction.operators
-        if is_pointwise(graph, graph.operators[cost.op]) or cost.op in plan.spmm_ops
-    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 CALL = "call"
 """The count of one: what an operator takes whatever its size."""
 TFLITE = "tflite"
-"""The family of operators that TFLite runs itself."""
+"""The family of all operators that TFLite runs itself; each of its types is one, too, as "tflite:GATHER"."""
 
 
 @dataclass(frozen=True, slots=True)
