@@ -30,7 +30,8 @@ from xnnlint.fixes.tflite.search_changes import Options, search
 from xnnlint.loaders import load
 from xnnlint.runtime import targets
 from xnnlint.runtime.timing import Timing, time_models
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import Profile, load_profile, runtime_of_litert
 
 PAIRS = (("dense", "as it is"), ("fixed, dense", "fixed"), ("as it is", "fixed"))

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-IMPORTS = "import numpy, networkx, tflite, typer"
+IMPORTS = "import numpy, typer"
 TIME_LIMIT = 1.5
 MEMORY_ALLOWANCE = 150e6  # bytes beyond the file
 

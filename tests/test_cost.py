@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from xnnlint import cost
-from xnnlint.cost import fit
-from xnnlint.cost.measure import Sample
+from xnnlint.calibration import fit
+from xnnlint.calibration.measure import Sample
 from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.profile import CostProfile, Family, Rest, WholeErrors, read_profile, shipped_profile
 from xnnlint.cost.spmm import SpmmWeights, lane_use, passes, spmm_weights
@@ -19,7 +19,8 @@ from xnnlint.cost.work import TILES, Work
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

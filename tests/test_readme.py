@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from tests.models import ROOT
 from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.targets import Execution
 
-ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)
 

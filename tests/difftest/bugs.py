@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.difftest.outcomes import RELEASES, Outcomes
+from tests.models import ROOT
 from xnnlint.modelbuilder.patterns import PATTERNS
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "runtime_bugs"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "runtime-bugs.md"
+FIXTURES = ROOT / "fixtures" / "runtime_bugs"
+DOCUMENT = ROOT / "docs" / "runtime-bugs.md"
 SHORT = {"sparse": "right", "dense": "right, dense", "wrong-results": "**wrong**", "fails": "**fails**", None: "?"}
 
 

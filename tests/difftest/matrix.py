@@ -18,10 +18,11 @@ from tests.difftest import bugs
 from tests.difftest import outcomes as kept
 from tests.difftest.compare import plan_predictor
 from tests.difftest.tfmot_policy import says_otherwise, verdict
+from tests.models import ROOT
 from xnnlint.errors import XnnlintError
 from xnnlint.modelbuilder.patterns import PATTERNS, Pattern
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "matrix.md"
+DOCUMENT = ROOT / "docs" / "matrix.md"
 PREDICTED_ONLY = ("tf-2.4",)
 SHOWN = {"sparse": "sparse", "dense": "dense", "wrong-results": "**wrong**", "fails": "**fails**"}
 NEWEST = next(iter(kept.RELEASES))

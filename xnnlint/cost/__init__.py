@@ -3,8 +3,8 @@
 `predict`, `gain` and `gain_if_pruned` answer without running anything; `calibrate` measures (see docs/cost-model.md).
 """
 
-from .predict import Gain, OperatorCost, Prediction, gain, gain_if_pruned, predict
-from .profile import CostProfile, read_profile, shipped_profile
+from xnnlint.cost.predict import Gain, OperatorCost, Prediction, gain, gain_if_pruned, predict
+from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 
 __all__ = [
     "CostProfile",

@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from xnnlint.cost.spmm import TILE, SpmmWeights, passes
+from xnnlint.cost.work import CALL, Tiles, Work, up
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
-
-from .spmm import TILE, SpmmWeights, passes
-from .work import CALL, Tiles, Work, up
 
 _SECOND_LEVEL = (128 * 1024, 512 * 1024)
 _LAST_LEVEL = (2 * 1024 * 1024, 12 * 1024 * 1024)

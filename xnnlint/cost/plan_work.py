@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from xnnlint.cost.features import Context, work_of
+from xnnlint.cost.spmm import SpmmWeights, spmm_weights
+from xnnlint.cost.work import CALL, TFLITE, Tiles, Work
 from xnnlint.xnnpack.planner import is_profiled
-
-from .features import Context, work_of
-from .spmm import SpmmWeights, spmm_weights
-from .work import CALL, TFLITE, Tiles, Work
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Graph
     from xnnlint.xnnpack.ir import Node, Subgraph
-    from xnnlint.xnnpack.plan import Kernel, Plan
-    from xnnlint.xnnpack.planner import Planner
+    from xnnlint.xnnpack.plan import Kernel, Plan, Replanner
 
 # How the filters of a model are packed, by tensor: plans of the same model ask again and again.
-_PACKED: WeakKeyDictionary[Planner, dict[int, SpmmWeights]] = WeakKeyDictionary()
+_PACKED: WeakKeyDictionary[Replanner, dict[int, SpmmWeights]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,11 @@ def _with_ages(subgraph: Subgraph) -> Iterator[tuple[Node, dict[int, float]]]:
 
 def tflite_work(graph: Graph, index: int) -> Work:
     """The rough work of an operator that TFLite runs itself: what it reads and writes, and its MACs."""
-    from xnnlint.linter.pruning_forecast import macs
+    from xnnlint.model.macs import macs_of
 
     op = graph.operators[index]
     moved = sum(math.prod(graph.tensors[t].shape) for t in (*op.inputs, *op.outputs) if t >= 0)
-    return Work(f"{TFLITE}:{op.type}", {CALL: 1, "elements": moved, "macs": macs(graph, op)}, rough=True)
+    return Work(f"{TFLITE}:{op.type}", {CALL: 1, "elements": moved, "macs": macs_of(graph, op)}, rough=True)
 
 
 def border_elements(plan: Plan) -> int:

@@ -17,15 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xnnlint.xnnpack.plan import STORED_DENSE, WHOLE_MODEL, Outcome, pointwise_ops
-
-from .plan_work import border_elements, tflite_work, xnnpack_work
-from .profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
-from .work import TFLITE, Work
+from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
+from xnnlint.cost.profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
+from xnnlint.cost.work import TFLITE, Work
+from xnnlint.xnnpack.plan import Outcome, pointwise_ops
+from xnnlint.xnnpack.waiver import ENCODED, STORED_DENSE, Waiver, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
-    from xnnlint.xnnpack.planner import Planner
 
 SHARES = (0.7, 0.8, 0.9)
 """Shares of zeros that a forecast is asked for."""
@@ -168,7 +167,7 @@ def gain_if_pruned(
     pruned = sorted(pointwise_ops(plan.graph) if only is None else only)
     gains = []
     for share in shares:
-        waivers = {("encoded", WHOLE_MODEL), *(("pruned", op) for op in pruned)}
+        waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
         # Two thirds of zeros are what the runtime asks for (see layout.py); below that pruning changes nothing.
         assumed = planner.plan(plan.assumed | waivers) if share > 2 / 3 else plan
         found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
@@ -191,8 +190,7 @@ def _gain(
 
 def without_sparse_path(plan: Plan) -> Plan | None:
     """The plan of the same model on the same CPU, if no weight were stored sparse; None of a plan made by hand."""
-    planner: Planner | None = plan.planner
-    return None if planner is None else planner.plan(plan.assumed | {STORED_DENSE})
+    return None if plan.planner is None else plan.planner.plan(plan.assumed | {STORED_DENSE})
 
 
 # -- operators

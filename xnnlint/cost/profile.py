@@ -10,9 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
-
-from .work import TILES, Tiles, Work
 
 FORMAT = 1
 UNKNOWN_ERROR = 1.0

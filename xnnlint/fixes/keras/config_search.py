@@ -43,10 +43,11 @@ from xnnlint.keras.policy.verdicts import judge
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.policy_check import PolicyCase, policy_rules
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers, read_model
+from xnnlint.loaders.keras.read_config import Unreadable, read_model
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_variables import variable_names
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -252,8 +253,8 @@ def with_weights_of(
     That Keras gives them the same ones is what `order.misplaced` proves.
     """
     model = read_model(document, "3" if original.dialect == "keras3" else "2")
-    weights = {layer.path: layer.weights for layer in all_layers(original)}
-    for layer in all_layers(model):
+    weights = {layer.path: layer.weights for layer in original.all_layers()}
+    for layer in model.all_layers():
         layer.weights = weights.get(layer.path, {})
         if (path := "/".join(layer.path)) in new:
             named = zip(variable_names(layer), new[path], strict=True)
