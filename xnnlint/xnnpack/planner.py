@@ -35,7 +35,7 @@ from xnnlint.xnnpack.plan import (
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
-from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, WHOLE_MODEL, Waiver, WaiverKind
+from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, STORED_DENSE, WHOLE_MODEL, Waiver, WaiverKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +146,7 @@ class Planner:
         return plan
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
-        hint = subgraph.sparse_hint or ENCODED in assumed
+        hint = (subgraph.sparse_hint or ENCODED in assumed) and STORED_DENSE not in assumed
         return hint and (self.profile.sparse_cpu or CPU in assumed)
 
     def _prepare(self, assumed: frozenset[Waiver]) -> _Claimed:
