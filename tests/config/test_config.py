@@ -18,7 +18,7 @@ from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from xnnlint.config.applied import apply
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
-from xnnlint.config.selection import Layer, is_told, known_rules
+from xnnlint.config.selection import Layer, is_reported, known_rules
 from xnnlint.config.settings import Resolver
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.budgets import BudgetBroken
@@ -26,7 +26,7 @@ from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, ModelReport, Severity
 from xnnlint.loaders.globs import compiled, matches
 from xnnlint.model.graph import Graph, Model, Operator
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document
 from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
@@ -59,7 +59,7 @@ def told(call):
 
     def check(*arguments) -> dict:
         document = json.loads(call("check", *arguments, "--format", "json")[1])
-        jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+        jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
         return document
 
     return check
@@ -178,7 +178,7 @@ def test_models_of_one_run_may_have_different_settings(project, told, call):
         ('runtime = "a"\nruntime = "b"', 2, ["no valid TOML"]),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_and_key(project, call, text, line, parts):
+def test_what_is_wrong_is_reported_with_file_line_and_key(project, call, text, line, parts):
     (project / "xnnlint.toml").write_text(text)
     code, out, err = call("check", "models/half.tflite")
     assert (code, out) == (2, "")
@@ -216,8 +216,8 @@ def test_no_value_of_any_key_is_a_mistake_of_ours(project, value):
             (project / "xnnlint.toml").write_text(f"{table}{name} = {value}\n")
             with contextlib.suppress(XnnlintError):
                 settings = Resolver().for_model("models/half.tflite")
-                assert json.loads(json_reporter.dumps({k: str(v) for k, v in settings.values.items()}))
-                assert isinstance(settings.not_told(), list)
+                assert json.loads(json_document.dumps({k: str(v) for k, v in settings.values.items()}))
+                assert isinstance(settings.unreported(), list)
 
 
 def test_lines_are_found_in_a_shared_file(project, call):
@@ -238,7 +238,7 @@ def test_lines_are_found_in_a_shared_file(project, call):
         ("--jobs", "many", "--jobs: 'many' is no number"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_checked(project, call, option, value, part):
+def test_a_wrong_option_is_reported_before_anything_is_checked(project, call, option, value, part):
     (project / "pyproject.toml").write_text("[project]\n")
     code, out, err = call("check", "models/half.tflite", option, value)
     assert (code, out) == (2, "")
@@ -289,7 +289,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(project, told):
     ],
 )
 def test_the_longer_selector_and_the_later_place_win(layers, told):
-    assert is_told("XNN301", "zeros-at-or-below-two-thirds", layers) is told
+    assert is_reported("XNN301", "zeros-at-or-below-two-thirds", layers) is told
 
 
 @pytest.mark.parametrize(
@@ -302,15 +302,15 @@ def test_the_longer_selector_and_the_later_place_win(layers, told):
         ([Layer(None, ("XNB",)), Layer(("XNB101",))], True),
     ],
 )
-def test_a_budget_is_told_unless_it_is_ignored(layers, told):
-    assert is_told("XNB101", "budget-broken", layers) is told
+def test_a_budget_is_reported_unless_it_is_ignored(layers, told):
+    assert is_reported("XNB101", "budget-broken", layers) is told
 
 
 def test_every_rule_can_be_meant_by_code_and_by_name(project):
     for rule in known_rules():
         for selector in (rule.code, rule.name):
             settings = Resolver(given={"ignore": (selector,)}).for_model("m.tflite")
-            assert [r.code for r in known_rules() if not settings.tells(r.code, r.name)] == [rule.code]
+            assert [r.code for r in known_rules() if not settings.reports(r.code, r.name)] == [rule.code]
 
 
 def test_ignoring_silences_the_finding_and_not_the_outcome(project, call, told):

@@ -23,7 +23,7 @@ from xnnlint.keras.lower.to_graph import lower
 from xnnlint.linter.findings import ModelReport
 from xnnlint.loaders.keras.read_config import Unreadable, read_model
 from xnnlint.loaders.keras.read_known_layers import KNOWN_LAYERS
-from xnnlint.reporters.json import document
+from xnnlint.reporters.formats.json_report import document
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes()))

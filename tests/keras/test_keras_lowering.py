@@ -26,7 +26,7 @@ from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.tflite.read_tflite import load
 from xnnlint.model import sparse, weights
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes()))
@@ -329,7 +329,7 @@ def test_shape_that_the_reader_was_built_for_is_that_of_an_unknown_layer() -> No
     assert graph.tensors[graph.outputs[0]].shape_signature == (-1, 7)
 
 
-def test_missing_variable_is_told_and_no_crash() -> None:
+def test_missing_variable_is_reported_and_no_crash() -> None:
     layer = Layer("conv", "Conv2D", {"filters": 4, "kernel_size": [1, 1]})
     model = lower(model_of(layer), path="model", format="live")
     assert "holds no variable 'kernel'" in model.unknown["conv"]

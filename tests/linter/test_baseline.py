@@ -20,7 +20,7 @@ from xnnlint.linter import baseline
 from xnnlint.linter.baseline import Baseline, Entry, fingerprints
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, Location, ModelReport, Severity
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document
 from xnnlint.xnnpack.profile import load_profile
 
 HALF = FIXTURES / "guide_half.tflite"
@@ -76,7 +76,7 @@ def test_today_s_findings_are_accepted_and_new_ones_fail(project, call):
     shutil.copy(HALF, project / "models" / "new.tflite")
     code, out, err = call("check", "models", "--baseline", "base.json", "--format", "json")
     document = json.loads(out)
-    jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+    jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
     assert code == 1
     found = {Path(m["path"]).name: (len(m["findings"]), m["suppressed"]["baseline"]) for m in document["models"]}
     assert found == {"fine.tflite": (0, 0), "half.tflite": (0, 1), "new.tflite": (1, 0)}
@@ -186,7 +186,7 @@ def test_an_ignored_rule_leaves_its_entries_alone(project, call):
     ],
 )
 @pytest.mark.parametrize("option", [[], ["--write-baseline"]])
-def test_a_damaged_file_is_told_and_kept(project, call, text, part, option):
+def test_a_damaged_file_is_reported_and_kept(project, call, text, part, option):
     (project / "base.json").write_text(text)
     code, out, err = call("check", "models", "--baseline", "base.json", *option)
     assert (code, out) == (2, "")

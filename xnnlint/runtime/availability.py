@@ -51,7 +51,7 @@ class Availability:
 
 
 def availability() -> Availability:
-    """Looks and installs nothing, so for the installed LiteRT only."""
+    """Of the installed LiteRT, since nothing is installed; at most a copy of it is made, in which AVX is masked."""
     return Availability({cpu: _check(cpu) for cpu in (targets.AUTO, *targets.CPUS)})
 
 

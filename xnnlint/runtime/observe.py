@@ -57,10 +57,10 @@ def observe(
     """
     target = targets.resolve(cpu, litert_version, emulate=emulate)
     host = targets.host(litert_version) if reference else None
-    return _observe(paths, target, host, seeds, timeout, batch)
+    return observe_on(paths, target, host, seeds, timeout, batch)
 
 
-def _observe(
+def observe_on(
     paths: Iterable[str | Path],
     target: targets.Target,
     host: targets.Target | None,
@@ -68,6 +68,7 @@ def _observe(
     timeout: float,
     batch: int,
 ) -> Iterator[Observation]:
+    """The same on a target that has been resolved; `host` runs the reference, None for no reference."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder())))
 

@@ -139,7 +139,7 @@ def _without_avx(release: releases.Release, emulate: bool) -> Target:
     why, note = "x86 with AVX has no sparse path", ""
     if sys.platform == "linux" and not emulate:
         try:
-            return Target("x86-sse", Execution.MASKED, sys.executable, masking.masked(release))
+            return _masked_target(masking.masked(release, _trial))
         except masking.CannotMask as error:
             note = f"emulated, since AVX cannot be masked: {error}"
             why = f"{why}, AVX cannot be masked ({error})"
@@ -147,6 +147,16 @@ def _without_avx(release: releases.Release, emulate: bool) -> Target:
     # Emulators run a real program, not the symbolic link or the stub that a virtual environment starts.
     python = str(Path(sys.executable).resolve())
     return Target("x86-sse", Execution.EMULATED, python, release, emulator, note)
+
+
+def _masked_target(copy: releases.Release) -> Target:
+    return Target("x86-sse", Execution.MASKED, sys.executable, copy)
+
+
+def _trial(copy: releases.Release) -> str:
+    from xnnlint.runtime import trial
+
+    return trial.trouble(_masked_target(copy))
 
 
 def _arm64(machine: str, litert_version: str | None, fetch: bool) -> Target:

@@ -196,7 +196,7 @@ def _planned(path: str, profile: Profile) -> Verification:
     """The model's plan, or why there is none."""
     from xnnlint.linter.engine import internal, sentence
     from xnnlint.loaders import load
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
 
     try:
         _refuse_keras(path)

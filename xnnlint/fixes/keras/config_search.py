@@ -46,7 +46,8 @@ from xnnlint.linter.policy_check import PolicyCase, policy_rules
 from xnnlint.loaders.keras.read_config import Unreadable, read_model
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_variables import variable_names
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import activation, is_constant, is_float, weights
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
-from xnnlint.rules.elementwise_operand import RANK
+from xnnlint.xnnpack.conditions.elementwise_operand import RANK
 
 COMMUTATIVE = ("ADD", "MUL")
 

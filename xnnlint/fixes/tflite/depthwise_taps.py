@@ -24,7 +24,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 )
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
-from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
+from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL
 
 if TYPE_CHECKING:
     import numpy as np

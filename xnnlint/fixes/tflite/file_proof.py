@@ -24,7 +24,7 @@ from xnnlint.runtime.observation import compare as compare_values
 from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
 from xnnlint.runtime.verify import DIFFERS, compare
 from xnnlint.runtime.workers import Run, Worker
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def give_plain_biases(view: View) -> str:
 def unbound_outputs(view: View) -> list[Op]:
     """Operators at which LiteRT has no buffer for an output: those that compute its shape, and those that read an
     input that is an output, too (`OutcomeJudge` in xnnlint.xnnpack.outcome has the source)."""
-    found = (view.op(hazard.op) for hazard in view.plan.hazards if hazard.kind == "output")
+    found = (view.op(hazard.op) for hazard in view.plan.hazards if hazard.of_output)
     return [op for op in found if op is not None]
 
 
@@ -68,7 +68,7 @@ def reshape_outputs(view: View) -> str:
     graph, of_one = view.graph, view.settings.get("batch") == 1
     shapes = shapes_at_run_time(view.plan.graph) if of_one else {}
     for hazard in view.plan.hazards:
-        op = view.op(hazard.op) if hazard.kind == "output" and hazard.outcome is Outcome.FAILS else None
+        op = view.op(hazard.op) if hazard.of_output and hazard.outcome is Outcome.FAILS else None
         for slot, tensor in enumerate(op.outputs if op is not None else ()):
             if op is not None and tensor in graph.outputs:
                 if of_one:

@@ -20,7 +20,8 @@ from xnnlint.fixes.tflite.stem import OF_STEM
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.model.macs import pointwise_macs
-from xnnlint.xnnpack.plan import Plan, make_plan, pointwise_ops
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import GraphEdit, Op

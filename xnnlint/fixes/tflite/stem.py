@@ -33,7 +33,7 @@ from xnnlint.fixes.tflite.graph_questions import (
 )
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
-from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
+from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 
 if TYPE_CHECKING:
     import numpy as np

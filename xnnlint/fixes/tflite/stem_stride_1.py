@@ -16,7 +16,7 @@ from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_questions import add_pad, is_float, is_map, is_same, plain_bias, same_padding, weights
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
-from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
+from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 
 BLOCK = 2
 # Where the entry's kernel has what the image's neighbours at -1, 0 and 1 are multiplied by.

@@ -10,7 +10,7 @@ from xnnlint.fixes.tflite.graph_questions import add_pad, is_float, is_map, is_s
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, Exactness, Fix, View
 from xnnlint.linter.findings import Applicability
-from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
+from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL
 
 STRIDE = (2, 2)
 HEIGHT, WIDTH = 1, 2

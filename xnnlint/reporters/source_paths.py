@@ -1,50 +1,12 @@
-"""What several formats say alike: a finding in one sentence, and where a file is from the source root."""
+"""Where files are, from the root of the sources: as reports for other programs name them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from xnnlint.linter.findings import Applicability
-from xnnlint.reporters.styled_lines import safe
-from xnnlint.reporters.text import place
-
-if TYPE_CHECKING:
-    from xnnlint.linter.findings import Finding, ModelReport
-
 SOURCE_ROOT_VARIABLES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
-_APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
-
-
-def condition(finding: Finding, message: str = "") -> str:
-    """The message (or another one) with the required and the actual value; what comes from the model is escaped."""
-    asked = [f"{label} {safe(text)}" for label, text in _values(finding) if text]
-    return safe(message or finding.message) + (f" ({'; '.join(asked)})" if asked else "")
-
-
-def remedy(finding: Finding) -> str:
-    """`Safe fix: ...`, or "" where there is none."""
-    return f"{_APPLICABILITY[finding.fix.applicability]}: {safe(finding.fix.title)}" if finding.fix is not None else ""
-
-
-def sentence(finding: Finding) -> str:
-    """Where, what, and what to do, in one line."""
-    where = place(finding)
-    told = f"{where}: {condition(finding)}" if where else condition(finding)
-    return f"{told}. {remedy(finding)}" if finding.fix is not None else told
-
-
-def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
-    return ("required:", finding.required), ("actual:", finding.actual)
-
-
-def outcome_of(model: ModelReport) -> str:
-    """The outcome's word; "unreadable" or "unknown" where there is none."""
-    if model.error is not None:
-        return "unreadable"
-    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
 
 
 def source_root(environ: Mapping[str, str] = os.environ) -> str:

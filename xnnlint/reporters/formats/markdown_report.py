@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import condition, group, impersonal, outcome_of, percent, place, remedy
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import name, safe
-from xnnlint.reporters.text import Tally, group, impersonal, percent, place
-from xnnlint.reporters.words import condition, outcome_of, remedy
+from xnnlint.reporters.tally import ModelTally
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
-    from xnnlint.reporters.formats import Judgement, Setting
 
 SHOWN_PLACES = 10
 LARGEST = 900_000
@@ -24,15 +24,18 @@ _ALWAYS = str.maketrans({c: f"&#{ord(c)};" for c in "\\`*[]<>|&~#!$@{}^"})
 _CODE = re.compile(r"[\w./:;,+=()# -]+", re.ASCII)
 
 
-class MarkdownReport:
-    def __init__(self, setting: Setting) -> None:
+class MarkdownReport(CheckReport):
+    """One page, at the end."""
+
+    name = "markdown"
+    for_people = True
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
-        self._tally = Tally()
+        self._tally = ModelTally()
         self._statistics = Statistics()
         self._parts = _Parts()
-
-    def begin(self) -> str:
-        return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
         self._tally.add(model)
@@ -93,7 +96,7 @@ def model_row(model: ModelReport, failed: bool) -> str:
     zeros = percent(summary.pointwise_zeros, summary.pointwise_params) if summary and summary.pointwise_params else ""
     result = "**unreadable**" if model.error is not None else "**fail**" if failed else "pass"
     outcome = "" if model.error is not None else outcome_of(model)
-    tally = Tally()
+    tally = ModelTally()
     tally.add(model)
     cells = [code(model.path), result, outcome, share, zeros, tally.found() if model.error is None else ""]
     return f"| {' | '.join(cells)} |"

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xnnlint import __version__
 from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.json import dumps
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import outcome_of, sentence
+from xnnlint.reporters.json_document import dumps
+from xnnlint.reporters.source_paths import uri
 from xnnlint.reporters.styled_lines import name, safe
-from xnnlint.reporters.words import outcome_of, sentence, uri
+from xnnlint.version import __version__
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.linter.rule import Rule
-    from xnnlint.reporters.formats import Judgement, Setting
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -30,16 +31,17 @@ LINE_HASH = "primaryLocationLineHash"
 _ACCEPTED = "in the baseline"
 
 
-class SarifReport:
-    def __init__(self, setting: Setting) -> None:
+class SarifReport(CheckReport):
+    """One log, at the end."""
+
+    name = "sarif"
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
         self._rules: dict[str, dict[str, Any]] = {}
         self._artifacts: list[dict[str, Any]] = []
         self._results: list[dict[str, Any]] = []
         self._notifications: list[dict[str, Any]] = []
-
-    def begin(self) -> str:
-        return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
         file = artifact(model, self._setting.root)

@@ -11,22 +11,24 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import outcome_of, sentence
+from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
-from xnnlint.reporters.words import from_root, outcome_of, sentence
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.linter.rule import Rule
-    from xnnlint.reporters.formats import Judgement, Setting
 
 
-class JunitReport:
-    def __init__(self, setting: Setting) -> None:
+class JunitReport(CheckReport):
+    """One file, at the end."""
+
+    name = "junit"
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._root = setting.root
         self._suites: list[ElementTree.Element] = []
-
-    def begin(self) -> str:
-        return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
         self._suites.append(suite(model, judged, _asked(model, judged), self._root))
@@ -95,7 +97,7 @@ def _told(case: ElementTree.Element, tag: str, kind: str, sentences: Sequence[st
 def _asked(model: ModelReport, judged: Judgement) -> list[Rule]:
     """The rules that would have been told."""
     from xnnlint.linter.policy_check import policy_rules
-    from xnnlint.linter.rule import all_rules
+    from xnnlint.linter.rule_registry import all_rules
 
     rules = [*all_rules(), *(policy_rules() if model.policy is not None else ())]
-    return [rule for rule in rules if judged.tells(rule.code, rule.name)]
+    return [rule for rule in rules if judged.reports(rule.code, rule.name)]

@@ -1,30 +1,21 @@
-"""The report as one JSON document; `report.schema.json` beside this file is its published schema."""
+"""The report as one JSON document; its published schema is `reporters/report.schema.json`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from xnnlint import __version__
 from xnnlint.linter.baseline import fingerprints
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 from xnnlint.reporters.statistics import Statistics
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import Refusal
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, ModelReport
-    from xnnlint.reporters.formats import Judgement, Setting
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
-
-SCHEMA_VERSION = 1
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document."""
-    return json.loads(resources.files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
 
 
 def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
@@ -37,16 +28,16 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     }
 
 
-class JsonReport:
-    """The same as a `formats.Report`: one document at the end."""
+class JsonReport(CheckReport):
+    """One document, at the end."""
 
-    def __init__(self, setting: Setting) -> None:
+    name = "json"
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
         self._models: list[dict[str, Any]] = []
         self._statistics = Statistics() if setting.statistics else None
-
-    def begin(self) -> str:
-        return ""
 
     def add(self, model: ModelReport, judged: Judgement) -> str:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
@@ -63,15 +54,6 @@ class JsonReport:
         if self._setting.baseline is not None:
             told["baseline"] = _baseline(self._setting.baseline)
         return dumps(told) + "\n"
-
-
-def dumps(value: Any) -> str:
-    """JSON text that any program can read: ASCII only, whatever stdout's encoding and the names in the model are."""
-    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
-
-
-def tool() -> dict[str, str]:
-    return {"name": "xnnlint", "version": __version__}
 
 
 def _profile(profile: Profile) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from xnnlint.cli.console import writing
 from xnnlint.errors import XnnlintError
-from xnnlint.reporters.formats import CheckFormat, Judgement, Report, Setting, report_in
-from xnnlint.reporters.styled_lines import Printer, plain
+from xnnlint.reporters.check_formats import format_names, new_report, report_class
+from xnnlint.reporters.printer import Printer
+from xnnlint.reporters.styled_lines import plain
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
     from xnnlint.reporters.styled_lines import Line
 
 STDOUT = "-"
-_FOR_PEOPLE = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.GITHUB, CheckFormat.MARKDOWN)
-_COUNTING = (CheckFormat.TEXT, CheckFormat.CONCISE, CheckFormat.JSON, CheckFormat.MARKDOWN)
 _DEVICES = ("/dev/", "/proc/self/fd/")
 _MODELS = (".tflite", ".keras", ".h5", ".hdf5")
 _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that all commands of a step of GitHub Actions add to
@@ -31,21 +31,20 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that all commands of a step of GitHub
 class _Part:
     """A report, and what was written of it if it is for a file."""
 
-    form: CheckFormat
-    report: Report
+    report: CheckReport
     target: str
     text: list[str] = field(default_factory=list)
 
 
-class Outputs:
+class ReportFiles:
     """Every report of a run of `xnnlint check`."""
 
-    def __init__(self, form: CheckFormat, target: str, more: Sequence[str], setting: Setting) -> None:
+    def __init__(self, form: str, target: str, more: Sequence[str], setting: ReportSetting) -> None:
         """
         Args:
             form: the format of the report that goes to `target`: a file, or `STDOUT`.
             more: further reports as `FORMAT=FILE`.
-            setting: what all of them are told; the width and what follows from a terminal are set here.
+            setting: what all of them know; the width and what follows from a terminal are set here.
 
         Raises:
             XnnlintError: a report that cannot be, or that nobody could write.
@@ -54,24 +53,24 @@ class Outputs:
         on_screen = replace(setting, width=self._printer.width, for_pipe=not self._printer.is_terminal)
         in_file = replace(setting, for_pipe=True, quiet=False)
         self._quiet = setting.quiet
-        if setting.statistics and form not in _COUNTING:
-            known = ", ".join(kind.value for kind in _COUNTING[:-1])
-            raise XnnlintError(f"--statistics goes with --format {known} or {_COUNTING[-1].value}, not {form.value}")
+        if setting.statistics and not report_class(form).counts_rules:
+            *others, last = [name for name in format_names() if report_class(name).counts_rules]
+            raise XnnlintError(f"--statistics goes with --format {', '.join(others)} or {last}, not {form}")
         to_stdout = target == STDOUT
-        self._parts = [_Part(form, report_in(form, on_screen if to_stdout else in_file), target)]
+        self._parts = [_Part(new_report(form, on_screen if to_stdout else in_file), target)]
         for text in more:
             kind, file = _parsed(text)
-            self._parts.append(_Part(kind, report_in(kind, in_file), file))
+            self._parts.append(_Part(new_report(kind, in_file), file))
         _check_targets([part.target for part in self._parts if part.target != STDOUT])
         for part in self._parts:
-            self._tell(part, part.report.begin())
+            self._put(part, part.report.begin())
 
     def add(self, model: ModelReport, judged: Judgement) -> None:
-        """Tell all reports of a model."""
+        """Add a model to all reports."""
         for part in self._parts:
-            left_out = self._quiet and part.target == STDOUT and part.form in _FOR_PEOPLE and not judged.fails(model)
+            left_out = self._quiet and part.target == STDOUT and part.report.for_people and not judged.fails(model)
             if not left_out:
-                self._tell(part, part.report.add(model, judged))
+                self._put(part, part.report.add(model, judged))
 
     def end(self, exit_code: int) -> None:
         """Finish all reports, and write the files.
@@ -81,7 +80,7 @@ class Outputs:
         """
         problems = []
         for part in self._parts:
-            self._tell(part, part.report.end(exit_code))
+            self._put(part, part.report.end(exit_code))
             if part.target != STDOUT:
                 try:
                     _write("".join(part.text), part.target)
@@ -90,33 +89,31 @@ class Outputs:
         if problems:
             raise XnnlintError("; ".join(problems))
 
-    def _tell(self, part: _Part, told: str | list[Line]) -> None:
+    def _put(self, part: _Part, text: str | list[Line]) -> None:
         if part.target != STDOUT:
-            part.text.append(told if isinstance(told, str) else "".join(f"{plain(line)}\n" for line in told))
-        elif told:
+            part.text.append(text if isinstance(text, str) else "".join(f"{plain(line)}\n" for line in text))
+        elif text:
             with writing():
-                if isinstance(told, str):
-                    sys.stdout.write(told)
+                if isinstance(text, str):
+                    sys.stdout.write(text)
                     sys.stdout.flush()
                 else:
-                    self._printer.print(told)
+                    self._printer.print(text)
 
 
-def _parsed(text: str) -> tuple[CheckFormat, str]:
+def _parsed(text: str) -> tuple[str, str]:
     """`sarif=out.sarif` as format and file."""
     kind, equals, file = text.partition("=")
-    known = [form.value for form in CheckFormat]
-    if not equals or not file or kind not in known:
-        raise XnnlintError(
-            f"--report {text}: FORMAT=FILE is needed, such as sarif=xnnlint.sarif; formats are {', '.join(known)}"
-        )
+    if not equals or not file or kind not in format_names():
+        known = ", ".join(format_names())
+        raise XnnlintError(f"--report {text}: FORMAT=FILE is needed, such as sarif=xnnlint.sarif; formats are {known}")
     if file == STDOUT:
         raise XnnlintError(f"--report {text}: reports go to files; --format says what goes to stdout")
-    return CheckFormat(kind), file
+    return kind, file
 
 
 def _check_targets(targets: Sequence[str]) -> None:
-    """What cannot be written is told before any model is checked."""
+    """What cannot be written is reported before any model is checked."""
     seen: set[str] = set()
     for target in targets:
         place = Path(target)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, ModelReport, Severity
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
+from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import (
     BAD,
@@ -21,34 +24,39 @@ from xnnlint.reporters.styled_lines import (
     columns,
     name,
     safe,
-    shorten,
     wrap,
 )
+from xnnlint.reporters.tally import ModelTally
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.reporters.formats import Judgement, Setting
-    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.plan import Summary
     from xnnlint.xnnpack.profile import Profile
 
 LABEL = 10  # columns of "required  " and the like
-_OUTCOME_STYLE = {Outcome.SPARSE: GOOD, Outcome.DENSE: STRONG, Outcome.WRONG_RESULTS: BAD, Outcome.FAILS: BAD}
+_OUTCOME_STYLE: dict[Outcome | None, str] = {
+    Outcome.SPARSE: GOOD,
+    Outcome.DENSE: STRONG,
+    Outcome.WRONG_RESULTS: BAD,
+    Outcome.FAILS: BAD,
+}
 _APPLICABILITY = {
     Applicability.SAFE: "safe: same outputs",
     Applicability.UNSAFE: "unsafe: other outputs, train again",
 }
 
 
-class TextReport:
-    """The same as a `formats.Report`; a model that cannot be read is left to stderr."""
+class TextReport(CheckReport):
+    """For a person; a model that cannot be read is left to stderr."""
 
-    def __init__(self, setting: Setting) -> None:
+    name = "text"
+    for_people = True
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
-        self._tally = Tally()
+        self._tally = ModelTally()
         self._statistics = Statistics() if setting.statistics else None
-
-    def begin(self) -> list[Line]:
-        return []
 
     def add(self, model: ModelReport, judged: Judgement) -> list[Line]:
         setting = self._setting
@@ -109,57 +117,9 @@ def model_lines(
     return lines
 
 
-def summary_lines(models: Tally, width: int) -> list[Line]:
+def summary_lines(models: ModelTally, width: int) -> list[Line]:
     """One paragraph over all files."""
     return wrap([Span(models.text(), STRONG)], width)
-
-
-class Tally:
-    """Counts over all models of a run, kept while the models themselves are let go of."""
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.severities: Counter[Severity] = Counter()
-        self.unreadable = 0
-        self.ignored = 0
-        self.accepted = 0
-        self.first_rule = ""
-
-    def add(self, model: ModelReport) -> None:
-        if model.error is not None:
-            self.unreadable += 1
-        else:
-            outcome = model.plan.outcome if model.plan is not None else None
-            self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
-        self.ignored += len(model.ignored)
-        self.accepted += len(model.accepted)
-        for finding in model.findings:
-            self.severities[finding.severity] += 1
-            self.first_rule = self.first_rule or finding.rule
-
-    @property
-    def models(self) -> int:
-        return sum(self.outcomes.values()) + self.unreadable
-
-    def text(self) -> str:
-        more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
-        return f"{self.counts()}.{more}"
-
-    def counts(self) -> str:
-        """`3 models: 2 sparse, 1 dense; 1 error`, of one model `dense: 1 error`."""
-        order = [*(o.value for o in Outcome), "unknown"]
-        outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
-        if self.unreadable:
-            outcomes.append(f"{self.unreadable} unreadable")
-        about = f"{self.models} models: {', '.join(outcomes)}; " if self.models != 1 else f"{outcomes[0][2:]}: "
-        return about + self.found()
-
-    def found(self) -> str:
-        """`2 errors, 1 warning`, or `no findings`; then what is left out: `(3 in the baseline, 1 ignored)`."""
-        found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
-        left_out = [(self.accepted, "in the baseline"), (self.ignored, "ignored")]
-        told = ", ".join(f"{number} {why}" for number, why in left_out if number)
-        return f"{found} ({told})" if told else found
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
@@ -171,9 +131,9 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
     headline = Span(_headline(outcome, summary), keep=True)
     told = Span(f"({profile.name})", FAINT, keep=True)
-    short = [path, " ", word]
+    short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
-    whole = [*short, ": ", headline, "  ", told]
+    whole: list[Piece] = [*short, ": ", headline, "  ", told]
     if width is None or _size(whole) <= width:
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
@@ -271,13 +231,14 @@ def _left_out(model: ModelReport) -> Iterator[str]:
 def _breakage(model: ModelReport) -> Iterator[str]:
     """Where the sparse path goes wrong, and how to be right again, sparse or not."""
     plan = model.plan
-    for hazard in plan.hazards[:1] if plan is not None else []:
+    if plan is not None and plan.hazards:
+        hazard = plan.hazards[0]
         operator = plan.graph.operators[hazard.op]
         where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"
-        yield f"{subject} breaks at {where}{also}: {safe(hazard.text)}."
+        yield f"{subject} breaks at {where}{also}: {safe(fault_words(hazard.fault))}."
     fixable = [f for f in model.findings if f.severity is Severity.ERROR and f.unlocks is None and f.fix]
     if fixable and fixable[0].fix:
         title, where = fixable[0].fix.title, place(fixable[0])
@@ -293,11 +254,12 @@ def _best_alone(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _goal(outcome: Outcome | None) -> str:
-    return {
+    goals: dict[Outcome | None, str] = {
         Outcome.SPARSE: "To run more of it sparse",
         Outcome.WRONG_RESULTS: "To run sparse and right",
         Outcome.FAILS: "To run, and sparse",
-    }.get(outcome, "To run sparse")
+    }
+    return goals.get(outcome, "To run sparse")
 
 
 def _outcome(model: ModelReport) -> Outcome | None:
@@ -311,22 +273,6 @@ def _summary(model: ModelReport) -> Summary | None:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def group(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings that say the same of several places, together, in the order of the first of each."""
-    groups: dict[tuple, list[Finding]] = {}
-    for finding in findings:
-        told = (impersonal(finding, "\0"), finding.required, finding.unlocks)
-        key = (finding.rule, finding.severity, finding.location.type, *told)
-        groups.setdefault(key, []).append(finding)
-    return list(groups.values())
-
-
-def impersonal(finding: Finding, pronoun: str) -> str:
-    """The message without the place's own name, so that it can be said once of many places."""
-    own = finding.location.name
-    return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", pronoun, finding.message) if own else finding.message
-
-
 def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterator[Line]:
     first = findings[0]
     head: list[Piece] = [
@@ -337,7 +283,9 @@ def _finding(findings: list[Finding], model: ModelReport, width: int) -> Iterato
         Span(first.name, PLAIN, keep=True),
     ]
     where = _where(findings)
-    yield from wrap([*head, *(["  ", Span(where, STRONG, keep=True)] if where else [])], width, 0, 2)
+    if where:
+        head += ["  ", Span(where, STRONG, keep=True)]
+    yield from wrap(head, width, 0, 2)
     yield from wrap([safe(first.message if len(findings) == 1 else impersonal(first, "this one"))], width, 2)
     for label, text in _rows(findings, model):
         yield from _row(label, text, width)
@@ -376,7 +324,8 @@ def _rows(findings: list[Finding], model: ModelReport) -> Iterator[tuple[str, li
         yield "unlocks", [unlocks]
     if first.fix is not None and _same(findings, "fix"):
         note = _APPLICABILITY.get(first.fix.applicability, "")
-        yield "fix", [safe(first.fix.title), *([" ", Span(f"({note})", FAINT)] if note else [])]
+        title: list[Piece] = [safe(first.fix.title)]
+        yield "fix", [*title, " ", Span(f"({note})", FAINT)] if note else title
 
 
 def _places(findings: list[Finding], width: int) -> Iterator[Line]:
@@ -415,7 +364,7 @@ def _unlocks(findings: list[Finding], model: ModelReport) -> str:
     together = unlock.in_smallest_set and unlock.with_others > unlock.alone and others > 0
     if unlock.alone:
         each = "each alone" if len(findings) > 1 else "alone"
-        text = f"{_gain(unlock.alone, model)} ({_share_of_macs(unlock.alone_macs)} of their MACs) {each}"
+        text = f"{_gain(unlock.alone, model)} ({share_text(unlock.alone_macs)} of their MACs) {each}"
         return text + (f"; {unlock.with_others} together with {counted(others, 'other')}" if together else "")
     if together:
         return f"{_gain(unlock.with_others, model)} together with {counted(others, 'other')}, none alone"
@@ -457,69 +406,7 @@ def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
     return [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
 
 
-# --- the plan --------------------------------------------------------------------------------------------------------
-
-
-def plan_table(plan: Plan, width: int | None) -> Iterator[Line]:
-    """Every operator in the order in which it runs: those that XNNPACK takes, and those that TFLite runs itself.
-
-    Args:
-        width: columns that a row may take; None to never shorten a name.
-    """
-    rows = [("", "op", "part", "layout", "kernel", "type", "name")]
-    styles = [FAINT]
-    for mark, op, part, layout, kernel, kind, called in _plan_rows(plan):
-        rows.append((mark, str(op), part, layout, kernel, kind, called))
-        styles.append(GOOD if mark else PLAIN)
-    sizes = [max(columns(row[i]) for row in rows) for i in range(6)]
-    for row, style in zip(rows, styles, strict=True):
-        cells = [row[0].ljust(1), row[1].rjust(sizes[1])]
-        cells += [cell + " " * (size - columns(cell)) for cell, size in zip(row[2:6], sizes[2:6], strict=True)]
-        text = " ".join(cells) + " "
-        called = row[6] if width is None else shorten(row[6], max(width - columns(text), 12))
-        yield [Span(text + called, style)]
-    yield []
-    yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
-
-
-def _plan_rows(plan: Plan) -> Iterator[tuple[str, int, str, str, str, str, str]]:
-    """XNNPACK operators in their order, each TFLite operator before the first XNNPACK operator of a later index."""
-    rest = sorted(plan.tflite_ops)
-    for kernel in plan.operators:
-        while rest and rest[0] < kernel.op:
-            yield _tflite_row(plan, rest.pop(0))
-        yield _kernel_row(kernel)
-    for op in rest:
-        yield _tflite_row(plan, op)
-
-
-def _kernel_row(kernel: Kernel) -> tuple[str, int, str, str, str, str, str]:
-    mark = "*" if kernel.is_spmm else ""
-    layout = "NCHW" if kernel.nchw else "NHWC"
-    return mark, kernel.op, str(kernel.partition), layout, safe(kernel.kernel), safe(kernel.type), name(kernel.name)
-
-
-def _tflite_row(plan: Plan, op: int) -> tuple[str, int, str, str, str, str, str]:
-    operator = plan.graph.operators[op]
-    return "", op, "-", "-", "(TFLite)", safe(operator.custom_code or operator.type), name(operator.name)
-
-
 # --- words -----------------------------------------------------------------------------------------------------------
-
-
-def place(finding: Finding, *, with_type: bool = True) -> str:
-    """`conv_pw_3 (CONV_2D #12)`, or "" for the model as a whole."""
-    where = finding.location
-    kind = " ".join(
-        [
-            *([safe(where.type)] if where.type and with_type else []),
-            *([f"#{where.op}"] if where.op is not None else []),
-        ]
-    )
-    called = name(where.name or where.tensor)
-    if called and kind:
-        return f"{called} ({kind})"
-    return called or kind
 
 
 def _rule_at(finding: Finding) -> str:
@@ -545,21 +432,3 @@ def _gain(count: int, model: ModelReport) -> str:
     if summary is None or count > summary.pointwise_convs - now:
         return counted(count, "1x1 convolution")
     return f"{count}{' more' if now else ''} of {counted(summary.pointwise_convs, '1x1 convolution')}"
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def percent(part: int, whole: int) -> str:
-    """Whole percent that never says 0% or 100% of what is neither."""
-    return _share_of_macs(part / whole if whole else 0.0)
-
-
-def _share_of_macs(share: float) -> str:
-    rounded = round(100 * share)
-    if rounded == 0 and share > 0:
-        return "<1%"
-    if rounded == 100 and share < 1:
-        return ">99%"
-    return f"{rounded}%"

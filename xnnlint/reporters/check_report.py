@@ -1,15 +1,15 @@
-"""The formats of `xnnlint check`: what each is called, and the machine that fills several of them in one run.
+"""What a report of `xnnlint check` gets, and what it is: the base class of every format.
 
-A report is told model by model, so that no run keeps more than one model in memory: `begin`, `add` for each model,
-`end`. Each returns what to write then: lines for a person, or text that is written as it is.
+A report gets model by model, so that no run keeps more than one model in memory: `begin`, `add` for each model, `end`.
+Each returns what to write then: lines for a person, or text that is written as it is.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from xnnlint.linter.findings import Severity
 
@@ -20,19 +20,9 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 
-class CheckFormat(str, Enum):
-    TEXT = "text"
-    CONCISE = "concise"
-    JSON = "json"
-    SARIF = "sarif"
-    GITHUB = "github"
-    JUNIT = "junit"
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What a report is told besides the models.
+class ReportSetting:
+    """What a report knows besides the models.
 
     Attributes:
         profile: the runtime and CPU of the run.
@@ -42,7 +32,7 @@ class Setting:
         verbose: every finding by itself, with the rule's condition and its sources.
         quiet: only of models that fail, and no summary; what a program reads stays whole.
         statistics: how often each rule was found is wanted at the end.
-        root: the folder that relative paths count from; see `words.source_root`.
+        root: the folder that relative paths count from; see `source_paths.source_root`.
         baseline: the accepted findings, where there are any; knows the stale entries at the end.
     """
 
@@ -65,13 +55,13 @@ class Judgement:
         fail_on: the least severity of a finding that makes it fail; None where findings never do.
         failures: why it fails besides its findings, a sentence each.
         profile: the runtime and CPU that it was checked for; None for the run's.
-        tells: whether the findings of a rule, by code and name, would be told.
+        reports: whether the findings of a rule, by code and name, would be reported.
     """
 
     fail_on: Severity | None = Severity.ERROR
     failures: tuple[str, ...] = ()
     profile: Profile | None = None
-    tells: Callable[[str, str], bool] = lambda code, name: True
+    reports: Callable[[str, str], bool] = lambda code, name: True
 
     def is_grave(self, finding: Finding) -> bool:
         """Whether a finding makes the model fail."""
@@ -82,48 +72,30 @@ class Judgement:
         return model.error is not None or bool(self.failures) or any(map(self.is_grave, model.findings))
 
 
-class Report(Protocol):
-    """One report in one format."""
+class CheckReport(ABC):
+    """One report in one format.
+
+    Attributes:
+        name: what --format calls it; the module is called `NAME_report`.
+        for_people: whether --quiet leaves out the models that pass; a program gets them all.
+        counts_rules: whether it has a place for --statistics.
+    """
+
+    name: ClassVar[str]
+    for_people: ClassVar[bool] = False
+    counts_rules: ClassVar[bool] = False
+
+    @abstractmethod
+    def __init__(self, setting: ReportSetting) -> None: ...
 
     def begin(self) -> str | list[Line]:
         """What stands before the first model."""
-        ...
+        return ""
 
+    @abstractmethod
     def add(self, model: ModelReport, judged: Judgement) -> str | list[Line]:
-        """What is told of a model right away."""
-        ...
+        """What is reported of a model right away."""
 
     def end(self, exit_code: int) -> str | list[Line]:
-        """What is told when all models are known, and how the run ends."""
-        ...
-
-
-def report_in(form: CheckFormat, setting: Setting) -> Report:
-    """An empty report; only its own format is imported."""
-    if form is CheckFormat.TEXT:
-        from xnnlint.reporters.text import TextReport
-
-        return TextReport(setting)
-    if form is CheckFormat.CONCISE:
-        from xnnlint.reporters.concise import ConciseReport
-
-        return ConciseReport(setting)
-    if form is CheckFormat.JSON:
-        from xnnlint.reporters.json import JsonReport
-
-        return JsonReport(setting)
-    if form is CheckFormat.SARIF:
-        from xnnlint.reporters.sarif import SarifReport
-
-        return SarifReport(setting)
-    if form is CheckFormat.GITHUB:
-        from xnnlint.reporters.github import GithubReport
-
-        return GithubReport(setting)
-    if form is CheckFormat.JUNIT:
-        from xnnlint.reporters.junit import JunitReport
-
-        return JunitReport(setting)
-    from xnnlint.reporters.markdown import MarkdownReport
-
-    return MarkdownReport(setting)
+        """What is reported when all models are known, and how the run ends."""
+        return ""

@@ -10,31 +10,34 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import sentence
+from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
-from xnnlint.reporters.words import from_root, sentence
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.reporters.formats import Judgement, Setting
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-class GithubReport:
-    def __init__(self, setting: Setting) -> None:
+class GithubReport(CheckReport):
+    """A workflow command for each finding."""
+
+    name = "github"
+    for_people = True
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._root = setting.root
 
-    def begin(self) -> str:
-        return ""
-
     def add(self, model: ModelReport, judged: Judgement) -> str:
-        return "".join(f"{line}\n" for line in annotations(model, judged.failures, self._root))
+        return "".join(f"{line}\n" for line in commands(model, judged.failures, self._root))
 
     def end(self, exit_code: int) -> str:
         return ""
 
 
-def annotations(model: ModelReport, failures: Sequence[str], root: str) -> Iterator[str]:
+def commands(model: ModelReport, failures: Sequence[str], root: str) -> Iterator[str]:
     """One command for each finding, the gravest first: the runner shows only the first ten of a kind."""
     file = from_root(model.path, root) or model.path
     if model.error is not None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.finding_words import condition
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import STRONG, Line, Span, name, safe
-from xnnlint.reporters.words import condition
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
-    from xnnlint.reporters.formats import Judgement, Setting
 
 
-class ConciseReport:
-    def __init__(self, setting: Setting) -> None:
+class ConciseReport(CheckReport):
+    """A line for each finding."""
+
+    name = "concise"
+    for_people = True
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
         self._statistics = Statistics() if setting.statistics else None
-
-    def begin(self) -> list[Line]:
-        return []
 
     def add(self, model: ModelReport, judged: Judgement) -> list[Line]:
         if self._statistics is not None:
