@@ -18,7 +18,8 @@ from pathlib import Path
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.tflite.file_proof import Proof, Prover
 from xnnlint.fixes.tflite.search_changes import Options, Result, search
-from xnnlint.xnnpack.plan import Plan, is_pointwise, pointwise_macs
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.plan import Plan, is_pointwise
 from xnnlint.xnnpack.profile import load_profile
 
 

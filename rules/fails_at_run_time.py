@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xnnlint.rules.wrong_results import WHAT_HAPPENS, WrongResults
-
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Hazard, Outcome
+
+from .wrong_results import WrongResults, what_happens
 
 
 class FailsAtRunTime(WrongResults):
@@ -60,5 +60,4 @@ class FailsAtRunTime(WrongResults):
     def _message(self, hazard: Hazard, why: str) -> str:
         if hazard.of_output:
             return f"LiteRT's first run leaves this output unfilled, or crashes, and the next is refused: {why}"
-        what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
-        return f"the model fails to load, or crashes here: {what + ', since ' if what else ''}{why}"
+        return f"the model fails to load, or crashes here: {what_happens(hazard, why)}{why}"

@@ -8,7 +8,8 @@ from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fp16 import METADATA, allows_fp16
-from xnnlint.xnnpack.plan import FP32, Plan, pointwise_ops
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import FP32
 
 HALF = "fp16accfp16"
 CONSEQUENCES = {

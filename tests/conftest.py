@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import models
 import pytest
 
+from tests import models
+from tests.requirements import REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
+from xnnlint.runtime.targets import place
 
-REQUIRE_JUDGE = "XNNLINT_REQUIRE_JUDGE"
-REQUIRE_KERAS = "XNNLINT_REQUIRE_KERAS"
-REQUIRE_TENSORFLOW = "XNNLINT_REQUIRE_TENSORFLOW"
 MARKER = "judge"
 TENSORFLOW = "tensorflow"
 # What the `tf` extra installs.
@@ -34,21 +32,14 @@ def _judge() -> CpuAvailability:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker(MARKER) and not _judge().available:
-        _missing(f"the real runtime cannot judge: {_judge().reason}", REQUIRE_JUDGE)
+        missing(f"the real runtime cannot judge: {_judge().reason}", REQUIRE_JUDGE)
     if item.get_closest_marker(TENSORFLOW) and (absent := _absent()):
-        _missing(f"needs the tf extra: no {', '.join(absent)}", REQUIRE_TENSORFLOW)
+        missing(f"needs the tf extra: no {', '.join(absent)}", REQUIRE_TENSORFLOW)
 
 
 @functools.cache
 def _absent() -> tuple[str, ...]:
     return tuple(name for name in _OF_TENSORFLOW if importlib.util.find_spec(name) is None)
-
-
-def _missing(reason: str, variable: str) -> None:
-    """Skip the test, or fail it where the environment says that this must be there."""
-    if os.environ.get(variable) == "1":
-        pytest.fail(f"{reason} (and {variable}=1)", pytrace=False)
-    pytest.skip(reason)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -65,8 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     elif not _judge().available:
         line = f"judged tests: 0 ran, {skipped} skipped: {_judge().reason}"
     else:
-        place = f"LiteRT {_judge().litert} on {_judge().cpu}{' (emulated)' if _judge().emulated else ''}"
-        line = f"judged tests: {ran} ran in {place}, {skipped} skipped"
+        where = place(_judge().litert, _judge().cpu, _judge().execution)
+        line = f"judged tests: {ran} ran in {where}, {skipped} skipped"
     if without_tensorflow:
         line += f", {without_tensorflow} need the tf extra"
     terminalreporter.write_line(line)
@@ -80,7 +71,7 @@ def _find(find: Callable[[], Path], variable: str) -> Path:
     try:
         return find()
     except models.Unavailable as error:
-        _missing(str(error), variable)
+        missing(str(error), variable)
         raise
 
 

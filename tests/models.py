@@ -1,4 +1,4 @@
-"""Where the tests find model files: committed fixtures, the mediapipe wheel from PyPI, the Keras-made set."""
+"""Where the tests find files: the work tree, committed fixtures, the mediapipe wheel from PyPI, the Keras-made set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "fixtures"
+DATA = ROOT / "tests" / "data"
 
 MEDIAPIPE = "mediapipe==0.10.14"
 # Any platform's wheel holds the same models; one is named, so that every machine tests the same bytes.

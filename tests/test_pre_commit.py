@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-FIXTURES = ROOT / "fixtures"
+from tests.models import FIXTURES, ROOT
+
 INSTALLED = ("xnnlint", "rules", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
 HEAVY = ("tensorflow", "tf_keras", "keras", "torch")
 

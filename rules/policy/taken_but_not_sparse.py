@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Outcome, Plan
-
-# Strictly more than this share of zeros is what XNNPACK asks of a cluster.
-_TWO_THIRDS = (2, 3)
 
 
 class TakenButNotSparse(PolicyRule):
@@ -72,7 +70,4 @@ class TakenButNotSparse(PolicyRule):
 
 def _is_pruned(plan: Plan) -> bool:
     summary = plan.summary
-    if summary is None:
-        return False
-    over, under = _TWO_THIRDS
-    return under * summary.pointwise_zeros > over * summary.pointwise_params
+    return summary is not None and passes_zeros_test(summary.pointwise_zeros, summary.pointwise_params)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.difftest.outcomes import RELEASES, Outcomes
+from tests.models import ROOT
 from xnnlint.modelbuilder.patterns import PATTERNS
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "runtime_bugs"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "runtime-bugs.md"
+FIXTURES = ROOT / "fixtures" / "runtime_bugs"
+DOCUMENT = ROOT / "docs" / "runtime-bugs.md"
 SHORT = {"sparse": "right", "dense": "right, dense", "wrong-results": "**wrong**", "fails": "**fails**", None: "?"}
 
 
@@ -267,7 +267,7 @@ def render(seen: Outcomes) -> Iterator[str]:
     yield "The models are in `fixtures/runtime_bugs` (random weights; heights, widths and channel counts differ, since"
     yield "equal ones hide layout errors). `xnnlint verify fixtures/runtime_bugs/NAME.tflite` runs one in the real"
     yield "runtime, next to TFLite's reference kernels; `xnnlint check` predicts it. The tables hold what was seen in"
-    yield "real runs, on x86-64 without AVX (emulated); on x86 with AVX the sparse path is off, and only what fails to"
+    yield "real runs on x86-64 without AVX; on x86 with AVX the sparse path is off, and only what fails to"
     yield "load shows there."
     for number, bug in enumerate(BUGS, 1):
         yield from _section(number, bug, releases, seen)

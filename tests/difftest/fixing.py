@@ -19,7 +19,7 @@ from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.options import FixOptions
+    from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_proof import FileProof, Prover
     from xnnlint.fixes.tflite.file_search import FileResult
 
@@ -98,7 +98,7 @@ class Figures:
 def main(arguments: list[str]) -> int:
     """Exit code 0: every model that is wrong is right after its fix, and every fix is proven; 1: not; 2: trouble."""
     options = _parser().parse_args(arguments)
-    from xnnlint.fixes.options import FixOptions
+    from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_proof import Prover
     from xnnlint.xnnpack.profile import load_profile
 
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> int:
     try:
         with Prover() as prover:
             profile = load_profile(prover.runtime, prover.target.cpu)
-            how = FixOptions(
+            how = FixRequest(
                 profile,
                 unsafe=options.unsafe_fixes,
                 batch=options.batch,
@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
     return GOOD if figures.good else BAD
 
 
-def _one(case: Case, options: FixOptions, prover: Prover, figures: Figures, out: Path | None, each: bool) -> None:
+def _one(case: Case, options: FixRequest, prover: Prover, figures: Figures, out: Path | None, each: bool) -> None:
     from xnnlint.fixes.tflite.file_search import search
 
     data, _ = case.make()

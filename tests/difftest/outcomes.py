@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 
 from tests.difftest.compare import Predictor, compare, plan_predictor
+from tests.models import ROOT
 from xnnlint.modelbuilder.patterns import PATTERNS, Pattern
 from xnnlint.xnnpack.profile import runtime_of_litert
 
-DATA = Path(__file__).parents[2] / "fixtures" / "observed_outcomes.json"
+DATA = ROOT / "fixtures" / "observed_outcomes.json"
 CPU = "x86-sse"
 LETTERS = {"s": "sparse", "d": "dense", "w": "wrong-results", "f": "fails"}
 UNKNOWN = "?"

@@ -12,16 +12,17 @@ from typing import Annotated
 
 import typer
 
-from xnnlint import __version__
 from xnnlint.cli.check_command import check
 from xnnlint.cli.config_command import config
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
 from xnnlint.cli.convert_command import convert
 from xnnlint.cli.fix_command import fix
 from xnnlint.cli.knowledge_commands import explain, profiles, rules
+from xnnlint.cli.option_groups import as_command
 from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
 from xnnlint.cli.verify_command import verify
 from xnnlint.errors import XnnlintError
+from xnnlint.version import __version__
 
 # In --help, what the program is for comes first, and the rest as the README has it.
 COMMANDS = (
@@ -64,7 +65,7 @@ def _options(
 
 
 for _command, _short_help in COMMANDS:
-    app.command(cls=QuickCommand, short_help=_short_help)(_command)
+    app.command(cls=QuickCommand, short_help=_short_help)(as_command(_command))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine
 from xnnlint.linter.findings import ModelReport
+from xnnlint.linter.rule_registry import all_rules
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
 from xnnlint.model.graph import Graph
@@ -81,7 +82,7 @@ class Session:
         policy: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
-        engine.all_rules()
+        all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self.settings = resolver.for_run()
@@ -170,7 +171,7 @@ class Session:
             return path
         return os.path.relpath(Path(folder, path))
 
-    def _checked(self, requests: Sequence[Request]) -> Iterator[ModelReport]:
+    def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
         count = _processes(self.settings["jobs"], requests)
         if count == 1:
             yield from map(check_one, requests)
@@ -208,13 +209,13 @@ def check_one(request: Request) -> ModelReport:
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
     profile = load_profile(request.runtime, request.cpu)
-    how = {"require_sparse": request.require_sparse, "assume_pruned": request.assume_pruned}
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
 
-        report = check_with_policy(request.file, profile, **how)
+        check = check_with_policy
     else:
-        report = engine.check_model(request.file, profile, **how)
+        check = engine.check_model
+    report = check(request.file, profile, require_sparse=request.require_sparse, assume_pruned=request.assume_pruned)
     if request.file != request.path:
         report.path = request.path
         if report.error is not None:

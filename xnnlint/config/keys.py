@@ -57,7 +57,7 @@ def _one_of(known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
         if value not in names:
             told = suggestion(value, names) if isinstance(value, str) else ""
             raise Wrong(f"{value!r} is none of {', '.join(names)}{told}", value)
-        return value
+        return str(value)
 
     return read
 
@@ -138,9 +138,10 @@ def count(value: Any) -> int:
 
 
 def _positive(value: Any) -> int:
-    if count(value) == 0:
+    number = count(value)
+    if number == 0:
         raise Wrong("0 is too few", value)
-    return value
+    return number
 
 
 def jobs(value: Any) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
-from xnnlint.config.globs import matches
 from xnnlint.config.keys import KEYS
-from xnnlint.config.selection import Layer, is_told, known_rules, strength
+from xnnlint.config.selection import Layer, is_reported, known_rules, strength
 from xnnlint.errors import XnnlintError
+from xnnlint.loaders.globs import matches
 
 DEFAULT = "default"
 
@@ -51,13 +51,13 @@ class Settings:
     def selects_all(self) -> bool:
         return not any(layer.ignore or layer.select is not None for layer in self.layers)
 
-    def tells(self, code: str, name: str) -> bool:
-        """Whether a rule's findings are told."""
-        return is_told(code, name, self.layers)
+    def reports(self, code: str, name: str) -> bool:
+        """Whether a rule's findings are reported."""
+        return is_reported(code, name, self.layers)
 
-    def not_told(self) -> list[str]:
-        """Codes of the rules whose findings are not told."""
-        return [rule.code for rule in known_rules() if not self.tells(rule.code, rule.name)]
+    def unreported(self) -> list[str]:
+        """Codes of the rules whose findings are not reported."""
+        return [rule.code for rule in known_rules() if not self.reports(rule.code, rule.name)]
 
     def severity(self, code: str, name: str) -> str | None:
         """The severity that is set for a rule, or None for its own."""

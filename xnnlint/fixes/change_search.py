@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from xnnlint.fixes.change import Key, boldest_first
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import V
 
 _ALONE = "it cannot be changed alone"
@@ -92,7 +92,7 @@ class ChangeSearch(ABC, Generic[V]):
         refused: place -> why it was not changed.
     """
 
-    def __init__(self, origin: V, options: FixOptions, budget: Budget | None = None) -> None:
+    def __init__(self, origin: V, options: FixRequest, budget: Budget | None = None) -> None:
         self.origin, self.options, self.budget = origin, options, budget or Budget()
         self.refused: dict[str, str] = {}
         self._tried = 0

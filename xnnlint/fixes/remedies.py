@@ -19,56 +19,18 @@ model as it is; some fixes find their place only once others are made. What the 
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change_search import Budget
-from xnnlint.fixes.options import FixOptions
-from xnnlint.linter.findings import Applicability
+from xnnlint.fixes.remedy import Remedies, Remedy
+from xnnlint.fixes.request import FixRequest
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.change import Change, Exactness
-    from xnnlint.fixes.fixer import Fixer
     from xnnlint.fixes.result import Result
     from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """A fix that fits a place.
-
-    Attributes:
-        fix: its name.
-        title: what it does there, in one sentence without a full stop.
-        applicability: `SAFE`, or `UNSAFE` where the model must be trained again.
-        effect: for unsafe ones, what the model computes differently; else "".
-    """
-
-    fix: str
-    title: str
-    applicability: Applicability
-    exactness: Exactness
-    effect: str = ""
-
-
-class Remedies(ABC):
-    """The fixes of one model, asked finding by finding; what is looked at once is kept.
-
-    Attributes:
-        missing: why no fix can be named for any finding, as a sentence; "" where they can.
-    """
-
-    missing: str = ""
-
-    @abstractmethod
-    def of(self, finding: Finding) -> tuple[Remedy, ...]:
-        """The fixes that fulfil a finding's condition at its place: safe ones first, then in the order in which
-        `xnnlint fix` makes them."""
 
 
 class NoRemedies(Remedies):
@@ -115,7 +77,7 @@ def what_fix_would_do(
 
     Args:
         path: a .tflite, .keras or .h5 file.
-        unsafe, assume_pruned, policy: as of `FixOptions`.
+        unsafe, assume_pruned, policy: as of `FixRequest`.
         budget: how long the search may take; None for as long as it takes.
 
     Raises:
@@ -126,20 +88,9 @@ def what_fix_would_do(
     from xnnlint.fixes.tflite.file_search import search
 
     name = os.fspath(path)
-    options = FixOptions(profile, unsafe, assume_pruned=assume_pruned, policy=policy)
+    options = FixRequest(profile, unsafe, assume_pruned=assume_pruned, policy=policy)
     if is_tflite(name):
         return search(read_file(name), name, options, budget, show=False)
     from xnnlint.fixes.keras.config_search import repair
 
     return repair(name, options, budget).result
-
-
-def remedy(change: Change) -> Remedy:
-    """A change that was tried, as a remedy."""
-    return Remedy(change.fix, change.text, change.applicability, change.exactness, change.effect)
-
-
-def in_order(found: Sequence[tuple[Fixer, Change]]) -> tuple[Remedy, ...]:
-    """Safe ones first."""
-    ordered = sorted(found, key=lambda pair: (not pair[1].is_safe, pair[0].stage))
-    return tuple(remedy(change) for _, change in ordered)

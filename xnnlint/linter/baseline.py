@@ -19,8 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xnnlint.config.selection import BUDGETS
 from xnnlint.errors import XnnlintError
+from xnnlint.linter.families import BUDGETS
 from xnnlint.linter.findings import Finding, ModelReport, Severity
 
 VERSION = 1
@@ -194,9 +194,10 @@ def read(file: str) -> Baseline:
 
 
 def _list(models: dict[str, Any], path: str, file: str) -> list[Any]:
-    if not isinstance(models[path], list):
+    entries = models[path]
+    if not isinstance(entries, list):
         raise XnnlintError(f"{file}: the baseline is damaged: what it has of {path} is no list")
-    return models[path]
+    return entries
 
 
 def _entry(item: Any, file: str, path: str) -> Entry:

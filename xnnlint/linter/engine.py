@@ -12,10 +12,12 @@ from xnnlint.linter.all_runtimes import check_everywhere
 from xnnlint.linter.confidence import hedged
 from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
 from xnnlint.linter.plugins import ask
-from xnnlint.linter.rule import all_rules
+from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.loaders import find_models, load
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
+from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Model
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # Conditions without which an operator, or all of them, cannot be looked at any further.
-SHADOWING = ("delegated", "float", "fp32")
+SHADOWING = (WaiverKind.DELEGATED, WaiverKind.FLOAT, WaiverKind.FP32)
 
 
 def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False) -> Report:
@@ -122,7 +124,7 @@ def _ask(plan: Plan) -> list[Finding]:
 def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
     """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
     told = {(f.rule, f.location.op) for f in findings}
-    taken = {waiver for f in findings for waiver in f.waivers if waiver[0] in SHADOWING}
+    taken = {waiver for f in findings for waiver in f.waivers if waiver.kind in SHADOWING}
     behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
     return [f for f in behind if f.waivers and (f.rule, f.location.op) not in told]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
-from xnnlint.fixes.keras.config_version import ConfigVersion
 from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
+
+if TYPE_CHECKING:
+    from xnnlint.fixes.keras.config_version import ConfigVersion
 
 
 def repair_data(done: Repair[Any]) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def _run_data(observation: Any) -> dict[str, Any]:
         "litert": observation.litert,
         "cpu": observation.cpu,
         "emulated": observation.emulated,
+        "execution": observation.execution.value,
         "outcome": observation.outcome,
         "spmm": observation.spmm,
         "max_rel_error": observation.max_rel_error,

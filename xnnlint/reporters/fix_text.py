@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
-from xnnlint.fixes.keras.config_version import ConfigVersion
 from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.linter.findings import Finding
 from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
+
+if TYPE_CHECKING:
+    from xnnlint.fixes.keras.config_version import ConfigVersion
 
 _SHOWN = 4
 _WORTH_A_WORD = 1.2

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -68,7 +69,7 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     return lines
 
 
-class Tally:
+class VerificationTally:
     """Counts over all models of a run, kept while the models themselves are let go of."""
 
     def __init__(self) -> None:
@@ -120,7 +121,8 @@ def _judgement(found: Verification) -> list[Piece]:
     if OUTCOME in found.differs:
         return [differs, f" predicted {predicted}, observed ", Span(f"{observed}", style)]
     parts = _listed([_DIFFERS[part] for part in found.differs])
-    return [differs, f" in {parts}", *([" (", Span(observed, style), ", as predicted)"] if observed else [])]
+    as_predicted: list[Piece] = [" (", Span(observed, style), ", as predicted)"] if observed else []
+    return [differs, f" in {parts}", *as_predicted]
 
 
 def _runtime(setting: Setting) -> str:
@@ -135,8 +137,7 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
     plan, seen = found.plan, found.observation
     if plan is None or seen is None:
         return
-    emulated = ", emulated" if seen.emulated else ""
-    yield "run", [f"{_runtime(setting)}{emulated}; predicted for {setting.profile.runtime}"]
+    yield "run", [f"{seen.place}; predicted for {setting.profile.runtime}"]
     if setting.note:
         yield "note", [safe(setting.note)]
     if plan.hazards:
@@ -157,7 +158,7 @@ def _breakage(plan: Plan) -> str:
     where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
     also = f" and {_counted(more, 'other place')}" if more else ""
     verb = "fails" if plan.outcome.value == "fails" else "breaks"
-    return f"{verb} at {where}{also}: {safe(hazard.text)}"
+    return f"{verb} at {where}{also}: {safe(fault_words(hazard.fault))}"
 
 
 def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:

@@ -16,16 +16,22 @@ class CpuAvailability:
     Attributes:
         cpu: the CPU profile's name.
         available: whether they can.
-        emulated: whether under user-mode emulation.
+        execution: how a run would see the CPU; None where unavailable.
         litert: the LiteRT version that would run; None where unavailable.
         reason: why not, and what to install, in one sentence; None where available.
+        note: why it is emulated though AVX could be masked, or "".
     """
 
     cpu: str
     available: bool
-    emulated: bool = False
+    execution: targets.Execution | None = None
     litert: str | None = None
     reason: str | None = None
+    note: str = ""
+
+    @property
+    def emulated(self) -> bool:
+        return self.execution is targets.Execution.EMULATED
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Availability:
 
 
 def availability() -> Availability:
-    """Looks, runs nothing and installs nothing; so the installed LiteRT only."""
+    """Of the installed LiteRT, since nothing is installed; at most a copy of it is made, in which AVX is masked."""
     return Availability({cpu: _check(cpu) for cpu in (targets.AUTO, *targets.CPUS)})
 
 
@@ -54,4 +60,6 @@ def _check(cpu: str) -> CpuAvailability:
         target = targets.resolve(cpu, fetch=False)
     except XnnlintError as error:
         return CpuAvailability(cpu, available=False, reason=str(error))
-    return CpuAvailability(target.cpu, available=True, emulated=target.emulated, litert=target.release.version)
+    return CpuAvailability(
+        target.cpu, available=True, execution=target.execution, litert=target.release.version, note=target.note
+    )

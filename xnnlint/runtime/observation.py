@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any, Literal
 
 import numpy as np
+
+from xnnlint.runtime.targets import Execution, place
 
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
 Outcome = Literal["sparse", "dense", "wrong-results", "fails"]
@@ -85,7 +88,7 @@ class Observation:
             the model, "optimized-kernels" (LiteRT's own, without any delegate) or else "xnnpack-avx" (the dense
             XNNPACK run on the host, which shares the delegate's mistakes); or None.
         reference_error: why there is no better reference.
-        litert: version of the runtime; cpu: the CPU profile's name; emulated: whether user-mode emulation ran it.
+        litert: version of the runtime; cpu: the CPU profile's name; execution: how the run saw that CPU.
         outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.
         seconds: wall time of everything.
     """
@@ -101,10 +104,20 @@ class Observation:
     reference_error: str | None
     litert: str
     cpu: str
-    emulated: bool
+    execution: Execution
     outcome: Outcome | None
     undecided: str | None
     seconds: float
+
+    @property
+    def emulated(self) -> bool:
+        """Whether user-mode emulation ran it."""
+        return self.execution is Execution.EMULATED
+
+    @property
+    def place(self) -> str:
+        """Where it ran, in words."""
+        return place(self.litert, self.cpu, self.execution)
 
     @property
     def spmm(self) -> int | None:
@@ -129,7 +142,7 @@ class Observation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, strings and numbers; an infinite error is the string "inf", which JSON can hold."""
-        return _plain(asdict(self))
+        return {**_plain(asdict(self)), "emulated": self.emulated}
 
 
 def _plain(value: Any) -> Any:
@@ -137,6 +150,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -38,27 +38,29 @@ def observe(
     reference: bool = True,
     timeout: float = 600.0,
     batch: int = 200,
+    emulate: bool | None = None,
 ) -> Iterator[Observation]:
     """Run each model and yield one observation per path, in order.
 
     Args:
         paths: .tflite files, drawn one by one. Of a model with several signatures the first is run.
-        cpu: "auto" (a CPU with the sparse path: this one, or else an emulated one) or one of targets.CPUS.
+        cpu: "auto" (a CPU with the sparse path) or one of targets.CPUS.
         litert_version: a LiteRT release, such as "2.1.2"; None for the installed one.
         seeds: of the random inputs; the model runs once for each.
         reference: whether to run the dense reference and to compare the outputs; without it there is no outcome.
         timeout: seconds for one model to load, or to run all its seeds.
         batch: models per child process.
+        emulate: see targets.resolve.
 
     Raises:
         XnnlintError: this machine cannot run what was asked for (before the first model).
     """
-    target = targets.resolve(cpu, litert_version)
+    target = targets.resolve(cpu, litert_version, emulate=emulate)
     host = targets.host(litert_version) if reference else None
-    return _observe(paths, target, host, seeds, timeout, batch)
+    return observe_on(paths, target, host, seeds, timeout, batch)
 
 
-def _observe(
+def observe_on(
     paths: Iterable[str | Path],
     target: targets.Target,
     host: targets.Target | None,
@@ -66,6 +68,7 @@ def _observe(
     timeout: float,
     batch: int,
 ) -> Iterator[Observation]:
+    """The same on a target that has been resolved; `host` runs the reference, None for no reference."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder())))
 
@@ -197,7 +200,7 @@ class _Judges:
             reference_error=reference_error,
             litert=self.target.release.version,
             cpu=self.target.cpu,
-            emulated=self.target.emulated,
+            execution=self.target.execution,
             outcome=outcome,
             undecided=undecided,
             seconds=round(time.monotonic() - began, 3),

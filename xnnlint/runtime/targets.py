@@ -8,10 +8,11 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
-from xnnlint.runtime import releases, sysroot
+from xnnlint.runtime import masking, releases, sysroot
 
 AUTO = "auto"
 CPUS = ("x86-sse", "x86-avx", "arm64")
@@ -19,7 +20,27 @@ CPUS = ("x86-sse", "x86-avx", "arm64")
 
 PLATFORMS = ("linux", "darwin", "win32")
 INSTALL_QEMU = "install user-mode emulation (Debian and Ubuntu: apt-get install qemu-user-static)"
+EMULATE = "XNNLINT_EMULATE"
+"""Environment variable: 1 runs x86-sse in the emulator even where AVX can be masked."""
 CHILDREN = Path(__file__).parent
+
+
+class Execution(str, Enum):
+    """How a child sees its CPU; the values are those of JSON documents."""
+
+    NATIVE = "native"
+    MASKED = "native-avx-masked"
+    EMULATED = "emulated"
+
+    @property
+    def words(self) -> str:
+        """For the end of "a run on x86-sse, "."""
+        return {"native": "natively", "native-avx-masked": "natively, AVX masked"}.get(self.value, self.value)
+
+
+def place(litert: str | None, cpu: str, execution: Execution) -> str:
+    """Such as "LiteRT 2.3.0 on x86-sse (natively, AVX masked)"."""
+    return f"LiteRT {litert} on {cpu} ({execution.words})"
 
 
 class Unavailable(XnnlintError):
@@ -32,19 +53,23 @@ class Target:
 
     Attributes:
         cpu: the CPU profile's name.
-        emulator: command words before the interpreter; empty for a native run.
+        execution: how they see it.
         python: the interpreter as the child sees it.
-        release: the LiteRT that the child loads.
+        release: the LiteRT that the child loads; a private copy where AVX is masked.
+        emulator: command words before the interpreter; empty for a native run.
+        note: why x86-sse is emulated though AVX could be masked, as a sentence without its full stop, or "".
     """
 
     cpu: str
-    emulator: tuple[str, ...]
+    execution: Execution
     python: str
     release: releases.Release
+    emulator: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def emulated(self) -> bool:
-        return bool(self.emulator)
+        return self.execution is Execution.EMULATED
 
     @property
     def foreign(self) -> bool:
@@ -72,8 +97,14 @@ class Target:
         return [str(script), resolver, f"{releases.PACKAGE}.interpreter", *(str(f) for f in folders if f)]
 
 
-def resolve(cpu: str = AUTO, litert_version: str | None = None, *, fetch: bool = True) -> Target:
-    """The target for a CPU and a LiteRT version (None: the installed one). `fetch`: see releases.find.
+def resolve(
+    cpu: str = AUTO, litert_version: str | None = None, *, fetch: bool = True, emulate: bool | None = None
+) -> Target:
+    """The target for a CPU and a LiteRT version (None: the installed one).
+
+    Args:
+        fetch: see releases.find.
+        emulate: x86-sse in the emulator, even where AVX can be masked; None for what the environment says.
 
     Raises:
         Unavailable: with the reason and what to install.
@@ -91,29 +122,53 @@ def resolve(cpu: str = AUTO, litert_version: str | None = None, *, fetch: bool =
         raise Unavailable(f"{cpu} can only be observed on an x86-64 machine, and this is {machine}")
     release = releases.find(litert_version, fetch=fetch)
     if (cpu == "x86-avx") == has_avx():
-        return Target(cpu, (), sys.executable, release)
+        return Target(cpu, Execution.NATIVE, sys.executable, release)
     if cpu == "x86-avx":
         raise Unavailable("this machine's CPU has no AVX")
-    emulator = _emulator("qemu-x86_64", "x86 with AVX has no sparse path")
-    # Emulators run a real program, not the symbolic link or the stub that a virtual environment starts.
-    return Target(cpu, (emulator, "-cpu", "Nehalem"), str(Path(sys.executable).resolve()), release)
+    return _without_avx(release, os.environ.get(EMULATE) == "1" if emulate is None else emulate)
 
 
 def host(litert_version: str | None = None) -> Target:
     """This machine as it is, whatever its CPU; for the dense reference."""
     cpu = {"x86-64": "x86-avx" if has_avx() else "x86-sse"}.get(host_machine(), host_machine())
-    return Target(cpu, (), sys.executable, releases.find(litert_version))
+    return Target(cpu, Execution.NATIVE, sys.executable, releases.find(litert_version))
+
+
+def _without_avx(release: releases.Release, emulate: bool) -> Target:
+    """x86-sse on a CPU with AVX: natively with AVX masked, or else in the emulator."""
+    why, note = "x86 with AVX has no sparse path", ""
+    if sys.platform == "linux" and not emulate:
+        try:
+            return _masked_target(masking.masked(release, _trial))
+        except masking.CannotMask as error:
+            note = f"emulated, since AVX cannot be masked: {error}"
+            why = f"{why}, AVX cannot be masked ({error})"
+    emulator = (_emulator("qemu-x86_64", why), "-cpu", "Nehalem")
+    # Emulators run a real program, not the symbolic link or the stub that a virtual environment starts.
+    python = str(Path(sys.executable).resolve())
+    return Target("x86-sse", Execution.EMULATED, python, release, emulator, note)
+
+
+def _masked_target(copy: releases.Release) -> Target:
+    return Target("x86-sse", Execution.MASKED, sys.executable, copy)
+
+
+def _trial(copy: releases.Release) -> str:
+    from xnnlint.runtime import trial
+
+    return trial.trouble(_masked_target(copy))
 
 
 def _arm64(machine: str, litert_version: str | None, fetch: bool) -> Target:
     if machine == "arm64":
-        return Target("arm64", (), sys.executable, releases.find(litert_version, fetch=fetch))
+        return Target("arm64", Execution.NATIVE, sys.executable, releases.find(litert_version, fetch=fetch))
     emulator = _emulator("qemu-aarch64", "this machine is not arm64")
     root = sysroot.find()
     if root is None:
         raise Unavailable(f"an arm64 root folder for the emulator is not there; {sysroot.HOW_TO}")
     release = releases.find(litert_version, machine="arm64", fetch=fetch)
-    return Target("arm64", (emulator, "-cpu", "cortex-a72", "-L", str(root.folder)), str(root.python), release)
+    command = (emulator, "-cpu", "cortex-a72", "-L", str(root.folder))
+    return Target("arm64", Execution.EMULATED, str(root.python), release, command)
 
 
 def _emulator(name: str, why: str) -> str:

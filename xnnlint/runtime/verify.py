@@ -99,7 +99,7 @@ class Setting:
         target: the LiteRT release and the CPU.
         profile: the runtime and the CPU that the plan is made for.
         seeds: of the random inputs.
-        note: what the user should know of the pair, in one sentence, or "".
+        note: what the user should know of the pair and of how it runs, in one sentence, or "".
     """
 
     target: Target
@@ -147,6 +147,7 @@ def choose(
     note = "" if known else f"LiteRT {target.release.version} has no profile of its own; {own} is the nearest one"
     if runtime is not None and runtime != own:
         note = f"LiteRT {target.release.version} is not {runtime} but {own}; --litert-version runs another release"
+    note = "; ".join(filter(None, (note, target.note)))
     return Setting(target, load_profile(runtime or own, target.cpu), tuple(range(seeds)), note)
 
 
@@ -195,7 +196,7 @@ def _planned(path: str, profile: Profile) -> Verification:
     """The model's plan, or why there is none."""
     from xnnlint.linter.engine import internal, sentence
     from xnnlint.loaders import load
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
 
     try:
         _refuse_keras(path)

@@ -15,7 +15,7 @@ from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5
 from xnnlint.keras.description import KerasModel
 from xnnlint.loaders.keras.read_archive import CONFIG, WEIGHTS
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers, parse_json
+from xnnlint.loaders.keras.read_config import Unreadable, parse_json
 from xnnlint.loaders.keras.read_file import format_of, read
 from xnnlint.loaders.keras.read_hdf5 import File, Hdf5Error
 
@@ -158,7 +158,7 @@ def _bits(model: KerasModel) -> dict[tuple[str, int], bytes]:
     """Every weight by its layer's path and its number there."""
     return {
         ("/".join(layer.path), index): load().tobytes()
-        for layer in all_layers(model)
+        for layer in model.all_layers()
         for index, load in enumerate(layer.weights.values())
     }
 

@@ -10,7 +10,7 @@ from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
 from xnnlint.fixes.keras.config_search import map_shapes
 from xnnlint.fixes.keras.layer_fixer import LayerFixer, layer_fixers
-from xnnlint.fixes.remedies import Remedies, Remedy, in_order
+from xnnlint.fixes.remedy import Remedies, Remedy, in_order
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding

@@ -26,7 +26,7 @@ from xnnlint.fixes.keras.config_version import (
 )
 from xnnlint.fixes.keras.layer_fixer import layer_fixers
 from xnnlint.fixes.keras.layer_order import misplaced
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Proof, Repair, Result
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.loaders.keras.read_config import Unreadable
@@ -47,7 +47,7 @@ _SIZED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD
 _USELESS = "what could be changed would not help"
 
 
-def repair(path: str, options: FixOptions, budget: Budget | None = None) -> ConfigRepair:
+def repair(path: str, options: FixRequest, budget: Budget | None = None) -> ConfigRepair:
     """Works out the changes of a model and proves them; nothing is written.
 
     Raises:
@@ -60,12 +60,12 @@ def repair(path: str, options: FixOptions, budget: Budget | None = None) -> Conf
     return search(before, options, budget)
 
 
-def search(before: ConfigVersion, options: FixOptions, budget: Budget | None = None) -> ConfigRepair:
+def search(before: ConfigVersion, options: FixRequest, budget: Budget | None = None) -> ConfigRepair:
     """The same for a config in memory, which is not changed."""
     return _ConfigSearch(before, options, budget).run()
 
 
-def safe_part(done: ConfigRepair, options: FixOptions) -> ConfigRepair:
+def safe_part(done: ConfigRepair, options: FixRequest) -> ConfigRepair:
     """The safe ones of a model's changes alone, whether or not a finding asks for them."""
     safe = frozenset(change.key for change in done.changes if change.is_safe)
     # A kind that is unsafe as a rule may have made a safe change.
@@ -74,7 +74,7 @@ def safe_part(done: ConfigRepair, options: FixOptions) -> ConfigRepair:
 
 
 class _ConfigSearch(ChangeSearch[ConfigVersion]):
-    def __init__(self, before: ConfigVersion, options: FixOptions, budget: Budget | None = None) -> None:
+    def __init__(self, before: ConfigVersion, options: FixRequest, budget: Budget | None = None) -> None:
         super().__init__(before, options, budget)
         # The findings for which each change was made.
         self.asked: dict[Key, set[FindingPlace]] = {}

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.lower.to_graph import lower
 from xnnlint.keras.policy.verdicts import judge
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.policy_check import PolicyCase, policy_rules
-from xnnlint.loaders.keras.read_config import all_layers, read_model
+from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_variables import variable_names
 from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.plan import Plan, make_plan
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +90,7 @@ def forecast(
 
 
 def first_forecast(
-    keras: KerasModel, document: dict[str, Any], path: str, format_: str, options: FixOptions
+    keras: KerasModel, document: dict[str, Any], path: str, format_: str, options: FixRequest
 ) -> ConfigVersion:
     """The model as it is; one that is not pruned yet is taken to be."""
     plan = partial(forecast, keras, document, path, format_, options.profile, policy=options.policy)
@@ -113,8 +114,8 @@ def with_weights_of(
     That Keras gives them the same ones is what `layer_order.misplaced` proves.
     """
     model = read_model(document, "3" if original.dialect == "keras3" else "2")
-    weights = {layer.path: layer.weights for layer in all_layers(original)}
-    for layer in all_layers(model):
+    weights = {layer.path: layer.weights for layer in original.all_layers()}
+    for layer in model.all_layers():
         layer.weights = weights.get(layer.path, {})
         if (path := "/".join(layer.path)) in new:
             named = zip(variable_names(layer), new[path], strict=True)

@@ -19,7 +19,7 @@ from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_search import ConfigRepair, safe_part
 from xnnlint.fixes.keras.config_version import forecast
 from xnnlint.fixes.keras.config_writer import write_draft
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.runtime.tensorflow_converter import first_line, load, to_tflite
 from xnnlint.runtime.verify import Setting, Verification, choose, verify_each
 
@@ -38,7 +38,7 @@ class NotProved(XnnlintError):
     """A changed model that does not do what was said of it; nothing is written then."""
 
 
-def prove(done: ConfigRepair, options: FixOptions, fixed: str) -> list[str]:
+def prove(done: ConfigRepair, options: FixRequest, fixed: str) -> list[str]:
     """Proves the changes of a model by running it.
 
     Args:
@@ -91,7 +91,7 @@ def _arrays(model: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
                 yield f"{path}/{index}", np.asarray(array)
 
 
-def _outputs(done: ConfigRepair, options: FixOptions, old: Any, new: Any) -> str:
+def _outputs(done: ConfigRepair, options: FixRequest, old: Any, new: Any) -> str:
     """Compares outputs where only safe changes were made; others change outputs, and it is right that they do."""
     safe = [change for change in done.changes if change.is_safe]
     if not safe:
@@ -159,7 +159,7 @@ def _call(model: Any, given: list[np.ndarray]) -> list[np.ndarray]:
 # --- conversion and run ----------------------------------------------------------------------------------------------
 
 
-def _run(done: ConfigRepair, options: FixOptions, new: Any, setting: Setting) -> str:
+def _run(done: ConfigRepair, options: FixRequest, new: Any, setting: Setting) -> str:
     assumed = done.after.assumed
     if assumed is not None:
         prune(new, assumed)

@@ -11,7 +11,7 @@ from typing import Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.keras.config_search import ConfigRepair, repair
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 
@@ -42,7 +42,7 @@ def fix_model(
         raise XnnlintError(f"{type(model).__name__} is no Keras model")
     if goal not in ("runtime", "policy"):
         raise XnnlintError(f"the goal {goal!r} is not known; it is 'runtime' or 'policy'")
-    options = FixOptions(load_profile(runtime, cpu), unsafe_fixes, assume_pruned=assume_pruned, policy=goal == "policy")
+    options = FixRequest(load_profile(runtime, cpu), unsafe_fixes, assume_pruned=assume_pruned, policy=goal == "policy")
     with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
         path = str(Path(folder, "model.keras"))
         try:

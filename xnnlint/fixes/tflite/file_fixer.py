@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xnnlint import atomic
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.fixes.change import boldest_first
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_search import FileResult, search
 from xnnlint.fixes.tflite.file_version import FileVersion
@@ -34,7 +34,7 @@ class FileFixer:
         proof: whether to prove what is written.
     """
 
-    def __init__(self, options: FixOptions, *, proof: bool = True) -> None:
+    def __init__(self, options: FixRequest, *, proof: bool = True) -> None:
         self.options, self.proof = options, proof
         self._stack = ExitStack()
         self._prover: Prover | None = None
@@ -135,7 +135,7 @@ def read_file(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def _search(data: bytes, path: str, options: FixOptions) -> FileResult:
+def _search(data: bytes, path: str, options: FixRequest) -> FileResult:
     """`search`, of which a mistake of ours in one file must not keep others from being fixed."""
     from xnnlint.linter.engine import internal
 

@@ -25,7 +25,7 @@ from xnnlint.runtime.observation import compare as compare_values
 from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
 from xnnlint.runtime.verify import DIFFERS, compare
 from xnnlint.runtime.workers import Run, Worker
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
@@ -159,9 +159,8 @@ class Prover:
             yield f"{len(self.seeds)} random inputs: outputs are the same in {kernels}"
         observation = verified.observation
         assert observation is not None
-        where = f"LiteRT {observation.litert} on {observation.cpu}{' (emulated)' if observation.emulated else ''}"
-        error = observation.max_rel_error
-        yield f"a run in {where}: {observation.spmm} SpMM as predicted, results right (error {error or 0:.0e})"
+        seen = f"{observation.spmm} SpMM as predicted, results right (error {observation.max_rel_error or 0:.0e})"
+        yield f"a run in {observation.place}: {seen}"
 
     # Old and new outputs
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import CannotChange, Change
-from xnnlint.fixes.options import FixOptions
-from xnnlint.fixes.remedies import Remedies, Remedy, in_order, remedy
+from xnnlint.fixes.remedy import Remedies, Remedy, in_order, remedy
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import object_api
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.graph_view import View
@@ -33,7 +33,7 @@ class FileRemedies(Remedies):
     def __init__(self, path: str, plan: Plan) -> None:
         object_api.generated()
         self.path, self.plan = path, plan
-        self.options = FixOptions(plan.profile, unsafe=True)
+        self.options = FixRequest(plan.profile, unsafe=True)
         self._data = Path(path).read_bytes()
         self._known: dict[OperatorFixer, dict[int, Change]] = {}
         if self._view.graph.inputs_of_unknown_size():

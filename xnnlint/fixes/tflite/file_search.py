@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Result
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_version import FileVersion
@@ -21,7 +21,7 @@ from xnnlint.fixes.tflite.operator_lines import lines
 from xnnlint.fixes.tflite.rescue import Way, follow, ways
 from xnnlint.linter.findings import Applicability, Severity
 from xnnlint.loaders.tflite.read_tflite import load_bytes
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 
 FileResult = Result[FileVersion]
 # A change can make room for another one, but only so often.
@@ -31,7 +31,7 @@ _UNKNOWN_SIZE = "sizes other than its batch are known only at run time"
 
 
 def search(
-    data: bytes, path: str, options: FixOptions, budget: Budget | None = None, *, show: bool = True
+    data: bytes, path: str, options: FixRequest, budget: Budget | None = None, *, show: bool = True
 ) -> FileResult:
     """Works out the changes of a file; nothing is proven or written.
 
@@ -47,7 +47,7 @@ def search(
 
 
 class _FileSearch(ChangeSearch[FileVersion]):
-    def __init__(self, data: bytes, path: str, options: FixOptions, budget: Budget | None, show: bool) -> None:
+    def __init__(self, data: bytes, path: str, options: FixRequest, budget: Budget | None, show: bool) -> None:
         super().__init__(_version(data, path, options), options, budget)
         self.path, self.show = path, show
         self.edit = Edit.open(data, path)
@@ -191,7 +191,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
 
 
 def _version(
-    data: bytes, path: str, options: FixOptions, changes: tuple[Change, ...] = (), edit: Edit | None = None
+    data: bytes, path: str, options: FixRequest, changes: tuple[Change, ...] = (), edit: Edit | None = None
 ) -> FileVersion:
     purposes = dict(edit.main.purposes) if edit is not None else {}
     return FileVersion(data, make_plan(load_bytes(data, path), options.profile), changes, purposes)

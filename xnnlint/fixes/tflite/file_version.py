@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xnnlint.xnnpack.plan import Plan, pointwise_macs, pointwise_ops
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 if TYPE_CHECKING:
     from xnnlint.fixes.change import Change

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.options import FixOptions
+    from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.editor import GraphEdit, Op
     from xnnlint.model.graph import Operator
     from xnnlint.xnnpack.plan import Plan
@@ -79,7 +79,7 @@ class View:
 
     graph: GraphEdit
     plan: Plan
-    options: FixOptions
+    options: FixRequest
 
     def __post_init__(self) -> None:
         operators = zip(self.graph.operators, self.plan.graph.operators, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.options import FixOptions
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.operator_fixer import operator_fixers
 from xnnlint.fixes.tflite.rescue import rescues
 
@@ -13,7 +13,7 @@ def names() -> list[str]:
     return [*dict.fromkeys((*(fixer.name for fixer in operator_fixers()), *(rescue.name for rescue in rescues())))]
 
 
-def check_names(options: FixOptions) -> None:
+def check_names(options: FixRequest) -> None:
     """Looks whether there is everything that was asked for.
 
     Raises:

@@ -106,12 +106,14 @@ class Constant:
         """This constant times a scalar, or a vector along one axis, in single precision as the converter folds it."""
 
         def broadcast(values: np.ndarray) -> np.ndarray:
+            import numpy as np
+
             by = factor.array.reshape(-1)
             if by.size == 1 or values.ndim == 1:
                 by = by if values.ndim <= 1 else by.reshape([1] * values.ndim)
             else:
                 by = by.reshape([-1 if d == axis % values.ndim else 1 for d in range(values.ndim)])
-            return values / by if divide else values * by
+            return np.asarray(values / by if divide else values * by)
 
         def zeros() -> int:
             import numpy as np
@@ -145,6 +147,10 @@ class Value:
     constant: Constant | None = None
     producer: Node | None = None
     name: str = ""
+
+    def __repr__(self) -> str:
+        # Without its producer, and so all of the program before it.
+        return f"<tensor {self.name}>"
 
     @property
     def rank(self) -> int | None:

@@ -7,18 +7,18 @@ The forecast is for the export that a user of sparse inference does: weights pru
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.errors import NotSupported
+from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
-from xnnlint.keras.lower.layer_scope import Builder, Scope, Unsupported, normalize
+from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import BLOCK, Encoding, is_encoded, uses_blocks
-from xnnlint.loaders.keras.read_config import shape_of_input
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _forget_sizes(program: Program) -> None:
 
 def _precision_notes(model: KerasModel) -> list[str]:
     """What to say of layers that compute in 16 or 64 bits."""
-    found = {_policy(layer) for layer in _all_layers(model) if layer.class_name != "InputLayer"}
+    found = {_policy(layer) for layer in model.all_layers() if layer.class_name != "InputLayer"}
     mixed = sorted(name for name in found if name.startswith("mixed_"))
     others = sorted(found.intersection(_OTHER_PRECISIONS))
     if not mixed and not others:
@@ -102,13 +102,6 @@ def _precision_notes(model: KerasModel) -> list[str]:
         f"The model computes in {', '.join(told + others)}, which the converter does not take: build it with"
         " the policy float32 for the export. The forecast is for that."
     ]
-
-
-def _all_layers(model: KerasModel) -> Iterator[Layer]:
-    for layer in model.layers:
-        yield layer
-        if layer.model is not None:
-            yield from _all_layers(layer.model)
 
 
 def _policy(layer: Layer) -> str:
@@ -198,7 +191,7 @@ class _Calls:
         added = len(self.builder.program.nodes)
         try:
             return lower_call(scope, args, kwargs)
-        except Unsupported as reason:
+        except NotSupported as reason:
             del self.builder.program.nodes[added:]
             return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
 

@@ -2,7 +2,7 @@
 
 From tensorflow/model-optimization, sparsity/keras/pruning_policy.py (6fbc2ce), `allow_pruning`, `_start_layer_stop_fn`
 and `_check_layer_support`. Classes are those of tf_keras with what is derived from them, since the policy uses
-isinstance; each entry is checked against tf_keras itself in tests/test_policy.py.
+isinstance; each entry is checked against tf_keras itself in tests/keras/test_policy.py.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from xnnlint.fixes.tflite.graph_parts import activation, is_constant, is_float, 
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
-from xnnlint.rules.elementwise_operand import RANK
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.elementwise_operand import RANK
 
 COMMUTATIVE = ("ADD", "MUL")
 

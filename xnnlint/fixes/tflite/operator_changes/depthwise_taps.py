@@ -26,8 +26,8 @@ from xnnlint.fixes.tflite.graph_parts import (
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
-from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL
 
 if TYPE_CHECKING:
     import numpy as np

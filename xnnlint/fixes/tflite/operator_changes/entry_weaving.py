@@ -18,8 +18,8 @@ from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window, pad_in_front
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
-from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, PAD, STRIDE
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 
 BLOCK = 2
 # Where the entry's kernel has what the image's neighbours at -1, 0 and 1 are multiplied by.

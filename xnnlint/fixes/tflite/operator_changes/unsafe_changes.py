@@ -12,8 +12,8 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.linter.findings import Applicability
-from xnnlint.rules.depthwise_convolution import PADDING_OF_KERNEL
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL
 
 STRIDE = (2, 2)
 HEIGHT, WIDTH = 1, 2

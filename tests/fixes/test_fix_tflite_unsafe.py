@@ -1,0 +1,197 @@
+"""Changes of what a model computes, and pruning: only where they were asked for, and sparse in the real run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.models import FIXTURES
+from xnnlint.linter.findings import Applicability
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.model.weights import decode
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.patterns import named_patterns
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.profile import load_profile
+
+pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
+
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite.file_proof import Prover
+from xnnlint.fixes.tflite.file_search import FileResult as Result
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.operator_changes import unsafe_changes as unsafe
+from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+
+PROFILE = load_profile("litert-2.3", "x86-sse")
+PATTERNS = {pattern.name: pattern for pattern in named_patterns()}
+NAMES = {fix.name for fix in unsafe.FIXERS}
+LEAVE = ("leave-through-depth-to-space", "taps-in-parts")
+
+
+@pytest.fixture(scope="module")
+def prover():
+    with Prover() as made:
+        yield made
+
+
+def fixed(data: bytes, **options) -> Result:
+    return search(data, "model.tflite", FixRequest(PROFILE, **options))
+
+
+def names(result: Result) -> set[str]:
+    return {change.fix for change in result.changes}
+
+
+def around(middle, *, seed: int = 1) -> bytes:
+    """A pruned network with something in its middle: `middle(builder, map of 12x20x16)` gives a map again."""
+    g = ModelBuilder(seed)
+    x = g.conv2d(g.pad(g.input((1, 24, 40, 3))), 8, 3, 2, fused="RELU")
+    x = g.conv2d(g.depthwise(x, fused="RELU"), 16, zeros=0.8, storage="sparse")
+    x = g.conv2d(middle(g, x), 16, zeros=0.8, storage="sparse")
+    g.output(g.fully_connected(g.mean(x), 5))
+    return g.build()
+
+
+def wide_stride(g: ModelBuilder, x: Value) -> Value:
+    """On an even size, SAME reads one pixel before and two behind: farther than a 5x5 kernel with padding 2."""
+    return g.depthwise(x, 5, 2, "SAME")
+
+
+def scaled(g: ModelBuilder, x: Value) -> Value:
+    return g.resize_bilinear(x, 15, 23, code="RESIZE_NEAREST_NEIGHBOR")
+
+
+def pooled(g: ModelBuilder, x: Value) -> Value:
+    return g.pool("MAX_POOL_2D", x, 3, 2, padding="SAME")
+
+
+CASES = [
+    ("padding-on-all-sides", wide_stride),
+    ("upsampling-bilinear", scaled),
+    ("average-instead-of-maximum", pooled),
+    ("activation-closest", lambda g, x: g.softmax(x)),
+]
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(("fix", "middle"), CASES, ids=[case[0] for case in CASES])
+def test_an_unsafe_fix_makes_the_whole_network_sparse(prover, fix, middle):
+    result = fixed(around(middle), unsafe=True, ignore=LEAVE)
+    assert fix in names(result)
+    assert all(change.effect for change in result.changes if change.fix in NAMES)
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.outcome == "sparse"
+    assert proof.observation.spmm == 2
+    assert proof.tolerance is None
+    assert proof.max_rel_error > 1e-3, "it computes something else, or it would be safe"
+
+
+@pytest.mark.parametrize(("fix", "middle"), CASES, ids=[case[0] for case in CASES])
+def test_nothing_unsafe_is_done_unasked(fix, middle):
+    result = fixed(around(middle), prune=0.9)
+    assert all(change.applicability is Applicability.SAFE for change in result.changes)
+    assert result.after.plan.is_correct
+
+
+@pytest.mark.judge
+def test_int8_weights_are_unpacked_on_request(prover):
+    """The reference kernels round the activations to 8 bits where the weights are int8, and no longer do."""
+    result = fixed(PATTERNS["weights_sparse_int8_direct"].build(), unsafe=True)
+    assert names(result) == {"dequantize-weights"}
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.outcome == "sparse"
+    assert 0 < proof.max_rel_error < 0.05
+
+
+def test_a_safe_fix_is_preferred():
+    """Zero taps keep what the model computes, where padding on all sides would not."""
+    result = fixed(PATTERNS["dw_s2_same_even"].build(), unsafe=True)
+    assert names(result) == {"zero-taps"}
+
+
+# --- pruning ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 0.99])
+def test_the_largest_weights_are_kept(share):
+    values = np.random.default_rng(0).permutation(np.arange(1, 201)).astype(np.float32).reshape(10, 1, 1, 20)
+    values[::2] *= -1
+    pruned = prune(values, share)
+    kept = np.abs(pruned[pruned != 0])
+    assert sorted(kept) == list(range(200 - round(200 * (1 - share)) + 1, 201))
+    assert np.array_equal(pruned[pruned != 0], values[pruned != 0])
+
+
+def test_equal_weights_are_kept_together_and_one_always_is():
+    """As TFMOT's mask has it: everything as large as the smallest weight kept."""
+    assert np.count_nonzero(prune(np.full((4, 1, 1, 4), 0.5, np.float32), 0.9)) == 16
+    assert np.count_nonzero(prune(np.arange(16, dtype=np.float32).reshape(4, 1, 1, 4), 1.0)) == 1
+
+
+@pytest.mark.judge
+def test_pruning_shows_the_speed_of_a_network_that_is_not_pruned(prover):
+    data = (FIXTURES / "guide_unpruned.tflite").read_bytes()
+    result = fixed(data, unsafe=True, prune=0.8)
+    assert {"prune", "encode-zeros"} <= names(result)
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert result.before.plan.outcome is Outcome.DENSE
+    assert proof.observation.spmm == result.after.plan.summary.pointwise_convs > 0
+    summary = result.after.plan.summary
+    assert summary.pointwise_zeros / summary.pointwise_params == pytest.approx(0.8, abs=0.02)
+    assert any("trained again" in change.effect for change in result.changes)
+    assert len(result.after.data) < len(result.before.data)
+
+
+@pytest.mark.judge
+def test_fp16_weights_are_pruned_as_fp16(prover):
+    g = ModelBuilder(2)
+    x = g.conv2d(g.pad(g.input((1, 24, 40, 3))), 8, 3, 2, storage="fp16")
+    for filters in (16, 24):
+        x = g.conv2d(g.depthwise(x, storage="fp16"), filters, storage="fp16")
+    g.output(g.fully_connected(g.mean(x), 5))
+    result = fixed(g.build(), unsafe=True, prune=0.75)
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.spmm == 2
+    graph = result.after.plan.graph
+    assert {graph.tensors[op.inputs[0]].dtype for op in graph.operators if op.type == "DENSIFY"} == {"FLOAT16"}
+
+
+@pytest.mark.judge
+def test_weights_that_are_stored_sparse_are_pruned_further(prover):
+    """Half of the weights are zeros, which is too few for the runtime."""
+    data = (FIXTURES / "guide_half.tflite").read_bytes()
+    result = fixed(data, unsafe=True, prune=0.9)
+    assert "prune" in names(result)
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+    assert proof.observation.outcome == "sparse"
+
+
+def test_only_what_could_run_sparse_is_pruned():
+    """A 1x1 convolution in front of the stem, and one behind a SOFTMAX, keep their weights."""
+    g = ModelBuilder(3)
+    early = g.conv2d(g.input((1, 24, 40, 3)), 3, name="early")
+    x = g.conv2d(g.pad(early), 8, 3, 2)
+    x = g.conv2d(g.depthwise(x), 16, name="inside")
+    g.output(g.conv2d(g.softmax(x), 7, name="late"), g.fully_connected(g.mean(x), 5))
+    result = fixed(g.build(), unsafe=True, prune=0.8, ignore=("activation-closest",))
+    assert {change.place for change in result.changes if change.fix == "prune"} == {"inside_1"}
+    graph = result.after.plan.graph
+    zeros = {
+        op.name.split("_")[0]: np.mean(decode(graph, op.inputs[1]) == 0)
+        for op in graph.operators
+        if op.type == "CONV_2D"
+    }
+    assert zeros["early"] == zeros["late"] == 0
+    assert zeros["inside"] == pytest.approx(0.8, abs=0.02)
+
+
+def test_without_the_option_nothing_is_pruned():
+    data = (FIXTURES / "guide_unpruned.tflite").read_bytes()
+    assert fixed(data, unsafe=True).changes == ()
+    assert load_bytes(fixed(data, unsafe=True).after.data, "model.tflite").main.operators

@@ -1,0 +1,95 @@
+"""Writes keras_lowering_cases.json.gz: configs of Keras models, and what the converter and the runtime make of them.
+
+    python -m tests.keras.make_keras_lowering_cases KERAS_SET [MORE...] [--observations FILE...]
+
+KERAS_SET is the folder that fixtures/make_keras_set.py fills, MORE are folders that make_keras_lowering_models.py
+fills. Taken are the models converted with EXPERIMENTAL_SPARSITY in which every 1x1 Conv2D, and nothing else, has 80%
+zeros, so that the config alone says what they are. Operators are those of the converted file, in its order; kernels,
+and for the models of KERAS_SET the outcome, those of the real runtime, which is asked for them unless a FILE has them
+already (JSON lines with path, outcome and kernels). The outputs of the models of MORE tell nothing: for weights that
+are all positive, most are the same whatever goes in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from tests.models import DATA
+from xnnlint.loaders.tflite.read_tflite import load
+
+CASES = DATA / "keras_lowering_cases.json.gz"
+# Their weights are zero in other places, or the config does not say what they are.
+_OTHERWISE = ("zeros_", "net_negative_zeros", "net_large_dense", "net_mlp", "net_no_pointwise", "net_sequence")
+_ONLY_SOME = ("_unpruned", "_conv_dense", "_dense_small", "body_separable", "_lambda", "head_pruned_dense")
+_SHARED = ("body_spatial_attention",)
+_UNUSED = ("_initializer", "_regularizer", "_constraint")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a model's zeros are exactly those of the 1x1 kernels."""
+    return not name.startswith(_OTHERWISE) and not name.endswith(_ONLY_SOME) and name not in _SHARED
+
+
+def slim(value: Any) -> Any:
+    """A config without what does not matter for inference."""
+    if isinstance(value, dict):
+        return {k: slim(v) for k, v in value.items() if not k.endswith(_UNUSED)}
+    return [slim(v) for v in value] if isinstance(value, list) else value
+
+
+def observed(models: list[Path], recorded: list[Path]) -> dict[str, dict[str, Any]]:
+    """Outcome and kernels of each model."""
+    if recorded:
+        lines = [json.loads(line) for file in recorded for line in file.read_text().splitlines()]
+        return {Path(line["path"]).stem: line for line in lines}
+    from xnnlint.runtime.observe import observe
+
+    seen = observe(models)
+    return {Path(o.path).stem: {**o.to_json(), "outcome": str(getattr(o.outcome, "value", o.outcome))} for o in seen}
+
+
+def read_case(name: str, source: Path, converted: Path) -> dict[str, Any]:
+    """A model's config, and the operators that the converter made of it."""
+    with ZipFile(source) as archive:
+        config = json.loads(archive.read("config.json"))
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    operators = [op.type for op in load(converted).main.operators]
+    return {"name": name, "keras_version": version, "config": slim(config), "operators": operators}
+
+
+def run_of(name: str, seen: dict[str, Any]) -> dict[str, Any]:
+    """Kernels of one of MORE, or that it fails; a size that the model leaves open is 1 in these runs."""
+    fails = seen["outcome"] == "fails" and not name.endswith("_unknown")
+    return {"kernels": seen["kernels"], **({"outcome": "fails"} if fails else {})}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("more", type=Path, nargs="*")
+    parser.add_argument("--observations", type=Path, nargs="*", default=[])
+    options = parser.parse_args()
+    manifest = json.loads((options.folder / "manifest.json").read_text())
+    models = [m for m in manifest if m["mode"] == "sparse" and m["group"] == "small" and is_plain(m["name"])]
+    further = [converted for folder in options.more for converted in sorted(folder.glob("*.tflite"))]
+    runs = observed([*(options.folder / m["file"] for m in models), *further], options.observations)
+    cases = []
+    for model in models:
+        name = model["name"]
+        case = read_case(name, options.folder / model["sources"]["keras"], options.folder / model["file"])
+        cases.append({**case, "outcome": runs[name]["outcome"], "kernels": runs[name]["kernels"]})
+    for converted in further:
+        case = read_case(converted.stem, converted.with_suffix(".keras"), converted)
+        cases.append({**case, **run_of(converted.stem, runs[converted.stem])})
+    # No time in the header: the same cases give the same bytes.
+    CASES.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
+    print(f"{len(cases)} cases, {CASES.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""xnnlint convert: the .tflite file that comes out is sparse where the model is pruned, and runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.models import FIXTURES
+from xnnlint.cli import app as cli
+from xnnlint.linter.engine import check_model
+from xnnlint.loaders import load
+from xnnlint.model.graph import Graph
+from xnnlint.runtime import tensorflow_converter as convert
+from xnnlint.runtime.verify import choose, verify_each
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
+
+# tf_keras's archive, its legacy file, the same with pruning wrappers, and Keras 3's archive.
+GUIDES = ("guide_sparse.keras", "guide_sparse.h5", "guide_wrapped.h5", "guide_keras3.keras")
+
+
+def run(capsys: Any, monkeypatch: Any, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["xnnlint", "convert", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code, *capsys.readouterr()
+
+
+def graph(path: Path) -> Graph:
+    return load(path).main
+
+
+def pointwise_filters(graph: Graph) -> list[Any]:
+    """The filters of 1x1 convolutions, through the DENSIFY and DEQUANTIZE that stand in front of encoded ones."""
+    makers = {output: op for op in graph.operators for output in op.outputs}
+    found = []
+    for op in graph.operators:
+        if op.type == "CONV_2D" and graph.tensors[op.inputs[1]].shape[1:3] == (1, 1):
+            tensor = op.inputs[1]
+            while tensor in makers:
+                tensor = makers[tensor].inputs[0]
+            found.append(graph.tensors[tensor])
+    return found
+
+
+# --- with TensorFlow -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_pruned_model_becomes_a_sparse_file_that_runs(name, tmp_path, capsys, monkeypatch):
+    target = tmp_path / "model.tflite"
+    exit_code, out, error = run(capsys, monkeypatch, str(FIXTURES / name), "-o", str(target))
+    assert exit_code == 0 and "sparse: 2 of 2 1x1 convolutions" in out and f"wrote {target}" in error
+    assert [tensor.sparsity is not None for tensor in pointwise_filters(graph(target))] == [True, True]
+    # Nothing of the pruning wrappers is left: a mask would be multiplied, a threshold compared.
+    assert {op.type for op in graph(target).operators} <= {
+        "DENSIFY", "PAD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "RESHAPE", "FULLY_CONNECTED",
+        "SHAPE", "STRIDED_SLICE", "PACK",
+    }  # fmt: skip
+    (seen,) = verify_each([str(target)], choose(seeds=1))
+    assert seen.agrees and seen.observation.outcome == "sparse" and seen.observation.spmm == 2
+
+
+@pytest.mark.tensorflow
+def test_wrappers_in_an_archive_are_stripped(tmp_path):
+    import tensorflow_model_optimization as tfmot
+    import tf_keras as keras
+
+    model = keras.models.load_model(FIXTURES / "guide_sparse.keras", compile=False)
+    sparsity = tfmot.sparsity.keras
+    wrapped = sparsity.prune_low_magnitude(
+        model,
+        pruning_policy=sparsity.PruneForLatencyOnXNNPack(),
+        pruning_schedule=sparsity.ConstantSparsity(0.8, 0),
+    )
+    wrapped.save(tmp_path / "wrapped.keras")
+    (tmp_path / "model.tflite").write_bytes(convert.convert(tmp_path / "wrapped.keras"))
+    report = check_model(tmp_path / "model.tflite", load_profile(DEFAULT_RUNTIME, DEFAULT_CPU))
+    assert report.plan is not None and report.plan.outcome is Outcome.SPARSE
+    assert report.plan.summary.pointwise_zeros >= 0.79 * report.plan.summary.pointwise_params
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["guide_sparse.keras", "guide_keras3.keras"])
+def test_the_batch_is_as_it_is_asked_for(name, tmp_path):
+    for batch, signature in ((None, -1), (3, 3)):
+        (tmp_path / "model.tflite").write_bytes(convert.convert(FIXTURES / name, batch=batch))
+        converted = graph(tmp_path / "model.tflite")
+        assert converted.tensors[converted.inputs[0]].shape_signature == (signature, 32, 32, 3)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
+@pytest.mark.parametrize(("name", "option"), [("guide_sparse.keras", "--float16"), ("guide_keras3.keras", "--fp16")])
+def test_weights_can_be_stored_as_float16(name, option, tmp_path, capsys, monkeypatch):
+    target = tmp_path / "model.tflite"
+    exit_code, _, _ = run(capsys, monkeypatch, str(FIXTURES / name), "-o", str(target), option)
+    filters = pointwise_filters(graph(target))
+    assert exit_code == 0 and [(t.dtype, t.sparsity is not None) for t in filters] == [("FLOAT16", True)] * 2
+    (seen,) = verify_each([str(target)], choose(seeds=1))
+    assert seen.agrees and seen.observation.outcome == "sparse"
+
+
+@pytest.mark.tensorflow
+def test_a_model_that_is_not_pruned_is_written_and_found_dense(tmp_path, capsys, monkeypatch):
+    import tf_keras as keras
+
+    model = keras.models.load_model(FIXTURES / "guide_sparse.keras", compile=False)
+    for layer in model.layers:
+        if type(layer).__name__ == "Conv2D":
+            layer.set_weights([np.ones_like(w) for w in layer.get_weights()])
+    model.save(tmp_path / "dense.keras")
+    target = tmp_path / "model.tflite"
+    exit_code, out, _ = run(capsys, monkeypatch, str(tmp_path / "dense.keras"), "-o", str(target))
+    assert exit_code == 0 and target.exists() and "dense: 0 of 2" in out
+    assert [tensor.sparsity for tensor in pointwise_filters(graph(target))] == [None, None]
+
+
+@pytest.mark.tensorflow
+def test_a_failed_conversion_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatch):
+    target = tmp_path / "model.tflite"
+    target.write_bytes(b"before")
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such operator\nand much more")
+
+    monkeypatch.setattr(convert, "_converter", fails)
+    exit_code, _, error = run(capsys, monkeypatch, str(FIXTURES / "guide_sparse.keras"), "-o", str(target))
+    assert exit_code == 2 and "could not convert it (RuntimeError: no such operator)" in error
+    assert target.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["model.tflite"]
+
+
+@pytest.mark.tensorflow
+def test_a_full_disk_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatch):
+    target = tmp_path / "model.tflite"
+    target.write_bytes(b"before")
+    monkeypatch.setattr(convert, "convert", lambda *_, **__: b"after")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    exit_code, _, error = run(capsys, monkeypatch, str(FIXTURES / "guide_sparse.keras"), "-o", str(target))
+    assert exit_code == 2 and "not written: No space left" in error
+    assert target.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["model.tflite"]
+
+
+# --- without it ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["tensorflow", "tf_keras", "tensorflow_model_optimization"])
+def test_without_tensorflow_it_says_what_to_install(missing, tmp_path, capsys, monkeypatch):
+    from types import ModuleType
+
+    for name in ("tensorflow", "tf_keras"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, missing, None)
+    target = tmp_path / "model.tflite"
+    exit_code, out, error = run(capsys, monkeypatch, str(FIXTURES / "guide_wrapped.h5"), "-o", str(target))
+    assert exit_code == 2 and out == "" and not target.exists()
+    assert f"needs {missing}" in error and "pip install 'xnnlint[tf]'" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "sentence"),
+    [
+        ("model.keras", "model.keras", "is the model itself"),
+        ("model.keras", "missing/model.tflite", "its folder does not exist"),
+        ("nothing.keras", "model.tflite", "nothing.keras"),
+        ("model.tflite", "other.tflite", "model.tflite"),
+        ("config.json", "model.tflite", "config.json"),
+    ],
+)
+def test_unclear_calls_are_refused_before_tensorflow_is_asked_for(
+    model, target, sentence, tmp_path, capsys, monkeypatch
+):
+    for name in ("guide_sparse.keras", "guide_sparse.tflite"):
+        (tmp_path / f"model{Path(name).suffix}").write_bytes((FIXTURES / name).read_bytes())
+    (tmp_path / "config.json").write_text('{"class_name": "Sequential", "config": {"name": "m", "layers": []}}')
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    exit_code, _, error = run(capsys, monkeypatch, model, "-o", target)
+    assert exit_code == 2 and sentence in error and "pip install" not in error and "Traceback" not in error
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
