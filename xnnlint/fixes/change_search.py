@@ -90,11 +90,13 @@ class ChangeSearch(ABC, Generic[V]):
     Attributes:
         origin: the model as it is.
         refused: place -> why it was not changed.
+        best: the best version so far, of which `attempt` need not do again what is the same.
     """
 
     def __init__(self, origin: V, options: FixRequest, budget: Budget | None = None) -> None:
         self.origin, self.options, self.budget = origin, options, budget or Budget()
         self.refused: dict[str, str] = {}
+        self.best = origin
         self._tried = 0
 
     @abstractmethod
@@ -112,7 +114,7 @@ class ChangeSearch(ABC, Generic[V]):
             whole: kinds of which single places are not tried.
         """
         keys = {change.key for change in full.changes}
-        needed = full
+        self.best = needed = full
         for name in boldest_first(full.changes):
             needed = self._without(needed, {key for key in keys if key[0] == name})
         for name in boldest_first(needed.changes):
@@ -169,4 +171,7 @@ class ChangeSearch(ABC, Generic[V]):
             return state
         self._tried += 1
         trial = self.attempt(Selection(left)) if left else self.origin
-        return state if self.fault(trial, state) else trial
+        if self.fault(trial, state):
+            return state
+        self.best = trial
+        return trial

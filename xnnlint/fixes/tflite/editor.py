@@ -156,21 +156,25 @@ class Edit:
         return len(self.model.buffers) - 1
 
     def to_bytes(self) -> bytes:
-        """The changed file. What the changes left without a reader goes; tensors get the indices of the new file.
+        """The changed file, as `settle` leaves it.
 
         Raises:
             ModelError: it would be too large for one flatbuffer.
         """
-        for graph, before in zip(self.graphs, self._referenced, strict=True):
-            graph.drop_idle()
-            graph.drop_unreferenced(before)
-        self._referenced = [graph.referenced() for graph in self.graphs]
-        self._empty_unreferenced_buffers()
+        self.settle()
         if sum(len(b.data) for b in self.model.buffers or () if b.data is not None) > _TOO_LARGE:
             raise ModelError(self.path, "the changed file would be larger than 2 GB, which this version cannot write")
         for graph in self.graphs:
             graph.store()
         return _with_archive(schema.write(self.model, identifier=self.has_identifier), self.data)
+
+    def settle(self) -> None:
+        """Takes out what the changes left without a reader; tensors get the indices that they have in the new file."""
+        for graph, before in zip(self.graphs, self._referenced, strict=True):
+            graph.drop_idle()
+            graph.drop_unreferenced(before)
+        self._referenced = [graph.referenced() for graph in self.graphs]
+        self._empty_unreferenced_buffers()
 
     def _buffers_in_use(self) -> set[int]:
         used = {int(m.buffer) for m in self.model.metadata or ()}

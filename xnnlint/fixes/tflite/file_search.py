@@ -17,7 +17,7 @@ from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.known_fixes import check_names
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
-from xnnlint.fixes.tflite.operator_lines import lines
+from xnnlint.fixes.tflite.operator_lines import OperatorLines
 from xnnlint.fixes.tflite.rescue import Way, follow, ways
 from xnnlint.linter.findings import Applicability, Severity
 from xnnlint.loaders.tflite.read_tflite import load_bytes
@@ -48,8 +48,8 @@ def search(
 
 class _FileSearch(ChangeSearch[FileVersion]):
     def __init__(self, data: bytes, path: str, options: FixRequest, budget: Budget | None, show: bool) -> None:
-        super().__init__(_version(data, path, options), options, budget)
-        self.path, self.show = path, show
+        self.path, self.show, self.options = path, show, options
+        super().__init__(self._read(data), options, budget)
         self.edit = Edit.open(data, path)
         self.fixers = [
             fixer
@@ -118,14 +118,14 @@ class _FileSearch(ChangeSearch[FileVersion]):
             made = self._round(View(edit.main, version.plan, self.options), fixers, done, selection, told)
             if not made:
                 break
-            version = self._planned(edit, (*version.changes, *made))
+            version = self._planned(edit, (*version.changes, *made), version)
         return version
 
     def _round(
         self, view: View, fixers: Sequence[OperatorFixer], done: set[Key], selection: Selection, told: bool
     ) -> list[Change]:
         made = []
-        before = lines(view.graph) if told else None
+        lines = OperatorLines(view.graph) if told else None
         for fixer in fixers:
             for op in list(fixer.sites(view)):
                 key = (fixer.name, op.uid)
@@ -136,15 +136,25 @@ class _FileSearch(ChangeSearch[FileVersion]):
                     self.refused[view.place(op)] = _UNKNOWN_SIZE
                     continue
                 try:
-                    made.append(make(fixer, view, op, before))
+                    made.append(make(fixer, view, op, lines))
                 except CannotChange as reason:
                     self.refused[view.place(op)] = str(reason)
         return made
 
-    def _planned(self, edit: Edit, changes: tuple[Change, ...]) -> FileVersion:
+    def _planned(self, edit: Edit, changes: tuple[Change, ...], previous: FileVersion) -> FileVersion:
+        """The file as an edit has made it; one that leads to the best is not written and planned again."""
+        known = self.best.with_changes([change.key for change in changes])
+        if known is not None:
+            edit.settle()
+            return replace(known, changes=changes)
         self.budget.spend()
-        data = edit.to_bytes()
-        return _version(data, self.path, self.options, changes, edit)
+        version = self._read(edit.to_bytes())
+        # Only now tensors have the indices of the file.
+        purposes = dict(edit.main.purposes)
+        return replace(version, changes=changes, purposes=purposes, previous=previous)
+
+    def _read(self, data: bytes) -> FileVersion:
+        return FileVersion(data, make_plan(load_bytes(data, self.path), self.options.profile))
 
     # Only what is needed
 
@@ -187,11 +197,4 @@ class _FileSearch(ChangeSearch[FileVersion]):
             return None
         # The uids of this edit count from the file as it was changed before.
         change = replace(change, site=f"{len(version.changes)}:{change.site}")
-        return self._planned(edit, (*version.changes, change))
-
-
-def _version(
-    data: bytes, path: str, options: FixRequest, changes: tuple[Change, ...] = (), edit: Edit | None = None
-) -> FileVersion:
-    purposes = dict(edit.main.purposes) if edit is not None else {}
-    return FileVersion(data, make_plan(load_bytes(data, path), options.profile), changes, purposes)
+        return self._planned(edit, (*version.changes, change), version)

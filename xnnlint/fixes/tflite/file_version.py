@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.change import Change
+    from xnnlint.fixes.change import Change, Key
     from xnnlint.fixes.tflite.editor import Purpose
 
 
@@ -21,12 +21,21 @@ class FileVersion:
 
     Attributes:
         purposes: of the tensors that fixes put in, where they have one.
+        previous: the version that was planned before the last of the changes; None for the file as it is.
     """
 
     data: bytes
     plan: Plan
     changes: tuple[Change, ...] = ()
     purposes: Mapping[int, Purpose] = field(default_factory=dict)
+    previous: FileVersion | None = field(default=None, repr=False, compare=False)
+
+    def with_changes(self, keys: Sequence[Key]) -> FileVersion | None:
+        """The version among this and those before it in which just these changes are made, in this order."""
+        version: FileVersion | None = self
+        while version is not None and [change.key for change in version.changes] != keys:
+            version = version.previous
+        return version
 
     @cached_property
     def worth(self) -> tuple[int, int, int]:

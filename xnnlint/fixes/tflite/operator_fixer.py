@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.fixer import Fixer, discovered
-from xnnlint.fixes.tflite.operator_lines import difference, lines
 
 if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import Op
     from xnnlint.fixes.tflite.graph_view import View
+    from xnnlint.fixes.tflite.operator_lines import OperatorLines
 
 _PACKAGE = "xnnlint.fixes.tflite.operator_changes"
 
@@ -70,25 +70,18 @@ def operator_fixers() -> tuple[OperatorFixer, ...]:
     return tuple(discovered(_PACKAGE, "FIXERS"))
 
 
-def make(fixer: OperatorFixer, view: View, op: Op, before: dict[str, str] | None = None) -> Change:
+def make(fixer: OperatorFixer, view: View, op: Op, lines: OperatorLines | None = None) -> Change:
     """Makes a change at a place.
 
     Args:
-        before: `lines` of the graph, which then are told and brought up to date; it takes longer than the change in a
-            large model.
+        lines: those of the graph, where the change shall say which of them go and come.
 
     Raises:
         CannotChange: see `OperatorFixer.apply`.
     """
     place = view.place(op)
     text = fixer.apply(view, op)
-    removed: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    if before is not None:
-        after = lines(view.graph)
-        removed, added = difference(before, after)
-        before.clear()
-        before.update(after)
+    removed, added = lines.update() if lines is not None else ((), ())
     return Change(
         fix=fixer.name,
         fulfils=fixer.fulfils,

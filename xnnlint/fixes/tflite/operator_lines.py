@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.tflite import object_api as schema
 
@@ -10,15 +10,44 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import GraphEdit, Op
 
 
-def lines(graph: GraphEdit) -> dict[str, str]:
-    """Every operator by uid, in words: type, shapes of what it reads and writes, options that matter."""
-    return {op.uid: _line(graph, op) for op in graph.operators}
+class OperatorLines:
+    """Every operator of a graph in words: type, shapes of what it reads and writes, options that matter.
+
+    Only those that are not as they were are put into words again: in a large model that takes longer than a change.
+    """
+
+    def __init__(self, graph: GraphEdit) -> None:
+        self._graph = graph
+        self._known: dict[str, tuple[tuple[object, ...], str]] = {}
+        self.update()
+
+    def update(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The lines that went since the last time, and those that came."""
+        before, now = self._known, {}
+        for op in self._graph.operators:
+            state = _state(self._graph, op)
+            known = before.get(op.uid)
+            now[op.uid] = known if known is not None and known[0] == state else (state, _line(self._graph, op))
+        self._known = now
+        removed = tuple(line for uid, (_, line) in before.items() if uid not in now or now[uid][1] != line)
+        added = tuple(line for uid, (_, line) in now.items() if uid not in before or before[uid][1] != line)
+        return removed, added
 
 
-def difference(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    removed = tuple(line for uid, line in before.items() if after.get(uid) != line)
-    added = tuple(line for uid, line in after.items() if before.get(uid) != line)
-    return removed, added
+def _state(graph: GraphEdit, op: Op) -> tuple[object, ...]:
+    """What the line of an operator is made of, in a form that is quick to compare."""
+    tensors = [graph.tensors[t] for t in (*op.inputs, *op.outputs) if t >= 0]
+    options = vars(op.options).values() if op.options is not None else ()
+    return (
+        (op.type, *op.inputs, None, *op.outputs),
+        *((t.buffer, t.type, t.sparsity is None, _plain(t.shape), _plain(t.shapeSignature)) for t in tensors),
+        *map(_plain, options),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A vector of a table, which may be an array, as something that compares."""
+    return value.tobytes() if hasattr(value, "tobytes") else value
 
 
 def _line(graph: GraphEdit, op: Op) -> str:

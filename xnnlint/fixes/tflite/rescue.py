@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.fixer import Fixer, discovered
-from xnnlint.fixes.tflite.operator_lines import difference, lines
+from xnnlint.fixes.tflite.operator_lines import OperatorLines
 from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def follow(way: Way, view: View) -> Change:
     Raises:
         CannotChange: it does not fit after all.
     """
-    before = lines(view.graph)
+    lines = OperatorLines(view.graph)
     text = way.apply(view)
-    removed, added = difference(before, lines(view.graph))
+    removed, added = lines.update()
     rescue = way.rescue
     return Change(
         fix=rescue.name,
