@@ -435,7 +435,7 @@ def test_a_keras_model_cannot_be_run(no_emulator, monkeypatch, tmp_path):
 
 def test_a_bug_of_the_planner_is_one_models_error(no_emulator, monkeypatch):
     monkeypatch.delenv("XNNLINT_DEBUG", raising=False)
-    monkeypatch.setattr("xnnlint.xnnpack.plan.make_plan", lambda model, profile: 1 / 0)
+    monkeypatch.setattr("xnnlint.xnnpack.planner.make_plan", lambda model, profile: 1 / 0)
     monkeypatch.setattr(observe, "observe", lambda paths, **where: iter([*paths][:0]))
     (result,) = verify_each([GUIDE], choose(cpu="x86-avx"))
     assert result.exit_code == 2
