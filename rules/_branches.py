@@ -71,12 +71,39 @@ def leads_to_map(graph: Graph, tensor: int) -> bool:
     while pending:
         for reader in graph.consumers(pending.pop()):
             for output in (t for t in reader.outputs if t >= 0 and t not in seen):
-                shape = graph.tensors[output].shape
-                if len(shape) == 4 and shape[1] * shape[2] > 1:
+                if has_pixels(graph, output):
                     return True
                 seen.add(output)
                 pending.append(output)
     return False
+
+
+def meets_map(graph: Graph, tensor: int) -> bool:
+    """Whether a pooled value, or what is computed from it, is combined with a map of more than one pixel."""
+    pending, seen = [tensor], {tensor}
+    while pending:
+        for reader in graph.consumers(pending.pop()):
+            others = [t for t in reader.inputs if t >= 0 and t not in seen]
+            if any(has_pixels(graph, t) and not _is_stored(graph, t) for t in others):
+                return True
+            for output in (t for t in reader.outputs if t >= 0 and t not in seen and not has_pixels(graph, t)):
+                seen.add(output)
+                pending.append(output)
+    return False
+
+
+def _is_stored(graph: Graph, tensor: int) -> bool:
+    """Whether a tensor is a constant, or one that is unpacked."""
+    producer = graph.producer(tensor)
+    if producer is not None and producer.type in ("DENSIFY", "DEQUANTIZE"):
+        return _is_stored(graph, producer.inputs[0])
+    return graph.tensors[tensor].is_constant
+
+
+def has_pixels(graph: Graph, tensor: int) -> bool:
+    """Whether a tensor of the graph is a map of more than one pixel."""
+    shape = graph.tensors[tensor].shape
+    return len(shape) == 4 and shape[1] * shape[2] > 1
 
 
 def is_read_inside(part: PartitionPlan, value: Value) -> bool:

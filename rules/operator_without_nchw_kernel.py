@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, tflite_type
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
+
+from ._branches import is_map
+from ._text import by, tflite_type
 
 INSTEAD = {
     NodeType.MAX_POOLING_2D: "use a 3x3 depthwise convolution of the same stride in its place",
@@ -85,6 +86,8 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "use a 1x1 Conv2D on the map, or pool over height and width before it", Applicability.UNSAFE
         if node.type == NodeType.RESHAPE and _restores_dimensions(node, subgraph):
             return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
+        if node.type == NodeType.RESHAPE and is_map(subgraph.values[node.outputs[0]]):
+            return "keep the map as it is, without reshaping it", Applicability.UNSAFE
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import leads_to_map
-from xnnlint.rules._causes import RESHAPE_FIX, CauseKind, broken_by
-from xnnlint.rules._text import listed, named
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
@@ -18,6 +14,10 @@ from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import leads_to_map, meets_map
+from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")
@@ -109,7 +109,8 @@ class PoolingKeepdims(Rule):
             return
         used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
         used += ["an output of the model"] if tensor in plan.graph.outputs else []
-        inner = leads_to_map(plan.graph, tensor)
+        # Behind a RESHAPE it would come from outside the cluster, and none of what it meets could be part of that.
+        inner = meets_map(plan.graph, tensor)
         waiver = Waiver(WaiverKind.COMPATIBLE, op.index) if inner else Waiver(WaiverKind.RESHAPE, tensor)
         is_broken = op.index in broken
         consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes, once it runs sparse"
@@ -119,9 +120,7 @@ class PoolingKeepdims(Rule):
             required="a RESHAPE as the only reader of a pooling with keepdims",
             actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix="let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
-            if inner
-            else RESHAPE_FIX.format("it"),
+            fix=SQUEEZE_FIX if inner else RESHAPE_FIX.format("it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
             waivers=[waiver],
         )

@@ -68,12 +68,14 @@ class Unlock:
         with_others: 1x1 convolutions that would newly run SpMM if the whole smallest set of changes were made, for a
             member of that set; else 0.
         in_smallest_set: whether it is one of the smallest set of changes that makes the model sparse.
+        all_or_none: whether that set is to be made as a whole, since a part of it gives wrong results.
     """
 
     alone: int
     alone_macs: float
     with_others: int
     in_smallest_set: bool
+    all_or_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from xnnlint.linter.rule import Rule
 from xnnlint.linter.rule_registry import rule_of
 from xnnlint.loaders import is_callable, lowered, read_callable
 from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Operator
@@ -195,7 +196,7 @@ def _is_to_blame(plan: Plan, op: int) -> bool:
     """Whether a model that goes wrong would be right if this operator could run in a cluster."""
     if plan.is_correct or plan.planner is None:
         return False
-    return plan.planner.plan([("compatible", op)]).is_correct
+    return plan.planner.plan([Waiver(WaiverKind.COMPATIBLE, op)]).is_correct
 
 
 def _head(path: str) -> bytes:

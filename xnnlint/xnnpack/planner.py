@@ -35,7 +35,7 @@ from xnnlint.xnnpack.plan import (
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
-from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, WHOLE_MODEL, Waiver, WaiverKind
+from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, STORED_DENSE, WHOLE_MODEL, Waiver, WaiverKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,6 +131,13 @@ class Planner:
             and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
         )
 
+    def is_right(self, assume: Iterable[Waiver]) -> bool:
+        """Whether the model would run, and give right results, as far as the sparse path goes."""
+        assumed = frozenset(assume)
+        plan = self._draft(self._prepare(assumed), assumed)
+        self._outcome.judge(plan)
+        return not any(hazard.of_sparse_path for hazard in plan.hazards)
+
     def _draft(self, claimed: _Claimed, assumed: frozenset[Waiver]) -> Plan:
         """A plan whose partitions are decided, and nothing else."""
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
@@ -139,7 +146,7 @@ class Planner:
         return plan
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
-        hint = subgraph.sparse_hint or ENCODED in assumed
+        hint = (subgraph.sparse_hint or ENCODED in assumed) and STORED_DENSE not in assumed
         return hint and (self.profile.sparse_cpu or CPU in assumed)
 
     def _prepare(self, assumed: frozenset[Waiver]) -> _Claimed:

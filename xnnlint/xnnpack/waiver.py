@@ -32,6 +32,8 @@ class WaiverKind(str, Enum):
     """The whole model: nothing is quantized."""
     FP32 = "fp32"
     """The whole model: it does not ask for fp16 arithmetic."""
+    STORED_DENSE = "stored-dense"
+    """The whole model: no weight is stored sparse, so that the sparse path is off; asks what that path changes."""
     CPU = "cpu"
     """The whole model: the CPU and the build have the sparse path."""
 
@@ -55,6 +57,7 @@ class Waiver(NamedTuple):
 
 
 ENCODED = Waiver(WaiverKind.ENCODED)
+STORED_DENSE = Waiver(WaiverKind.STORED_DENSE)
 FLOAT = Waiver(WaiverKind.FLOAT)
 FP32 = Waiver(WaiverKind.FP32)
 CPU = Waiver(WaiverKind.CPU)
