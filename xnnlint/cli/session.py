@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
-from xnnlint.linter import engine
+from xnnlint.linter import engine, rule_registry
 from xnnlint.linter.findings import ModelReport
-from xnnlint.linter.rule_registry import all_rules
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
 from xnnlint.model.graph import Graph
@@ -82,7 +81,7 @@ class Session:
         policy: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
-        all_rules()
+        rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self.settings = resolver.for_run()
