@@ -4,9 +4,9 @@
 
 Each .tflite model is timed natively as it is, with its weights stored dense where it runs sparse, and, with --prune, as
 `xnnlint fix --unsafe-fixes --prune SHARE` leaves it, sparse and stored dense. All variants of a model are timed in
-turns. Prints, for each pair of variants, the measured and the predicted ratio of their times, then the errors of whole
-models and of each kernel family. A model's measured time is the sum of its operators' minima and what the fastest whole
-run takes beside them. --save keeps the measurements, --again FILE reads them instead of measuring.
+turns; a time is that of the fastest whole run. Prints, for each pair of variants, the measured and the predicted ratio
+of their times, then the errors of whole models and of each kernel family. --save keeps the measurements, --again FILE
+reads them instead of measuring.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _measured(model: str, kind: str, path: Path, timing: Timing) -> Variant:
     if timing.error is not None:
         return Variant(model, kind, str(path), error=timing.error)
     operators = tuple(operator.microseconds for operator in timing.operators)
-    return Variant(model, kind, str(path), timing.low, operators)
+    return Variant(model, kind, str(path), timing.best, operators)
 
 
 # -- the report

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
@@ -135,7 +136,7 @@ def time_models(
     return [_timing(path, answer) for path, answer in zip(listed, timings, strict=True)]
 
 
-def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
+def _inputs(model: dict[str, Any], folder: Path, number: int) -> list[str] | None:
     if "error" in model:
         return None
     place = folder / f"model{number}"
@@ -147,7 +148,7 @@ def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
     return [written[tensor["index"]] for tensor in model["inputs"]]
 
 
-def _timing(path: str, answer: dict) -> Timing:
+def _timing(path: str, answer: dict[str, Any]) -> Timing:
     if "error" in answer:
         return Timing(path, error=answer["error"])
     xnnpack, tflite = [], []
