@@ -202,12 +202,19 @@ class Graph:
         return self._reached((TENSOR, tensor), reverse=False)
 
     def needed(self, tensors: Iterable[int]) -> set[int]:
-        """These tensors and all that they are computed from; absent ones (-1) are left out."""
-        import networkx as nx
+        """These tensors and all that they are computed from; absent ones (-1) are left out.
 
-        wanted = set(_present(tensors))
-        before = (nx.ancestors(self.nx, (TENSOR, tensor)) for tensor in wanted)
-        return wanted.union(*({index for kind, index in some if kind == TENSOR} for some in before))
+        By neighbours, since every check asks for what the outputs need.
+        """
+        found: set[int] = set()
+        pending = _present(tensors)
+        while pending:
+            tensor = pending.pop()
+            if tensor not in found:
+                found.add(tensor)
+                producer = self.producer(tensor)
+                pending += _present(producer.inputs) if producer is not None else []
+        return found
 
     def _reached(self, start: tuple[str, int], *, reverse: bool) -> list[Operator]:
         import networkx as nx
