@@ -254,7 +254,7 @@ class Model:
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
-        unknown: the layers of a Keras model of which nobody can tell what the converter makes, and why; each is a
+        unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
