@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 
-from xnnlint.rules._text import by, dims, named, type_of, where_used
-
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule_registry import rule_of
@@ -20,6 +18,8 @@ from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, NodeType, Value
 from xnnlint.xnnpack.layout import Break, BreakCause
 from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
 from xnnlint.xnnpack.windows import same_padding_total
+
+from ._text import by, dims, named, type_of, where_used
 
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from xnnlint.rules._text import named
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
+from ._text import named
 
 
 class ClusterEndMissing(Rule):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import by, dims, named, side
-from xnnlint.rules.stem_convolution import LAYERS
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph
@@ -15,6 +12,9 @@ from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import by, dims, named, side
+from .stem_convolution import LAYERS
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 

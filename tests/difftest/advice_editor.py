@@ -29,10 +29,11 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_change import CannotChange, View
 from xnnlint.fixes.tflite.prune import prune
 from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
-    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
 # What the findings call usual; TFMOT's guide prunes to it.
 SPARSITY = 0.8
@@ -104,7 +105,9 @@ class _Editor:
             "encoded": self._encoded,
         }
         # Who reads a value in the cluster is as the plan has it, before anything is moved.
-        self.inside = {t: self._insiders(t) for t in asked.get("exit", ())}
+        claims = [w for f in findings for w in f.waivers if w.kind in (WaiverKind.DELEGATED, WaiverKind.FLOAT)]
+        partitions = self.plan.planner.plan(claims).partitions if self.plan.planner else []
+        self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
         for kind, step in steps.items():
@@ -116,23 +119,25 @@ class _Editor:
 
     # -- between operators
 
-    def _insiders(self, tensor: int) -> list[Op]:
-        """The readers of a value that can run in NCHW, as those do that are to be replaced since TFLite runs them."""
-        capable: dict[int, bool] = {}
-        for part in self.plan.partitions:
-            for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
-                capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
-        capable |= dict.fromkeys(self.asked.get("delegated", ()), True)
-        return [op for op in self.graph.consumers(tensor) if self._is_inside(op, capable)]
+    def _insiders(self, tensor: int, partitions: Sequence[PartitionPlan]) -> list[Op]:
+        """The readers of a value that can run in NCHW, in the partition that computes it."""
+        for part in partitions:
+            if any(part.subgraph.values[v].tensor == tensor for node in part.nodes for v in node.outputs):
+                capable = dict.fromkeys(part.partition.ops, True)
+                nodes = {node.op for node in part.nodes}
+                for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
+                    capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
+                return [op for op in self.graph.consumers(tensor) if self._is_inside(op, capable, nodes)]
+        return []
 
-    def _is_inside(self, op: Op, capable: dict[int, bool]) -> bool:
+    def _is_inside(self, op: Op, capable: dict[int, bool], nodes: set[int]) -> bool:
         """Of what XNNPACK folds into others, such as a PAD, these decide."""
         index = self.ops.index(op)
-        if index in capable:
-            return capable[index]
+        if index in nodes or index not in capable:
+            return capable.get(index, False)
         readers = [reader for t in op.outputs for reader in self.graph.consumers(t)]
         exposed = any(t in self.graph.outputs for t in op.outputs)
-        return bool(readers) and not exposed and all(self._is_inside(reader, capable) for reader in readers)
+        return bool(readers) and not exposed and all(self._is_inside(reader, capable, nodes) for reader in readers)
 
     def _producer(self, tensor: int) -> Op:
         producer = self.graph.producer(tensor)

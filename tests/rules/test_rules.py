@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.case_parts import Pair, flattened, head, model
+from tests.rules.case_parts import Pair, head, model
+from tests.rules.cases.fails_at_run_time import flattened
 from tests.rules.rule_cases import PAIRS
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity

@@ -101,7 +101,7 @@ class NodeRule(Rule):
         node_condition: that condition.
     """
 
-    node_condition: ClassVar[type[NodeCondition]]
+    node_condition: ClassVar[type[NodeCondition]] = NodeCondition
 
     def __init_subclass__(cls) -> None:
         cls.condition = cls.node_condition.key

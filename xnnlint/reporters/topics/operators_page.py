@@ -16,7 +16,7 @@ from xnnlint.reporters.topics.examples import Example, examples_of
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.xnnpack.delegate import acceptance
-from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_CPU, every_runtime, load_profile
@@ -181,7 +181,7 @@ def conditions(kind: str) -> list[str]:
     return [f"{', '.join(where)}: {text}" if where else text for text, where in lasting]
 
 
-def _objections(check: acceptance.Check, graph: Graph, op: Operator) -> list[Rejection]:
+def _objections(check: Check, graph: Graph, op: Operator) -> list[Rejection]:
     """All that the delegate objects to; it may not come to the end with an operator as wrong as that."""
     found: list[Rejection] = []
     try:
