@@ -2,7 +2,7 @@
 
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
-python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each Keras file is
+python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each file is
                                                                 checked, and the .tflite file beside it is changed
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
