@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import has_pixels
-from xnnlint.rules._text import listed, type_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
@@ -15,6 +12,9 @@ from xnnlint.xnnpack.delegate.delegation import Delegation
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import has_pixels
+from ._text import listed, type_of
 
 BLOCK_SPARSE_VERSION = 8
 # Operators that run in NCHW once what the delegate objects to is out of them.
@@ -79,7 +79,7 @@ class OperatorNotDelegated(Rule):
     ```python
     image = keras.Input((224, 224, 3))  # batch size unknown
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Reshape((1, 1, 64))(x)   # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
+    x = layers.Reshape((1, 1, 64))(x)  # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
     ```
 
     ## Use instead

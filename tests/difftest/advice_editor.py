@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xnnlint.fixes.tflite.depthwise_taps import pad_in_front
+from xnnlint.fixes.change import CannotChange
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.editor import Edit, GraphEdit, Op
-from xnnlint.fixes.tflite.encoding import EncodeZeros, dense_values, encode, store_dense, stored_filter
-from xnnlint.fixes.tflite.graph_questions import (
+from xnnlint.fixes.tflite.graph_parts import (
     activation,
     add_pad,
     insert_depthwise,
@@ -25,9 +25,12 @@ from xnnlint.fixes.tflite.graph_questions import (
     plain_bias,
     set_activation,
 )
+from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
-from xnnlint.fixes.tflite.operator_change import CannotChange, View
-from xnnlint.fixes.tflite.prune import prune
+from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
+from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
+from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import WaiverKind
 
@@ -80,7 +83,7 @@ class _Editor:
     def __init__(self, edit: Edit, plan: Plan) -> None:
         self.edit, self.plan = edit, plan
         self.graph: GraphEdit = edit.main
-        self.view = View(edit.main, plan)
+        self.view = View(edit.main, plan, FixRequest(plan.profile))
         self.ops = list(self.graph.operators)
         self.rng = np.random.default_rng(7)
         # Kind of condition -> what it is about -> the rule that asks for it.
@@ -165,8 +168,8 @@ class _Editor:
         Where the channels don't divide by 4 it would take a 1x1 convolution, which counts for the zeros of the cluster;
         there a pooling ends it, and a dense layer makes a map of what is pooled.
         """
-        from xnnlint.fixes.tflite.cluster_exits import leave
         from xnnlint.fixes.tflite.nchw_leaks import Leak
+        from xnnlint.fixes.tflite.operator_changes.cluster_exits import leave
 
         producer = self._producer(tensor)
         if len(self.graph.shape(tensor)) != 4:
@@ -689,7 +692,7 @@ class _Editor:
         zero = zero.reshape(shape) if zero.size > 1 else zero
         plain = (values.astype(np.float32) - zero) * (scale.reshape(shape) if scale.size > 1 else scale)
         if raw.sparsity is not None:
-            from xnnlint.fixes.tflite.encoding import encoded
+            from xnnlint.fixes.tflite.sparse_encoding import encoded
 
             kept, raw.sparsity = encoded(plain)
             raw.buffer = self.edit.add_buffer(kept.tobytes())

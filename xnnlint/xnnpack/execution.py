@@ -261,7 +261,7 @@ class _Runner:
         if not in_place or node.operator != "clamp":
             return False
         low, high = value_range(self.subgraph, node.inputs[0])
-        return node.params["min"] <= low and high <= node.params["max"]
+        return bool(node.params["min"] <= low and high <= node.params["max"])
 
     def binary(self, node: Node) -> None:
         """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""

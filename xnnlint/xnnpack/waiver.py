@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 WHOLE_MODEL = -1
-"""The index of a waiver that is about no single place."""
+"""The place of a waiver that is about no single operator or tensor."""
 
 
 class WaiverKind(str, Enum):
@@ -32,6 +32,8 @@ class WaiverKind(str, Enum):
     """The whole model: nothing is quantized."""
     FP32 = "fp32"
     """The whole model: it does not ask for fp16 arithmetic."""
+    STORED_DENSE = "stored-dense"
+    """The whole model: no weight is stored sparse, so that the sparse path is off; asks what that path changes."""
     CPU = "cpu"
     """The whole model: the CPU and the build have the sparse path."""
 
@@ -47,14 +49,15 @@ class Waiver(NamedTuple):
     """A condition taken as fulfilled at one place.
 
     Attributes:
-        index: of the operator or the tensor that `kind` is about, `WHOLE_MODEL` where it is about neither.
+        place: index of the operator or the tensor that `kind` is about, `WHOLE_MODEL` where it is about neither.
     """
 
     kind: WaiverKind
-    index: int = WHOLE_MODEL
+    place: int = WHOLE_MODEL
 
 
 ENCODED = Waiver(WaiverKind.ENCODED)
+STORED_DENSE = Waiver(WaiverKind.STORED_DENSE)
 FLOAT = Waiver(WaiverKind.FLOAT)
 FP32 = Waiver(WaiverKind.FP32)
 CPU = Waiver(WaiverKind.CPU)
