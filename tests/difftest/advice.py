@@ -3,7 +3,7 @@
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
 python -m tests.difftest advice --keras FOLDER                  Keras files that fixtures/make_keras_set.py wrote
-python -m tests.difftest advice --fixes --patterns              what a check says of `xnnlint fix`, beside what that does
+python -m tests.difftest advice --fixes --patterns              what a check says of xnnlint fix, and what that does
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
