@@ -46,6 +46,7 @@ from xnnlint.linter.policy_check import PolicyCase, policy_rules
 from xnnlint.loaders.keras.read_config import Unreadable, read_model
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_variables import variable_names
+from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.planner import make_plan
 
@@ -75,7 +76,6 @@ FIXERS: tuple[Fixer, ...] = (
 )
 # What a model that is not pruned yet is taken to be pruned to; the runtime wants more than two thirds.
 USUAL_SPARSITY = 0.8
-_ENOUGH = 2 / 3
 # A change can uncover another finding, but only so often.
 _ROUNDS = 5
 # Above so many changes they are not tried one by one.
@@ -274,7 +274,7 @@ def first_forecast(keras: KerasModel, path: str, format_: str, options: Options)
         return plan(options.assume_pruned)
     as_it_is = plan(None)
     summary = as_it_is.plan.summary
-    pruned = summary is not None and summary.pointwise_zeros > _ENOUGH * summary.pointwise_params
+    pruned = summary is not None and passes_zeros_test(summary.pointwise_zeros, summary.pointwise_params)
     return as_it_is if pruned else plan(USUAL_SPARSITY)
 
 
