@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xnnlint.rules._branches import capable
-
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, Cluster
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+
+from ._branches import capable
 
 # A larger share of zeros than training leaves behind by itself; below it a model counts as not pruned yet.
 PRUNED_SHARE = 0.10

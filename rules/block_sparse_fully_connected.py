@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules.operator_not_delegated import BLOCK_SPARSE_VERSION
-
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+
+from .operator_not_delegated import BLOCK_SPARSE_VERSION
 
 
 class BlockSparseFullyConnected(Rule):

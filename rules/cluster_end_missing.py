@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from xnnlint.rules._text import named
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
+from ._text import named
 
 
 class ClusterEndMissing(Rule):
@@ -71,5 +71,5 @@ class ClusterEndMissing(Rule):
                     fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                     "tf.nn.depth_to_space",
                     applicability=Applicability.UNSAFE,
-                    waivers=[Waiver(WaiverKind.EXIT, branch.value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, t) for t in (branch.value.tensor,) if t is not None],
                 )

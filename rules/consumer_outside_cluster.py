@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import dims, listed, named
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Node
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import dims, listed, named
 
 
 def split_values(part: PartitionPlan) -> list[int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, window_words
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL, STRIDES, Depthwise
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import by, window_words
 
 KERNELS = " or ".join(by((k, k)) for k in PADDING_OF_KERNEL)
 ALLOWED = ", or ".join(f"{by((k, k))} with padding {p}" for k, p in PADDING_OF_KERNEL.items())

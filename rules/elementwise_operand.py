@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims, operand_text
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.elementwise_operand import RANK, ElementwiseOperand, extent
 from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import dims, operand_text
 
 
 class ElementwiseOperandRule(NodeRule):

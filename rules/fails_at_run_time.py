@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xnnlint.rules.wrong_results import WrongResults, what_happens
-
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Hazard, Outcome
+
+from .wrong_results import WrongResults, what_happens
 
 
 class FailsAtRunTime(WrongResults):

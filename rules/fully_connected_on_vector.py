@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import capable
-from xnnlint.rules._text import dims
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import capable
+from ._text import dims
 
 # Fewer dimensions than these, and the sparse kernel cannot be set up.
 MAP_RANK = 3

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
-from xnnlint.rules.pruning_wrappers import wrapped_operators
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
+
+from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
+from .pruning_wrappers import wrapped_operators
 
 
 class NotPruned(Rule):

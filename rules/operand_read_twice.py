@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import type_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import type_of
 
 INSTEAD = {
     "add": "multiply by two: tf.constant(2.0, shape=[1, 1, 1, 1]) * x, the constant first",

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import has_pixels
-from xnnlint.rules._text import listed, type_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
@@ -15,6 +12,9 @@ from xnnlint.xnnpack.delegate.delegation import Delegation
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import has_pixels
+from ._text import listed, type_of
 
 BLOCK_SPARSE_VERSION = 8
 # Operators that run in NCHW once what the delegate objects to is out of them.
@@ -79,7 +79,7 @@ class OperatorNotDelegated(Rule):
     ```python
     image = keras.Input((224, 224, 3))  # batch size unknown
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Reshape((1, 1, 64))(x)   # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
+    x = layers.Reshape((1, 1, 64))(x)  # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
     ```
 
     ## Use instead
@@ -109,10 +109,14 @@ class OperatorNotDelegated(Rule):
             return
         chains = shape_chains(plan.graph, delegation)
         in_chains = {op for chain in chains.values() for op in chain}
+        dilations = _dilations(plan.graph, delegation)
         for op, rejection in delegation.rejected.items():
             if op in chains:
                 yield self._chain(plan, plan.graph.operators[op], chains[op])
-            elif op not in in_chains and plan.graph.operators[op].name not in plan.model.unknown:
+            elif op in in_chains or op in dilations.values():
+                continue
+            elif plan.graph.operators[op].name not in plan.model.unknown:
+                behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
                 yield self.finding(
                     "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
                     required=rejection.required,
@@ -120,7 +124,7 @@ class OperatorNotDelegated(Rule):
                     location=locate(plan, op),
                     fix=_fix(plan.graph, plan.graph.operators[op], rejection),
                     applicability=Applicability.UNSAFE,
-                    waivers=[Waiver(WaiverKind.DELEGATED, op)],
+                    waivers=[Waiver(WaiverKind.DELEGATED, op), *behind],
                 )
 
     def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
@@ -162,6 +166,18 @@ def shape_chains(graph: Graph, delegation: Delegation) -> dict[int, list[int]]:
     # A link of a longer chain is no chain of its own.
     links = {i for chain in chains.values() for i in chain}
     return {op: chain for op, chain in chains.items() if op not in links}
+
+
+def _dilations(graph: Graph, delegation: Delegation) -> dict[int, int]:
+    """SPACE_TO_BATCH_ND -> the BATCH_TO_SPACE_ND that undoes it behind a convolution: one dilation in two operators."""
+    pairs = {}
+    for op in delegation.rejected:
+        first = graph.operators[op]
+        for between in graph.consumers(first.outputs[0]) if first.type == "SPACE_TO_BATCH_ND" else ():
+            for last in graph.consumers(between.outputs[0]):
+                if last.type == "BATCH_TO_SPACE_ND" and last.index in delegation.rejected:
+                    pairs[op] = last.index
+    return pairs
 
 
 def _restores_dimensions(graph: Graph, op: Operator) -> bool:

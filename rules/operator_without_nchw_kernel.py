@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._branches import is_map
-from xnnlint.rules._text import by, tflite_type
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
+
+from ._branches import is_map
+from ._text import by, tflite_type
 
 INSTEAD = {
     NodeType.MAX_POOLING_2D: "use a 3x3 depthwise convolution of the same stride in its place",

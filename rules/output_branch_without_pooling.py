@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
-from xnnlint.rules._text import dims, named, where_used
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
+from ._text import dims, named, where_used
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
 FIX = (

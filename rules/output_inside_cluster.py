@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import is_read_inside
-from xnnlint.rules._text import dims, where_used
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import is_read_inside
+from ._text import dims, where_used
 
 
 class OutputInsideCluster(Rule):

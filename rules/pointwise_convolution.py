@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import window_words
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.conditions.pointwise import Pointwise
 from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import window_words
 
 
 class PointwiseConvolution(NodeRule):

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import capable, meets_map
-from xnnlint.rules._causes import AXES_FIX, SQUEEZE_FIX
-from xnnlint.rules._text import dims, type_of
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
@@ -16,6 +12,10 @@ from xnnlint.xnnpack.execution import reduce_in_nchw
 from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import capable, meets_map
+from ._causes import AXES_FIX, SQUEEZE_FIX
+from ._text import dims, type_of
 
 # Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
 RIGHT = (SPATIAL, (0, *SPATIAL))

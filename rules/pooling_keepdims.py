@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import leads_to_map, meets_map
-from xnnlint.rules._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
-from xnnlint.rules._text import listed, named
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
@@ -18,6 +14,10 @@ from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import leads_to_map, meets_map
+from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import node_type
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import NodeRule
 from xnnlint.model.graph import Graph
@@ -14,6 +12,8 @@ from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import FLOAT
+
+from ._text import node_type
 
 REQUIRED = "float32 values with float32 or float16 weights"
 FIX = "convert without 8-bit quantization; float16 weights keep the sparse path", Applicability.MANUAL

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims, tflite_type
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL, ReduceInput
 from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import dims, tflite_type
 
 
 class ReduceInputRule(NodeRule):

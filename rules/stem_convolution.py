@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, side, window_words
-
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE, Stem
 from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import by, side, window_words
 
 LAYERS = f"ZeroPadding2D({PAD}) and Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._causes import Cause, CauseKind, cause_of
-
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule import Rule, locate
@@ -13,6 +11,8 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._causes import Cause, CauseKind, cause_of
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
 
@@ -35,7 +35,7 @@ class WrongResults(Rule):
     ## Example
     ```python
     x = layers.Conv2D(64, 1, activation="relu")(x)  # pruned; this one computes wrong numbers
-    x = layers.MaxPooling2D()(x)                    # because of this one
+    x = layers.MaxPooling2D()(x)  # because of this one
     ```
 
     ## Use instead

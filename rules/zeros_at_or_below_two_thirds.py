@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import leads_to_map
-from xnnlint.rules._pruning import (
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, passes_zeros_test
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import leads_to_map
+from ._pruning import (
     THRESHOLD,
     Weights,
     counted_ops,
@@ -14,14 +21,7 @@ from xnnlint.rules._pruning import (
     weighted_nodes,
     weights_of,
 )
-from xnnlint.rules._text import named
-
-from xnnlint.linter.findings import Applicability, Finding
-from xnnlint.linter.rule import Rule, locate
-from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, passes_zeros_test
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
-from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+from ._text import named
 
 
 class ZerosAtOrBelowTwoThirds(Rule):

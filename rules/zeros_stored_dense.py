@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._pruning import ENCODED_SHARE, percent, weights_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED
+
+from ._pruning import ENCODED_SHARE, percent, weights_of
 
 
 class ZerosStoredDense(Rule):

@@ -2,7 +2,8 @@
 
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
-python -m tests.difftest advice --keras                         the variants of fixtures/keras_variants.py
+python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each file is
+                                                                checked, and the .tflite file beside it is changed
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
@@ -13,10 +14,11 @@ said to unlock something alone. And where nothing is said of it, a part of the s
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,9 @@ from tests.difftest.advice_editor import NotFollowed, follow
 from tests.difftest.compare import Observer
 from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
+from xnnlint.fixes.tflite.editor import UNPACKING
 from xnnlint.linter.fault_words import fault_words
+from xnnlint.xnnpack.waiver import WHOLE_MODEL, Waiver
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
@@ -124,6 +128,29 @@ def promise_of(plan: Plan, findings: list[Finding]) -> Promise | None:
     return Promise(members, wanted)
 
 
+def translated(forecast: Plan, plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Findings about a Keras model, with conditions about the operators and tensors of the file made of it.
+
+    Raises:
+        NotFollowed: the file has other operators than were forecast.
+    """
+    sides = [[op for op in p.graph.operators if op.type not in UNPACKING] for p in (forecast, plan)]
+    if [op.type for op in sides[0]] != [op.type for op in sides[1]]:
+        raise NotFollowed("a file of other operators than were forecast")
+    operators = {WHOLE_MODEL: WHOLE_MODEL} | {a.index: b.index for a, b in zip(*sides, strict=True)}
+    tensors: dict[int, int] = {}
+    for a, b in zip(*sides, strict=True):
+        tensors |= dict(zip((*a.inputs[:1], *a.outputs), (*b.inputs[:1], *b.outputs), strict=True))
+
+    def place(waiver: Waiver) -> Waiver:
+        places = tensors if waiver.kind.is_of_tensor else operators
+        if waiver.index not in places:
+            raise NotFollowed("a condition about a tensor that the file does not have")
+        return waiver._replace(index=places[waiver.index])
+
+    return [replace(f, waivers=frozenset(map(place, f.waivers))) for f in findings]
+
+
 class Judge:
     """Checks models, follows the advice, and runs what comes of it; a context manager.
 
@@ -158,6 +185,29 @@ class Judge:
             self.figures.unread[name] = str(error)
             return
         self.follow(name, data, plan, findings)
+
+    def judge_source(self, name: str, source: Path, file: Path) -> None:
+        """A Keras file, whose advice is followed in the .tflite file that TensorFlow's converter makes of it."""
+        from xnnlint.linter.engine import find
+        from xnnlint.loaders import load
+        from xnnlint.xnnpack.planner import make_plan
+
+        self.figures.models += 1
+        try:
+            forecast, plan = (make_plan(load(path), self.profile) for path in (source, file))
+            findings = find(forecast)
+        except XnnlintError as error:
+            self.figures.unread[name] = str(error)
+            return
+        try:
+            findings = translated(forecast, plan, findings)
+        except NotFollowed as reason:
+            if promise_of(forecast, findings) is not None:
+                self.figures.not_followed[name] = str(reason)
+            else:
+                self.figures.right += 1
+            return
+        self.follow(name, file.read_bytes(), plan, findings)
 
     def follow(self, name: str, data: bytes, plan: Plan, findings: list[Finding]) -> None:
         """Follows the advice that a model got."""
@@ -240,7 +290,9 @@ def main(arguments: list[str]) -> int:
     try:
         profile = load_profile(options.runtime, targets.resolve(targets.AUTO, None).cpu)
         with Judge(profile, options.out) as judge:
-            for number, case in enumerate(_cases(options), 1):
+            if options.keras:
+                _judge_set(judge, options.keras)
+            for number, case in enumerate([] if options.keras else _cases(options), 1):
                 judge.judge(case.name, case.make()[0])
                 if number % CHUNK == 0:
                     print(f"{number} models", file=sys.stderr, flush=True)
@@ -249,6 +301,17 @@ def main(arguments: list[str]) -> int:
         return TROUBLE
     print("\n".join(judge.figures.lines()))
     return BAD if judge.figures.contradicted else GOOD
+
+
+def _judge_set(judge: Judge, folder: Path) -> None:
+    """Every Keras file of a set that was converted as a forecast takes it: stored sparse."""
+    entries = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for number, entry in enumerate(entries, 1):
+        if entry["mode"] == "sparse" and entry["sources"]:
+            source = entry["sources"].get("keras") or entry["sources"]["h5"]
+            judge.judge_source(entry["name"], folder / source, folder / entry["file"])
+        if number % CHUNK == 0:
+            print(f"{number} models", file=sys.stderr, flush=True)
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:
@@ -266,6 +329,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--graphs", type=int, default=300, metavar="N", help="number of random graphs (default 300)")
     parser.add_argument("--seed", type=int, default=900_000, metavar="S", help="number of the first (default 900000)")
     parser.add_argument("--patterns", action="store_true", help="the hand-made models instead of random graphs")
+    parser.add_argument("--keras", type=Path, metavar="FOLDER", help="a set that fixtures/make_keras_set.py wrote")
     parser.add_argument("--files", nargs="+", metavar="PATH", help="models from files or folders")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the models whose promise was contradicted")
     parser.add_argument("--runtime", default="litert-2.3", help="runtime profile (default litert-2.3, the installed)")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xnnlint.fixes.tflite.depthwise_taps import pad_in_front
+from xnnlint.fixes.change import CannotChange
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.editor import Edit, GraphEdit, Op
-from xnnlint.fixes.tflite.encoding import EncodeZeros, dense_values, encode, store_dense, stored_filter
-from xnnlint.fixes.tflite.graph_questions import (
+from xnnlint.fixes.tflite.graph_parts import (
     activation,
     add_pad,
     insert_depthwise,
@@ -25,14 +25,18 @@ from xnnlint.fixes.tflite.graph_questions import (
     plain_bias,
     set_activation,
 )
+from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
-from xnnlint.fixes.tflite.operator_change import CannotChange, View
-from xnnlint.fixes.tflite.prune import prune
+from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
+from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
+from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
 from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
-    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
 # What the findings call usual; TFMOT's guide prunes to it.
 SPARSITY = 0.8
@@ -79,7 +83,7 @@ class _Editor:
     def __init__(self, edit: Edit, plan: Plan) -> None:
         self.edit, self.plan = edit, plan
         self.graph: GraphEdit = edit.main
-        self.view = View(edit.main, plan)
+        self.view = View(edit.main, plan, FixRequest(plan.profile))
         self.ops = list(self.graph.operators)
         self.rng = np.random.default_rng(7)
         # Kind of condition -> what it is about -> the rule that asks for it.
@@ -104,7 +108,9 @@ class _Editor:
             "encoded": self._encoded,
         }
         # Who reads a value in the cluster is as the plan has it, before anything is moved.
-        self.inside = {t: self._insiders(t) for t in asked.get("exit", ())}
+        claims = [w for f in findings for w in f.waivers if w.kind in (WaiverKind.DELEGATED, WaiverKind.FLOAT)]
+        partitions = self.plan.planner.plan(claims).partitions if self.plan.planner else []
+        self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
         for kind, step in steps.items():
@@ -116,23 +122,25 @@ class _Editor:
 
     # -- between operators
 
-    def _insiders(self, tensor: int) -> list[Op]:
-        """The readers of a value that can run in NCHW, as those do that are to be replaced since TFLite runs them."""
-        capable: dict[int, bool] = {}
-        for part in self.plan.partitions:
-            for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
-                capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
-        capable |= dict.fromkeys(self.asked.get("delegated", ()), True)
-        return [op for op in self.graph.consumers(tensor) if self._is_inside(op, capable)]
+    def _insiders(self, tensor: int, partitions: Sequence[PartitionPlan]) -> list[Op]:
+        """The readers of a value that can run in NCHW, in the partition that computes it."""
+        for part in partitions:
+            if any(part.subgraph.values[v].tensor == tensor for node in part.nodes for v in node.outputs):
+                capable = dict.fromkeys(part.partition.ops, True)
+                nodes = {node.op for node in part.nodes}
+                for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
+                    capable[node.op] = capable.get(node.op, True) and bool(verdict.layout)
+                return [op for op in self.graph.consumers(tensor) if self._is_inside(op, capable, nodes)]
+        return []
 
-    def _is_inside(self, op: Op, capable: dict[int, bool]) -> bool:
+    def _is_inside(self, op: Op, capable: dict[int, bool], nodes: set[int]) -> bool:
         """Of what XNNPACK folds into others, such as a PAD, these decide."""
         index = self.ops.index(op)
-        if index in capable:
-            return capable[index]
+        if index in nodes or index not in capable:
+            return capable.get(index, False)
         readers = [reader for t in op.outputs for reader in self.graph.consumers(t)]
         exposed = any(t in self.graph.outputs for t in op.outputs)
-        return bool(readers) and not exposed and all(self._is_inside(reader, capable) for reader in readers)
+        return bool(readers) and not exposed and all(self._is_inside(reader, capable, nodes) for reader in readers)
 
     def _producer(self, tensor: int) -> Op:
         producer = self.graph.producer(tensor)
@@ -156,8 +164,8 @@ class _Editor:
 
     def _exit(self, tensor: int, _: str) -> None:
         """DEPTH_TO_SPACE ends the cluster; SPACE_TO_DEPTH gives the readers outside the map that they had."""
-        from xnnlint.fixes.tflite.cluster_exits import leave
         from xnnlint.fixes.tflite.nchw_leaks import Leak
+        from xnnlint.fixes.tflite.operator_changes.cluster_exits import leave
 
         producer = self._producer(tensor)
         if len(self.graph.shape(tensor)) != 4:
@@ -660,7 +668,7 @@ class _Editor:
         zero = zero.reshape(shape) if zero.size > 1 else zero
         plain = (values.astype(np.float32) - zero) * (scale.reshape(shape) if scale.size > 1 else scale)
         if raw.sparsity is not None:
-            from xnnlint.fixes.tflite.encoding import encoded
+            from xnnlint.fixes.tflite.sparse_encoding import encoded
 
             kept, raw.sparsity = encoded(plain)
             raw.buffer = self.edit.add_buffer(kept.tobytes())

@@ -16,8 +16,8 @@ from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_ops
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Waiver
-    from xnnlint.xnnpack.planner import Planner
+    from xnnlint.xnnpack.plan import Replanner
+    from xnnlint.xnnpack.waiver import Waiver
 
 Change = frozenset["Waiver"]
 # So many changes are tried one by one for harming the others; more would take seconds.
@@ -71,7 +71,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=rank)
 
 
-def rank(finding: Finding) -> tuple:
+def rank(finding: Finding) -> tuple[int, bool, int, bool, str, int]:
     """Broken models first, then by what fixing alone brings, then members of the smallest set."""
     unlocks = finding.unlocks
     gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
@@ -92,7 +92,7 @@ class _Search:
         wanted: the 1x1 convolutions to bring to SpMM.
     """
 
-    def __init__(self, planner: Planner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
+    def __init__(self, planner: Replanner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
         self.planner = planner
         self.rules = rules
         self.wanted = wanted

@@ -17,8 +17,9 @@ from typing import Any
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import write_inputs
-from xnnlint.runtime.observe import XNNPACK_OPERATOR_EVENT, fast_folder
+from xnnlint.runtime.observe import fast_folder
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
+from xnnlint.runtime.workers import XNNPACK_OPERATOR_EVENT
 
 ROUNDING = 0.5
 """Microseconds that XNNPACK's rounding takes from an operator's time, on average."""

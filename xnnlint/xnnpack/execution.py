@@ -104,6 +104,8 @@ class _Runner:
         self.states = run.states
         self.troubles = run.troubles
         self.reductions: dict[int, list[Reduction]] = {}
+        # Values of other ranks that hold a row for each pixel, which assumed operators made of a map in NCHW.
+        self.pixel_rows: set[int] = set()
 
     # -- helpers
 
@@ -115,7 +117,7 @@ class _Runner:
         state = self.states[v]
         if state.order is Order.LOST:
             return False
-        if self.value(v).is_static or is_order_free(self.value(v).shape):
+        if self.value(v).is_static or (is_order_free(self.value(v).shape) and v not in self.pixel_rows):
             return True
         return (state.order is Order.NCHW) == as_nchw
 
@@ -166,6 +168,10 @@ class _Runner:
         ok = all(self.arrives(v, as_nchw=self.value(v).nchw) for v in node.inputs)
         ends = node.type in (NodeType.DEPTH_TO_SPACE_2D, *REDUCTIONS)
         leaves = not ends and any(self.value(v).nchw for v in node.inputs)
+        if leaves and node.type in (NodeType.UNARY, NodeType.FULLY_CONNECTED) and target.rank != 4:
+            source = self.value(node.inputs[0]).shape
+            if math.prod(target.shape[:-1]) > (source[0] if len(source) == 4 else 1):
+                self.pixel_rows.add(target.id)
         self.put(node, target.shape, _order(ok, target.nchw or leaves), Wrong.READS_WRONG_ORDER)
 
     def convolution(self, node: Node) -> None:
@@ -253,7 +259,7 @@ class _Runner:
         if not in_place or node.operator != "clamp":
             return False
         low, high = value_range(self.subgraph, node.inputs[0])
-        return node.params["min"] <= low and high <= node.params["max"]
+        return bool(node.params["min"] <= low and high <= node.params["max"])
 
     def binary(self, node: Node) -> None:
         """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""

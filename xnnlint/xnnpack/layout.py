@@ -188,12 +188,12 @@ def _count_weights(state: _Pass, weights: Callable[[Node], tuple[int, int]]) -> 
         if not state.flags[n]:
             continue
         leader = state.leader[n]
-        cluster = clusters.setdefault(leader, Cluster(leader))
-        cluster.nodes.append(n)
+        led = clusters.setdefault(leader, Cluster(leader))
+        led.nodes.append(n)
         if n in state.bad:
-            cluster.broken_by[n] = state.bad[n]
+            led.broken_by[n] = state.bad[n]
         if leader in state.bad:
-            cluster.broken_by.setdefault(leader, state.bad[leader])
+            led.broken_by.setdefault(leader, state.bad[leader])
     for n, node in enumerate(state.subgraph.nodes):
         cluster = clusters.get(state.leader[n])
         is_pointwise = node.type == NodeType.CONVOLUTION_2D and max(node.params["kernel"]) == 1

@@ -161,7 +161,7 @@ class Planner:
                 return claimed
             for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True):
                 crash = self._rewrite(subgraph, claims)
-                if crash is not None and claimed.failure is None:
+                if crash is not None:
                     claimed.failure = Failure(crash.op, Fault(Wrong.ONLY_READER_REMOVED))
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
@@ -191,7 +191,7 @@ class Planner:
         """`_decide`, once for each set of assumptions that touches the partition."""
         ops, tensors = prepared.ops, prepared.tensors
         touching = frozenset(
-            w for w in assumed if w.index == WHOLE_MODEL or w.index in (tensors if w.kind.is_of_tensor else ops)
+            w for w in assumed if w.place == WHOLE_MODEL or w.place in (tensors if w.kind.is_of_tensor else ops)
         )
         if touching not in prepared.decisions:
             prepared.decisions[touching] = self._decide(prepared, touching)
@@ -205,7 +205,7 @@ class Planner:
             for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
         }
         own = {id(node): judged for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)}
-        once = {w.index for w in assumed if w.kind is WaiverKind.ONCE}
+        once = {w.place for w in assumed if w.kind is WaiverKind.ONCE}
         for node in subgraph.nodes:
             if node.op in once and len(set(node.inputs)) < len(node.inputs):
                 node.inputs = node.inputs[:1]
@@ -222,7 +222,7 @@ class Planner:
         part = PartitionPlan(prepared.partition, subgraph, nodes, conditions, sparse_mode, decision)
         inline_quantization(subgraph, self.profile)
         if any(v.nchw for v in subgraph.values):
-            waived = {w.index for w in assumed if w.kind in (WaiverKind.COMPATIBLE, WaiverKind.DELEGATED)}
+            waived = {w.place for w in assumed if w.kind in (WaiverKind.COMPATIBLE, WaiverKind.DELEGATED)}
             part.execution = execute(subgraph, self.profile, waived)
         return part
 

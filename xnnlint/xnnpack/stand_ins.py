@@ -21,14 +21,14 @@ Arrays = list[np.ndarray]
 def _binary(node: Node, arrays: Arrays) -> np.ndarray:
     first, second = arrays
     try:
-        return first + 31.7 * second
+        return np.asarray(first + 31.7 * second)
     except ValueError:
         raise RuntimeRefuses(Fault(Wrong.SHAPES_NOT_BROADCAST, actual=(first.shape, second.shape))) from None
 
 
 def _softmax(node: Node, arrays: Arrays) -> np.ndarray:
     powers = np.exp(arrays[0] - arrays[0].max())
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _concatenate(node: Node, arrays: Arrays) -> np.ndarray:
@@ -80,7 +80,7 @@ def _space_to_depth(node: Node, arrays: Arrays) -> np.ndarray:
 
 
 def _reduce(node: Node, arrays: Arrays) -> np.ndarray:
-    return arrays[0].sum(axis=tuple(node.params["axes"]), keepdims=node.params["keep_dims"])
+    return np.asarray(arrays[0].sum(axis=tuple(node.params["axes"]), keepdims=node.params["keep_dims"]))
 
 
 def _resize(node: Node, arrays: Arrays) -> np.ndarray:

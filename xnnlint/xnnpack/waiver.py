@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 WHOLE_MODEL = -1
-"""The index of a waiver that is about no single place."""
+"""The place of a waiver that is about no single operator or tensor."""
 
 
 class WaiverKind(str, Enum):
@@ -49,11 +49,11 @@ class Waiver(NamedTuple):
     """A condition taken as fulfilled at one place.
 
     Attributes:
-        index: of the operator or the tensor that `kind` is about, `WHOLE_MODEL` where it is about neither.
+        place: index of the operator or the tensor that `kind` is about, `WHOLE_MODEL` where it is about neither.
     """
 
     kind: WaiverKind
-    index: int = WHOLE_MODEL
+    place: int = WHOLE_MODEL
 
 
 ENCODED = Waiver(WaiverKind.ENCODED)

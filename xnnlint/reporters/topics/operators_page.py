@@ -16,7 +16,7 @@ from xnnlint.reporters.topics.examples import Example, examples_of
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.xnnpack.delegate import acceptance
-from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_CPU, every_runtime, load_profile
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SOURCE = "google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Subgraph::VisitNode`"
 _DENSIFY = """\
 DENSIFY expands weights that are stored sparse. A converter puts it behind them
-where it is told to keep sparsity (EXPERIMENTAL_SPARSITY).
+where it is asked to keep sparsity (EXPERIMENTAL_SPARSITY).
 
 The delegate expands them once, when it is applied: in a run there is no DENSIFY
 any more. What is left of it is the mark that these weights are sparse. Without
@@ -163,10 +163,10 @@ def conditions(kind: str) -> list[str]:
     asked: dict[str, list[str]] = {}
     seen: list[set[str]] = []
     for size in (3, 5):
-        told = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
-        fitting = [len(op.inputs) for _, op, found in told if Objection.INPUTS not in {o.condition for o in found}]
+        tried = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
+        fitting = [len(op.inputs) for _, op, found in tried if Objection.INPUTS not in {o.condition for o in found}]
         texts: set[str] = set()
-        for graph, op, objections in told:
+        for graph, op, objections in tried:
             usual = len(op.inputs) == max(fitting, default=1)
             for objection in objections:
                 rank = graph.tensors[0].rank
@@ -181,7 +181,7 @@ def conditions(kind: str) -> list[str]:
     return [f"{', '.join(where)}: {text}" if where else text for text, where in lasting]
 
 
-def _objections(check: acceptance.Check, graph: Graph, op: Operator) -> list[Rejection]:
+def _objections(check: Check, graph: Graph, op: Operator) -> list[Rejection]:
     """All that the delegate objects to; it may not come to the end with an operator as wrong as that."""
     found: list[Rejection] = []
     try:

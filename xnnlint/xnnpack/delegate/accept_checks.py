@@ -6,7 +6,7 @@ Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc, the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +48,10 @@ class Scope:
     def is_static(self, tensor: int) -> bool:
         stored = self.graph.tensors[tensor]
         return stored.is_constant or stored.is_external or tensor in self.quasi_static
+
+
+Check = Callable[[Scope, Operator], Iterator[Rejection]]
+"""What the delegate objects to in an operator of one type, in its order."""
 
 
 def name_of(tensor: Tensor) -> str:

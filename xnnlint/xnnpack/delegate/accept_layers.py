@@ -12,7 +12,7 @@ from typing import Any
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.windows import mediapipe_options, transpose_padding
 
@@ -260,7 +260,7 @@ def _mediapipe_pool(scope: Scope, op: Operator, values: list[int], index: int) -
         yield Rejection(Objection.PADDING, "padding SAME or VALID", "unknown")
 
 
-CHECKS = {
+CHECKS: dict[str, Check] = {
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
@@ -269,7 +269,7 @@ CHECKS = {
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
 }
-CUSTOM_CHECKS = {
+CUSTOM_CHECKS: dict[str, Check] = {
     "Convolution2DTransposeBias": _mediapipe_deconvolution,
     "MaxPoolingWithArgmax2D": _mediapipe_max_pooling,
     "MaxUnpooling2D": _mediapipe_unpooling,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Scope
+from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 
 _FLOAT32 = ("FLOAT32",)
@@ -230,7 +230,7 @@ def _expand_dims(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield Rejection(Objection.OPERATOR_TYPE, "an operator that XNNPACK supports", "EXPAND_DIMS")
 
 
-CHECKS = {name: _reduce for name in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")}
+CHECKS: dict[str, Check] = {name: _reduce for name in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")}
 CHECKS |= {
     "PAD": _pad,
     "RESHAPE": _reshape,

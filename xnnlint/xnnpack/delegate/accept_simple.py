@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Scope
+from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 
 _FLOAT_UNARIES = (
@@ -98,9 +98,9 @@ def _binary_scales(op: Operator, a: Tensor, b: Tensor, y: Tensor) -> Iterator[Re
     if not (_scale(a) and _scale(b) and _scale(y)):
         return
     if op.type == "MUL":
-        ratios, low = (_scale(a) * _scale(b) / _scale(y),), 1 / 65536
+        ratios, low = [_scale(a) * _scale(b) / _scale(y)], 1 / 65536
     else:
-        ratios, low = (_scale(a) / _scale(y), _scale(b) / _scale(y)), 1 / 1024
+        ratios, low = [_scale(a) / _scale(y), _scale(b) / _scale(y)], 1 / 1024
     for ratio in ratios:
         if not low <= ratio < 256:
             yield Rejection(
@@ -140,6 +140,8 @@ def _var_handle(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield Rejection(Objection.VARIABLE, "a variable that a delegated operator reads or assigns", "none")
 
 
-CHECKS = {name: _unary for name in (*_FLOAT_UNARIES, "DEQUANTIZE", "ELU", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "TANH")}
+CHECKS: dict[str, Check] = {
+    name: _unary for name in (*_FLOAT_UNARIES, "DEQUANTIZE", "ELU", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "TANH")
+}
 CHECKS |= {name: _binary for name in (*_TYPED_BINARIES, *_FLOAT_BINARIES)}
 CHECKS |= {"READ_VARIABLE": _read_variable, "ASSIGN_VARIABLE": _assign_variable, "VAR_HANDLE": _var_handle}

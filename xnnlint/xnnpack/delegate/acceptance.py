@@ -7,14 +7,10 @@ there the first one that fails decides. Shapes are those stored in the file (dyn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.delegate import accept_layers, accept_shapes, accept_simple
-from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
-
-Check = Callable[[Scope, Operator], Iterator[Rejection]]
 
 BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
 CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS

@@ -17,20 +17,22 @@ from xnnlint.xnnpack.fault import Fault, TensorRef, Wrong
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.profile import Profile
 
-# Types of (filter, input, bias, output) that a node with weights can have; None for an absent bias.
-_FLOAT_WEIGHTS = {
+Types = tuple[str, str, "str | None", str]
+"""Types of (filter, input, bias, output) that a node with weights can have; None for an absent bias."""
+
+_FLOAT_WEIGHTS: set[Types] = {
     ("fp32", "fp32", "fp32", "fp32"),
     ("fp32", "fp16", "fp32", "fp16"),
     ("fp16", "fp32", "fp16", "fp32"),
     ("fp16", "fp32", "fp32", "fp32"),
 }
-_FP16_WEIGHTS = {("fp16", "fp16", "fp16", "fp16"), ("fp16", "fp16", "fp32", "fp16")}
-_Q8_WEIGHTS = {("qint8", "qint8", "qint32", "qint8"), ("quint8", "quint8", "qint32", "quint8")}
-_QC8_WEIGHTS = {("qcint8", "qint8", "qcint32", "qint8"), ("qcint8", "qdint8", "fp32", "fp32")}
+_FP16_WEIGHTS: set[Types] = {("fp16", "fp16", "fp16", "fp16"), ("fp16", "fp16", "fp32", "fp16")}
+_Q8_WEIGHTS: set[Types] = {("qint8", "qint8", "qint32", "qint8"), ("quint8", "quint8", "qint32", "quint8")}
+_QC8_WEIGHTS: set[Types] = {("qcint8", "qint8", "qcint32", "qint8"), ("qcint8", "qdint8", "fp32", "fp32")}
 _DEPTHWISE = _FLOAT_WEIGHTS | _FP16_WEIGHTS | _Q8_WEIGHTS | {("qcint8", "qint8", "qcint32", "qint8")}
 _CONVOLUTION = _FLOAT_WEIGHTS | _FP16_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS | {("qcint8", "qdint8", "fp32", "fp16")}
 _DECONVOLUTION = _FLOAT_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS
-_SMALL_WEIGHTS = {
+_SMALL_WEIGHTS: set[Types] = {
     (filter_, *rest)
     for filter_ in ("qcint2", "qcint4", "qcint8")
     for rest in (
@@ -40,7 +42,7 @@ _SMALL_WEIGHTS = {
         ("qint8", "qint32", "qint8"),
     )
 }
-_WEIGHTED = {
+_WEIGHTED: dict[str, set[Types]] = {
     NodeType.CONVOLUTION_2D: _CONVOLUTION,
     NodeType.DEPTHWISE_CONVOLUTION_2D: _DEPTHWISE,
     NodeType.DECONVOLUTION_2D: _DECONVOLUTION,
@@ -112,7 +114,7 @@ def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value, profi
     quantization = graph.tensors[filter_.tensor].quantization if filter_.tensor is not None else None
     if filter_.dtype == "qint8" and quantization is not None and quantization.zero_point[0] != 0:
         yield Fault(Wrong.FILTER_ZERO_POINT, actual=quantization.zero_point[0], subject=node.type)
-    wanted = _WEIGHTED[node.type]
+    wanted: set[Types] = set(_WEIGHTED[node.type])
     if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D and not profile["depthwise_fp16_filter_with_fp32_bias"]:
         wanted = wanted - {("fp16", "fp32", "fp32", "fp32")}
     if bias is None:
