@@ -21,14 +21,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.tflite.file_search import search
-from xnnlint.fixes.tflite.sparse_encoding import stored_dense
-
 from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.predict import Prediction, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.sparse_encoding import stored_dense
 from xnnlint.loaders import load
 from xnnlint.runtime import targets
 from xnnlint.runtime.timing import Timing, time_models
