@@ -224,8 +224,9 @@ class Model:
                 ready.run()
             files.append([ready.read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(ready.outputs)])
         shapes = self._output_shapes(ready.compiled)
-        self.release()
+        # The names of the operators live as long as the model does.
         listed = [[event.event_type, tag(event), event.metadata1, event.source] for event in events]
+        self.release()
         return {"events": listed, "outputs": files, "shapes": shapes}
 
     def _output_shapes(self, compiled: ctypes.c_void_p) -> list[list[int]]:
