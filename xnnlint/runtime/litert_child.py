@@ -219,7 +219,7 @@ class Model:
             if number == 0:
                 ready.start_profile()
                 ready.run()
-                # Written down before anything else runs: their names are the profiler's memory, which the runtime reuses.
+                # Before anything else runs: the names are the profiler's memory, which the runtime uses again.
                 events = [[e.event_type, tag(e), e.metadata1, e.source] for e in ready.stop_profile()]
             else:
                 ready.run()
