@@ -4,9 +4,9 @@
 
 Each .tflite model is timed natively as it is, with its weights stored dense where it runs sparse, and, with --prune, as
 `xnnlint fix --unsafe-fixes --prune SHARE` leaves it, sparse and stored dense. All variants of a model are timed in
-turns. Prints, for each pair of variants, the measured and the predicted ratio of their times, then the errors of whole
-models and of each kernel family. A model's measured time is the sum of its operators' minima and what the fastest whole
-run takes beside them. --save keeps the measurements, --again FILE reads them instead of measuring.
+turns; a time is that of the fastest whole run. Prints, for each pair of variants, the measured and the predicted ratio
+of their times, then the errors of whole models and of each kernel family. --save keeps the measurements, --again FILE
+reads them instead of measuring.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.predict import Prediction, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.tflite.encoding import stored_dense
-from xnnlint.fixes.tflite.search_changes import Options, search
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.sparse_encoding import stored_dense
 from xnnlint.loaders import load
 from xnnlint.runtime import targets
 from xnnlint.runtime.timing import Timing, time_models
@@ -108,7 +109,7 @@ def _variants(path: Path, folder: Path, runtime: Profile, prune: float | None) -
     if make_plan(load(path), runtime).outcome is Outcome.SPARSE:
         yield kept("dense", stored_dense(data, str(path)))
     if prune is not None:
-        result = search(data, str(path), Options(runtime, unsafe=True, settings={"prune": prune}))
+        result = search(data, str(path), FixRequest(runtime, unsafe=True, prune=prune), show=False)
         if result.changes:
             yield kept("fixed", result.after.data)
             yield kept("fixed, dense", stored_dense(result.after.data, str(path)))
@@ -118,7 +119,7 @@ def _measured(model: str, kind: str, path: Path, timing: Timing) -> Variant:
     if timing.error is not None:
         return Variant(model, kind, str(path), error=timing.error)
     operators = tuple(operator.microseconds for operator in timing.operators)
-    return Variant(model, kind, str(path), timing.low, operators)
+    return Variant(model, kind, str(path), timing.best, operators)
 
 
 # -- the report

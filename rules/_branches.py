@@ -73,15 +73,7 @@ def is_map(value: Value) -> bool:
 
 def leads_to_map(graph: Graph, tensor: int) -> bool:
     """Whether anything that is computed from a tensor is a map of more than one pixel again."""
-    pending, seen = [tensor], {tensor}
-    while pending:
-        for reader in graph.consumers(pending.pop()):
-            for output in (t for t in reader.outputs if t >= 0 and t not in seen):
-                if has_pixels(graph, output):
-                    return True
-                seen.add(output)
-                pending.append(output)
-    return False
+    return any(has_pixels(graph, t) for op in graph.downstream(tensor) for t in op.outputs if t >= 0)
 
 
 def meets_map(graph: Graph, tensor: int) -> bool:

@@ -126,8 +126,8 @@ def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
 
 def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """The pooling that gives a wrong shape, or the fully-connected operator that cannot work with a vector."""
-    for op in _upstream(plan.graph, hazard.op):
-        for part, node in _nodes(plan, op):
+    for op in plan.graph.upstream(hazard.op):
+        for part, node in _nodes(plan, op.index):
             if node.type in REDUCTIONS:
                 yield from _pooling(plan, part, node)
     for part, node in _nodes(plan, hazard.op):
@@ -171,19 +171,6 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
             RESHAPE_FIX.format(where),
             Applicability.SAFE,
         )
-
-
-def _upstream(graph: Graph, op: int) -> list[int]:
-    """An operator and all before it that it depends on, nearest first."""
-    found, pending = [], [op]
-    while pending:
-        current = pending.pop(0)
-        if current in found:
-            continue
-        found.append(current)
-        producers = (graph.producer(t) for t in graph.operators[current].inputs if t >= 0)
-        pending += [producer.index for producer in producers if producer is not None]
-    return found
 
 
 # -- data in the wrong order

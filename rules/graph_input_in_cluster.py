@@ -88,13 +88,5 @@ class GraphInputInCluster(Rule):
 
 def _follows_convolution(graph: Graph, tensor: int) -> bool:
     """Whether a convolution stands before a value, so that no input but the middle of the network is at its place."""
-    pending, seen = [tensor], {tensor}
-    while pending:
-        producer = graph.producer(pending.pop())
-        if producer is None:
-            continue
-        if producer.type in WEIGHTED:
-            return True
-        pending += [t for t in producer.inputs if t >= 0 and t not in seen]
-        seen.update(producer.inputs)
-    return False
+    producer = graph.producer(tensor)
+    return producer is not None and any(op.type in WEIGHTED for op in graph.upstream(producer.index))

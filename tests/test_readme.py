@@ -20,7 +20,7 @@ import pytest
 from tests.models import ROOT
 from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
-from xnnlint.runtime.targets import Execution
+from xnnlint.runtime.execution import Execution
 
 README = ROOT / "README.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)

@@ -384,7 +384,7 @@ def test_a_rule_that_cannot_be_loaded_stops_the_run(call, monkeypatch):
     def broken():
         raise XnnlintError("two rules share the code XNN101 or the name x")
 
-    monkeypatch.setattr(engine, "all_rules", broken)
+    monkeypatch.setattr("xnnlint.linter.rule_registry.all_rules", broken)
     code, out, err = call("check", "fine.tflite")
     assert (code, out) == (2, "")
     assert err == "xnnlint: error: two rules share the code XNN101 or the name x\n"

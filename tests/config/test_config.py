@@ -18,7 +18,7 @@ from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from xnnlint.config.applied import apply
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
-from xnnlint.config.selection import Layer, is_reported, known_rules
+from xnnlint.config.selection import Selection, is_reported, known_rules
 from xnnlint.config.settings import Resolver
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.budgets import BudgetBroken
@@ -272,20 +272,20 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(project, told):
     ("layers", "told"),
     [
         ([], True),
-        ([Layer(("XNN3",))], True),
-        ([Layer(("XNN1",))], False),
-        ([Layer((), ())], False),
-        ([Layer(None, ("XNN",))], False),
-        ([Layer(None, ("zeros-at-or-below-two-thirds",))], False),
-        ([Layer(("XNN301",), ("XNN3",))], True),
-        ([Layer(("XNN3",), ("XNN301",))], False),
-        ([Layer(("XNN3",), ("XNN3",))], False),
-        ([Layer(("ALL",), ("XNN",))], False),
-        ([Layer(("xnn301",))], True),
-        ([Layer(None, ("XNN3",)), Layer(("ALL",))], True),
-        ([Layer(("XNN1",)), Layer(None, ("XNN1",))], False),
-        ([Layer(("XNN3",)), Layer(None, ("XNN2",))], True),
-        ([Layer(("ALL",)), Layer(None, ("XNN301",))], False),
+        ([Selection(("XNN3",))], True),
+        ([Selection(("XNN1",))], False),
+        ([Selection((), ())], False),
+        ([Selection(None, ("XNN",))], False),
+        ([Selection(None, ("zeros-at-or-below-two-thirds",))], False),
+        ([Selection(("XNN301",), ("XNN3",))], True),
+        ([Selection(("XNN3",), ("XNN301",))], False),
+        ([Selection(("XNN3",), ("XNN3",))], False),
+        ([Selection(("ALL",), ("XNN",))], False),
+        ([Selection(("xnn301",))], True),
+        ([Selection(None, ("XNN3",)), Selection(("ALL",))], True),
+        ([Selection(("XNN1",)), Selection(None, ("XNN1",))], False),
+        ([Selection(("XNN3",)), Selection(None, ("XNN2",))], True),
+        ([Selection(("ALL",)), Selection(None, ("XNN301",))], False),
     ],
 )
 def test_the_longer_selector_and_the_later_place_win(layers, told):
@@ -295,11 +295,11 @@ def test_the_longer_selector_and_the_later_place_win(layers, told):
 @pytest.mark.parametrize(
     ("layers", "told"),
     [
-        ([Layer(("XNN",))], True),
-        ([Layer(("XNN",), ("XNB",))], False),
-        ([Layer(None, ("ALL",))], False),
-        ([Layer(None, ("budget-broken",)), Layer(("XNN",))], False),
-        ([Layer(None, ("XNB",)), Layer(("XNB101",))], True),
+        ([Selection(("XNN",))], True),
+        ([Selection(("XNN",), ("XNB",))], False),
+        ([Selection(None, ("ALL",))], False),
+        ([Selection(None, ("budget-broken",)), Selection(("XNN",))], False),
+        ([Selection(None, ("XNB",)), Selection(("XNB101",))], True),
     ],
 )
 def test_a_budget_is_reported_unless_it_is_ignored(layers, told):
@@ -586,7 +586,7 @@ def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, m
 
 def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, call, monkeypatch):
     from xnnlint.fixes.tflite import file_fixer as repair
-    from xnnlint.fixes.tflite.all_fixes import names
+    from xnnlint.fixes.tflite.known_fixes import names
 
     asked = []
 
@@ -600,7 +600,7 @@ def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, c
         def __exit__(self, *what):
             pass
 
-    monkeypatch.setattr(repair, "Fixer", Fixer)
+    monkeypatch.setattr(repair, "FileFixer", Fixer)
     first, second, third, *_ = names()
     (project / "xnnlint.toml").write_text(f'[fix]\nselect = ["{first}", "{second}"]\nignore = ["{second}"]\n')
     call("fix", "models/half.tflite", "--diff")

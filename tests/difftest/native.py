@@ -25,13 +25,14 @@ from typing import Any
 from tests.difftest.hunt import SECONDS_A_MODEL, Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observation import Observation
 from xnnlint.runtime.observe import observe
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 # So few models that both ways meet the same load of the machine.
 CHUNK = 50
-WAYS = {targets.Execution.MASKED: False, targets.Execution.EMULATED: True}
+WAYS = {Execution.MASKED: False, Execution.EMULATED: True}
 
 
 @dataclass
@@ -42,8 +43,8 @@ class Totals:
     spmm: int = 0
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    seconds: Counter[targets.Execution] = field(default_factory=Counter)  # type: ignore[type-arg]
-    cpu: Counter[targets.Execution] = field(default_factory=Counter)  # type: ignore[type-arg]
+    seconds: dict[Execution, float] = field(default_factory=lambda: dict.fromkeys(WAYS, 0.0))
+    cpu: dict[Execution, float] = field(default_factory=lambda: dict.fromkeys(WAYS, 0.0))
 
     def add(self, name: str, masked: Observation, emulated: Observation) -> list[str]:
         """Compares one model's two runs; returns what differs."""
@@ -117,8 +118,8 @@ def _both(chunk: Sequence[Case], options: argparse.Namespace, totals: Totals) ->
                     emulate=emulate,
                 )
             )
-            totals.seconds[way] += time.monotonic() - began  # type: ignore[assignment]
-            totals.cpu[way] += _children_cpu() - cpu  # type: ignore[assignment]
+            totals.seconds[way] += time.monotonic() - began
+            totals.cpu[way] += _children_cpu() - cpu
         for case, path, masked, emulated in zip(chunk, paths, *seen.values(), strict=True):
             if totals.add(case.name, masked, emulated) and options.out:
                 place = options.out / case.name.strip("/").replace("/", "_")

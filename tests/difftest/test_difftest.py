@@ -22,8 +22,8 @@ from tests.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.pattern_registry import pattern
 from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observation import Observation
-from xnnlint.runtime.targets import Execution
 
 FIXED_SEEDS = 320
 CHUNKS = 8

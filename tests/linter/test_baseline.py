@@ -17,7 +17,7 @@ from tests.linter import reexport
 from tests.models import FIXTURES
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import baseline
-from xnnlint.linter.baseline import Baseline, Entry, fingerprints
+from xnnlint.linter.baseline import Baseline, BaselineEntry, fingerprints
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, Location, ModelReport, Severity
 from xnnlint.reporters import json_document
@@ -221,8 +221,8 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(project, call, monkeyp
 
 def test_the_file_is_sorted_and_has_a_line_for_each_finding():
     entries = {
-        "b.tflite": [Entry("XNN301", "z", "CONV_2D", "error"), Entry("XNN101", "é\n", "MEAN", "note")],
-        "a.tflite": [Entry("XNN303", "", "", "note")],
+        "b.tflite": [BaselineEntry("XNN301", "z", "CONV_2D", "error"), BaselineEntry("XNN101", "é\n", "MEAN", "note")],
+        "a.tflite": [BaselineEntry("XNN303", "", "", "note")],
     }
     text = baseline.dumps(entries)
     assert text.isascii()
@@ -240,9 +240,11 @@ def test_the_file_is_sorted_and_has_a_line_for_each_finding():
 
 
 def test_one_more_finding_is_one_more_line():
-    before = baseline.dumps({"m": [Entry("XNN101", "a", "MEAN", "error"), Entry("XNN301", "b", "CONV_2D", "error")]})
-    more = [Entry("XNN201", "c", "CONV_2D", "error")]
-    old = [Entry("XNN101", "a", "MEAN", "error"), Entry("XNN301", "b", "CONV_2D", "error")]
+    before = baseline.dumps(
+        {"m": [BaselineEntry("XNN101", "a", "MEAN", "error"), BaselineEntry("XNN301", "b", "CONV_2D", "error")]}
+    )
+    more = [BaselineEntry("XNN201", "c", "CONV_2D", "error")]
+    old = [BaselineEntry("XNN101", "a", "MEAN", "error"), BaselineEntry("XNN301", "b", "CONV_2D", "error")]
     after = baseline.dumps({"m": old + more})
     assert len(set(after.splitlines()) - set(before.splitlines())) == 1
     assert not set(before.splitlines()) - set(after.splitlines())

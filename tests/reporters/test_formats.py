@@ -35,7 +35,7 @@ from xnnlint.model.graph import Graph, Model
 from xnnlint.reporters import json_document, source_paths
 from xnnlint.reporters import styled_lines as layout
 from xnnlint.reporters.check_formats import format_names, new_report
-from xnnlint.reporters.check_report import Judgement, ReportSetting
+from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
 from xnnlint.reporters.styled_lines import plain, safe
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
@@ -91,10 +91,10 @@ def hostile_report(name: str) -> ModelReport:
     )
 
 
-def written(form: str, *models: ModelReport, judged: Judgement | None = None, exit_code=1, **options) -> str:
+def written(form: str, *models: ModelReport, judged: ModelJudgement | None = None, exit_code=1, **options) -> str:
     """A whole report, as it is written to a file."""
     told = new_report(form, ReportSetting(PROFILE, root=str(Path.cwd()), **options))
-    judged = judged or Judgement()
+    judged = judged or ModelJudgement()
     parts = [told.begin(), *(told.add(model, judged) for model in models), told.end(exit_code)]
     return "".join(part if isinstance(part, str) else "".join(f"{plain(line)}\n" for line in part) for part in parts)
 
@@ -284,7 +284,7 @@ def test_a_fingerprint_outlives_another_order_of_the_operators():
 
 
 def test_what_fails_besides_the_findings_is_in_sarif():
-    run = sarif(MODELS[1], judged=Judgement(failures=("fine.tflite: does not run sparse",)))
+    run = sarif(MODELS[1], judged=ModelJudgement(failures=("fine.tflite: does not run sparse",)))
     told = run["invocations"][0]["toolExecutionNotifications"]
     assert [n["message"]["text"] for n in told] == ["fine.tflite: does not run sparse"]
     assert run["invocations"][0]["executionSuccessful"] is True
@@ -388,16 +388,16 @@ def test_junit_has_a_suite_a_model_and_a_case_a_rule():
 
 
 def test_junit_fails_as_the_run_does():
-    strict = junit(MODELS[0], judged=Judgement(Severity.NOTE))
+    strict = junit(MODELS[0], judged=ModelJudgement(Severity.NOTE))
     assert strict.failures == 2
-    assert junit(MODELS[0], judged=Judgement(None)).failures == 0
-    demanded = junit(MODELS[1], judged=Judgement(failures=("fine.tflite: does not run sparse",)))
+    assert junit(MODELS[0], judged=ModelJudgement(None)).failures == 0
+    demanded = junit(MODELS[1], judged=ModelJudgement(failures=("fine.tflite: does not run sparse",)))
     failed = [case for suite in demanded for case in suite if not case.is_passed]
     assert [(case.name, case.result[0].message) for case in failed] == [("outcome", "fine.tflite: does not run sparse")]
 
 
 def test_junit_has_no_case_for_a_rule_that_was_not_asked():
-    read = junit(MODELS[1], judged=Judgement(reports=lambda code, name: code != "XNN902"))
+    read = junit(MODELS[1], judged=ModelJudgement(reports=lambda code, name: code != "XNN902"))
     names = [case.name.partition(" ")[0] for case in next(iter(read))]
     assert "XNN902" not in names
     assert "XNN901" in names
@@ -611,7 +611,7 @@ def test_a_report_replaces_the_last_one_whole_or_not_at_all(tmp_path, monkeypatc
     target.write_text("the last one")
     monkeypatch.setattr("xnnlint.atomic.commit", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left")))
     outputs = ReportFiles("sarif", str(target), [], ReportSetting(PROFILE))
-    outputs.add(MODELS[0], Judgement())
+    outputs.add(MODELS[0], ModelJudgement())
     with pytest.raises(XnnlintError, match="No space left"):
         outputs.end(1)
     assert target.read_text() == "the last one"

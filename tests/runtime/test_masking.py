@@ -14,9 +14,9 @@ import pytest
 
 from xnnlint.runtime import masking, releases, targets
 from xnnlint.runtime.availability import availability
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observe import observe
 from xnnlint.runtime.releases import Release
-from xnnlint.runtime.targets import Execution
 from xnnlint.runtime.trial import smallest, trouble
 
 # As the bytes stand in the wheels, among other code; the second XGETBV belongs to somebody else.
@@ -216,4 +216,4 @@ def test_the_installed_litert_runs_sparse_with_avx_masked_and_stays_as_it_is(tmp
 @pytest.mark.judge
 def test_the_trial_finds_a_copy_in_which_nothing_is_masked(tmp_path):
     as_it_is = targets.Target("x86-sse", Execution.MASKED, sys.executable, releases.installed())
-    assert trouble(as_it_is) == "a sparse model runs dense"
+    assert trouble(as_it_is.command(), as_it_is.environment) == "a sparse model runs dense"

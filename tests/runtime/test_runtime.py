@@ -16,11 +16,11 @@ from xnnlint.errors import XnnlintError
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.availability import availability
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.inputs import random_tensor
 from xnnlint.runtime.observation import Observation, OutputError, compare, decide
 from xnnlint.runtime.observe import fast_folder, observe
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout, describe_exit, informative
-from xnnlint.runtime.targets import Execution
 
 AVAILABLE = availability()
 needs_emulator = pytest.mark.skipif(

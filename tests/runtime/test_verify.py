@@ -20,6 +20,7 @@ from xnnlint.reporters.styled_lines import plain
 from xnnlint.reporters.verify_text import VerificationTally, verification_lines
 from xnnlint.runtime import observe, releases, targets
 from xnnlint.runtime.availability import availability
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observation import Observation, OutputError
 from xnnlint.runtime.verify import Row, Setting, Verification, choose, compare, verify_each
 from xnnlint.xnnpack.plan import Plan
@@ -181,7 +182,7 @@ def observation(plan: Plan, **changes) -> Observation:
         reference_error=None,
         litert="2.3.0",
         cpu="x86-sse",
-        execution=targets.Execution.MASKED,
+        execution=Execution.MASKED,
         outcome=plan.outcome.value,
         undecided=None,
         seconds=0.1,
@@ -250,7 +251,7 @@ def test_of_a_release_that_does_not_profile_the_outcome_is_compared(plan):
 @pytest.fixture
 def setting() -> Setting:
     release = releases.Release("2.3.0", Path("nowhere"))
-    target = targets.Target("x86-sse", targets.Execution.MASKED, "python", release)
+    target = targets.Target("x86-sse", Execution.MASKED, "python", release)
     return Setting(target, load_profile("litert-2.3", "x86-sse"))
 
 
@@ -434,7 +435,7 @@ def test_a_keras_model_cannot_be_run(no_emulator, monkeypatch, tmp_path):
 
 def test_a_bug_of_the_planner_is_one_models_error(no_emulator, monkeypatch):
     monkeypatch.delenv("XNNLINT_DEBUG", raising=False)
-    monkeypatch.setattr("xnnlint.xnnpack.plan.make_plan", lambda model, profile: 1 / 0)
+    monkeypatch.setattr("xnnlint.xnnpack.planner.make_plan", lambda model, profile: 1 / 0)
     monkeypatch.setattr(observe, "observe", lambda paths, **where: iter([*paths][:0]))
     (result,) = verify_each([GUIDE], choose(cpu="x86-avx"))
     assert result.exit_code == 2

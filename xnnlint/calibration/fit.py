@@ -135,7 +135,7 @@ def fit_rest(runs: Sequence[RunSample]) -> Rest:
     """What whole runs take beside their operators, from the short ones: of a long run even the fastest is disturbed."""
     import numpy as np
 
-    runs = sorted(runs, key=lambda run: run.microseconds)[: max(8, len(runs) // 2)]
+    runs = sorted(runs, key=lambda run: run.microseconds)[: max(8, len(runs) // 5)]
     counts = np.array([[1.0, run.partitions - 1, run.count, run.border] for run in runs], float)
     times = np.array([max(0.0, run.microseconds - run.operators) for run in runs])
     weights = np.array([1 / (run.microseconds + FLOOR) for run in runs])

@@ -7,20 +7,23 @@ real network.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 # The only place here that knows how models are built.
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import REFUSED
+from xnnlint.modelbuilder.modelfile import Value
 
 SIZES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256)
 CHANNELS = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 384, 512, 768, 1024)
 ZEROS = (0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 FUSED = ("RELU", "RELU6", "NONE")
 MAP_UNARY = ("HARD_SWISH", "LOGISTIC", "TANH", "LEAKY_RELU", "ELU", "RELU", "ABS", "SQUARE", "NEG", "GELU", "EXP")
+SMALL_SIZES, SMALL_CHANNELS = (12, 16, 20, 24, 32), (4, 8, 12, 16, 20, 24)
+"""Of networks so small that a run shows what it takes beside its operators."""
 LARGEST_MAP = 1_500_000
 """Elements of the largest map in the grid."""
 MOST_MACS = 30e6
@@ -37,32 +40,41 @@ class GridModel:
 
 
 def grid_models(count: int = 60, first: int = 0) -> Iterator[GridModel]:
-    """`count` networks of separable convolutions, each dense and sparse, and as many of everything else."""
+    """`count` networks of separable convolutions, each dense and sparse, as many of everything else, and a quarter as
+    many small ones of both."""
     for seed in range(first, first + count):
         for storage in ("dense", "sparse"):
             network = _Separable(seed, storage)
             yield GridModel(f"separable-{seed}-{storage}", f"separable-{seed}", network.build())
         yield GridModel(f"mixed-{seed}", f"mixed-{seed}", _Mixed(seed).build())
+        if seed % 4 == 0:
+            for storage in ("dense", "sparse"):
+                small = _Separable(seed, storage, SMALL_SIZES, SMALL_CHANNELS)
+                yield GridModel(f"small-{seed}-{storage}", f"small-{seed}", small.build())
+            parted = _Mixed(seed, "dense", SMALL_SIZES, SMALL_CHANNELS)
+            yield GridModel(f"small-mixed-{seed}", f"small-mixed-{seed}", parted.build(parts=2))
 
 
 class _Network:
-    def __init__(self, seed: int, storage: str = "dense") -> None:
+    def __init__(
+        self, seed: int, storage: str = "dense", sizes: Sequence[int] = SIZES, channels: Sequence[int] = CHANNELS
+    ) -> None:
         self.random = random.Random(seed)
         self.g = ModelBuilder(seed)
-        self.storage = storage
+        self.storage, self.sizes, self.widths = storage, sizes, channels
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
 
     def size(self) -> tuple[int, int]:
-        height = self.random.choice(SIZES)
-        width = height if self.chance(0.6) else self.random.choice(SIZES)
+        height = self.random.choice(self.sizes)
+        width = height if self.chance(0.6) else self.random.choice(self.sizes)
         return height, width
 
     def channels(self, pixels: int, inputs: int = 1, low: int = 8) -> int:
         """A number of channels such that the map and the layer that writes it are not too large."""
         fitting = [
-            c for c in CHANNELS if c >= low and pixels * c <= LARGEST_MAP and pixels * c * inputs <= MOST_MACS
+            c for c in self.widths if c >= low and pixels * c <= LARGEST_MAP and pixels * c * inputs <= MOST_MACS
         ] or [low]
         return self.random.choice(fitting)
 
@@ -70,8 +82,10 @@ class _Network:
 class _Separable(_Network):
     """Stem, depthwise and pruned 1x1 convolutions, gates, residual sums, and an end that the sparse path allows."""
 
-    def __init__(self, seed: int, storage: str) -> None:
-        super().__init__(seed, storage)
+    def __init__(
+        self, seed: int, storage: str, sizes: Sequence[int] = SIZES, channels: Sequence[int] = CHANNELS
+    ) -> None:
+        super().__init__(seed, storage, sizes, channels)
         self.zeros = self.random.choice(ZEROS)
         self.block = self.random.choice((1,) * 8 + (2, 4))
 
@@ -140,7 +154,8 @@ class _Separable(_Network):
 class _Mixed(_Network):
     """Any operator that XNNPACK takes, in NHWC, on maps of any size; 1x1 convolutions keep the maps small."""
 
-    def build(self) -> bytes:
+    def build(self, parts: int = 0) -> bytes:
+        """The model; `parts` are operators in it that XNNPACK does not take."""
         g = self.g
         x = g.input((1, *self.size(), 3))
         if self.chance(0.5):
@@ -149,6 +164,8 @@ class _Mixed(_Network):
             x = self.random.choice(_LAYERS)(self, x)
             if x.shape[1] * x.shape[2] * x.shape[3] > LARGEST_MAP / 2:
                 x = g.conv2d(g.pool("MAX_POOL_2D", x), 16, fused="RELU")
+        for _ in range(parts):
+            x = self.pointwise(self.refused(x))
         if self.chance(0.5):
             x = g.softmax(x)
         if self.chance(0.5):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.reporters.check_report import Judgement, ReportSetting
+    from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -163,7 +163,7 @@ def check(options: CheckOptions) -> None:
     if options.write_baseline and accepted is not None:
         raise typer.Exit(_write_baseline(accepted, found))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
-    outcome = _Outcome(session.profile)
+    outcome = _RunOutcome(session.profile)
     for model, held in found:
         if accepted is not None:
             accepted.judge(model)
@@ -248,7 +248,7 @@ def _warn_of_stale(baseline: Baseline) -> None:
         typer.echo(f"xnnlint: warning: {safe(warning)}", err=True)
 
 
-class _Outcome:
+class _RunOutcome:
     """What becomes of the run: judges each model, then says what stderr needs to say."""
 
     def __init__(self, profile: Profile) -> None:
@@ -257,11 +257,11 @@ class _Outcome:
         self.errors: list[str] = []
         self.failures: list[str] = []
 
-    def judge(self, model: ModelReport, settings: Settings) -> Judgement:
+    def judge(self, model: ModelReport, settings: Settings) -> ModelJudgement:
         """What its settings make of a model; remembers what it means for the run."""
         from xnnlint.linter.engine import exit_code, is_sparse
         from xnnlint.linter.findings import Severity
-        from xnnlint.reporters.check_report import Judgement
+        from xnnlint.reporters.check_report import ModelJudgement
 
         fail_on, require_sparse = settings["fail-on"], settings["require-sparse"]
         threshold = None if fail_on == FailOn.NEVER.value else Severity(fail_on)
@@ -273,7 +273,7 @@ class _Outcome:
             failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
             self.failures += failures
         other = model.profile if model.profile != self.profile else None
-        return Judgement(threshold, failures, other, settings.reports)
+        return ModelJudgement(threshold, failures, other, settings.reports)
 
     def complain(self) -> None:
         for error in self.errors:

@@ -119,9 +119,9 @@ def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
 
 
 def _read(option: str, read: Any, value: Any) -> Any:
-    from xnnlint.config.keys import Wrong
+    from xnnlint.config.keys import WrongValue
 
     try:
         return read(value)
-    except Wrong as wrong:
+    except WrongValue as wrong:
         raise XnnlintError(f"{option}: {wrong}") from None

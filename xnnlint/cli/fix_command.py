@@ -147,7 +147,7 @@ class _Fixes:
         self._known: dict[tuple[object, ...], tuple[TfliteFixes, KerasFixes]] = {}
 
     def with_settings(self, settings: Settings) -> tuple[TfliteFixes, KerasFixes]:
-        from xnnlint.fixes.keras.config_search import Options
+        from xnnlint.fixes.request import FixRequest
         from xnnlint.xnnpack.profile import load_profile
 
         profile = load_profile(settings["runtime"], settings["cpu"])
@@ -157,7 +157,7 @@ class _Fixes:
             self._known[profile.name, select, ignore] = (
                 TfliteFixes(profile, given.tflite, given.unsafe, given.written.diff, select, ignore),
                 KerasFixes(
-                    Options(profile, given.unsafe, self._share, policy=given.goal is Goal.POLICY),
+                    FixRequest(profile, given.unsafe, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
                     in_place=given.written.in_place,
                     with_proof=given.prove,
                 ),

@@ -12,7 +12,8 @@ from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.keras.config_search import Options, Repair
+    from xnnlint.fixes.keras.config_search import ConfigRepair
+    from xnnlint.fixes.request import FixRequest
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,15 @@ class KerasFixes:
         with_proof: whether a changed model is converted and run first.
     """
 
-    options: Options
+    options: FixRequest
     in_place: bool = False
     with_proof: bool = False
 
     def fix(self, model: str, target: str, backup: str) -> FixedModel:
         """Finds out what to change in one model, and writes it where there is a target."""
-        from xnnlint.fixes.keras.config_report import repair_data, repair_lines
         from xnnlint.fixes.keras.config_search import repair
+        from xnnlint.reporters.fix_json import repair_data
+        from xnnlint.reporters.fix_text import repair_lines
 
         done = repair(model, self.options)
         if target and (done.changes or not self.in_place):
@@ -41,9 +43,9 @@ class KerasFixes:
         lines = partial(repair_lines, done, unsafe=self.options.unsafe)
         return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 
-    def _write(self, done: Repair, target: str, backup: str) -> None:
+    def _write(self, done: ConfigRepair, target: str, backup: str) -> None:
         """Writes the model; with a proof, only once it has been run."""
-        from xnnlint.fixes.keras.config_search import write
+        from xnnlint.fixes.keras.config_writer import write
 
         def check(drafted: str) -> list[str]:
             if not self.with_proof or not done.changes:
@@ -57,13 +59,13 @@ class KerasFixes:
         except OSError as error:
             raise XnnlintError(f"{target}: not written: {error.strerror or error}") from None
 
-    def _prove(self, done: Repair) -> None:
+    def _prove(self, done: ConfigRepair) -> None:
         """The proof of a model that is not written."""
         from xnnlint.fixes.keras.archive import Archive
-        from xnnlint.fixes.keras.config_search import write_draft
+        from xnnlint.fixes.keras.config_writer import write_draft
         from xnnlint.fixes.keras.conversion_proof import prove
 
         with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
             path = str(Path(folder, f"fixed{Path(done.path).suffix}"))
             write_draft(done, Archive(done.path), path)
-            done.proof += prove(done, self.options, path)
+            done.add_facts(prove(done, self.options, path))

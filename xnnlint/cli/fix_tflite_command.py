@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_fixer import Fixer
+    from xnnlint.fixes.tflite.file_fixer import FileFixer
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -58,7 +58,7 @@ class TfliteFixes:
     usual_ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._fixer: Fixer | None = None
+        self._fixer: FileFixer | None = None
         self._share = share_option("--prune", self.options.prune, with_ends=False)
         if self.options.batch not in (0, 1):
             raise XnnlintError(f"--batch {self.options.batch}: of a .tflite file the batch can only be fixed to 1")
@@ -82,21 +82,19 @@ class TfliteFixes:
         return False
 
     def fix(self, model: str, target: str, backup: str) -> FixedModel:
-        """See `fixes.tflite.file_fixer.Fixer.fix`."""
-        from xnnlint.fixes.tflite.file_report import repair_data, repair_lines
+        """See `fixes.tflite.file_fixer.FileFixer.fix`."""
+        from xnnlint.reporters.fix_json import repair_data
+        from xnnlint.reporters.fix_text import repair_lines
 
         if self._fixer is None:
-            from xnnlint.fixes.tflite.file_fixer import Fixer
-            from xnnlint.fixes.tflite.search_changes import Options
+            from xnnlint.fixes.request import FixRequest
+            from xnnlint.fixes.tflite.file_fixer import FileFixer
 
             given = self.options
-            settings: dict[str, Any] = {"batch": given.batch} if given.batch else {}
-            if self._share is not None:
-                settings["prune"] = self._share
             select = _names(given.select) or self.usual_select
             ignore = _names(given.ignore) or (() if given.select else self.usual_ignore)
-            options = Options(self.profile, self.unsafe, select, ignore, settings)
-            self._fixer = Fixer(options, proof=not given.no_proof)
+            request = FixRequest(self.profile, self.unsafe, select, ignore, given.batch or None, self._share)
+            self._fixer = FileFixer(request, proof=not given.no_proof)
             atexit.register(self._fixer.__exit__)
         done = self._fixer.fix(model, target, backup=backup)
         lines = partial(repair_lines, done, unsafe=self.unsafe, diff=self.diff)

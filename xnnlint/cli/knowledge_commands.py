@@ -38,8 +38,8 @@ def explain(
     if output is Format.JSON:
         from xnnlint.reporters.json_document import dumps, tool
 
-        told = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
-        write(dumps({"schema_version": 1, "tool": tool(), "pages": told}) + "\n")
+        listed = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
+        write(dumps({"schema_version": 1, "tool": tool(), "pages": listed}) + "\n")
     else:
         from xnnlint.reporters.catalog import page_lines
 

@@ -18,7 +18,7 @@ from xnnlint.reporters.styled_lines import plain
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+    from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
     from xnnlint.reporters.styled_lines import Line
 
 STDOUT = "-"
@@ -28,7 +28,7 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that all commands of a step of GitHub
 
 
 @dataclass
-class _Part:
+class _Output:
     """A report, and what was written of it if it is for a file."""
 
     report: CheckReport
@@ -57,15 +57,15 @@ class ReportFiles:
             *others, last = [name for name in format_names() if report_class(name).counts_rules]
             raise XnnlintError(f"--statistics goes with --format {', '.join(others)} or {last}, not {form}")
         to_stdout = target == STDOUT
-        self._parts = [_Part(new_report(form, on_screen if to_stdout else in_file), target)]
+        self._parts = [_Output(new_report(form, on_screen if to_stdout else in_file), target)]
         for text in more:
             kind, file = _parsed(text)
-            self._parts.append(_Part(new_report(kind, in_file), file))
+            self._parts.append(_Output(new_report(kind, in_file), file))
         _check_targets([part.target for part in self._parts if part.target != STDOUT])
         for part in self._parts:
             self._put(part, part.report.begin())
 
-    def add(self, model: ModelReport, judged: Judgement) -> None:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> None:
         """Add a model to all reports."""
         for part in self._parts:
             left_out = self._quiet and part.target == STDOUT and part.report.for_people and not judged.fails(model)
@@ -89,7 +89,7 @@ class ReportFiles:
         if problems:
             raise XnnlintError("; ".join(problems))
 
-    def _put(self, part: _Part, text: str | list[Line]) -> None:
+    def _put(self, part: _Output, text: str | list[Line]) -> None:
         if part.target != STDOUT:
             part.text.append(text if isinstance(text, str) else "".join(f"{plain(line)}\n" for line in text))
         elif text:

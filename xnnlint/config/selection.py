@@ -33,14 +33,14 @@ def known_rules() -> tuple[Known, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Selection:
     """The selectors of one place; `select` None keeps what the places before it chose."""
 
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
 
 
-def is_reported(code: str, name: str, layers: Iterable[Layer]) -> bool:
+def is_reported(code: str, name: str, layers: Iterable[Selection]) -> bool:
     """Whether a rule is reported. Within a place the longer selector wins, and of two of one length the one to ignore.
 
     A budget is selected by being set: leaving it out of what is selected does not silence it, ignoring does.

@@ -1,7 +1,7 @@
 """From a node of a planned XNNPACK subgraph to its work.
 
 Each function below stands for one operator of XNNPACK and says in which counts its time grows. What the loops are is
-read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (see calibrate.py).
+read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (xnnlint/calibration).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _image(value: Value) -> tuple[int, int, int, int]:
     """Batch, height, width and channels of a map; of others the last dimension as channels, the rest as width."""
     shape = value.shape
     if len(shape) == 4:
-        return shape  # type: ignore[return-value]
+        return shape
     return 1, 1, math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
@@ -120,39 +120,33 @@ def _convolution(context: Context) -> Work:
 def _spmm(context: Context) -> Work:
     """Tiles of 32 pixels walk all non-zeros, then one of 16 and so on; see spmm.py."""
     batch, height, width, outputs = _image(context.output)
-    pixels = height * width
-    packed = context.weights(context.node, context.subgraph)
-    rest = pixels % TILE
-    half, small = rest // 16, (rest % 16).bit_count()
-    walked = packed.blocks if packed.block > 1 else packed.nonzeros
-    # Blocks have no vector kernel on x86: they take 8 pixels at once.
-    wide, narrow = pixels // 8, (pixels % 8).bit_count()
-    inputs = _image(context.input())[3]
+    pixels, packed = height * width, context.weights(context.node, context.subgraph)
+    walked = packed.blocks
+    inputs = max(1, _image(context.input())[3])
     # Non-zeros are scattered: so many of the channels are read at all.
     used = inputs * (1 - math.exp(-walked / inputs))
-    near = {"input": used * pixels, "output": outputs * pixels, **_fetched_weights(context, walked)}
-    fetched = _fetched(context)
-    fetched |= {name: fetched[name] * used / inputs for name in ("far", "memory")}
     # Addresses that differ by a multiple of 4 KiB look alike to a core that orders its loads and stores.
     aligned = 4 * pixels % 4096 == 0
+    fetched = _fetched(context)
+    fetched |= {name: fetched[name] * used / inputs for name in ("far", "memory")}
+    counts = {"input": used * pixels, "output": outputs * pixels, **_fetched_weights(context, walked)}
     if packed.block > 1:
+        tile = context.tiles.block_pixels
+        wide, narrow = pixels // tile, (pixels % tile).bit_count()
         outer = outputs * (wide + narrow)
-        counts = {"wide": walked * wide, "narrow": walked * narrow, "outputs": outer}
+        counts |= {"wide": walked * wide, "narrow": walked * narrow, "outputs": outer}
         counts |= {"aligned": walked * wide * aligned, "aligned_outputs": outer * aligned}
-        return Work(f"spmm{packed.block}", {**_times(batch, {**counts, **near}), **fetched})
-    again = (walked - used) * (pixels // TILE)
-    counts = {
-        "wide": walked * (pixels // TILE),
-        "half": walked * half,
-        "small": walked * small,
-        "outputs": outputs * passes(pixels),
-        "crowded": again * _crowded(used, pixels, _FIRST_SETS),
-        "crowded_far": again * _crowded(used, pixels, _SECOND_SETS),
-        "aligned_outputs": outputs * (pixels // TILE) * aligned,
+    else:
+        wide, rest = divmod(pixels, TILE)
+        again = (walked - used) * wide
+        counts |= {"wide": walked * wide, "half": walked * (rest // 16), "small": walked * (rest % 16).bit_count()}
+        counts |= {"outputs": outputs * passes(pixels), "aligned_outputs": outputs * wide * aligned}
+        counts |= {"crowded": again * _crowded(used, pixels, _FIRST_SETS)}
+        counts |= {"crowded_far": again * _crowded(used, pixels, _SECOND_SETS)}
         # Eight bytes for each non-zero, and each pass reads all of them.
-        "streamed": walked * passes(pixels) * _shares(8 * walked)["far"],
-    }
-    return Work("spmm", {**_times(batch, {**counts, **near}), **fetched})
+        counts |= {"streamed": walked * passes(pixels) * _shares(8 * walked)["far"]}
+    family = f"spmm{packed.block}" if packed.block > 1 else "spmm"
+    return Work(family, {CALL: 1, **{name: batch * count for name, count in counts.items()}, **fetched})
 
 
 def _crowded(channels: float, pixels: int, sets: int) -> bool:
@@ -160,10 +154,6 @@ def _crowded(channels: float, pixels: int, sets: int) -> bool:
     channel, and channels whose distance is a multiple of a power of two lie in few sets of lines."""
     places = sets * _LINE // max(4 * TILE, math.gcd(4 * pixels, sets * _LINE))
     return channels > _WAYS * places
-
-
-def _times(batch: int, counts: dict[str, float]) -> dict[str, float]:
-    return {CALL: 1, **{name: batch * count for name, count in counts.items()}}
 
 
 def _stem(context: Context) -> Work:
@@ -373,7 +363,8 @@ def _joined(context: Context) -> Work:
     axis = context.node.params.get("axis", output.rank - 1)
     parts = max(len(context.node.inputs), len(context.node.outputs))
     run = math.prod(output.shape[axis:]) / max(1, parts)
-    return _runs(context, "copy", max(1, int(run)))
+    work = _runs(context, "copy", max(1, int(run)))
+    return Work(work.family, {**work.counts, "parts": parts})
 
 
 def _sliced(context: Context) -> Work:

@@ -78,7 +78,7 @@ def check_made(
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:
-        # One file that trips a mistake of ours must not hide what the others have; it is told as what it is.
+        # One file that trips a mistake of ours must not hide what the others have; it is reported as what it is.
         if os.environ.get("XNNLINT_DEBUG"):
             raise
         report.error = f"{report.path}: {internal(error)}"
@@ -123,10 +123,10 @@ def _ask(plan: Plan) -> list[Finding]:
 
 def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
     """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
-    told = {(f.rule, f.location.op) for f in findings}
+    reported = {(f.rule, f.location.op) for f in findings}
     taken = {waiver for f in findings for waiver in f.waivers if waiver.kind in SHADOWING}
     behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
-    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in told]
+    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in reported]
 
 
 def _demanded(finding: Finding) -> Finding:

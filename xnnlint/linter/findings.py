@@ -1,4 +1,4 @@
-"""What a check tells: findings, and the report of one run over one or more models."""
+"""What a check finds: findings, and the report of one run over one or more models."""
 
 from __future__ import annotations
 

@@ -104,7 +104,9 @@ class NodeRule(Rule):
     node_condition: ClassVar[type[NodeCondition]] = NodeCondition
 
     def __init_subclass__(cls) -> None:
-        cls.condition = cls.node_condition.key
+        # One of another package may lack it; `plugins` refuses that in a sentence.
+        if hasattr(cls, "node_condition"):
+            cls.condition = cls.node_condition.key
 
     def words(self, unmet: Unmet) -> tuple[str, str]:
         """What the runtime requires and what the model has, in a user's words."""

@@ -75,7 +75,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=rank)
 
 
-def rank(finding: Finding) -> tuple:
+def rank(finding: Finding) -> tuple[int, bool, int, bool, str, int]:
     """Broken models first, then by what fixing alone brings, then members of the smallest set."""
     unlocks = finding.unlocks
     gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)

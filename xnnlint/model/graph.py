@@ -202,12 +202,19 @@ class Graph:
         return self._reached((TENSOR, tensor), reverse=False)
 
     def needed(self, tensors: Iterable[int]) -> set[int]:
-        """These tensors and all that they are computed from; absent ones (-1) are left out."""
-        import networkx as nx
+        """These tensors and all that they are computed from; absent ones (-1) are left out.
 
-        wanted = set(_present(tensors))
-        before = (nx.ancestors(self.nx, (TENSOR, tensor)) for tensor in wanted)
-        return wanted.union(*({index for kind, index in some if kind == TENSOR} for some in before))
+        By neighbours, since every check asks for what the outputs need.
+        """
+        found: set[int] = set()
+        pending = _present(tensors)
+        while pending:
+            tensor = pending.pop()
+            if tensor not in found:
+                found.add(tensor)
+                producer = self.producer(tensor)
+                pending += _present(producer.inputs) if producer is not None else []
+        return found
 
     def _reached(self, start: tuple[str, int], *, reverse: bool) -> list[Operator]:
         import networkx as nx
@@ -247,7 +254,7 @@ class Model:
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
-        unknown: the layers of a Keras model of which nobody can tell what the converter makes, and why; each is a
+        unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;

@@ -48,7 +48,7 @@ class ReportSetting:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ModelJudgement:
     """What the run makes of one model.
 
     Attributes:
@@ -93,7 +93,7 @@ class CheckReport(ABC):
         return ""
 
     @abstractmethod
-    def add(self, model: ModelReport, judged: Judgement) -> str | list[Line]:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str | list[Line]:
         """What is reported of a model right away."""
 
     def end(self, exit_code: int) -> str | list[Line]:

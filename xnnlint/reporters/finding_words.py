@@ -44,8 +44,8 @@ def remedy(finding: Finding) -> str:
 def sentence(finding: Finding) -> str:
     """Where, what, and what to do, in one line."""
     where = place(finding)
-    told = f"{where}: {condition(finding)}" if where else condition(finding)
-    return f"{told}. {remedy(finding)}" if finding.fix is not None else told
+    text = f"{where}: {condition(finding)}" if where else condition(finding)
+    return f"{text}. {remedy(finding)}" if finding.fix is not None else text
 
 
 def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
@@ -63,8 +63,8 @@ def group(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that say the same of several places, together, in the order of the first of each."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        told = (impersonal(finding, "\0"), finding.required, finding.unlocks)
-        key = (finding.rule, finding.severity, finding.location.type, *told)
+        said = (impersonal(finding, "\0"), finding.required, finding.unlocks)
+        key = (finding.rule, finding.severity, finding.location.type, *said)
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
 

@@ -57,5 +57,5 @@ class ModelTally:
         """`2 errors, 1 warning`, or `no findings`; then what is left out: `(3 in the baseline, 1 ignored)`."""
         found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
         left_out = [(self.accepted, "in the baseline"), (self.ignored, "ignored")]
-        told = ", ".join(f"{number} {why}" for number, why in left_out if number)
-        return f"{found} ({told})" if told else found
+        shown = ", ".join(f"{number} {why}" for number, why in left_out if number)
+        return f"{found} ({shown})" if shown else found

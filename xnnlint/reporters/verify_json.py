@@ -71,7 +71,7 @@ def _observed(seen: Observation) -> dict[str, Any]:
         "reference": seen.reference,
         "reference_error": seen.reference_error,
         "outputs": [
-            {**output, "wrong": told.wrong} for output, told in zip(plain["outputs"], seen.outputs, strict=True)
+            {**output, "wrong": error.wrong} for output, error in zip(plain["outputs"], seen.outputs, strict=True)
         ],
         "seconds": seen.seconds,
     }

@@ -98,15 +98,15 @@ class VerificationTally:
 def _verdict(found: Verification, setting: Setting, width: int | None) -> list[Line]:
     path = Span(safe(found.path) + ":", STRONG, keep=True)
     judgement = _judgement(found)
-    told = Span(f"({_runtime(setting)})", FAINT, keep=True)
-    whole: list[Piece] = [path, " ", *judgement, "  ", told]
+    target = Span(f"({_runtime(setting)})", FAINT, keep=True)
+    whole: list[Piece] = [path, " ", *judgement, "  ", target]
     # Where it does not fit into one line, break between its parts rather than within one.
     size = sum(columns(piece.text if isinstance(piece, Span) else piece) for piece in whole)
     if width is None or size <= width:
         return wrap(whole, None)
-    if size - columns(told.text) - 2 <= width:
-        return [*wrap(whole[:-2], None), *wrap([told], None, 2)]
-    return [*wrap([path], None), *wrap([*judgement, "  ", told], width, 2)]
+    if size - columns(target.text) - 2 <= width:
+        return [*wrap(whole[:-2], None), *wrap([target], None, 2)]
+    return [*wrap([path], None), *wrap([*judgement, "  ", target], width, 2)]
 
 
 def _judgement(found: Verification) -> list[Piece]:
@@ -166,7 +166,7 @@ def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[t
     parts = len({kernel.partition for kernel in plan.operators})
     predicted = _census([kernel.kernel for kernel in plan.operators], parts, len(plan.tflite_ops))
     if seen.kernels is None:
-        # Of a plan that fails before anything runs there is nothing to tell.
+        # Of a plan that fails before anything runs there is nothing to show.
         if plan.operators or plan.tflite_ops:
             yield "operators", [f"{predicted}, by prediction; the run told none"]
         return
@@ -203,23 +203,23 @@ def _results(seen: Observation, setting: Setting) -> Iterator[tuple[str, list[Pi
 
 
 def _output(output: OutputError) -> list[Piece]:
-    told: list[Piece] = [Span(name(output.name), keep=True), " ", _shape(output.shape), ": "]
+    line: list[Piece] = [Span(name(output.name), keep=True), " ", _shape(output.shape), ": "]
     relative, absolute = output.max_rel_error, output.max_abs_error
     if relative is None or absolute is None:
-        return [*told, Span("nothing to compare, no element is finite", BAD)]
+        return [*line, Span("nothing to compare, no element is finite", BAD)]
     if math.isinf(relative):
-        told += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
+        line += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
     else:
         verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
-        told += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
+        line += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
     if not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
-        told.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
+        line.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
     if output.nonfinite:
-        told.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
+        line.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
     if output.shape_differs and output.reference_shape is not None:
         same = "" if output.wrong else ", the elements agree"
-        told += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
-    return told
+        line += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
+    return line
 
 
 def _shape(sizes: tuple[int, ...]) -> Span:

@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import write_inputs
-from xnnlint.runtime.observe import XNNPACK_OPERATOR_EVENT, fast_folder
+from xnnlint.runtime.observe import fast_folder
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
+from xnnlint.runtime.workers import XNNPACK_OPERATOR_EVENT
 
 ROUNDING = 0.5
 """Microseconds that XNNPACK's rounding takes from an operator's time, on average."""
@@ -135,7 +137,7 @@ def time_models(
     return [_timing(path, answer) for path, answer in zip(listed, timings, strict=True)]
 
 
-def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
+def _inputs(model: dict[str, Any], folder: Path, number: int) -> list[str] | None:
     if "error" in model:
         return None
     place = folder / f"model{number}"
@@ -147,7 +149,7 @@ def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
     return [written[tensor["index"]] for tensor in model["inputs"]]
 
 
-def _timing(path: str, answer: dict) -> Timing:
+def _timing(path: str, answer: dict[str, Any]) -> Timing:
     if "error" in answer:
         return Timing(path, error=answer["error"])
     xnnpack, tflite = [], []

@@ -173,8 +173,8 @@ def verify_each(
                 yield path
 
     target = setting.target
-    where = {"cpu": target.cpu, "litert_version": target.release.version}
-    for observation in observe(readable(), **where, seeds=setting.seeds):
+    version = target.release.version
+    for observation in observe(readable(), cpu=target.cpu, litert_version=version, seeds=setting.seeds):
         # Those before the observed one could not be read, so that nobody ran them.
         while planned[0].error is not None:
             yield planned.popleft()

@@ -101,15 +101,7 @@ class OutcomeJudge:
     @cached_property
     def _mattering(self) -> set[int]:
         """Tensors on which an output of the model depends; nobody sees what happens to the others."""
-        mattering: set[int] = set()
-        pending = [t for t in self.graph.outputs if t >= 0]
-        while pending:
-            tensor = pending.pop()
-            if tensor not in mattering:
-                mattering.add(tensor)
-                producer = self.graph.producer(tensor)
-                pending += [t for t in producer.inputs if t >= 0] if producer else []
-        return mattering
+        return self.graph.needed(self.graph.outputs)
 
     def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""

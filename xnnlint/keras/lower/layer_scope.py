@@ -206,7 +206,7 @@ class Scope:
         import numpy as np
 
         if any(d is None for d in shape):
-            raise NotSupported("its number of channels cannot be told")
+            raise NotSupported("its number of channels is unknown")
         expected = tuple(int(d) for d in shape if d is not None)
         if any(d < 0 for d in expected):
             raise NotSupported(f"it claims weights of the shape {list(expected)}")
@@ -261,7 +261,7 @@ def shape_of(value: Value, *ranks: int) -> Shape:
         NotSupported: the shape or the rank is not what it must be.
     """
     if value.shape is None:
-        raise NotSupported("the shape of its input cannot be told")
+        raise NotSupported("the shape of its input is unknown")
     if ranks and len(value.shape) not in ranks:
         raise NotSupported(f"its input has {len(value.shape)} dimensions")
     return value.shape

@@ -62,11 +62,11 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
 
 
 def _forget_sizes(program: Program) -> None:
-    """Takes from outputs the sizes that the converter does not tell: those where a computed shape has -1.
+    """Takes from outputs the sizes that the converter does not know: those where a computed shape has -1.
 
     Keras 2 writes Reshape((-1, classes)) like that where the batch is dynamic.
     """
-    untold: dict[Value, Any] = {}
+    partly: dict[Value, Any] = {}
     for node in program.nodes:
         if node.type == "RESHAPE":
             packed = node.inputs[1].producer if len(node.inputs) > 1 and node.inputs[1] is not None else None
@@ -74,20 +74,20 @@ def _forget_sizes(program: Program) -> None:
             numbers = [v.constant.array.reshape(-1).tolist() if v is not None and v.constant else None for v in sizes]
             shape = node.output.shape
             if [-1] in numbers and shape is not None and len(shape) == len(numbers):
-                untold[node.output] = tuple(None if n == [-1] else d for n, d in zip(numbers, shape, strict=True))
+                partly[node.output] = tuple(None if n == [-1] else d for n, d in zip(numbers, shape, strict=True))
         elif node.type in _KEEP_SIZES and node.output.shape is not None:
-            shapes = [untold[v] for v in node.inputs if v in untold and len(untold[v]) == len(node.output.shape)]
+            shapes = [partly[v] for v in node.inputs if v in partly and len(partly[v]) == len(node.output.shape)]
             if shapes:
                 pairs = zip(node.output.shape, *shapes, strict=True)
-                untold[node.output] = tuple(None if None in sizes else size for size, *sizes in pairs)
-    pending = [value for value in program.outputs if value in untold]
+                partly[node.output] = tuple(None if None in sizes else size for size, *sizes in pairs)
+    pending = [value for value in program.outputs if value in partly]
     while pending:
         value = pending.pop()
-        shape = untold.pop(value, None)
+        shape = partly.pop(value, None)
         if shape is not None:
             value.shape = shape
             producer = value.producer
-            pending += [v for v in producer.inputs if v in untold] if producer is not None else []
+            pending += [v for v in producer.inputs if v in partly] if producer is not None else []
 
 
 def _precision_notes(model: KerasModel) -> list[str]:
@@ -97,9 +97,9 @@ def _precision_notes(model: KerasModel) -> list[str]:
     others = sorted(found.intersection(_OTHER_PRECISIONS))
     if not mixed and not others:
         return []
-    told = [f"mixed precision ({', '.join(mixed)})"] if mixed else []
+    named = [f"mixed precision ({', '.join(mixed)})"] if mixed else []
     return [
-        f"The model computes in {', '.join(told + others)}, which the converter does not take: build it with"
+        f"The model computes in {', '.join(named + others)}, which the converter does not take: build it with"
         " the policy float32 for the export. The forecast is for that."
     ]
 

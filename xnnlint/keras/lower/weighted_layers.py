@@ -156,7 +156,7 @@ def conv_2d(scope: Scope, x: Value) -> Value:
     channels = _channels(scope, x, "kernel", groups)
     size = config.pair("kernel_size")
     if channels is None or channels % groups:
-        raise NotSupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     at = "convolution" if scope.is_keras_3 else "Conv2D"
     kernel = scope.weight("kernel", (*size, channels // groups, filters), f"{at}/ReadVariableOp", default=1.0)
     if size == (1, 1):
@@ -183,7 +183,7 @@ def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
 
 def _depthwise_filters(channels: int | None, multiplier: int) -> int:
     if channels is None:
-        raise NotSupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     return channels * multiplier
 
 
@@ -220,7 +220,7 @@ def conv_1d(scope: Scope, x: Value) -> Value:
     groups = config.whole("groups", default=1, least=1)
     size, dilation = _one(config, "kernel_size"), _one(config, "dilation_rate", default=1)
     if channels is None or channels % groups:
-        raise NotSupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     if dilation != 1:
         raise NotSupported("it is dilated")
     kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
@@ -537,7 +537,7 @@ def _layer_normalization_2(scope: Scope, x: Value) -> Value:
     config, shape = scope.config, shape_of(x)
     rank, channels = len(shape), shape[-1]
     if channels is None:
-        raise NotSupported("its number of channels cannot be told")
+        raise NotSupported("its number of channels is unknown")
     if config.real("epsilon", default=1e-3) < _SMALLEST_FUSED_EPSILON:
         return _layer_normalization_by_moments(scope, x)
     whole, target, ones, zeros, rows = _normalized_rows(scope, x, rank, channels)

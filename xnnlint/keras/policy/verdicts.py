@@ -1,4 +1,4 @@
-"""What TFMOT's `PruneForLatencyOnXNNPack` says of a Keras model, told from its config.
+"""What TFMOT's `PruneForLatencyOnXNNPack` says of a Keras model, from its config.
 
 A static model of tensorflow/model-optimization, sparsity/keras/pruning_policy.py (6fbc2ce, the same in release 0.8.1):
 the same search over the same graph, so the same verdict. The policy raises for the first thing that it meets; here
@@ -408,7 +408,7 @@ def _channels_of_output(wiring: _Wiring, path: str) -> int | None:
         return filters
     if layer.class_name == "Concatenate":
         parts = [_channels_of_output(wiring, ref) for ref in wiring.producers[path]]
-        # Calls of a layer on one tensor several times are not told apart here.
+        # Calls of a layer on one tensor several times are not kept apart here.
         calls = [call.inputs() for call in layer.calls]
         alike = len(calls) == 1 and len(calls[0]) == len(parts)
         return sum(p for p in parts if p is not None) if alike and None not in parts else None

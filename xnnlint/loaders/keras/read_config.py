@@ -71,7 +71,7 @@ def parse_json(text: bytes | str, what: str) -> Any:
 
 
 def _tuple_or_dict(value: dict[str, Any]) -> Any:
-    """SavedModels, and some arguments elsewhere, tell tuples from lists (json_utils.py of keras-team/tf-keras)."""
+    """SavedModels, and some arguments elsewhere, mark tuples (json_utils.py of keras-team/tf-keras)."""
     if value.get("class_name") == "__tuple__" and isinstance(value.get("items"), list):
         return tuple(value["items"])
     return value

@@ -131,6 +131,6 @@ def _by_order(layers: Iterable[Layer], variables: list[Variable]) -> None:
     frozen = [slot for slot in slots if slot[1] in _NOT_TRAINABLE or slot[0].config.get("trainable") is False]
     slots = [slot for slot in slots if slot not in frozen] + frozen
     if len(slots) != len(variables) or any(layer.wrapper for layer, _ in slots):
-        raise Unreadable("the weights of a nested model cannot be told apart", "save it as .keras")
+        raise Unreadable("the weights of a nested model cannot be kept apart", "save it as .keras")
     for (layer, name), variable in zip(slots, variables, strict=True):
         layer.weights[name] = variable

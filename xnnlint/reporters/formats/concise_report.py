@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import condition
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import STRONG, Line, Span, name, safe
@@ -24,7 +24,7 @@ class ConciseReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: Judgement) -> list[Line]:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> list[Line]:
         if self._statistics is not None:
             self._statistics.add(model)
         return list(finding_lines(model))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import sentence
 from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
@@ -30,7 +30,7 @@ class GithubReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._root = setting.root
 
-    def add(self, model: ModelReport, judged: Judgement) -> str:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         return "".join(f"{line}\n" for line in commands(model, judged.failures, self._root))
 
     def end(self, exit_code: int) -> str:

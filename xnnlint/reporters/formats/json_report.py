@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 from xnnlint.reporters.statistics import Statistics
 
@@ -39,7 +39,7 @@ class JsonReport(CheckReport):
         self._models: list[dict[str, Any]] = []
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: Judgement) -> str:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
         self._models.append(_model(model) | own)
         if self._statistics is not None:
@@ -47,13 +47,13 @@ class JsonReport(CheckReport):
         return ""
 
     def end(self, exit_code: int) -> str:
-        told = document(self._setting.profile, ()) | {"models": self._models}
+        report = document(self._setting.profile, ()) | {"models": self._models}
         if self._statistics is not None:
             keys = ("findings", "models", "rule", "name")
-            told["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
+            report["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
         if self._setting.baseline is not None:
-            told["baseline"] = _baseline(self._setting.baseline)
-        return dumps(told) + "\n"
+            report["baseline"] = _baseline(self._setting.baseline)
+        return dumps(report) + "\n"
 
 
 def _profile(profile: Profile) -> dict[str, Any]:
@@ -160,6 +160,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
             "alone_macs": float(unlocks.alone_macs),
             "with_others": int(unlocks.with_others),
             "in_smallest_set": bool(unlocks.in_smallest_set),
+            "all_or_none": bool(unlocks.all_or_none),
         },
         "fix": None if fix is None else {"title": fix.title, "applicability": fix.applicability.value},
     }

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import outcome_of, sentence
 from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
@@ -30,7 +30,7 @@ class JunitReport(CheckReport):
         self._root = setting.root
         self._suites: list[ElementTree.Element] = []
 
-    def add(self, model: ModelReport, judged: Judgement) -> str:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         self._suites.append(suite(model, judged, _asked(model, judged), self._root))
         return ""
 
@@ -48,7 +48,7 @@ def document(suites: Iterable[ElementTree.Element]) -> str:
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(root, encoding='unicode')}\n"
 
 
-def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule], root: str) -> ElementTree.Element:
+def suite(model: ModelReport, judged: ModelJudgement, rules: Iterable[Rule], root: str) -> ElementTree.Element:
     """The test suite of one model.
 
     Args:
@@ -60,9 +60,9 @@ def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule], root: st
     element = ElementTree.Element("testsuite", name=path)
     outcome = ElementTree.SubElement(element, "testcase", of_model, name="outcome")
     if model.error is not None:
-        _told(outcome, "error", "cannot be read", [safe(model.error)])
+        _failed(outcome, "error", "cannot be read", [safe(model.error)])
     elif judged.failures:
-        _told(outcome, "failure", outcome_of(model), [safe(failure) for failure in judged.failures])
+        _failed(outcome, "failure", outcome_of(model), [safe(failure) for failure in judged.failures])
     else:
         ElementTree.SubElement(outcome, "system-out").text = outcome_of(model)
     if model.error is None:
@@ -77,25 +77,25 @@ def suite(model: ModelReport, judged: Judgement, rules: Iterable[Rule], root: st
     return element
 
 
-def _rule(case: ElementTree.Element, findings: Sequence[Finding], judged: Judgement) -> None:
+def _rule(case: ElementTree.Element, findings: Sequence[Finding], judged: ModelJudgement) -> None:
     if not findings:
         return
-    told = [f"{finding.severity.value}: {sentence(finding)}" for finding in findings]
+    sentences = [f"{finding.severity.value}: {sentence(finding)}" for finding in findings]
     grave = [finding for finding in findings if judged.is_grave(finding)]
     if grave:
-        _told(case, "failure", grave[0].severity.value, told)
+        _failed(case, "failure", grave[0].severity.value, sentences)
     else:
-        ElementTree.SubElement(case, "system-out").text = "\n".join(told)
+        ElementTree.SubElement(case, "system-out").text = "\n".join(sentences)
 
 
-def _told(case: ElementTree.Element, tag: str, kind: str, sentences: Sequence[str]) -> None:
+def _failed(case: ElementTree.Element, tag: str, kind: str, sentences: Sequence[str]) -> None:
     more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
     element = ElementTree.SubElement(case, tag, type=kind, message=sentences[0] + more)
     element.text = "\n".join(sentences)
 
 
-def _asked(model: ModelReport, judged: Judgement) -> list[Rule]:
-    """The rules that would have been told."""
+def _asked(model: ModelReport, judged: ModelJudgement) -> list[Rule]:
+    """The rules that would have been reported."""
     from xnnlint.linter.policy_check import policy_rules
     from xnnlint.linter.rule_registry import all_rules
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import condition, group, impersonal, outcome_of, percent, place, remedy
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import name, safe
@@ -37,7 +37,7 @@ class MarkdownReport(CheckReport):
         self._statistics = Statistics()
         self._parts = _Parts()
 
-    def add(self, model: ModelReport, judged: Judgement) -> str:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         self._tally.add(model)
         self._statistics.add(model)
         self._parts.rows.append(model_row(model, judged.fails(model)))
@@ -85,8 +85,8 @@ def text(words: str) -> str:
 
 def code(words: str) -> str:
     """A name: in a code span if it is a tame one, else as escaped text."""
-    told = name(words)
-    return f"`{told}`" if _CODE.fullmatch(told) and told.strip() == told else text(told)
+    shown = name(words)
+    return f"`{shown}`" if _CODE.fullmatch(shown) and shown.strip() == shown else text(shown)
 
 
 def model_row(model: ModelReport, failed: bool) -> str:
@@ -115,9 +115,9 @@ def details(model: ModelReport, failures: Iterable[str] = ()) -> Iterator[str]:
         yield from ("| Severity | Rule | Where | What | Fix |", "| --- | --- | --- | --- | --- |")
     for findings in _alike(model.findings):
         first = findings[0]
-        told = condition(first) if len(findings) == 1 else condition(first, impersonal(first, "this one"))
+        what = condition(first) if len(findings) == 1 else condition(first, impersonal(first, "this one"))
         rule = f"{first.rule} {text(first.name)}"
-        cells = [first.severity.value, rule, _places(findings), text(told), text(remedy(first))]
+        cells = [first.severity.value, rule, _places(findings), text(what), text(remedy(first))]
         yield f"| {' | '.join(cells)} |"
 
 

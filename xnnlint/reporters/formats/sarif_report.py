@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import outcome_of, sentence
 from xnnlint.reporters.json_document import dumps
 from xnnlint.reporters.source_paths import uri
@@ -43,7 +43,7 @@ class SarifReport(CheckReport):
         self._results: list[dict[str, Any]] = []
         self._notifications: list[dict[str, Any]] = []
 
-    def add(self, model: ModelReport, judged: Judgement) -> str:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         file = artifact(model, self._setting.root)
         place = file["location"] | {"index": len(self._artifacts)}
         self._artifacts.append(file)
@@ -56,8 +56,8 @@ class SarifReport(CheckReport):
                         "locations": [{"physicalLocation": {"artifactLocation": place}}],
                     }
                 )
-        told = [*model.accepted, *model.findings]
-        for number, (finding, fingerprint) in enumerate(zip(told, fingerprints(told), strict=True)):
+        findings = [*model.accepted, *model.findings]
+        for number, (finding, fingerprint) in enumerate(zip(findings, fingerprints(findings), strict=True)):
             entry = result(finding, self._rule(finding), place, outcome_of(model), fingerprint)
             if number < len(model.accepted):
                 entry["suppressions"] = [{"kind": "external", "status": "accepted", "justification": _ACCEPTED}]
@@ -84,7 +84,7 @@ class SarifReport(CheckReport):
                     "toolExecutionNotifications": self._notifications,
                 }
             ],
-            # Without a URI: where the checkout is, is the viewer's to know, and no machine's path is told.
+            # Without a URI: where the checkout is, is the viewer's to know, and no machine's path is written.
             "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the source tree."}}},
             "artifacts": self._artifacts,
             "results": self._results,
@@ -131,6 +131,7 @@ def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fing
             "alone": int(finding.unlocks.alone),
             "withOthers": int(finding.unlocks.with_others),
             "inSmallestSet": bool(finding.unlocks.in_smallest_set),
+            "allOrNone": bool(finding.unlocks.all_or_none),
         }
     if finding.fix is not None:
         properties["fix"] = {"title": safe(finding.fix.title), "applicability": finding.fix.applicability.value}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, ModelReport, Severity
-from xnnlint.reporters.check_report import CheckReport, Judgement, ReportSetting
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
@@ -58,7 +58,7 @@ class TextReport(CheckReport):
         self._tally = ModelTally()
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: Judgement) -> list[Line]:
+    def add(self, model: ModelReport, judged: ModelJudgement) -> list[Line]:
         setting = self._setting
         self._tally.add(model)
         if self._statistics is not None:
@@ -130,15 +130,15 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
     headline = Span(_headline(outcome, summary), keep=True)
-    told = Span(f"({profile.name})", FAINT, keep=True)
+    target = Span(f"({profile.name})", FAINT, keep=True)
     short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
-    whole: list[Piece] = [*short, ": ", headline, "  ", told]
+    whole: list[Piece] = [*short, ": ", headline, "  ", target]
     if width is None or _size(whole) <= width:
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
-        return [*wrap([*short, ": ", headline], None), *wrap([told], None, 2)]
-    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", told], width, 2)]
+        return [*wrap([*short, ": ", headline], None), *wrap([target], None, 2)]
+    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", target], width, 2)]
 
 
 def _size(pieces: list[Piece]) -> int:
@@ -192,6 +192,8 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             named = rules[0] if len(rules) == 1 else f"{', '.join(rules[:-1])} and {rules[-1]}"
             what = f"{len(chosen)} changes together, for {named}; they unlock"
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
+        if any(f.unlocks is not None and f.unlocks.all_or_none for f in chosen):
+            yield "Make them all: fewer of them give wrong results."
     elif outcome is Outcome.DENSE and not unseen and not unknown and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
@@ -218,14 +220,14 @@ def _policy(model: ModelReport) -> Iterator[str]:
 
 
 def _left_out(model: ModelReport) -> Iterator[str]:
-    """How many findings are not told, and why."""
-    told = [
+    """How many findings are not shown, and why."""
+    left_out = [
         f"{counted(len(findings), 'finding')} {why}"
         for findings, why in ((model.accepted, "in the baseline"), (model.ignored, "ignored"))
         if findings
     ]
-    if told:
-        yield f"Not shown: {', '.join(told)}."
+    if left_out:
+        yield f"Not shown: {', '.join(left_out)}."
 
 
 def _breakage(model: ModelReport) -> Iterator[str]:
@@ -335,9 +337,9 @@ def _places(findings: list[Finding], width: int) -> Iterator[Line]:
     own = [field for field in ("actual", "fix") if not _same(findings, field)]
     if own:
         for index, (finding, where) in enumerate(zip(findings, names, strict=True)):
-            told = "; ".join(filter(None, (_told(finding, field) for field in own)))
+            what = "; ".join(filter(None, (_value(finding, field) for field in own)))
             label = Span(("" if index else "at").ljust(LABEL), FAINT, keep=True)
-            yield from wrap([label, Span(where, keep=True), f": {told}"], width, 2, 4 + LABEL)
+            yield from wrap([label, Span(where, keep=True), f": {what}"], width, 2, 4 + LABEL)
         return
     pieces: list[Piece] = []
     for where in filter(None, names):
@@ -346,7 +348,7 @@ def _places(findings: list[Finding], width: int) -> Iterator[Line]:
         yield from _row("at", pieces[:-2], width)
 
 
-def _told(finding: Finding, field: str) -> str:
+def _value(finding: Finding, field: str) -> str:
     if field == "fix":
         return safe(finding.fix.title) if finding.fix is not None else ""
     return safe(finding.actual)
@@ -372,7 +374,7 @@ def _unlocks(findings: list[Finding], model: ModelReport) -> str:
 
 
 def _smallest_set(model: ModelReport, width: int) -> list[Line]:
-    """The changes to make, where there are several; a single one is told in the verdict and in its finding."""
+    """The changes to make, where there are several; a single one is named in the verdict and in its finding."""
     chosen = smallest_set(model.findings)
     unseen = smallest_set([*model.ignored, *model.accepted])
     if not chosen or len(chosen) + len(unseen) < 2:

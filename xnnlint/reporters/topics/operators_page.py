@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SOURCE = "google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Subgraph::VisitNode`"
 _DENSIFY = """\
 DENSIFY expands weights that are stored sparse. A converter puts it behind them
-where it is told to keep sparsity (EXPERIMENTAL_SPARSITY).
+where it is asked to keep sparsity (EXPERIMENTAL_SPARSITY).
 
 The delegate expands them once, when it is applied: in a run there is no DENSIFY
 any more. What is left of it is the mark that these weights are sparse. Without
@@ -163,10 +163,10 @@ def conditions(kind: str) -> list[str]:
     asked: dict[str, list[str]] = {}
     seen: list[set[str]] = []
     for size in (3, 5):
-        told = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
-        fitting = [len(op.inputs) for _, op, found in told if Objection.INPUTS not in {o.condition for o in found}]
+        tried = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
+        fitting = [len(op.inputs) for _, op, found in tried if Objection.INPUTS not in {o.condition for o in found}]
         texts: set[str] = set()
-        for graph, op, objections in told:
+        for graph, op, objections in tried:
             usual = len(op.inputs) == max(fitting, default=1)
             for objection in objections:
                 rank = graph.tensors[0].rank
