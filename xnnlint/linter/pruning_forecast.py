@@ -39,10 +39,11 @@ def forecast(plan: Plan, share: float) -> str:
 def total_macs(graph: Graph) -> int:
     """Multiply-accumulates of one inference in all convolutions, matrix products and fully-connected operators; a
     dynamic dimension counts as 1, and zeros count as other weights do."""
-    return sum(_macs(graph, op) for op in graph.operators)
+    return sum(macs(graph, op) for op in graph.operators)
 
 
-def _macs(graph: Graph, op: Operator) -> int:
+def macs(graph: Graph, op: Operator) -> int:
+    """Multiply-accumulates of one operator in one inference; 0 of what is no product of matrices."""
     if op.type not in (*_WEIGHTED, "BATCH_MATMUL") or not op.outputs:
         return 0
     first, second, output = graph.input_tensor(op, 0), graph.input_tensor(op, 1), graph.output_tensor(op)

@@ -118,20 +118,27 @@ class LiteRt:
         first = (self.environment,) if self.version >= (2, 1, 6) else ()
         return self.handle("LiteRtCreateModelFromFile", *first, ctypes.c_char_p(os.fsencode(path)))
 
-    def options(self) -> ctypes.c_void_p:
-        """CPU only, with profiling; everything else stays at the runtime's defaults."""
+    def options(self, threads: int | None = None) -> ctypes.c_void_p:
+        """CPU only, with profiling; everything else, and without `threads` their number, as the runtime has it."""
         options = self.handle("LiteRtCreateOptions")
         self.call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(CPU_ACCELERATOR))
         if self.version >= (2, 1, 3):
-            identifier, text = b"runtime_options_string", b"enable_profiling = true\n"
+            self._add(options, b"runtime_options_string", b"enable_profiling = true\n")
         else:  # a C struct whose first byte is enable_profiling (LiteRtRuntimeOptionsT)
-            identifier, text = b"runtime", b"\x01"
+            self._add(options, b"runtime", b"\x01")
+        if threads is not None:
+            if self.version < (2, 1, 3):
+                raise CallFailed("the number of threads can be set from LiteRT 2.1.3 on")
+            # LrtGetOpaqueCpuOptionsData in litert/c/options/litert_cpu_options.cc
+            self._add(options, b"xnnpack", b"num_threads = %d\n" % threads)
+        return options
+
+    def _add(self, options: ctypes.c_void_p, identifier: bytes, text: bytes) -> None:
         payload = ctypes.c_void_p(self.libc.calloc(ctypes.c_size_t(1), ctypes.c_size_t(256)))
         ctypes.memmove(payload, text, len(text))
         deallocate = ctypes.cast(self.libc.free, ctypes.c_void_p)
         opaque = self.handle("LiteRtCreateOpaqueOptions", ctypes.c_char_p(identifier), payload, deallocate)
         self.call("LiteRtAddOpaqueOptions", options, opaque)
-        return options
 
 
 class Model:
@@ -186,49 +193,40 @@ class Model:
             made.append(buffer)
         return made
 
-    def run(self, seeds: list[list[str]], work: str) -> dict:
-        """Run once per seed; the profile is taken of the first run only."""
+    def compile(self, threads: int | None = None) -> Compiled:
+        """The model ready to run; `release` destroys what this makes."""
         runtime = self.runtime
-        options = runtime.options()
+        options = runtime.options(threads)
         self.owned.append(("LiteRtDestroyOptions", options))
         compiled = runtime.handle("LiteRtCreateCompiledModel", runtime.environment, self.model, options)
         self.owned.append(("LiteRtDestroyCompiledModel", compiled))
         profiler = runtime.handle("LiteRtCompiledModelGetProfiler", compiled)
         inputs = self._buffers(compiled, "Input", self.inputs)
         outputs = self._buffers(compiled, "Output", self.outputs)
-        input_array = (ctypes.c_void_p * max(1, len(inputs)))(*inputs)
-        output_array = (ctypes.c_void_p * max(1, len(outputs)))(*outputs)
+        return Compiled(runtime, compiled, profiler, inputs, outputs)
 
-        def run_once() -> None:
-            runtime.call(
-                "LiteRtRunCompiledModel",
-                compiled,
-                ctypes.c_size_t(0),
-                ctypes.c_size_t(len(inputs)),
-                input_array,
-                ctypes.c_size_t(len(outputs)),
-                output_array,
-            )
-
-        events: list[list] = []
+    def run(self, seeds: list[list[str]], work: str) -> dict:
+        """Run once per seed; the profile is taken of the first run only."""
+        ready = self.compile()
+        events: list[ProfilerEvent] = []
         files = []
         for number, sources in enumerate(seeds):
-            for buffer, source in zip(inputs, sources, strict=True):
+            for buffer, source in zip(ready.inputs, sources, strict=True):
                 with open(source, "rb") as file:  # noqa: PTH123
-                    self._write(buffer, file.read())
-            for buffer in outputs:
-                self._write(buffer, None)
+                    ready.write(buffer, file.read())
+            for buffer in ready.outputs:
+                ready.write(buffer, None)
             if number == 0:
-                runtime.call("LiteRtStartProfiler", profiler)
-                run_once()
-                runtime.call("LiteRtStopProfiler", profiler)
-                events = self._events(profiler)
+                ready.start_profile()
+                ready.run()
+                events = ready.stop_profile()
             else:
-                run_once()
-            files.append([self._read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(outputs)])
-        shapes = self._output_shapes(compiled)
+                ready.run()
+            files.append([ready.read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(ready.outputs)])
+        shapes = self._output_shapes(ready.compiled)
         self.release()
-        return {"events": events, "outputs": files, "shapes": shapes}
+        listed = [[event.event_type, tag(event), event.metadata1, event.source] for event in events]
+        return {"events": listed, "outputs": files, "shapes": shapes}
 
     def _output_shapes(self, compiled: ctypes.c_void_p) -> list[list[int]]:
         """As they are after the run, which need not be those of the file."""
@@ -256,19 +254,48 @@ class Model:
         self.release()
         self.runtime.lib.LiteRtDestroyModel(self.model)
 
-    def _events(self, profiler: ctypes.c_void_p) -> list[list]:
-        count = ctypes.c_int()
-        self.runtime.call("LiteRtGetNumProfilerEvents", profiler, ctypes.byref(count))
-        events = (ProfilerEvent * max(1, count.value))()
-        self.runtime.call("LiteRtGetProfilerEvents", profiler, count, events)
-        return [
-            [event.event_type, (event.tag or b"").decode("utf-8", "replace"), event.metadata1, event.source]
-            for event in events[: count.value]
-        ]
 
-    def _write(self, buffer: ctypes.c_void_p, data: bytes | None) -> None:
+class Compiled:
+    """A compiled model with its buffers and its profiler; `Model.release` ends it."""
+
+    def __init__(
+        self,
+        runtime: LiteRt,
+        compiled: ctypes.c_void_p,
+        profiler: ctypes.c_void_p,
+        inputs: list[ctypes.c_void_p],
+        outputs: list[ctypes.c_void_p],
+    ) -> None:
+        self.runtime, self.compiled, self.profiler = runtime, compiled, profiler
+        self.inputs, self.outputs = inputs, outputs
+        # Made once: between two readings of the clock there shall be the run alone.
+        self._arguments = (
+            compiled,
+            ctypes.c_size_t(0),
+            ctypes.c_size_t(len(inputs)),
+            (ctypes.c_void_p * max(1, len(inputs)))(*inputs),
+            ctypes.c_size_t(len(outputs)),
+            (ctypes.c_void_p * max(1, len(outputs)))(*outputs),
+        )
+
+    def run(self) -> None:
+        self.runtime.call("LiteRtRunCompiledModel", *self._arguments)
+
+    def start_profile(self) -> None:
+        self.runtime.call("LiteRtStartProfiler", self.profiler)
+
+    def stop_profile(self) -> list[ProfilerEvent]:
+        """The events since the start; none is kept for the next time."""
+        self.runtime.call("LiteRtStopProfiler", self.profiler)
+        count = ctypes.c_int()
+        self.runtime.call("LiteRtGetNumProfilerEvents", self.profiler, ctypes.byref(count))
+        events = (ProfilerEvent * max(1, count.value))()
+        self.runtime.call("LiteRtGetProfilerEvents", self.profiler, count, events)
+        return list(events[: count.value])
+
+    def write(self, buffer: ctypes.c_void_p, data: bytes | None) -> None:
         """Fill an input with data, or an output with the pattern that marks it as unwritten."""
-        size = self.runtime.size("LiteRtGetTensorBufferPackedSize", buffer)
+        size = self.size(buffer)
         if data is not None and len(data) != size:
             raise CallFailed(f"an input has {len(data)} bytes where the runtime wants {size}")
         address = self._lock(buffer, LOCK_WRITE)
@@ -278,18 +305,26 @@ class Model:
             ctypes.memmove(address, data, size)
         self.runtime.call("LiteRtUnlockTensorBuffer", buffer)
 
-    def _read(self, buffer: ctypes.c_void_p, target: str) -> str:
-        size = self.runtime.size("LiteRtGetTensorBufferPackedSize", buffer)
+    def read(self, buffer: ctypes.c_void_p, target: str) -> str:
+        size = self.size(buffer)
         address = self._lock(buffer, LOCK_READ)
         with open(target, "wb") as file:  # noqa: PTH123
             file.write(ctypes.string_at(address, size))
         self.runtime.call("LiteRtUnlockTensorBuffer", buffer)
         return target
 
+    def size(self, buffer: ctypes.c_void_p) -> int:
+        """Bytes of a buffer."""
+        return self.runtime.size("LiteRtGetTensorBufferPackedSize", buffer)
+
     def _lock(self, buffer: ctypes.c_void_p, mode: int) -> ctypes.c_void_p:
         address = ctypes.c_void_p()
         self.runtime.call("LiteRtLockTensorBuffer", buffer, ctypes.byref(address), ctypes.c_int(mode))
         return address
+
+
+def tag(event: ProfilerEvent) -> str:
+    return (event.tag or b"").decode("utf-8", "replace")
 
 
 def public(tensors: list[dict]) -> list[dict]:

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 #   "pruned" (its weights are zero);
 # tensors: "exit" (a cluster end stands behind it), "entry" (a stem stands behind it), "reshape" (a RESHAPE to the same
 #   shape stands behind it);
-# the whole model, index -1: "encoded", "float", "cpu".
+# the whole model, index -1: "encoded", "float", "cpu"; and "dense", which asks what the sparse path changes: that no
+#   weight were stored sparse.
 Waiver = tuple[str, int]
 WHOLE_MODEL = -1
 FP32: Waiver = ("fp32", WHOLE_MODEL)
 FLOAT: Waiver = ("float", WHOLE_MODEL)
+STORED_DENSE: Waiver = ("dense", WHOLE_MODEL)
 
 
 class Outcome(str, Enum):

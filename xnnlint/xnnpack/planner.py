@@ -20,6 +20,7 @@ from xnnlint.xnnpack.outcome import OutcomeJudge
 from xnnlint.xnnpack.plan import (
     FLOAT,
     FP32,
+    STORED_DENSE,
     WHOLE_MODEL,
     Kernel,
     Outcome,
@@ -116,6 +117,8 @@ class Planner:
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
         hint = subgraph.sparse_hint or ("encoded", WHOLE_MODEL) in assumed
+        if STORED_DENSE in assumed:
+            return False
         return hint and (self.profile.sparse_cpu or ("cpu", WHOLE_MODEL) in assumed)
 
     def _prepare(self, assumed: frozenset[Waiver]) -> tuple[Delegation, list[_Prepared]]:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 # In the order in which they are applied: what makes operators new comes before what looks at them.
 _MODULES = (
     *("batch", "notation", "constants", "map_pooling", "window_pooling", "channels", "channel_padding", "convolutions"),
-    *("resizing", "pointwise", "taps", "stem", "stem_stride_1", "unsafe", "prune"),
+    *("resizing", "pointwise", "depthwise_taps", "stem", "stem_stride_1", "unsafe", "prune"),
     # Last, since it looks at the plan, which must be of the graph as it is then.
-    *("encoding", "exits"),
+    *("encoding", "cluster_exits"),
 )
 
 

@@ -1,0 +1,1 @@
+"""How long XNNPACK's operators take: predicted from a plan, by rates that were measured on some CPU."""

@@ -1,0 +1,295 @@
+"""Predicted times of a plan's operators, and what the sparse path gains.
+
+    prediction = predict(plan)          # of the model as it is
+    gained = gain(plan)                 # beside the same model without the sparse path, on the same CPU
+    for row in gain_if_pruned(plan):    # were every 1x1 kernel pruned to 70, 80, 90%
+        ...
+
+All of these are None where nothing can be said: on a CPU without a cost profile. Nothing here runs a model or needs
+LiteRT.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xnnlint.xnnpack.plan import STORED_DENSE, WHOLE_MODEL, Outcome, is_pointwise, pointwise_ops
+
+from .plan_work import border_elements, tflite_work, xnnpack_work
+from .profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
+from .work import TFLITE, Work
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.planner import Planner
+
+SHARES = (0.7, 0.8, 0.9)
+"""Shares of zeros that a forecast is asked for."""
+CONFIDENCE = 1.64
+"""Standard errors on both sides of a time: nine of ten whole models should lie inside (docs/cost-model.md)."""
+_STAND_INS = {"unary": "unary:sigmoid", "binary": "binary:add"}
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCost:
+    """One operator's predicted time.
+
+    Attributes:
+        op: index of the TFLite operator it comes from.
+        name: that operator's name, in the user's words.
+        kernel: the operator's name as the profiler prints it; the TFLite type where TFLite runs it itself.
+        family: the rates that were used.
+        partition: index of the delegate partition; None where TFLite runs it itself.
+        microseconds: the time; of what `is_guess` the order of magnitude.
+        error: its standard error, microseconds.
+        is_guess: no rates of this kernel were measured.
+    """
+
+    op: int
+    name: str
+    kernel: str
+    family: str
+    partition: int | None
+    microseconds: float
+    error: float
+    is_guess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A whole run's predicted time.
+
+    Attributes:
+        operators: XNNPACK's operators as in `plan.operators`, then those that TFLite runs itself.
+        rest: microseconds beside the operators.
+        total, low, high: microseconds, and the interval of nine in ten.
+        pointwise: the share of the time that is in 1x1 convolutions, 0 to 1.
+        guessed: the share of the time that is a guess, 0 to 1.
+        profile: whose rates these are.
+        measured_on_cpu: whether they were measured on the kind of CPU that the plan is for.
+    """
+
+    operators: tuple[OperatorCost, ...]
+    rest: float
+    total: float
+    low: float
+    high: float
+    pointwise: float
+    guessed: float
+    profile: CostProfile
+    measured_on_cpu: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What the sparse path brings: one model, planned with it and without it for the same CPU.
+
+    Attributes:
+        dense, sparse: the two predictions; equal operators where the plan is dense.
+        ratio, low, high: how many times as fast sparse is, and the interval of nine in ten.
+        share: of zeros that the 1x1 kernels were assumed to have; None where they are what the file has.
+        outcome: what the assumed or real model does.
+    """
+
+    dense: Prediction
+    sparse: Prediction
+    ratio: float
+    low: float
+    high: float
+    outcome: Outcome
+    share: float | None = None
+
+    @property
+    def measured_on_cpu(self) -> bool:
+        return self.sparse.measured_on_cpu
+
+
+def predict(
+    plan: Plan, profile: CostProfile | None = None, shares: Mapping[int, float] | None = None
+) -> Prediction | None:
+    """The time of a model as it is planned.
+
+    Args:
+        plan: as made by `make_plan`.
+        profile: the rates; by default those that come with xnnlint for the plan's CPU.
+        shares: by TFLite operator, a share of zeros to take instead of its filter's own.
+
+    Returns:
+        None where there are no rates for the plan's CPU.
+    """
+    profile = profile or shipped_profile(plan.profile.cpu)
+    if profile is None:
+        return None
+    operators = [*_of_xnnpack(plan, profile, shares), *_of_tflite(plan, profile)]
+    rest = profile.rest.time(len(plan.operators), len(plan.partitions), border_elements(plan))
+    total = sum(operator.microseconds for operator in operators) + rest
+    by_family = _by_family(operators)
+    error = math.sqrt(sum(error**2 for _, error in by_family.values()))
+    pointwise = {op for op in pointwise_ops(plan.graph)} | plan.spmm_ops
+    return Prediction(
+        operators=tuple(operators),
+        rest=rest,
+        total=total,
+        low=max(total - CONFIDENCE * error, total / 4),
+        high=total + CONFIDENCE * error,
+        pointwise=sum(o.microseconds for o in operators if o.op in pointwise) / total if total else 0.0,
+        guessed=sum(o.microseconds for o in operators if o.is_guess) / total if total else 0.0,
+        profile=profile,
+        measured_on_cpu=profile.measured and profile.cpu == plan.profile.cpu,
+    )
+
+
+def gain(plan: Plan, profile: CostProfile | None = None) -> Gain | None:
+    """How many times as fast the model is as the same one without the sparse path, on the same CPU."""
+    return _gain(plan, profile, None, None)
+
+
+def gain_if_pruned(
+    plan: Plan,
+    shares: Sequence[float] = SHARES,
+    profile: CostProfile | None = None,
+    only: Collection[int] | None = None,
+) -> tuple[Gain, ...]:
+    """What each share of zeros in every 1x1 kernel would bring, with the model's graph as it is; empty where nothing
+    can be said.
+
+    Args:
+        plan: of the model as it is.
+        shares: 0 to 1.
+        profile: see `predict`.
+        only: the operators to prune; by default all 1x1 convolutions.
+    """
+    planner = plan.planner
+    if planner is None:
+        return ()
+    pruned = sorted(pointwise_ops(plan.graph) if only is None else only)
+    gains = []
+    for share in shares:
+        waivers = {("encoded", WHOLE_MODEL), *(("pruned", op) for op in pruned)}
+        # Two thirds of zeros are what the runtime asks for (see layout.py); below that pruning changes nothing.
+        assumed = planner.plan(plan.assumed | waivers) if share > 2 / 3 else plan
+        found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
+        gains += [found] if found is not None else []
+    return tuple(gains)
+
+
+def _gain(
+    plan: Plan, profile: CostProfile | None, share: float | None, shares: Mapping[int, float] | None
+) -> Gain | None:
+    sparse = predict(plan, profile, shares)
+    dense_plan = without_sparse_path(plan)
+    dense = predict(dense_plan, profile, shares) if dense_plan is not None else sparse
+    if sparse is None or dense is None:
+        return None
+    ratio = dense.total / sparse.total if sparse.total else 1.0
+    low, high = _interval(dense, sparse, ratio)
+    return Gain(dense, sparse, ratio, low, high, plan.outcome, share)
+
+
+def without_sparse_path(plan: Plan) -> Plan | None:
+    """The plan of the same model on the same CPU, if no weight were stored sparse; None of a plan made by hand."""
+    planner: Planner | None = plan.planner
+    return None if planner is None else planner.plan(plan.assumed | {STORED_DENSE})
+
+
+# -- operators
+
+
+def _of_xnnpack(plan: Plan, profile: CostProfile, shares: Mapping[int, float] | None) -> list[OperatorCost]:
+    costs = []
+    for item in xnnpack_work(plan, profile.tiles, shares):
+        kernel = item.kernel
+        microseconds, error, is_guess = _time(item.work, profile)
+        costs.append(
+            OperatorCost(
+                kernel.op,
+                kernel.name,
+                kernel.kernel,
+                item.work.family,
+                kernel.partition,
+                microseconds,
+                error,
+                is_guess,
+            )
+        )
+    return costs
+
+
+def _of_tflite(plan: Plan, profile: CostProfile) -> list[OperatorCost]:
+    costs = []
+    for index in plan.tflite_ops:
+        op = plan.graph.operators[index]
+        work = tflite_work(plan.graph, index)
+        microseconds, error, _ = _time(work, profile)
+        costs.append(
+            OperatorCost(index, op.name, op.custom_code or op.type, work.family, None, microseconds, error, True)
+        )
+    return costs
+
+
+def _time(work: Work, profile: CostProfile) -> tuple[float, float, bool]:
+    """Microseconds, their standard error, and whether they are a guess."""
+    family, is_guess = _family(work, profile)
+    microseconds = family.time(work)
+    low, likely, high = _factors(work.family, profile)
+    error = microseconds * likely * (UNKNOWN_ERROR if is_guess else family.error)
+    spread = microseconds * (high - low) / (2 * CONFIDENCE)
+    return microseconds * likely, math.hypot(error, spread), is_guess
+
+
+def _family(work: Work, profile: CostProfile) -> tuple[Family, bool]:
+    """The rates for some work; where none were measured, those of what resembles it most."""
+    found = profile.families.get(work.family)
+    if found is not None:
+        return found, work.rough
+    # The same kernel for floats does at most as much at once; then another operator on as many elements.
+    word, _, _ = work.family.partition(":")
+    for name in (work.family.rpartition(":")[0], word, _STAND_INS.get(word, ""), TFLITE, "unary:sigmoid"):
+        found = profile.families.get(name)
+        if found is not None and set(work.counts) & set(found.rates):
+            return found, True
+    return Family({}, UNKNOWN_ERROR, 0, 0.0, 0.0), True
+
+
+def _factors(family: str, profile: CostProfile) -> tuple[float, float, float]:
+    if profile.scaling is None:
+        return 1.0, 1.0, 1.0
+    return profile.scaling.factors.get(family.partition(":")[0], (1.0, 1.0, 1.0))
+
+
+# -- errors
+
+
+def _by_family(operators: Sequence[OperatorCost]) -> dict[str, tuple[float, float]]:
+    """Times and errors by family. What is wrong with a family's rates is wrong of all its operators alike."""
+    sums: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    for operator in operators:
+        time, error = sums[operator.family]
+        sums[operator.family] = time + operator.microseconds, error + operator.error
+    return dict(sums)
+
+
+def _interval(dense: Prediction, sparse: Prediction, ratio: float) -> tuple[float, float]:
+    """The interval of the ratio. A family that both variants have in like shares does not change it."""
+    before, after = _by_family(dense.operators), _by_family(sparse.operators)
+    square = 0.0
+    for family in before.keys() | after.keys():
+        share_before = before.get(family, (0.0, 0.0))[1] / dense.total if dense.total else 0.0
+        share_after = after.get(family, (0.0, 0.0))[1] / sparse.total if sparse.total else 0.0
+        square += (share_before - share_after) ** 2
+    spread = math.exp(CONFIDENCE * math.sqrt(square))
+    return ratio / spread, ratio * spread
+
+
+def pointwise_time(prediction: Prediction, plan: Plan) -> float:
+    """Microseconds in 1x1 convolutions."""
+    graph = plan.graph
+    return sum(
+        cost.microseconds
+        for cost in prediction.operators
+        if is_pointwise(graph, graph.operators[cost.op]) or cost.op in plan.spmm_ops
+    )
