@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Family(str, Enum):
-    """Kinds of operators; the values are those of JSON documents, `title` is for people."""
+    """Kinds of operators; the values are those of JSON documents, `words` are for people."""
 
     SPMM = "spmm"
     POINTWISE = "pointwise"
@@ -29,11 +29,11 @@ class Family(str, Enum):
     TFLITE = "tflite"
 
     @property
-    def title(self) -> str:
-        return _TITLES[self]
+    def words(self) -> str:
+        return _WORDS[self]
 
 
-_TITLES = {
+_WORDS = {
     Family.SPMM: "1x1 convolutions, SpMM",
     Family.POINTWISE: "1x1 convolutions, dense",
     Family.STEM: "stem",

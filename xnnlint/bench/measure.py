@@ -19,7 +19,7 @@ from .ratio import MOST, Ratio, ratio_of
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.targets import Target
-    from xnnlint.runtime.timing import Timing
+    from xnnlint.runtime.timing import OperatorTime, Timing
     from xnnlint.runtime.verify import Setting
 
     from .variants import Pair, Variant
@@ -146,8 +146,7 @@ def _observed(path: Path, setting: Setting) -> Observation:
     from xnnlint.runtime.observe import observe
 
     target = setting.target
-    where = {"cpu": target.cpu, "litert_version": target.release.version}
-    (observation,) = observe([path], **where, seeds=setting.seeds)
+    (observation,) = observe([path], cpu=target.cpu, litert_version=target.release.version, seeds=setting.seeds)
     return observation
 
 
@@ -198,5 +197,5 @@ def _operators(variant: Variant, timings: Sequence[Timing]) -> tuple[TimedOperat
     )
 
 
-def _mean(operators: Sequence[object]) -> float:
-    return statistics.fmean(operator.microseconds for operator in operators)  # type: ignore[attr-defined]
+def _mean(operators: Sequence[OperatorTime]) -> float:
+    return statistics.fmean(operator.microseconds for operator in operators)

@@ -3,8 +3,9 @@
 Each process of a benchmark times both variants in turns, so whatever slows the machine down slows both, and their ratio
 is one observation. Processes, not runs, are the sample: where a process happens to get its memory moves times by some
 per cent, for all of its runs alike, so that more runs in one process say nothing about that (Kalibera and Jones,
-"Rigorous benchmarking in reasonable time", ISMM 2013). The interval is Student's, of the mean of the logarithms: a ratio
-of 2 and one of 1/2 are as far from 1. One process that was disturbed widens it, and so makes for more processes.
+"Rigorous benchmarking in reasonable time", ISMM 2013). The interval is Student's, of the mean of the logarithms, in
+which a ratio of 2 and one of 1/2 are as far from 1. One process that was disturbed widens it, and so makes for more
+processes.
 """
 
 from __future__ import annotations

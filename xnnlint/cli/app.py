@@ -13,12 +13,15 @@ from typing import Annotated
 import typer
 
 from xnnlint import __version__
+from xnnlint.cli.bench_command import bench
+from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
 from xnnlint.cli.config_command import config
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
 from xnnlint.cli.convert_command import convert
 from xnnlint.cli.fix_command import fix
 from xnnlint.cli.knowledge_commands import explain, profiles, rules
+from xnnlint.cli.option_groups import as_command
 from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
 from xnnlint.cli.verify_command import verify
 from xnnlint.errors import XnnlintError
@@ -29,6 +32,8 @@ COMMANDS = (
     (fix, "Change models so that they run sparse, and are right."),
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
+    (bench, "Time a model sparse and dense, here or from a device's log."),
+    (calibrate, "Time this machine's operators, for predicted times."),
     (config, "Show the settings for a model, and where each comes from."),
     (rules, "List the rules."),
     (explain, "Explain a rule, an outcome or an operator."),
@@ -64,7 +69,7 @@ def _options(
 
 
 for _command, _short_help in COMMANDS:
-    app.command(cls=QuickCommand, short_help=_short_help)(_command)
+    app.command(cls=QuickCommand, short_help=_short_help)(as_command(_command))
 
 
 def main() -> None:
