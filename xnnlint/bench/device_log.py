@@ -179,16 +179,13 @@ def _row_pattern(header: str) -> re.Pattern[str] | None:
 def _run_facts(lines: Sequence[str]) -> tuple[float | None, int | None, int | None]:
     """Microseconds of a run, threads and runs.
 
-    "count=50 first=... avg=..." stands first for the warm-up, then for the runs that count; LiteRT's own tool says
-    "Inference (avg): 0.46 ms (2112 runs)", too.
+    "count=50 first=... avg=..." stands first for the warm-up, then for the runs that count; with the table there is one
+    more, of what was profiled.
     """
     microseconds, threads, runs = None, None, None
     for line in lines:
-        if found := re.search(r"Inference \(avg\): *([\d.]+)(?:\s*$| ms \((\d+) runs\))", line):
-            microseconds = float(found[1]) * (1000 if found[2] else 1)
-        elif (found := re.search(r"\bcount=(\d+) (?:first|curr)=.* avg=([\d.e+]+)", line)) and "Timings" not in line:
-            runs = int(found[1])
-            microseconds = float(found[2])
+        if (found := re.search(r"\bcount=(\d+) .*\bavg=([\d.e+]+)", line)) and "Timings" not in line:
+            runs, microseconds = int(found[1]), float(found[2])
         elif found := re.search(r"(?:#threads used for CPU inference|Num threads): \[(\d+)\]", line):
             threads = int(found[1])
     return microseconds, threads, runs

@@ -88,6 +88,9 @@ def family_of(kernel: str, graph: Graph, op: int | None) -> Family:
     """
     if kernel.startswith("Convolution"):
         return _convolution(kernel, graph, op)
+    # Dense 1x1 convolutions run as fully connected, too (src/subgraph/fully-connected.c).
+    if op is not None and is_pointwise(graph, graph.operators[op]) and kernel.endswith("GEMM"):
+        return Family.POINTWISE
     for start, family in _STARTS:
         if kernel.startswith(start):
             return family

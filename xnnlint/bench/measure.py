@@ -160,7 +160,8 @@ def _processes(
     from xnnlint.runtime.timing import time_models
 
     share = min(max(seconds * _SHARE, _SHORTEST), _LONGEST)
-    started, timings, ratio = time.monotonic(), list[tuple[Timing, Timing]](), None
+    timings: list[tuple[Timing, Timing]] = []
+    started, ratio = time.monotonic(), None
     while len(timings) < MOST:
         progress(len(timings), ratio)
         before, after = time_models(paths, target, rounds=ROUNDS, seconds=share, threads=threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.errors import ModelError, XnnlintError
+from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.fixes.tflite.search_changes import Result
@@ -55,16 +56,16 @@ class Pair:
 
 
 def pair_of(path: str, profile: Profile) -> Pair:
-    """A model that runs sparse, beside itself with its weights stored dense; of one that runs dense, what safe fixes
-    make of it.
+    """A model that runs sparse, or is wrong, beside itself with its weights stored dense; of one that runs dense, what
+    safe fixes make of it.
 
     Raises:
         XnnlintError: it runs dense, and no safe fix changes that.
     """
     data = model_bytes(path)
     plan = _plan(data, path, profile)
-    if plan.spmm_ops:
-        dense = _dense(data, path)
+    dense = data if plan.outcome is Outcome.DENSE else _dense(data, path)
+    if dense != data:
         before = Variant("dense", "the same file with its weights stored dense", dense, _plan(dense, path, profile))
         return Pair(path, Comparison.STORED_DENSE, before, Variant("sparse", "the file as it is", data, plan))
     return _fixed_pair(path, data, profile, unsafe=False, instead="it runs dense")

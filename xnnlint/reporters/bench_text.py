@@ -36,12 +36,12 @@ SHOWN = 10
 """Layers that are shown, unless all are asked for."""
 DIFFERENCES = 8
 _THAN = {
-    Comparison.STORED_DENSE: ("sparse it", "stored dense"),
-    Comparison.FIXED: ("fixed it", "before"),
-    Comparison.PRUNED: ("pruned it", "as it is"),
+    Comparison.STORED_DENSE: ("sparse, it", "stored dense"),
+    Comparison.FIXED: ("fixed, it", "before"),
+    Comparison.PRUNED: ("pruned, it", "unpruned"),
     Comparison.FILES: ("the second", "the first"),
 }
-"""Subject and what it is compared with, for "sparse it is twice as fast as stored dense"."""
+"""Subject and what it is compared with, for "sparse, it is twice as fast as stored dense"."""
 
 
 def measurement_lines(
@@ -93,8 +93,10 @@ def _facts(
         yield "changes", [", ".join(f"{fix} ({places})" if places > 1 else fix for fix, places in pair.changes)]
     before, after = measured.before, measured.after
     if before.microseconds is not None and after.microseconds is not None:
-        yield "time", [f"{milliseconds(before.microseconds)} -> {milliseconds(after.microseconds)}, {_spmm(measured)}"]
+        yield "time", [f"{duration(before.microseconds)} -> {duration(after.microseconds)}, {_spmm(measured)}"]
     yield "results", [_results(measured)]
+    if not before.variant.plan.is_correct:
+        yield before.variant.label, [Span(f"predicted to give {before.variant.plan.outcome.value}", BAD)]
     for side in (before, after):
         if differing := [operator for operator in side.operators if not operator.agrees]:
             yield "differs", [Span(f"{side.variant.label}: ", BAD), *_differences(differing)]
@@ -107,13 +109,14 @@ def _facts(
         yield "measured", [f"{seen.place}, {threads}; {runs}"]
     if setting.note:
         yield "note", [safe(setting.note)]
-    yield "of", [_place(setting, cpu_model)]
+    if effort.processes:
+        yield "figure of", [_place(setting, cpu_model)]
 
 
-def milliseconds(microseconds: float) -> str:
+def duration(microseconds: float) -> str:
     """With three digits."""
-    value = microseconds / 1000
-    return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+    value, unit = (microseconds, "us") if microseconds < 1000 else (microseconds / 1000, "ms")
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def _spmm(measured: Measurement) -> str:
@@ -199,7 +202,7 @@ def _device_verdict(run: DeviceRun) -> list[Piece]:
 def _device_facts(run: DeviceRun) -> Iterator[tuple[str, list[Piece]]]:
     for side, log in zip(run.sides, run.logs, strict=True):
         plan = side.variant.plan
-        total = "" if side.microseconds is None else f", {milliseconds(side.microseconds)} a run"
+        total = "" if side.microseconds is None else f", {duration(side.microseconds)} a run"
         facts = (
             f"{log.runs} runs" if log.runs else "",
             f"{log.threads} thread{'s' * (log.threads != 1)}" if log.threads and log.threads > 0 else "",
@@ -275,12 +278,14 @@ def _more(count: int) -> Iterator[Line]:
 
 
 def _kernels(layer: LayerTimes) -> str:
-    before, after = (_short_kernels(cell) for cell in (layer.before, layer.after))
+    before, after = ("" if cell is None else _short_kernels(cell) for cell in (layer.before, layer.after))
+    if not before or not after:
+        return f"{before} (gone)" if before else f"{after} (new)"
     return before if before == after else f"{before} -> {after}"
 
 
-def _short_kernels(cell: Cell | None) -> str:
-    return " + ".join(dict.fromkeys(map(short, cell.kernels))) if cell is not None else "-"
+def _short_kernels(cell: Cell) -> str:
+    return " + ".join(dict.fromkeys(map(short, cell.kernels)))
 
 
 def short(kernel: str) -> str:
