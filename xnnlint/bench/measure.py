@@ -120,7 +120,9 @@ def measure(
         XnnlintError: it cannot be timed here, or `before` does not run.
     """
     from xnnlint.runtime.observe import fast_folder
+    from xnnlint.runtime.timing import timed_library
 
+    timed_library(setting.target)
     with tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder()) as folder:
         paths = [Path(folder, f"{side}.tflite") for side in ("before", "after")]
         for path, variant in zip(paths, (pair.before, pair.after), strict=True):

@@ -96,11 +96,7 @@ def time_models(
     Raises:
         NotTimed: the target is emulated, or its release has no profiler.
     """
-    if target.emulated:
-        raise NotTimed("times under emulation tell nothing; time on a native target")
-    library = target.release.library
-    if library is None:
-        raise NotTimed(f"LiteRT {target.release.version} has no profiler that this can read; from 2.1 on there is one")
+    library = timed_library(target)
     listed = [str(path) for path in paths]
     command = [target.python, "-I", "-S", str(CHILD), str(library), target.release.version]
     with tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder()) as folder:
@@ -116,6 +112,19 @@ def time_models(
         finally:
             child.close()
     return [_timing(path, answer) for path, answer in zip(listed, timings, strict=True)]
+
+
+def timed_library(target: targets.Target) -> Path:
+    """The library that is timed.
+
+    Raises:
+        NotTimed: as `time_models`, before anything runs.
+    """
+    if target.emulated:
+        raise NotTimed("times under emulation tell nothing; time on a native target")
+    if target.release.library is None:
+        raise NotTimed(f"LiteRT {target.release.version} has no profiler that this can read; from 2.1 on there is one")
+    return target.release.library
 
 
 def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
