@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import tempfile
 import time
@@ -55,7 +54,7 @@ class Side:
     """One variant as it ran.
 
     Attributes:
-        microseconds: of a whole run; None where it does not run.
+        microseconds: of a whole run, so that those of two sides have the measured ratio; None where it does not run.
         operators: in the order of a run, with what was predicted and did not run.
     """
 
@@ -137,7 +136,7 @@ def measure(
     rounds = statistics.fmean(len(after.walls) for _, after in timings)
     effort = Effort(threads, len(timings), rounds, time.monotonic() - started)
     before, after = (
-        Side(variant, _total(of_side), _operators(variant, of_side))
+        Side(variant, statistics.geometric_mean(timing.total for timing in of_side), _operators(variant, of_side))
         for variant, of_side in zip((pair.before, pair.after), zip(*timings, strict=True), strict=True)
     )
     return Measurement(pair, before, after, ratio, observation, effort)
@@ -171,18 +170,13 @@ def _processes(
             if timing.error is not None:
                 raise XnnlintError(f"the variant {name!r} cannot be timed: {timing.error}")
         timings.append((before, after))
-        ratio = ratio_of([one.low / other.low for one, other in timings])
+        ratio = ratio_of([one.total / other.total for one, other in timings])
         spent = time.monotonic() - started
         is_last = ratio.precision <= PRECISE or spent * (1 + 1 / len(timings)) > seconds
         if is_last and len(timings) >= LEAST:
             break
     assert ratio is not None
     return timings, ratio
-
-
-def _total(timings: Sequence[Timing]) -> float:
-    """The geometric mean of the processes' times, so that two of them have the ratio of `ratio_of`."""
-    return math.exp(statistics.fmean(math.log(timing.low) for timing in timings))
 
 
 def _operators(variant: Variant, timings: Sequence[Timing]) -> tuple[TimedOperator, ...]:
