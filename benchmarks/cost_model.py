@@ -4,9 +4,9 @@
 
 Each .tflite model is timed natively as it is, with its weights stored dense where it runs sparse, and, with --prune, as
 `xnnlint fix --unsafe-fixes --prune SHARE` leaves it, sparse and stored dense. All variants of a model are timed in
-turns. Prints, for each pair of variants, the measured and the predicted ratio of their times, then the errors of whole
-models and of each kernel family. A model's measured time is the sum of its operators' minima and what the fastest whole
-run takes beside them. --save keeps the measurements, --again FILE reads them instead of measuring.
+turns; a time is that of the fastest whole run. Prints, for each pair of variants, the measured and the predicted ratio
+of their times, then the errors of whole models and of each kernel family. --save keeps the measurements, --again FILE
+reads them instead of measuring.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from xnnlint.fixes.tflite.encoding import stored_dense
+from xnnlint.fixes.tflite.search_changes import Options, search
+
 from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.predict import Prediction, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.tflite.encoding import stored_dense
-from xnnlint.fixes.tflite.search_changes import Options, search
 from xnnlint.loaders import load
 from xnnlint.runtime import targets
 from xnnlint.runtime.timing import Timing, time_models
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import Profile, load_profile, runtime_of_litert
 
 PAIRS = (("dense", "as it is"), ("fixed, dense", "fixed"), ("as it is", "fixed"))
@@ -117,7 +119,7 @@ def _measured(model: str, kind: str, path: Path, timing: Timing) -> Variant:
     if timing.error is not None:
         return Variant(model, kind, str(path), error=timing.error)
     operators = tuple(operator.microseconds for operator in timing.operators)
-    return Variant(model, kind, str(path), timing.low, operators)
+    return Variant(model, kind, str(path), timing.best, operators)
 
 
 # -- the report
@@ -158,7 +160,10 @@ def _summary(ratios: list, totals: list) -> None:
         good = [abs(guess / real - 1) <= GOOD for real, guess, _ in chosen]
         telling = [(real > 1) == (guess > 1) for real, guess, _ in chosen if abs(math.log(real)) > math.log1p(TELLING)]
         inside = [i.low <= real <= i.high for real, _, i in chosen if i is not None]
-        print(f"ratios {kind or 'of all pairs'}: {_share(good)} within {GOOD:.0%}; sign right for {_share(telling)}", end="")
+        print(
+            f"ratios {kind or 'of all pairs'}: {_share(good)} within {GOOD:.0%}; sign right for {_share(telling)}",
+            end="",
+        )
         print(f"; {_share(inside)} inside the interval" if inside else "")
     off = [prediction.total / total - 1 for _, _, total, prediction in totals]
     print(f"whole models: {_share([abs(e) <= GOOD for e in off])} within {GOOD:.0%}", end="")

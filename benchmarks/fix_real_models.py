@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from xnnlint.fixes.tflite.search_changes import Options, Result, search
+
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.tflite.file_proof import Proof, Prover
-from xnnlint.fixes.tflite.search_changes import Options, Result, search
-from xnnlint.xnnpack.plan import Plan, is_pointwise, pointwise_macs
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.plan import Plan, is_pointwise
 from xnnlint.xnnpack.profile import load_profile
 
 

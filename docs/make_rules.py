@@ -14,10 +14,11 @@ from pathlib import Path
 from xnnlint.linter.budgets import budget_rules
 from xnnlint.linter.engine import find
 from xnnlint.linter.policy_check import policy_rules
-from xnnlint.linter.rule import Rule, own_rules
+from xnnlint.linter.rule import Rule
+from xnnlint.linter.rule_registry import own_rules
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.reporters.topics.lookup import rule_page
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,11 +50,12 @@ def pages() -> dict[str, str]:
 def found_on() -> dict[str, list[str]]:
     """Rules with examples -> the runtimes, newest first, on which a finding is in one of them."""
     sys.path.insert(0, str(ROOT))
-    from tests.rules import rule_cases
+    from tests.rules.case_parts import model as file_of
+    from tests.rules.rule_cases import PAIRS
 
     found: dict[str, set[str]] = {}
-    for pair in rule_cases.PAIRS:
-        model = load_bytes(rule_cases.model(pair.bad, pair.metadata), f"{pair.rule}.tflite")
+    for pair in PAIRS:
+        model = load_bytes(file_of(pair.bad, pair.metadata), f"{pair.rule}.tflite")
         for runtime in _runtimes():
             plan = make_plan(model, load_profile(runtime, pair.cpu))
             for rule in {finding.rule for finding in find(plan)} & {pair.rule}:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
@@ -66,16 +67,35 @@ def is_map(value: Value) -> bool:
 
 def leads_to_map(graph: Graph, tensor: int) -> bool:
     """Whether anything that is computed from a tensor is a map of more than one pixel again."""
+    return any(has_pixels(graph, t) for op in graph.downstream(tensor) for t in op.outputs if t >= 0)
+
+
+def meets_map(graph: Graph, tensor: int) -> bool:
+    """Whether a pooled value, or what is computed from it, is combined with a map of more than one pixel."""
     pending, seen = [tensor], {tensor}
     while pending:
         for reader in graph.consumers(pending.pop()):
-            for output in (t for t in reader.outputs if t >= 0 and t not in seen):
-                shape = graph.tensors[output].shape
-                if len(shape) == 4 and shape[1] * shape[2] > 1:
-                    return True
+            others = [t for t in reader.inputs if t >= 0 and t not in seen]
+            if any(has_pixels(graph, t) and not _is_stored(graph, t) for t in others):
+                return True
+            for output in (t for t in reader.outputs if t >= 0 and t not in seen and not has_pixels(graph, t)):
                 seen.add(output)
                 pending.append(output)
     return False
+
+
+def _is_stored(graph: Graph, tensor: int) -> bool:
+    """Whether a tensor is a constant, or one that is unpacked."""
+    producer = graph.producer(tensor)
+    if producer is not None and producer.type in ("DENSIFY", "DEQUANTIZE"):
+        return _is_stored(graph, producer.inputs[0])
+    return graph.tensors[tensor].is_constant
+
+
+def has_pixels(graph: Graph, tensor: int) -> bool:
+    """Whether a tensor of the graph is a map of more than one pixel."""
+    shape = graph.tensors[tensor].shape
+    return len(shape) == 4 and shape[1] * shape[2] > 1
 
 
 def is_read_inside(part: PartitionPlan, value: Value) -> bool:
@@ -92,7 +112,7 @@ def is_pooled_by_tflite(plan: Plan, value: Value) -> bool:
     """Whether a pooling reads a value that this runtime does not take, since it drops its dimensions."""
     rejected = plan.delegation.rejected if plan.delegation else {}
     readers = plan.graph.consumers(value.tensor) if value.tensor is not None else []
-    return any(op.index in rejected and rejected[op.index].condition == "keep-dims" for op in readers)
+    return any(op.index in rejected and rejected[op.index].condition is Objection.KEEP_DIMS for op in readers)
 
 
 def capable(part: PartitionPlan, value: int) -> bool:

@@ -2,35 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from itertools import chain
 
-from xnnlint.rules._text import by, dims, named, type_of, where_used
-from xnnlint.rules.reduce_input import REDUCTIONS, SPATIAL
-
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
+from xnnlint.linter.rule_registry import rule_of
 from xnnlint.model.graph import Graph
-from xnnlint.xnnpack.delegate.definitions import REPEATED_AXIS, UNREAD_PART
+from xnnlint.xnnpack.conditions.reduce_input import SPATIAL
+from xnnlint.xnnpack.fault import FaultKind, Wrong
 from xnnlint.xnnpack.fp16 import METADATA
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Value
-from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
+from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, NodeType, Value
+from xnnlint.xnnpack.layout import Break, BreakCause
+from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
 from xnnlint.xnnpack.windows import same_padding_total
 
+from ._text import by, dims, named, type_of, where_used
+
 RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
+SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
-    UNREAD_PART: (
+    Wrong.FIRST_PART_UNREAD: (
         "a split of which the first part is read",
         "one of which nobody reads the first part",
         "take the part with a slice (x[..., a:b]), not a split",
     ),
-    REPEATED_AXIS: ("each axis once", "an axis named twice", "name each axis once"),
+    Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
-SPARSE_OR_DENSE = ("output", "padding", "undefined", "dead-branch")
-"""Kinds of causes that have nothing to do with the sparse path."""
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
+
+
+class CauseKind(Enum):
+    """What kind of thing stops the sparse path."""
+
+    OPERATOR = "operator"
+    """An operator without an NCHW kernel."""
+    CROSSING = "crossing"
+    """A value that leaves or enters the cluster."""
+    KEEP_DIMS = "keepdims"
+    """A pooling with keepdims, of which the runtime reports a wrong shape."""
+    AXES = "axes"
+    """A pooling over other axes than height and width."""
+    VECTOR = "vector"
+    """A fully-connected operator on a pooled vector."""
+    CONSTANT = "constant"
+    """A layer on a constant map."""
+    QUANTIZED = "quantized"
+    """int8 weights that are stored sparse, for float32 values."""
+    UNWRITTEN = "unwritten"
+    """Weights that nobody unpacks."""
+    FP16 = "fp16"
+    """float16 arithmetic."""
+    BIAS = "bias"
+    """Biases of another type than the weights."""
+    DEAD_BRANCH = "dead-branch"
+    """Operators that nobody reads."""
+    UNDEFINED = "undefined"
+    """What XNNPACK cannot define."""
+    PADDING = "padding"
+    """SAME padding below 0."""
+    OUTPUT = "output"
+    """An output to which LiteRT cannot bind a buffer."""
+    UNKNOWN = "unknown"
+
+    @property
+    def is_of_sparse_path(self) -> bool:
+        """Whether the model would be right if it ran dense."""
+        return self not in _SPARSE_OR_DENSE
+
+
+_SPARSE_OR_DENSE = (CauseKind.OUTPUT, CauseKind.PADDING, CauseKind.UNDEFINED, CauseKind.DEAD_BRANCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +84,13 @@ class Cause:
 
     Attributes:
         op: the operator at fault; None where it is an output or input of the model.
-        kind: "operator" (no NCHW kernel), "crossing" (a value that leaves or enters the cluster), "keepdims", "axes",
-            "vector" (a fully-connected operator on a pooled vector), "quantized", "unwritten", "dead-branch",
-            "undefined", "fp16", "bias", "padding" (SAME padding below 0, sparse or dense), "constant" (a layer on a
-            constant map), "output" (LiteRT cannot bind a buffer to it, sparse or dense), "unknown".
         text: what it does, to be put behind "since" or "because".
         required, actual: as in a finding.
         fix: what to change, in words.
     """
 
     op: int | None
-    kind: str
+    kind: CauseKind
     text: str
     required: str
     actual: str
@@ -59,27 +100,18 @@ class Cause:
 
 def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
-    if hazard.kind == "delegation":
-        return _delegation(plan, hazard)
-    if hazard.kind == "unwritten-weights":
-        return _unwritten(plan, hazard)
-    if hazard.kind == "output":
-        return _output(plan, hazard)
-    if hazard.kind == "fp16":
-        return _half(plan, hazard)
-    if hazard.kind == "bias":
-        return _bias(plan, hazard)
-    if hazard.kind == "padding":
-        return _padding(plan, hazard)
-    causes = iter(()) if hazard.kind in ("layout", "boundary") else _shapes(plan, hazard)
-    causes = chain(_constants(plan, hazard), causes)
-    return next(causes, None) or next(_layout(plan, hazard), None) or _unknown(plan, hazard)
+    direct = _DIRECT.get(hazard.kind)
+    if direct is not None:
+        return direct(plan, hazard)
+    of_order = hazard.kind in (FaultKind.LAYOUT, FaultKind.BOUNDARY)
+    causes = chain(_constants(plan, hazard), () if of_order else _shapes(plan, hazard), _layout(plan, hazard))
+    return next(causes, None) or _unknown(plan, hazard)
 
 
-def broken_by(plan: Plan, kind: str) -> set[int]:
+def broken_by(plan: Plan, kind: CauseKind) -> set[int]:
     """Operators that are a cause of the given kind for any hazard of the plan."""
     causes = (cause_of(plan, hazard) for hazard in plan.hazards)
-    return {cause.op for cause in causes if cause.kind == kind and cause.op is not None}
+    return {cause.op for cause in causes if cause.kind is kind and cause.op is not None}
 
 
 def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
@@ -94,8 +126,8 @@ def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
 
 def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """The pooling that gives a wrong shape, or the fully-connected operator that cannot work with a vector."""
-    for op in _upstream(plan.graph, hazard.op):
-        for part, node in _nodes(plan, op):
+    for op in plan.graph.upstream(hazard.op):
+        for part, node in _nodes(plan, op.index):
             if node.type in REDUCTIONS:
                 yield from _pooling(plan, part, node)
     for part, node in _nodes(plan, hazard.op):
@@ -104,7 +136,7 @@ def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
             where = named(plan.graph, node.op)
             yield Cause(
                 node.op,
-                "vector",
+                CauseKind.VECTOR,
                 f"{where} reads a vector of shape {dims(source.shape)}, and the sparse kernel needs a map",
                 "a RESHAPE between the pooling and a FULLY_CONNECTED with keep_num_dims",
                 f"none in front of {where}",
@@ -119,7 +151,7 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
     if axes != SPATIAL:
         yield Cause(
             node.op,
-            "axes",
+            CauseKind.AXES,
             f"{where} pools over axes {dims(axes)}, and in NCHW the runtime takes others",
             f"pooling over axes {dims(SPATIAL)}",
             f"axes {dims(axes)} at {where}",
@@ -132,26 +164,13 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
             return
         yield Cause(
             node.op,
-            "keepdims",
+            CauseKind.KEEP_DIMS,
             f"{where} keeps its dimensions, and the runtime reports the shape {dims(state)} for {dims(target.shape)}",
             "a RESHAPE between a pooling with keepdims and what reads it",
             f"keepdims and no RESHAPE at {where}",
             RESHAPE_FIX.format(where),
             Applicability.SAFE,
         )
-
-
-def _upstream(graph: Graph, op: int) -> list[int]:
-    """An operator and all before it that it depends on, nearest first."""
-    found, pending = [], [op]
-    while pending:
-        current = pending.pop(0)
-        if current in found:
-            continue
-        found.append(current)
-        producers = (graph.producer(t) for t in graph.operators[current].inputs if t >= 0)
-        pending += [producer.index for producer in producers if producer is not None]
-    return found
 
 
 # -- data in the wrong order
@@ -169,7 +188,7 @@ def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
                 where = named(plan.graph, current.op)
                 yield Cause(
                     current.op,
-                    "constant",
+                    CauseKind.CONSTANT,
                     f"{where} reads a constant of shape {dims(source.shape)}, which stays NHWC in a cluster of NCHW",
                     "constants with one value for each channel, and no layer on them",
                     f"a constant of shape {dims(source.shape)} read by {where}",
@@ -202,7 +221,7 @@ def _bias(plan: Plan, hazard: Hazard) -> Cause:
     where = named(plan.graph, hazard.op)
     return Cause(
         hazard.op,
-        "bias",
+        CauseKind.BIAS,
         "this runtime's sparse kernel reads the float32 biases beside float16 weights as float16",
         "weights and biases of one type",
         f"float16 weights and float32 biases at {where}",
@@ -221,8 +240,8 @@ def _padding(plan: Plan, hazard: Hazard) -> Cause:
     behind = f" behind ZeroPadding2D({sides})" if any(total) else ""
     return Cause(
         hazard.op,
-        "padding",
-        hazard.text,
+        CauseKind.PADDING,
+        fault_words(hazard.fault),
         "'same' padding only where the kernel reaches the end of the map",
         f"'same' padding of a {by(p['kernel'])} kernel at stride {by(p['stride'])} on a map of {by(size)} at {where}",  # type: ignore[arg-type]
         f"at {where}: padding='valid'{behind}, which computes the same",
@@ -240,36 +259,44 @@ def _why_not(plan: Plan, part: PartitionPlan, n: int, seen: set[int]) -> Iterato
     if n in seen:
         return
     seen.add(n)
-    node, verdict = part.nodes[n], part.decision.verdicts[n]
+    verdict = part.decision.verdicts[n]
     if verdict.unmet or not verdict.layout:
         yield _incapable(plan, part, n)
         return
     if verdict.layout is Layout.EXIT:
         return
     cluster = part.decision.cluster_of.get(n)
-    reason = (cluster.broken_by.get(n) or cluster.broken_by.get(cluster.leader, "")) if cluster else "producer"
-    kind, _, index = reason.partition(":")
-    producers = {v: i for i, p in enumerate(part.nodes) for v in p.outputs}
-    if kind == "member":
-        yield from _why_not(plan, part, int(index), seen)
-    elif kind == "value":
+    broken = cluster.broken_by.get(n) or cluster.broken_by.get(cluster.leader) if cluster else _NOT_INSIDE
+    if broken is not None:
+        yield from _why_broken(plan, part, n, broken, seen)
+
+
+def _why_broken(plan: Plan, part: PartitionPlan, n: int, broken: Break, seen: set[int]) -> Iterator[Cause]:
+    """Why a node that could run in NCHW does not."""
+    node = part.nodes[n]
+    if broken.node is not None:
+        yield from _why_not(plan, part, broken.node, seen)
+        return
+    if broken.value is not None:
         for i, reader in enumerate(part.nodes):
-            if int(index) in reader.inputs:
+            if broken.value in reader.inputs:
                 yield from _why_not(plan, part, i, seen)
-        if part.subgraph.values[int(index)].external_output:
-            yield _leaves(plan, part.subgraph.values[int(index)])
-    elif kind:
-        for value in part.subgraph.dynamic_inputs(node):
-            if value.is_external and value.id not in producers:
-                yield _enters(plan, node, value)
-            elif value.is_external:
-                yield _leaves(plan, value)
-            elif value.id in producers and not part.decision.verdicts[producers[value.id]].layout & _RUNS:
-                yield from _ended(plan, part, producers[value.id], n, seen)
-            elif value.id in producers:
-                yield from _why_not(plan, part, producers[value.id], seen)
+        if part.subgraph.values[broken.value].external_output:
+            yield _leaves(plan, part.subgraph.values[broken.value])
+        return
+    producers = {v: i for i, p in enumerate(part.nodes) for v in p.outputs}
+    for value in part.subgraph.dynamic_inputs(node):
+        if value.is_external and value.id not in producers:
+            yield _enters(plan, node, value)
+        elif value.is_external:
+            yield _leaves(plan, value)
+        elif value.id in producers and not part.decision.verdicts[producers[value.id]].layout & _RUNS:
+            yield from _ended(plan, part, producers[value.id], n, seen)
+        elif value.id in producers:
+            yield from _why_not(plan, part, producers[value.id], seen)
 
 
+_NOT_INSIDE = Break(BreakCause.PRODUCER)
 _RUNS = Layout.NCHW | Layout.ENTRY
 
 
@@ -281,7 +308,7 @@ def _ended(plan: Plan, part: PartitionPlan, producer: int, n: int, seen: set[int
     reader, end = named(plan.graph, part.nodes[n].op), named(plan.graph, part.nodes[producer].op)
     yield Cause(
         part.nodes[n].op,
-        "crossing",
+        CauseKind.CROSSING,
         f"{reader} reads {end}, too, which has turned its value back to NHWC",
         "operands that are all inside the cluster, or all outside",
         f"{reader} reads both",
@@ -290,15 +317,16 @@ def _ended(plan: Plan, part: PartitionPlan, producer: int, n: int, seen: set[int
 
 
 def _incapable(plan: Plan, part: PartitionPlan, n: int) -> Cause:
-    node, rule, verdict = part.nodes[n], part.rules[n], part.decision.verdicts[n]
+    node, rule, verdict = part.nodes[n], rule_of(part.conditions[n]), part.decision.verdicts[n]
     fix, applicability = rule.remedy(node, part.subgraph)
     where = named(plan.graph, node.op)
+    required, actual = rule.all_words(verdict)
     return Cause(
         node.op,
-        "operator",
+        CauseKind.OPERATOR,
         f"{where} cannot run in NCHW ({rule.code})",
-        "; ".join(u.required for u in verdict.unmet) or "an operator that can run in NCHW",
-        f"{'; '.join(u.actual for u in verdict.unmet) or type_of(plan.graph.operators[node.op])} at {where}",
+        required or "an operator that can run in NCHW",
+        f"{actual or type_of(plan.graph.operators[node.op])} at {where}",
         f"at {where}: {fix}",
         applicability,
     )
@@ -309,7 +337,7 @@ def _leaves(plan: Plan, value: Value) -> Cause:
     producer = plan.graph.producer(value.tensor) if value.tensor is not None else None
     return Cause(
         producer.index if producer else None,
-        "crossing",
+        CauseKind.CROSSING,
         f"its map is {used}, with no pooling and no DEPTH_TO_SPACE in between",
         "MEAN or SUM over H and W, or DEPTH_TO_SPACE, in front of every output",
         f"a map of shape {dims(value.shape)}, {used}",
@@ -322,7 +350,7 @@ def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
     return Cause(
         node.op,
-        "crossing",
+        CauseKind.CROSSING,
         f"{where} reads a value from outside the cluster, {source}",
         "operands that are all inside the cluster",
         f"a value of shape {dims(value.shape)}, {source}, at {where}",
@@ -335,12 +363,12 @@ def _enters(plan: Plan, node: Node, value: Value) -> Cause:
 
 def _delegation(plan: Plan, hazard: Hazard) -> Cause:
     op = plan.graph.operators[hazard.op]
-    where = named(plan.graph, op.index)
+    where, text = named(plan.graph, op.index), fault_words(hazard.fault)
     sparse = plan.delegation.sparse_weights if plan.delegation else frozenset()
     if any(t in sparse and plan.graph.tensors[t].dtype == "INT8" for t in op.inputs if t >= 0):
         return Cause(
             op.index,
-            "quantized",
+            CauseKind.QUANTIZED,
             "its weights are int8 and stored sparse, its values float32, and XNNPACK takes the weights before they "
             "are unpacked",
             "float32 or float16 weights where they are stored sparse",
@@ -352,22 +380,22 @@ def _delegation(plan: Plan, hazard: Hazard) -> Cause:
     if dead:
         return Cause(
             op.index,
-            "dead-branch",
-            f"{hazard.text}, {named(plan.graph, dead[-1])}",
+            CauseKind.DEAD_BRANCH,
+            f"{text}, {named(plan.graph, dead[-1])}",
             "operators whose output is read, or an output of the model",
             f"nobody reads {named(plan.graph, dead[-1])}",
             f"drop {named(plan.graph, dead[-1])} and what only leads to it",
             Applicability.SAFE,
         )
-    if hazard.text in MENDED:
-        required, actual, fix = MENDED[hazard.text]
-        return Cause(op.index, "undefined", hazard.text, required, f"{actual} at {where}", fix, Applicability.SAFE)
+    if hazard.fault.wrong in MENDED:
+        required, actual, fix = MENDED[hazard.fault.wrong]
+        return Cause(op.index, CauseKind.UNDEFINED, text, required, f"{actual} at {where}", fix, Applicability.SAFE)
     return Cause(
         op.index,
-        "undefined",
-        hazard.text,
+        CauseKind.UNDEFINED,
+        text,
         "operators that XNNPACK can define once its delegate has taken them",
-        f"{hazard.text} at {where}",
+        f"{text} at {where}",
         f"convert {where} with values, weights and biases of one float type",
         Applicability.MANUAL,
     )
@@ -391,7 +419,7 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
     rejection, where = rejected.get(op.index), named(plan.graph, op.index)
     return Cause(
         op.index,
-        "unwritten",
+        CauseKind.UNWRITTEN,
         f"XNNPACK leaves {where} to TFLite, but takes the DENSIFY that unpacks its float16 weights, and never runs it",
         rejection.required if rejection else "an operator that XNNPACK takes",
         f"{rejection.actual if rejection else type_of(op)} at {where}",
@@ -403,7 +431,7 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
 def _half(plan: Plan, hazard: Hazard) -> Cause:
     return Cause(
         hazard.op,
-        "fp16",
+        CauseKind.FP16,
         f"the file allows float16 arithmetic, which {plan.profile.cpu_title} has, and this runtime's sparse kernels do "
         "not work with it",
         "float32 arithmetic",
@@ -414,21 +442,21 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where = named(plan.graph, hazard.op)
-    if hazard.outcome is Outcome.WRONG_RESULTS:
+    where, text, wrong = named(plan.graph, hazard.op), fault_words(hazard.fault), hazard.fault.wrong
+    if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
             hazard.op,
-            "output",
-            hazard.text,
+            CauseKind.OUTPUT,
+            text,
             "outputs that are no inputs",
-            "an input that is an output, too" + ("" if "nobody" in hazard.text else f", at {where}"),
+            "an input that is an output, too" + (f", at {where}" if wrong is Wrong.INPUT_IS_OUTPUT else ""),
             "leave the input out of the model's outputs",
             Applicability.SAFE,
         )
     return Cause(
         hazard.op,
-        "output",
-        hazard.text,
+        CauseKind.OUTPUT,
+        text,
         "outputs whose shape is known before the run",
         f"a computed shape at {where}",
         f"convert with a fixed batch (xnnlint convert --batch 1), or let another operator follow {where}, such as the"
@@ -438,11 +466,23 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:
+    text = fault_words(hazard.fault)
     return Cause(
         hazard.op,
-        "unknown",
-        hazard.text,
+        CauseKind.UNKNOWN,
+        text,
         "operators that agree on shapes and on the order of the data in memory",
-        hazard.text,
+        text,
         "change what the other findings name",
     )
+
+
+# Faults of which the place itself says the cause.
+_DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
+    FaultKind.DELEGATION: _delegation,
+    FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
+    FaultKind.OUTPUT: _output,
+    FaultKind.FP16: _half,
+    FaultKind.BIAS: _bias,
+    FaultKind.PADDING: _padding,
+}

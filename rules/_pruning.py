@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xnnlint.rules._branches import capable
-
 from xnnlint.xnnpack.ir import Node, NodeType
-from xnnlint.xnnpack.layout import Cluster
+from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, Cluster
 from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+
+from ._branches import capable
 
 # A larger share of zeros than training leaves behind by itself; below it a model counts as not pruned yet.
 PRUNED_SHARE = 0.10
-# More than this share must be zero: google/XNNPACK src/subgraph.c `xnn_subgraph_rewrite_for_nchw`.
-NUMERATOR, DENOMINATOR = 2, 3
 THRESHOLD = f"{100 * NUMERATOR / DENOMINATOR:.1f}%"
 # The converter stores weights sparse from this share on: google-ai-edge/LiteRT
 # tflite/converter/transforms/dense_to_sparse_pass.cc `kMinSparsityLevel`.
@@ -41,11 +39,6 @@ class Weights:
     @property
     def are_pruned(self) -> bool:
         return self.share >= PRUNED_SHARE
-
-
-def enough(zeros: int, elements: int) -> bool:
-    """Whether so many zeros pass the two-thirds test."""
-    return DENOMINATOR * zeros > NUMERATOR * elements
 
 
 def lacking(zeros: int, elements: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.ir import Node, NodeType, Value
+from xnnlint.xnnpack.conditions.node_condition import Fact, Operand, Padding, Unmet
+from xnnlint.xnnpack.ir import Node, NodeType
 
 # The builtin operators behind XNNPACK's node types, where the two are not called alike.
 TFLITE_TYPES = {
@@ -32,26 +33,54 @@ def side(amount: int) -> str:
     return f"padding {amount} on each side"
 
 
-def padding_text(node: Node) -> str:
-    """A node's padding: "padding 1 on each side", "'same' padding at stride 2x2", or side by side."""
-    if node.params.get("same_padding"):
-        return f"'same' padding at stride {by(node.params['stride'])}"
-    top, right, bottom, left = node.params["padding"]
+def padding_text(padding: Padding) -> str:
+    """ "padding 1 on each side", "'same' padding at stride 2x2", or side by side."""
+    if padding.same_at_stride is not None:
+        return f"'same' padding at stride {by(padding.same_at_stride)}"
+    top, right, bottom, left = padding.sides
     if top == right == bottom == left:
         return side(top)
     return f"padding top {top}, bottom {bottom}, left {left}, right {right}"
 
 
-def operand(value: Value) -> str:
-    kind = "constant" if value.is_static else "tensor"
-    return f"{kind} of shape {dims(value.shape)}"
+def window_words(unmet: Unmet) -> tuple[str, str]:
+    """What a convolution's window should be, and is."""
+    required, actual = unmet.required, unmet.actual
+    match unmet.fact:
+        case Fact.GROUPS:
+            return "one group", f"{actual} groups"
+        case Fact.DILATION:
+            return "no dilation", f"dilation {by(actual)}"
+        case Fact.PADDING:
+            return side(required) if required else "no padding", padding_text(actual)
+        case Fact.KERNEL:
+            return f"kernel {_any_of(required)}", f"kernel {by(actual)}"
+        case Fact.STRIDE:
+            return f"stride {_any_of(required)}", f"stride {by(actual)}"
+    assert unmet.fact in (Fact.INPUT_CHANNELS, Fact.DEPTH_MULTIPLIER), unmet.fact
+    if unmet.fact is Fact.INPUT_CHANNELS:
+        return f"{required} input channels", f"{actual} input channels"
+    return f"depth multiplier {required}", f"depth multiplier {actual}"
+
+
+def _any_of(pairs: tuple[tuple[int, int], ...]) -> str:
+    return " or ".join(map(by, pairs))
+
+
+def operand_text(operand: Operand) -> str:
+    return f"{'constant' if operand.is_constant else 'tensor'} of shape {dims(operand.shape)}"
 
 
 def node_type(node: Node) -> str:
     """A node's type, as the TFLite schema calls it where it can."""
-    if node.type == NodeType.OTHER:
-        return node.operator.upper()
-    return TFLITE_TYPES.get(node.type, node.type.removeprefix("static_").upper())
+    return tflite_type(node.type, node.operator)
+
+
+def tflite_type(type_: str, operator: str = "") -> str:
+    """`node_type` of a node's type and operator."""
+    if type_ == NodeType.OTHER:
+        return operator.upper()
+    return TFLITE_TYPES.get(type_, type_.removeprefix("static_").upper())
 
 
 def type_of(op: Operator) -> str:

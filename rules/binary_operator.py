@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from xnnlint.rules.elementwise_operand import OPERATORS
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.binary_operator import BinaryOperator
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.ir import Node, Subgraph
 
 INSTEAD = {
     "subtract": "add the negated value instead: negate the weights and biases that produce it",
@@ -19,7 +18,7 @@ INSTEAD = {
 }
 
 
-class BinaryOperator(NodeRule):
+class BinaryOperatorRule(NodeRule):
     """A binary operator other than ADD and MUL has no NCHW kernel.
 
     ## What it does
@@ -54,21 +53,19 @@ class BinaryOperator(NodeRule):
 
     code = "XNN106"
     name = "binary-operator-without-nchw-kernel"
+    node_condition = BinaryOperator
     summary = "of the binary operators only ADD and MUL run in NCHW"
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.BINARY and node.operator not in OPERATORS
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        return verdict(Layout.NONE, (False, "ADD or MUL", _name(node)))
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return " or ".join(map(_name, unmet.required)), _name(unmet.actual.operator)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return f"XNNPACK has no NCHW kernel for {_name(node)}"
+        return f"XNNPACK has no NCHW kernel for {_name(node.operator)}"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         return INSTEAD.get(node.operator, "express it with ADD and MUL"), Applicability.UNSAFE
 
 
-def _name(node: Node) -> str:
+def _name(operator: str) -> str:
     """The operator as the TFLite schema calls it."""
-    return {"subtract": "SUB", "divide": "DIV"}.get(node.operator, node.operator.upper())
+    return {"multiply": "MUL", "subtract": "SUB", "divide": "DIV"}.get(operator, operator.upper())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules.operator_not_delegated import BLOCK_SPARSE_VERSION
-
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+
+from .operator_not_delegated import BLOCK_SPARSE_VERSION
 
 
 class BlockSparseFullyConnected(Rule):
@@ -42,6 +43,7 @@ class BlockSparseFullyConnected(Rule):
 
     code = "XNN402"
     name = "block-sparse-fully-connected"
+    condition = Condition.UNPACKED_WEIGHTS
     severity = Severity.NOTE
     summary = "block-sparse FULLY_CONNECTED weights run in TFLite's own kernel, outside of XNNPACK"
     limits = {"version": str(BLOCK_SPARSE_VERSION)}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from xnnlint.rules._text import listed, named
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
+from ._text import named
 
 
 class ClusterEndMissing(Rule):
@@ -17,7 +19,7 @@ class ClusterEndMissing(Rule):
 
     ## What it does
     Looks for a MEAN or SUM over a 4-D value, or a DEPTH_TO_SPACE, in each part of the graph that XNNPACK takes as a
-    whole. One finding for each part that has 1x1 convolutions and no such operator, with the maps that leave it.
+    whole. One finding for each map that leaves a part which has 1x1 convolutions and no such operator.
 
     ## Why it matters
     Such an operator is what switches sparse mode on. Without one everything stays dense: a network that ends in a
@@ -48,6 +50,8 @@ class ClusterEndMissing(Rule):
 
     code = "XNN202"
     name = "cluster-end-missing"
+    condition = Condition.CLUSTER_END
+    of_whole_graph = True
     summary = "without a pooling over H and W, or DEPTH_TO_SPACE, nothing switches the sparse mode on"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -55,16 +59,17 @@ class ClusterEndMissing(Rule):
             branches = [b for b in open_branches(part) if not is_pooled_by_tflite(plan, b.value)]
             if ends(part) or not branches or not pointwise_in(plan, part):
                 continue
-            last = listed([named(plan.graph, b.node.op) for b in branches])
             whole = len(plan.partitions) == 1
             where = "the graph" if whole else "this part of the graph"
-            yield self.finding(
-                f"nothing in {where} ends a sparse cluster, so XNNPACK does not look for one",
-                required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, on every way to an output",
-                actual=f"none behind {last}",
-                location=locate(plan, branches[0].node.op),
-                fix="end the model with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
-                "tf.nn.depth_to_space",
-                applicability=Applicability.UNSAFE,
-                waivers=[("exit", b.value.tensor) for b in branches if b.value.tensor is not None],
-            )
+            # Each branch is a change of its own: an end at one alone switches the sparse mode on for all of them.
+            for branch in branches:
+                yield self.finding(
+                    f"nothing in {where} ends a sparse cluster, so XNNPACK does not look for one",
+                    required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, on every way to an output",
+                    actual=f"none behind {named(plan.graph, branch.node.op)}",
+                    location=locate(plan, branch.node.op),
+                    fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
+                    "tf.nn.depth_to_space",
+                    applicability=Applicability.UNSAFE,
+                    waivers=[Waiver(WaiverKind.EXIT, t) for t in (branch.value.tensor,) if t is not None],
+                )

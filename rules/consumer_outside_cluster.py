@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import dims, listed, named
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Node
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import dims, listed, named
 
 
 def split_values(part: PartitionPlan) -> list[int]:
     """Values whose readers disagree, each of which keeps a whole cluster in NHWC."""
-    reasons = {r for c in part.decision.clusters for r in c.broken_by.values() if r.startswith("value:")}
-    return sorted(int(r.removeprefix("value:")) for r in reasons)
+    breaks = {b for cluster in part.decision.clusters for b in cluster.broken_by.values()}
+    return sorted(b.value for b in breaks if b.value is not None)
 
 
 def readers_outside(part: PartitionPlan, value: int) -> list[Node]:
@@ -65,6 +67,8 @@ class ConsumerOutsideCluster(Rule):
 
     code = "XNN203"
     name = "consumer-outside-cluster"
+    condition = Condition.CONSUMER_INSIDE
+    of_whole_graph = True
     summary = "all readers of a value inside the cluster must be part of the cluster"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -83,5 +87,5 @@ class ConsumerOutsideCluster(Rule):
                     location=locate(plan, producers[v].op),
                     fix=f"let {names} read the value through a pooling over H and W, or DEPTH_TO_SPACE",
                     applicability=Applicability.UNSAFE,
-                    waivers=[("exit", value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, value.tensor)],
                 )

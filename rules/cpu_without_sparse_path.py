@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule import Rule
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import CPU
 
 
 class CpuWithoutSparsePath(Rule):
@@ -42,6 +44,7 @@ class CpuWithoutSparsePath(Rule):
 
     code = "XNN501"
     name = "cpu-without-sparse-path"
+    condition = Condition.SPARSE_CPU
     summary = "on x86 with AVX the sparse path is off by design"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -52,5 +55,5 @@ class CpuWithoutSparsePath(Rule):
             required="a CPU with the sparse path, such as arm64",
             actual=plan.profile.cpu_title,
             fix="run on ARM, or store the weights dense for this CPU; check with --cpu for the device that matters",
-            waivers=[("cpu", WHOLE_MODEL)],
+            waivers=[CPU],
         )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, padding_text, side
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL, STRIDES, Depthwise
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-# kernel size -> padding on each side
-PADDING_OF_KERNEL = {3: 1, 5: 2}
-STRIDES = (1, 2)
+from ._text import by, window_words
+
 KERNELS = " or ".join(by((k, k)) for k in PADDING_OF_KERNEL)
 ALLOWED = ", or ".join(f"{by((k, k))} with padding {p}" for k, p in PADDING_OF_KERNEL.items())
 
@@ -54,25 +52,12 @@ class DepthwiseConvolution(NodeRule):
 
     code = "XNN104"
     name = "depthwise-convolution-without-nchw-kernel"
+    node_condition = Depthwise
     summary = f"a depthwise convolution must be {ALLOWED}; stride {STRIDES[0]} or {STRIDES[1]}, multiplier 1"
     limits = {"allowed": ALLOWED, "strides": f"{STRIDES[0]} or {STRIDES[1]}"}
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.DEPTHWISE_CONVOLUTION_2D
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        p = node.params
-        (height, width), (stride_h, stride_w) = p["kernel"], p["stride"]
-        amount = PADDING_OF_KERNEL.get(height, height // 2)
-        strides = " or ".join(by((s, s)) for s in STRIDES)
-        return verdict(
-            Layout.NCHW,
-            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
-            (p["depth_multiplier"] == 1, "depth multiplier 1", f"depth multiplier {p['depth_multiplier']}"),
-            (stride_h == stride_w and stride_h in STRIDES, f"stride {strides}", f"stride {by(p['stride'])}"),
-            (height == width and height in PADDING_OF_KERNEL, f"kernel {KERNELS}", f"kernel {by(p['kernel'])}"),
-            (not p["same_padding"] and p["padding"] == (amount,) * 4, side(amount), padding_text(node)),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return window_words(unmet)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for this depthwise convolution"

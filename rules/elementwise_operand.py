@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims, operand
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Unmet, Verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.elementwise_operand import RANK, ElementwiseOperand, extent
+from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-OPERATORS = ("add", "multiply")
-RANK = 4
-
-
-def _extent(shape: tuple[int, ...]) -> int:
-    """Number of dimensions other than 1."""
-    return sum(d != 1 for d in shape)
+from ._text import dims, operand_text
 
 
-class ElementwiseOperand(NodeRule):
+class ElementwiseOperandRule(NodeRule):
     """An operand of ADD or MUL is not 4-D, or is a constant that is not a vector in first place.
 
     ## What it does
@@ -53,29 +46,24 @@ class ElementwiseOperand(NodeRule):
 
     code = "XNN105"
     name = "elementwise-operand-not-a-vector"
+    node_condition = ElementwiseOperand
     summary = f"both operands of ADD and MUL must be {RANK}-D, and a constant must be a vector and come first"
     limits = {"rank": str(RANK)}
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.BINARY and node.operator in OPERATORS
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        first, second = (subgraph.values[v] for v in node.inputs)
-        unmet = [Unmet(f"{RANK}-D operands", operand(v)) for v in (first, second) if v.rank != RANK]
-        if not unmet:
-            if first.is_static and _extent(first.shape) > 1:
-                unmet.append(Unmet("a constant with at most one dimension other than 1", operand(first)))
-            # The runtime looks at the first operand's shape here, too, although the constant is the second.
-            if second.is_static and _extent(first.shape) > 1:
-                unmet.append(Unmet("a constant as first operand", f"{operand(second)} as second operand"))
-        return Verdict(Layout.NONE, tuple(unmet)) if unmet else Verdict(Layout.NCHW)
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        actual = operand_text(unmet.actual)
+        if unmet.fact is Fact.OPERAND_RANK:
+            return f"{unmet.required}-D operands", actual
+        if unmet.fact is Fact.CONSTANT_SHAPE:
+            return "a constant with at most one dimension other than 1", actual
+        return "a constant as first operand", f"{actual} as second operand"
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for operands of these shapes"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         constants = [v for v in (subgraph.values[i] for i in node.inputs) if v.is_static]
-        if any(_extent(v.shape) > 1 for v in constants):
+        if any(extent(v.shape) > 1 for v in constants):
             return "use a constant with one value for each channel, or none", Applicability.UNSAFE
         if not constants:
             shapes = " and ".join(dims(subgraph.values[i].shape) for i in node.inputs)

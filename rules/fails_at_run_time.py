@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from xnnlint.rules.wrong_results import WHAT_HAPPENS, WrongResults
-
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Hazard, Outcome
+
+from .wrong_results import WrongResults, what_happens
 
 
 class FailsAtRunTime(WrongResults):
@@ -52,11 +53,11 @@ class FailsAtRunTime(WrongResults):
 
     code = "XNN902"
     name = "fails-at-run-time"
+    condition = Condition.LOADS_AND_RUNS
     summary = "the sparse path errors or crashes where the dense model runs"
     outcome = Outcome.FAILS
 
     def _message(self, hazard: Hazard, why: str) -> str:
         if hazard.of_output:
             return f"LiteRT's first run leaves this output unfilled, or crashes, and the next is refused: {why}"
-        what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
-        return f"the model fails to load, or crashes here: {what + ', since ' if what else ''}{why}"
+        return f"the model fails to load, or crashes here: {what_happens(hazard, why)}{why}"

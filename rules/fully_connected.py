@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.fully_connected import FullyConnected
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.ir import Node, Subgraph
 
 
-class FullyConnected(NodeRule):
+class FullyConnectedRule(NodeRule):
     """A fully-connected operator stands among operators of the cluster, on a runtime without a sparse kernel for it.
 
     ## What it does
@@ -41,16 +42,11 @@ class FullyConnected(NodeRule):
 
     code = "XNN103"
     name = "fully-connected-in-cluster"
+    node_condition = FullyConnected
     summary = "runtimes before LiteRT 1.1 have no sparse kernel for FULLY_CONNECTED"
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.FULLY_CONNECTED
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        return verdict(
-            Layout.NCHW,
-            (profile["fully_connected_in_cluster"], "a 1x1 CONV_2D", "FULLY_CONNECTED"),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return "a 1x1 CONV_2D", "FULLY_CONNECTED"
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "this runtime has no sparse kernel for FULLY_CONNECTED"

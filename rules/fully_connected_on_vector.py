@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import capable
-from xnnlint.rules._text import dims
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import capable
+from ._text import dims
 
 # Fewer dimensions than these, and the sparse kernel cannot be set up.
 MAP_RANK = 3
@@ -55,6 +57,7 @@ class FullyConnectedOnVector(Rule):
 
     code = "XNN603"
     name = "fully-connected-on-a-vector-in-cluster"
+    condition = Condition.MAP_BEFORE_FULLY_CONNECTED
     summary = "fully-connected operators on a pooled vector must not be part of the cluster"
     limits = {"rank": str(MAP_RANK)}
 
@@ -73,7 +76,7 @@ class FullyConnectedOnVector(Rule):
                     location=locate(plan, node.op),
                     fix="put a Reshape or Flatten between the pooling and the Dense layers",
                     applicability=Applicability.SAFE,
-                    waivers=[("reshape", source.tensor)],
+                    waivers=[Waiver(WaiverKind.RESHAPE, source.tensor)],
                 )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import by, dims, named, side
-from xnnlint.rules.stem_convolution import CHANNELS, KERNEL, LAYERS, PAD, STRIDE
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import by, dims, named, side
+from .stem_convolution import LAYERS
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
@@ -54,6 +57,8 @@ class GraphInputInCluster(Rule):
 
     code = "XNN205"
     name = "graph-input-in-cluster"
+    condition = Condition.INPUT_OUTSIDE
+    of_whole_graph = True
     summary = f"between an input and the cluster there must be the {by(KERNEL)} stride-{STRIDE[0]} stem"
     limits = {"layers": LAYERS}
 
@@ -77,19 +82,11 @@ class GraphInputInCluster(Rule):
                     location=locate(plan, readers[0].op),
                     fix=f"start the branch with {LAYERS}",
                     applicability=Applicability.UNSAFE,
-                    waivers=[("entry", value.tensor)],
+                    waivers=[Waiver(WaiverKind.ENTRY, value.tensor)],
                 )
 
 
 def _follows_convolution(graph: Graph, tensor: int) -> bool:
     """Whether a convolution stands before a value, so that no input but the middle of the network is at its place."""
-    pending, seen = [tensor], {tensor}
-    while pending:
-        producer = graph.producer(pending.pop())
-        if producer is None:
-            continue
-        if producer.type in WEIGHTED:
-            return True
-        pending += [t for t in producer.inputs if t >= 0 and t not in seen]
-        seen.update(producer.inputs)
-    return False
+    producer = graph.producer(tensor)
+    return producer is not None and any(op.type in WEIGHTED for op in graph.upstream(producer.index))

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fp16 import METADATA, allows_fp16
-from xnnlint.xnnpack.plan import FP32, Plan, pointwise_ops
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import FP32
 
 HALF = "fp16accfp16"
 CONSEQUENCES = {
@@ -51,6 +53,7 @@ class HalfPrecisionInference(Rule):
 
     code = "XNN502"
     name = "half-precision-inference"
+    condition = Condition.FULL_PRECISION
     severity = Severity.WARNING
     summary = "metadata that allows float16 arithmetic costs the sparse path on CPUs that have it"
     limits = {"metadata": METADATA, "half": HALF}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
 
@@ -44,6 +45,7 @@ class LayerOfUnknownEffect(Rule):
 
     code = "XNN403"
     name = "layer-of-unknown-effect"
+    condition = Condition.KNOWN_LAYER
     severity = Severity.WARNING
     summary = "what becomes of custom layers and Lambdas cannot be told before the model is converted"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 
@@ -39,6 +40,7 @@ class NoPointwiseConvolution(Rule):
 
     code = "XNN304"
     name = "no-pointwise-convolution"
+    condition = Condition.HAS_POINTWISE
     severity = Severity.NOTE
     summary = "only 1x1 convolutions run sparse, and the model has none"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
-from xnnlint.rules.pruning_wrappers import wrapped_operators
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
+
+from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
+from .pruning_wrappers import wrapped_operators
 
 
 class NotPruned(Rule):
@@ -52,6 +54,7 @@ class NotPruned(Rule):
 
     code = "XNN303"
     name = "not-pruned"
+    condition = Condition.PRUNED
     severity = Severity.NOTE
     summary = "the model is not pruned; says what pruning would unlock"
     limits = {"pruned": f"{PRUNED_SHARE:.0%}", "threshold": THRESHOLD}
@@ -71,5 +74,5 @@ class NotPruned(Rule):
             actual=f"{percent(weights.share)} zeros",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",
             applicability=Applicability.UNSAFE,
-            waivers=[("encoded", WHOLE_MODEL), *(("pruned", op) for op in counted)],
+            waivers=[ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in counted)],
         )

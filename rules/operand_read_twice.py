@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import type_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._text import type_of
 
 INSTEAD = {
     "add": "multiply by two: tf.constant(2.0, shape=[1, 1, 1, 1]) * x, the constant first",
@@ -49,6 +51,8 @@ class OperandReadTwice(Rule):
 
     code = "XNN206"
     name = "operand-read-twice"
+    condition = Condition.OPERANDS_DIFFER
+    of_whole_graph = True
     summary = "an operator that reads a value of the cluster twice keeps the whole cluster dense"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -65,5 +69,5 @@ class OperandReadTwice(Rule):
                     location=locate(plan, node.op),
                     fix=INSTEAD[node.operator],
                     applicability=Applicability.SAFE,
-                    waivers=[("once", node.op)],
+                    waivers=[Waiver(WaiverKind.ONCE, node.op)],
                 )

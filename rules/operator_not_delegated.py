@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import listed, type_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.delegate.acceptance import Rejection
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.delegation import Delegation
-from xnnlint.xnnpack.plan import Plan, Waiver
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import has_pixels
+from ._text import listed, type_of
 
 BLOCK_SPARSE_VERSION = 8
+# Operators that run in NCHW once what the delegate objects to is out of them.
+IN_CLUSTER = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL")
 # Input slots that hold a shape, a size or a place, and no data.
 SHAPE_SLOTS = {
     "BROADCAST_TO": (1,),
@@ -31,13 +36,18 @@ FIXED_BATCH = (
     "these but the last fold away"
 )
 KEEP_DIMENSIONS = "set keepdims=True in the pooling and drop the Reshape behind it"
+PADDED_WITH_ZEROS = "pad with zeros in the convolution that reads it: padding='same'"
+KEPT_MAP = "keep the value a map: leave out what takes a dimension away, and what gives it back"
 INSTEAD = {
     "RESIZE_NEAREST_NEIGHBOR": "use bilinear resizing: UpSampling2D(interpolation='bilinear')",
     "SQUEEZE": "use Reshape or Flatten",
     "EXPAND_DIMS": "use Reshape, or keepdims=True in the pooling in front of it",
-    "MIRROR_PAD": "use zero padding: ZeroPadding2D",
-    "PADV2": "use zero padding: ZeroPadding2D",
-    "CONCATENATION": "concatenate fewer values at once, or add them",
+    "MIRROR_PAD": PADDED_WITH_ZEROS,
+    "PADV2": PADDED_WITH_ZEROS,
+    "CONCATENATION": "add the values instead of concatenating them",
+    "MAX_POOL_2D": "use a 3x3 depthwise convolution of the same stride in its place",
+    "AVERAGE_POOL_2D": "use a 3x3 depthwise convolution of the same stride in its place",
+    "SOFTMAX": "apply the softmax behind the pooling, or outside the model",
     "SPACE_TO_BATCH_ND": "use no dilation",
     "BATCH_TO_SPACE_ND": "use no dilation",
     "GREATER": "use ReLU without a threshold",
@@ -48,8 +58,8 @@ INSTEAD = {
 }
 
 BY_CONDITION = {
-    "fused-activation": "put the activation into an operator of its own, or use ReLU or ReLU6",
-    "bias": "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
+    Objection.FUSED_ACTIVATION: "put the activation into an operator of its own, or use ReLU or ReLU6",
+    Objection.BIAS: "convert with float32 weights, or with a newer converter, which makes the biases float16, too",
 }
 
 
@@ -69,7 +79,7 @@ class OperatorNotDelegated(Rule):
     ```python
     image = keras.Input((224, 224, 3))  # batch size unknown
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Reshape((1, 1, 64))(x)   # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
+    x = layers.Reshape((1, 1, 64))(x)  # becomes SHAPE, STRIDED_SLICE, PACK, RESHAPE
     ```
 
     ## Use instead
@@ -90,35 +100,40 @@ class OperatorNotDelegated(Rule):
 
     code = "XNN401"
     name = "operator-not-delegated"
+    condition = Condition.DELEGATED
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         delegation = plan.delegation
-        if delegation is None or delegation.failure is not None:
+        if delegation is None or plan.failure is not None:
             return
         chains = shape_chains(plan.graph, delegation)
         in_chains = {op for chain in chains.values() for op in chain}
+        dilations = _dilations(plan.graph, delegation)
         for op, rejection in delegation.rejected.items():
             if op in chains:
                 yield self._chain(plan, plan.graph.operators[op], chains[op])
-            elif op not in in_chains and plan.graph.operators[op].name not in plan.model.unknown:
+            elif op in in_chains or op in dilations.values():
+                continue
+            elif plan.graph.operators[op].name not in plan.model.unknown:
+                behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
                 yield self.finding(
                     "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
                     required=rejection.required,
                     actual=rejection.actual,
                     location=locate(plan, op),
-                    fix=_fix(plan.graph.operators[op], rejection),
+                    fix=_fix(plan.graph, plan.graph.operators[op], rejection),
                     applicability=Applicability.UNSAFE,
-                    waivers=[("delegated", op)],
+                    waivers=[Waiver(WaiverKind.DELEGATED, op), *behind],
                 )
 
     def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
         types = [type_of(plan.graph.operators[i]) for i in chain]
-        waivers: list[Waiver] = [("delegated", i) for i in (*chain, user.index)]
+        waivers: list[Waiver] = [Waiver(WaiverKind.DELEGATED, i) for i in (*chain, user.index)]
         fix, applicability = FIXED_BATCH, Applicability.SAFE
         if _restores_dimensions(plan.graph, user):
             fix = KEEP_DIMENSIONS
-            waivers.append(("compatible", user.index))
+            waivers.append(Waiver(WaiverKind.COMPATIBLE, user.index))
         return self.finding(
             f"{listed(types, 4)} in front of it compute a shape at run time, so XNNPACK takes none of them and the "
             "graph is split here",
@@ -153,6 +168,18 @@ def shape_chains(graph: Graph, delegation: Delegation) -> dict[int, list[int]]:
     return {op: chain for op, chain in chains.items() if op not in links}
 
 
+def _dilations(graph: Graph, delegation: Delegation) -> dict[int, int]:
+    """SPACE_TO_BATCH_ND -> the BATCH_TO_SPACE_ND that undoes it behind a convolution: one dilation in two operators."""
+    pairs = {}
+    for op in delegation.rejected:
+        first = graph.operators[op]
+        for between in graph.consumers(first.outputs[0]) if first.type == "SPACE_TO_BATCH_ND" else ():
+            for last in graph.consumers(between.outputs[0]):
+                if last.type == "BATCH_TO_SPACE_ND" and last.index in delegation.rejected:
+                    pairs[op] = last.index
+    return pairs
+
+
 def _restores_dimensions(graph: Graph, op: Operator) -> bool:
     """Whether a RESHAPE only gives back the dimensions that a pooling without keepdims dropped."""
     producer = graph.producer(op.inputs[0]) if op.inputs else None
@@ -165,9 +192,13 @@ def _restores_dimensions(graph: Graph, op: Operator) -> bool:
     )
 
 
-def _fix(op: Operator, rejection: Rejection) -> str:
-    if rejection.condition in BY_CONDITION:
+def _fix(graph: Graph, op: Operator, rejection: Rejection) -> str:
+    if rejection.condition in BY_CONDITION and op.type in IN_CLUSTER:
         return BY_CONDITION[rejection.condition]
     if op.type == "FULLY_CONNECTED" and op.version >= BLOCK_SPARSE_VERSION:
         return "prune it without blocks, or not at all, so that its weights are not stored block-sparse"
-    return INSTEAD.get(op.type, "replace it by an operator that XNNPACK takes, or move it behind the cluster's end")
+    if op.type in ("SQUEEZE", "EXPAND_DIMS") and any(has_pixels(graph, t) for t in (op.inputs[0], op.outputs[0])):
+        return KEPT_MAP
+    return INSTEAD.get(
+        op.type, "replace it by an operator that XNNPACK has an NCHW kernel for, or move it behind the cluster's end"
+    )

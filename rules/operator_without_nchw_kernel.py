@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, node_type
-from xnnlint.rules.reduce_input import REDUCTIONS
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
+
+from ._branches import is_map
+from ._text import by, tflite_type
 
 INSTEAD = {
     NodeType.MAX_POOLING_2D: "use a 3x3 depthwise convolution of the same stride in its place",
@@ -64,41 +65,31 @@ class OperatorWithoutNchwKernel(NodeRule):
 
     code = "XNN110"
     name = "operator-without-nchw-kernel"
+    node_condition = NchwKernel
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return True
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        if node.type == NodeType.DEPTH_TO_SPACE_2D:
-            return Verdict(Layout.EXIT)
-        return verdict(Layout.NONE, (False, "an operator with an NCHW kernel", _actual(node, subgraph)))
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        operation = unmet.actual
+        if operation.kernel is not None:
+            actual = f"{by(operation.kernel)} CONV_2D"
+        elif operation.flattens_map:
+            actual = "FULLY_CONNECTED, which flattens the map"
+        else:
+            actual = tflite_type(operation.type, operation.operator)
+        return "an operator with an NCHW kernel", actual
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for it"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
-        if _flattens_for_dense(node, subgraph):
+        if flattens_for_dense(node, subgraph):
             return "use a 1x1 Conv2D on the map, or pool over height and width before it", Applicability.UNSAFE
         if node.type == NodeType.RESHAPE and _restores_dimensions(node, subgraph):
             return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
+        if node.type == NodeType.RESHAPE and is_map(subgraph.values[node.outputs[0]]):
+            return "keep the map as it is, without reshaping it", Applicability.UNSAFE
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
-
-
-def _actual(node: Node, subgraph: Subgraph) -> str:
-    if node.type == NodeType.CONVOLUTION_2D:
-        return f"{by(node.params['kernel'])} CONV_2D"
-    if _flattens_for_dense(node, subgraph):
-        return "FULLY_CONNECTED, which flattens the map"
-    return node_type(node)
-
-
-def _flattens_for_dense(node: Node, subgraph: Subgraph) -> bool:
-    """Whether this is the reshape that a FULLY_CONNECTED brings along."""
-    return node.type == NodeType.RESHAPE and any(
-        n.type == NodeType.FULLY_CONNECTED and n.op == node.op for n in subgraph.nodes
-    )
 
 
 def _restores_dimensions(node: Node, subgraph: Subgraph) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
-from xnnlint.rules._text import dims, named, where_used
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
+from ._text import dims, named, where_used
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
 FIX = (
@@ -53,6 +55,8 @@ class OutputBranchWithoutPooling(Rule):
 
     code = "XNN201"
     name = "output-branch-without-pooling"
+    condition = Condition.BRANCH_END
+    of_whole_graph = True
     summary = "every output must be reached through a pooling over H and W, or through DEPTH_TO_SPACE"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -74,5 +78,5 @@ class OutputBranchWithoutPooling(Rule):
                     location=locate(plan, branch.node.op),
                     fix=FIX,
                     applicability=Applicability.UNSAFE,
-                    waivers=[("exit", branch.value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, branch.value.tensor)],
                 )

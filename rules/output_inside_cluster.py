@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import is_read_inside
-from xnnlint.rules._text import dims, where_used
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import is_read_inside
+from ._text import dims, where_used
 
 
 class OutputInsideCluster(Rule):
@@ -44,6 +46,8 @@ class OutputInsideCluster(Rule):
 
     code = "XNN204"
     name = "output-inside-cluster"
+    condition = Condition.OUTPUT_OUTSIDE
+    of_whole_graph = True
     summary = "a value inside the cluster must not be an output, too"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -62,5 +66,5 @@ class OutputInsideCluster(Rule):
                     location=locate(plan, part.nodes[producer].op),
                     fix="give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output",
                     applicability=Applicability.UNSAFE,
-                    waivers=[("exit", value.tensor)],
+                    waivers=[Waiver(WaiverKind.EXIT, value.tensor)],
                 )

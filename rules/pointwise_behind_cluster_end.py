@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._pruning import percent, weights_of
-from xnnlint.rules._text import listed, named
-
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan, pointwise_ops
+
+from ._pruning import percent, weights_of
+from ._text import listed, named
 
 
 class PointwiseBehindClusterEnd(Rule):
@@ -46,6 +47,8 @@ class PointwiseBehindClusterEnd(Rule):
 
     code = "XNN305"
     name = "pointwise-behind-cluster-end"
+    condition = Condition.POINTWISE_IN_CLUSTER
+    of_whole_graph = True
     severity = Severity.NOTE
     summary = "in a sparse model, which 1x1 convolutions stay dense behind the end of the cluster, and why"
 

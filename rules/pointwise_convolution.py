@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, padding_text
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.conditions.pointwise import Pointwise
+from xnnlint.xnnpack.ir import Node, Subgraph
+
+from ._text import window_words
 
 
 class PointwiseConvolution(NodeRule):
@@ -47,20 +48,11 @@ class PointwiseConvolution(NodeRule):
 
     code = "XNN102"
     name = "pointwise-convolution-not-plain"
+    node_condition = Pointwise
     summary = "a 1x1 convolution must have stride 1, no padding, one group"
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.CONVOLUTION_2D and node.params["kernel"] == (1, 1)
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        p = node.params
-        return verdict(
-            Layout.NCHW,
-            (p["groups"] == 1, "one group", f"{p['groups']} groups"),
-            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
-            (p["padding"] == (0, 0, 0, 0), "no padding", padding_text(node)),
-            (p["stride"] == (1, 1), "stride 1x1", f"stride {by(p['stride'])}"),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return window_words(unmet)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "SpMM runs only plain 1x1 convolutions"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import capable
-from xnnlint.rules._causes import AXES_FIX
-from xnnlint.rules._text import dims, type_of
-from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
 from xnnlint.xnnpack.execution import reduce_in_nchw
-from xnnlint.xnnpack.ir import Layout, Node
+from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import capable, meets_map
+from ._causes import AXES_FIX, SQUEEZE_FIX
+from ._text import dims, type_of
 
 # Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
 RIGHT = (SPATIAL, (0, *SPATIAL))
@@ -54,6 +56,7 @@ class PoolingAxes(Rule):
 
     code = "XNN602"
     name = "pooling-over-other-axes"
+    condition = Condition.POOLING_AXES
     summary = f"a MEAN or SUM in a cluster must pool over axes {dims(SPATIAL)}"
     limits = {"right": " and ".join(dims(axes) for axes in RIGHT)}
 
@@ -75,10 +78,16 @@ class PoolingAxes(Rule):
             required=f"axes {dims(SPATIAL)}",
             actual=f"{type_of(plan.graph.operators[node.op])} over axes {dims(axes)}",
             location=locate(plan, node.op),
-            fix=AXES_FIX,
+            fix=AXES_FIX + (f"; and {SQUEEZE_FIX}" if _is_broadcast(plan, node) else ""),
             applicability=Applicability.UNSAFE,
-            waivers=[("compatible", node.op)],
+            waivers=[Waiver(WaiverKind.COMPATIBLE, node.op)],
         )
+
+
+def _is_broadcast(plan: Plan, node: Node) -> bool:
+    """Whether an operator combines a pooling that keeps its dimensions with a map, and would see a wrong shape."""
+    op = plan.graph.operators[node.op]
+    return bool(node.params["keep_dims"]) and meets_map(plan.graph, op.outputs[0])
 
 
 def _is_other(part: PartitionPlan, node: Node) -> bool:

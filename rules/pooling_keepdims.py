@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import leads_to_map
-from xnnlint.rules._causes import RESHAPE_FIX, broken_by
-from xnnlint.rules._text import listed, named
-from xnnlint.rules.reduce_input import RANK, REDUCTIONS, SPATIAL
-
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
-from xnnlint.xnnpack.ir import Node, NodeType
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, Waiver, pointwise_ops
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
+from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import leads_to_map, meets_map
+from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")
@@ -67,14 +70,17 @@ class PoolingKeepdims(Rule):
 
     code = "XNN601"
     name = "pooling-keepdims"
+    condition = Condition.POOLING_SHAPE
     severity = Severity.WARNING
+    # Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
+    severity_everywhere = Severity.ERROR
     summary = "only keepdims=True followed by a reshape is right on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         if not pointwise_ops(plan.graph) and not plan.spmm_ops:
             return
         yield from self._refused(plan)
-        broken = broken_by(plan, "keepdims")
+        broken = broken_by(plan, CauseKind.KEEP_DIMS)
         for part in plan.partitions:
             for node in part.nodes:
                 if node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D) and _is_spatial(node, part):
@@ -84,7 +90,7 @@ class PoolingKeepdims(Rule):
         """MEAN operators that an old runtime does not take since they drop their dimensions."""
         for op, rejection in plan.delegation.rejected.items() if plan.delegation else ():
             operator = plan.graph.operators[op]
-            if rejection.condition == "keep-dims" and not leads_to_map(plan.graph, operator.outputs[0]):
+            if rejection.condition is Objection.KEEP_DIMS and not leads_to_map(plan.graph, operator.outputs[0]):
                 yield self._without(plan, operator, Severity.ERROR)
 
     def _check_node(self, plan: Plan, part: PartitionPlan, node: Node, broken: set[int]) -> Iterable[Finding]:
@@ -103,8 +109,9 @@ class PoolingKeepdims(Rule):
             return
         used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
         used += ["an output of the model"] if tensor in plan.graph.outputs else []
-        inner = leads_to_map(plan.graph, tensor)
-        waivers: list[Waiver] = [("compatible", op.index) if inner else ("reshape", tensor)]
+        # Behind a RESHAPE it would come from outside the cluster, and none of what it meets could be part of that.
+        inner = meets_map(plan.graph, tensor)
+        waiver = Waiver(WaiverKind.COMPATIBLE, op.index) if inner else Waiver(WaiverKind.RESHAPE, tensor)
         is_broken = op.index in broken
         consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes, once it runs sparse"
         yield self.finding(
@@ -113,11 +120,9 @@ class PoolingKeepdims(Rule):
             required="a RESHAPE as the only reader of a pooling with keepdims",
             actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix="let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
-            if inner
-            else RESHAPE_FIX.format("it"),
+            fix=SQUEEZE_FIX if inner else RESHAPE_FIX.format("it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
-            waivers=waivers,
+            waivers=[waiver],
         )
 
     def _without(self, plan: Plan, op: Operator, severity: Severity) -> Finding:
@@ -131,7 +136,7 @@ class PoolingKeepdims(Rule):
             location=locate(plan, op.index),
             fix=ALWAYS_RIGHT,
             applicability=Applicability.SAFE,
-            waivers=[("exit", op.inputs[0])] if grave else (),
+            waivers=[Waiver(WaiverKind.EXIT, op.inputs[0])] if grave else (),
         )
 
 

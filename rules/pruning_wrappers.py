@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
 # What PruneLowMagnitude puts in front of a layer's name.
@@ -55,6 +56,7 @@ class PruningWrappers(Rule):
 
     code = "XNN306"
     name = "pruning-wrappers-left"
+    condition = Condition.WRAPPERS_STRIPPED
     summary = "weights of layers that are still wrapped for pruning are variables, which are never stored sparse"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

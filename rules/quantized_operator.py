@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._text import node_type
-
 from xnnlint.linter.findings import Applicability, Finding
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
+from xnnlint.linter.rule import NodeRule
 from xnnlint.model.graph import Graph
-from xnnlint.xnnpack.ir import Layout, Node, Subgraph
-from xnnlint.xnnpack.plan import FLOAT as FLOAT_WAIVER
+from xnnlint.xnnpack.conditions.float_values import FloatValues, quantized_types
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.ir import Node, Subgraph
 from xnnlint.xnnpack.plan import Plan
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.waiver import FLOAT
 
-FLOAT = ("fp32", "fp16")
+from ._text import node_type
+
 REQUIRED = "float32 values with float32 or float16 weights"
 FIX = "convert without 8-bit quantization; float16 weights keep the sparse path", Applicability.MANUAL
 
@@ -61,18 +61,11 @@ class QuantizedOperator(NodeRule):
 
     code = "XNN100"
     name = "quantized-operator"
+    node_condition = FloatValues
     summary = "int8 and uint8 operators have no sparse kernels"
-    stands_before_others = True
 
-    def _quantized(self, node: Node, subgraph: Subgraph) -> list[str]:
-        values = (subgraph.values[v] for v in (*node.inputs, *node.outputs))
-        return sorted({v.dtype for v in values if v.dtype not in FLOAT})
-
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return bool(self._quantized(node, subgraph))
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        return verdict(Layout.NONE, (False, REQUIRED, _words(self._quantized(node, subgraph))))
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return REQUIRED, _words(unmet.actual)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return f"{node_type(node)} computes on quantized values, and XNNPACK has sparse kernels only for float"
@@ -84,13 +77,13 @@ class QuantizedOperator(NodeRule):
         """One finding for the whole model: the fix is one line of the conversion, not one for each operator."""
         dtypes: set[str] = set()
         quantized: set[int] = set()
-        if plan.delegation is not None and plan.delegation.failure is not None:
+        if plan.failure is not None:
             quantized, dtypes = _with_integer_weights(plan.graph), {"qdint8"}
         for part in plan.partitions:
-            for node, rule in zip(part.nodes, part.rules, strict=True):
-                if rule is self:
+            for node, condition in zip(part.nodes, part.conditions, strict=True):
+                if isinstance(condition, FloatValues):
                     quantized.add(node.op)
-                    dtypes.update(self._quantized(node, part.subgraph))
+                    dtypes.update(quantized_types(node, part.subgraph))
         if not quantized:
             return
         delegated = {node.op for part in plan.partitions for node in part.nodes} or plan.graph.operators
@@ -101,7 +94,7 @@ class QuantizedOperator(NodeRule):
             actual=_words(dtypes),
             fix=FIX[0],
             applicability=FIX[1],
-            waivers=[FLOAT_WAIVER],
+            waivers=[FLOAT],
         )
 
 

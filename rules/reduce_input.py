@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims, node_type
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
+from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL, ReduceInput
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
-SPATIAL = (1, 2)
-RANK = 4
+from ._text import dims, tflite_type
 
 
-class ReduceInput(NodeRule):
+class ReduceInputRule(NodeRule):
     """A MEAN or SUM cannot end a sparse cluster: its input is not 4-D, or this runtime knows only global averages.
 
     ## What it does
@@ -47,22 +44,16 @@ class ReduceInput(NodeRule):
 
     code = "XNN109"
     name = "pooling-not-over-a-map"
+    node_condition = ReduceInput
     summary = f"MEAN and SUM end a cluster only on a {RANK}-D input"
     limits = {"rank": str(RANK), "axes": " and ".join(map(str, SPATIAL))}
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D)
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        value = subgraph.values[node.inputs[0]]
-        if node.type == NodeType.GLOBAL_AVERAGE_POOLING_2D:
-            return Verdict(Layout.NCHW | Layout.EXIT)
-        actual = f"{node_type(node)} over axes {dims(node.params['axes'])}"
-        return verdict(
-            Layout.NCHW | Layout.EXIT,
-            (profile["reduce_is_exit"], f"MEAN over axes {dims(SPATIAL)}", actual),
-            (value.rank == RANK, f"a {RANK}-D input", dims(value.shape)),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        if unmet.fact is Fact.INPUT_RANK:
+            return f"a {unmet.required}-D input", dims(unmet.actual)
+        operation = unmet.actual
+        actual = f"{tflite_type(operation.type, operation.operator)} over axes {dims(operation.axes)}"
+        return f"MEAN over axes {dims(unmet.required)}", actual
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "it cannot end a sparse cluster"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.conditions.resize_bilinear import SMALLEST, ResizeBilinear
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-SMALLEST = 2
+from ._text import dims
 
 
-class ResizeBilinear(NodeRule):
+class ResizeBilinearRule(NodeRule):
     """A bilinear resize reads a map that is only one row high or one column wide.
 
     ## What it does
@@ -47,16 +46,12 @@ class ResizeBilinear(NodeRule):
 
     code = "XNN108"
     name = "resize-of-a-single-row"
+    node_condition = ResizeBilinear
     summary = f"RESIZE_BILINEAR needs an input at least {SMALLEST} high and {SMALLEST} wide"
     limits = {"smallest": str(SMALLEST)}
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.RESIZE_BILINEAR
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        shape = subgraph.values[node.inputs[0]].shape
-        fits = shape[1] >= SMALLEST and shape[2] >= SMALLEST
-        return verdict(Layout.NCHW, (fits, f"input height and width of {SMALLEST} or more", dims(shape)))
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return f"input height and width of {unmet.required} or more", dims(unmet.actual)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel that resizes a single row or column"

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import by, padding_text, side
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE, Stem
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-KERNEL = (3, 3)
-STRIDE = (2, 2)
-PAD = 1
-CHANNELS = 3
+from ._text import by, side, window_words
+
 LAYERS = f"ZeroPadding2D({PAD}) and Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
-
-
-def is_first_convolution(node: Node, subgraph: Subgraph) -> bool:
-    """Whether no other convolution feeds this one, so that it is where a sparse cluster would have to start."""
-    producers = {v: n for n in subgraph.nodes for v in n.outputs}
-    pending, seen = [node.inputs[0]], set()
-    while pending:
-        producer = producers.get(pending.pop())
-        if producer is None or id(producer) in seen:
-            continue
-        seen.add(id(producer))
-        if producer.type in (NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D, NodeType.FULLY_CONNECTED):
-            return False
-        pending += [v for v in producer.inputs if not subgraph.values[v].is_static]
-    return True
 
 
 class StemConvolution(NodeRule):
@@ -69,6 +51,7 @@ class StemConvolution(NodeRule):
 
     code = "XNN101"
     name = "stem-not-a-sparse-entry"
+    node_condition = Stem
     summary = (
         f"the first convolution must be {by(KERNEL)}, stride {STRIDE[0]}, {side(PAD)}, with {CHANNELS} input channels"
     )
@@ -80,25 +63,8 @@ class StemConvolution(NodeRule):
         "stride": str(STRIDE[0]),
     }
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return (
-            node.type == NodeType.CONVOLUTION_2D
-            and node.params["kernel"] != (1, 1)
-            and (node.params["group_input_channels"] == CHANNELS or is_first_convolution(node, subgraph))
-        )
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        p = node.params
-        channels = p["group_input_channels"] * p["groups"]
-        return verdict(
-            Layout.ENTRY,
-            (p["groups"] == 1, "one group", f"{p['groups']} groups"),
-            (p["dilation"] == (1, 1), "no dilation", f"dilation {by(p['dilation'])}"),
-            (p["kernel"] == KERNEL, f"kernel {by(KERNEL)}", f"kernel {by(p['kernel'])}"),
-            (not p["same_padding"] and p["padding"] == (PAD,) * 4, side(PAD), padding_text(node)),
-            (p["stride"] == STRIDE, f"stride {by(STRIDE)}", f"stride {by(p['stride'])}"),
-            (p["groups"] != 1 or channels == CHANNELS, f"{CHANNELS} input channels", f"{channels} input channels"),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        return window_words(unmet)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "the first convolution is not one that XNNPACK can run from NHWC input to NCHW output"

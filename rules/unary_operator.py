@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from xnnlint.rules._text import dims, listed
-
 from xnnlint.linter.findings import Applicability
-from xnnlint.linter.rule import NodeRule, Verdict, verdict
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
-from xnnlint.xnnpack.profile import Profile
+from xnnlint.linter.rule import NodeRule
+from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
+from xnnlint.xnnpack.conditions.unary_operator import RANK, UnaryOperator
+from xnnlint.xnnpack.ir import Node, Subgraph
 
-RANK = 4
+from ._text import dims, listed
 
 
-class UnaryOperator(NodeRule):
+class UnaryOperatorRule(NodeRule):
     """A unary operator's input is not 4-D, or this runtime cannot run it in NCHW.
 
     ## What it does
@@ -44,23 +43,17 @@ class UnaryOperator(NodeRule):
 
     code = "XNN107"
     name = "unary-operator-outside-nchw"
+    node_condition = UnaryOperator
     summary = f"a unary operator needs a {RANK}-D input; runtimes before LiteRT 1.1 take only some of them"
     limits = {"rank": str(RANK)}
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        return node.type == NodeType.UNARY
-
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        known = profile["unary_in_cluster"]
-        value = subgraph.values[node.inputs[0]]
-        return verdict(
-            Layout.NCHW,
-            (known == "all" or node.operator in known, "an operator that this runtime has in NCHW", _name(node)),
-            (value.rank == RANK, f"a {RANK}-D input", dims(value.shape)),
-        )
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        if unmet.fact is Fact.INPUT_RANK:
+            return f"a {unmet.required}-D input", dims(unmet.actual)
+        return "an operator that this runtime has in NCHW", _name(unmet.actual.operator)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return f"{_name(node)} cannot run in NCHW here"
+        return f"{_name(node.operator)} cannot run in NCHW here"
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         shape = subgraph.values[node.inputs[0]].shape
@@ -70,5 +63,5 @@ class UnaryOperator(NodeRule):
         return f"use an activation that all runtimes have in NCHW: {old}", Applicability.UNSAFE
 
 
-def _name(node: Node) -> str:
-    return node.operator.replace("_", " ")
+def _name(operator: str) -> str:
+    return operator.replace("_", " ")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._causes import SPARSE_OR_DENSE, cause_of
-
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._causes import Cause, CauseKind, cause_of
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
 
@@ -31,7 +35,7 @@ class WrongResults(Rule):
     ## Example
     ```python
     x = layers.Conv2D(64, 1, activation="relu")(x)  # pruned; this one computes wrong numbers
-    x = layers.MaxPooling2D()(x)                    # because of this one
+    x = layers.MaxPooling2D()(x)  # because of this one
     ```
 
     ## Use instead
@@ -53,11 +57,13 @@ class WrongResults(Rule):
 
     code = "XNN901"
     name = "wrong-results"
+    condition = Condition.RIGHT_RESULTS
+    of_whole_graph = True
     summary = "data laid out in one order is read in the other; the outputs are wrong and nothing reports it"
     outcome = Outcome.WRONG_RESULTS
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        told: set[tuple] = set()
+        told: set[tuple[int, Cause]] = set()
         for hazard in plan.hazards:
             cause = cause_of(plan, hazard)
             if hazard.outcome is not self.outcome or (hazard.op, cause) in told:
@@ -68,15 +74,27 @@ class WrongResults(Rule):
                 required=cause.required,
                 actual=cause.actual,
                 location=locate(plan, hazard.op),
-                fix=cause.fix if cause.kind in SPARSE_OR_DENSE else f"{cause.fix}; {DENSE_IS_RIGHT}",
+                fix=f"{cause.fix}; {DENSE_IS_RIGHT}" if cause.kind.is_of_sparse_path else cause.fix,
                 applicability=cause.applicability,
-                waivers=[("compatible", cause.op)] if cause.kind == "constant" and cause.op is not None else [],
+                waivers=_waivers(cause),
             )
 
     def _message(self, hazard: Hazard, why: str) -> str:
-        what = hazard.text if hazard.text != why and hazard.kind in WHAT_HAPPENS else ""
-        return f"the outputs are wrong from here on, without any error: {what + ', since ' if what else ''}{why}"
+        what = what_happens(hazard, why)
+        return f"the outputs are wrong from here on, without any error: {what}{why}"
 
 
-# Kinds whose text tells something that the cause does not.
-WHAT_HAPPENS = ("layout", "boundary", "shape", "overflow", "refused")
+# Of these the fault says something that its cause does not.
+_SAYS_MORE = (FaultKind.LAYOUT, FaultKind.BOUNDARY, FaultKind.SHAPE, FaultKind.OVERFLOW, FaultKind.REFUSED)
+
+
+def what_happens(hazard: Hazard, why: str) -> str:
+    """The fault in front of its cause, where it adds anything."""
+    words = fault_words(hazard.fault)
+    return f"{words}, since " if words != why and hazard.kind in _SAYS_MORE else ""
+
+
+def _waivers(cause: Cause) -> list[Waiver]:
+    if cause.kind is not CauseKind.CONSTANT or cause.op is None:
+        return []
+    return [Waiver(WaiverKind.COMPATIBLE, cause.op)]

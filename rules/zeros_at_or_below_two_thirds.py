@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._branches import leads_to_map
-from xnnlint.rules._pruning import (
-    DENOMINATOR,
-    NUMERATOR,
+from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, passes_zeros_test
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
+
+from ._branches import leads_to_map
+from ._pruning import (
     THRESHOLD,
     Weights,
     counted_ops,
-    enough,
     lacking,
     percent,
     weighted_nodes,
     weights_of,
 )
-from xnnlint.rules._text import named
-
-from xnnlint.linter.findings import Applicability, Finding
-from xnnlint.linter.rule import Rule, locate
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from ._text import named
 
 
 class ZerosAtOrBelowTwoThirds(Rule):
@@ -60,6 +60,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     code = "XNN301"
     name = "zeros-at-or-below-two-thirds"
+    condition = Condition.ENOUGH_ZEROS
     summary = (
         f"strictly more than {NUMERATOR}/{DENOMINATOR} of a cluster's 1x1 weights must be zero, counted over all of it"
     )
@@ -80,7 +81,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     def _judge(self, plan: Plan, part: PartitionPlan, ops: list[int], params: int, zeros: int) -> Iterable[Finding]:
         weights = weights_of(plan, ops)
-        if not params or enough(zeros, params) or not (weights.are_pruned or part.subgraph.sparse_hint):
+        if not params or passes_zeros_test(zeros, params) or not (weights.are_pruned or part.subgraph.sparse_hint):
             return  # Enough zeros; or not pruned at all, and XNN303 tells what pruning would bring.
         least = min(ops, key=lambda op: weights.by_op[op][1] / max(weights.by_op[op][0], 1))
         stored = "; they are stored sparse and run dense all the same" if part.subgraph.sparse_hint else ""
@@ -100,7 +101,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
             fix=f"prune {lacking(zeros, params)} more of these weights; a final sparsity of 0.75 to 0.8 is usual"
             + _other_way(plan, weights),
             applicability=Applicability.UNSAFE,
-            waivers=[("pruned", op) for op in ops],
+            waivers=[Waiver(WaiverKind.PRUNED, op) for op in ops],
         )
 
 
@@ -108,7 +109,7 @@ def _other_way(plan: Plan, weights: Weights) -> str:
     """Where it would be enough not to count the classifier."""
     heads = [op for op in weights.by_op if _is_head(plan, op)]
     rest = Weights({op: counted for op, counted in weights.by_op.items() if op not in heads})
-    if not heads or not rest.by_op or not enough(rest.zeros, rest.elements):
+    if not heads or not rest.by_op or not passes_zeros_test(rest.zeros, rest.elements):
         return ""
     return f"; or put a Flatten or Reshape in front of {named(plan.graph, heads[0])}, so that it does not count"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.rules._pruning import ENCODED_SHARE, percent, weights_of
-
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
-from xnnlint.xnnpack.plan import WHOLE_MODEL, Plan, pointwise_ops
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import ENCODED
+
+from ._pruning import ENCODED_SHARE, percent, weights_of
 
 
 class ZerosStoredDense(Rule):
@@ -49,6 +51,7 @@ class ZerosStoredDense(Rule):
 
     code = "XNN302"
     name = "zeros-stored-dense"
+    condition = Condition.STORED_SPARSE
     summary = "only weights stored in the sparse format (behind DENSIFY) make the runtime look for zeros"
     limits = {"encoded": f"{ENCODED_SHARE:.0%}"}
 
@@ -71,5 +74,5 @@ class ZerosStoredDense(Rule):
                 fix="convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
                 + (f", once more than {ENCODED_SHARE:.0%} of a weight is zero" if largest < ENCODED_SHARE else ""),
                 applicability=Applicability.SAFE,
-                waivers=[("encoded", WHOLE_MODEL)],
+                waivers=[ENCODED],
             )

@@ -12,7 +12,7 @@ import pytest
 from tests import models
 from tests.requirements import REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
-from xnnlint.runtime.targets import place
+from xnnlint.runtime.execution import place
 
 MARKER = "judge"
 TENSORFLOW = "tensorflow"

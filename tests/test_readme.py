@@ -20,7 +20,7 @@ import pytest
 from tests.models import ROOT
 from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
-from xnnlint.runtime.targets import Execution
+from xnnlint.runtime.execution import Execution
 
 README = ROOT / "README.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)
@@ -70,7 +70,7 @@ def compare_transcripts(monkeypatch: pytest.MonkeyPatch, judged: bool) -> int:
         README.write_text(TRANSCRIPT.sub(lambda m: real.get(m[0], m[0]), text), encoding="utf-8")
     else:
         for written, output in real.items():
-            differ = "run XNNLINT_UPDATE_README=1 python -m pytest tests/test_readme.py"
+            differ = "run XNNLINT_UPDATE_README=1 python -m pytest -n 0 tests/test_readme.py"
             assert ROUNDING.sub("#", written) == ROUNDING.sub("#", output), differ
     return len(found)
 

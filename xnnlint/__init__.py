@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.version import __version__
+
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "fix", "lint"]
 
 
 def lint(

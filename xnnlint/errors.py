@@ -9,6 +9,14 @@ class XnnlintError(Exception):
     """Something xnnlint could not read or was asked in a way it cannot do; its text is one clear sentence."""
 
 
+class NotSupported(Exception):
+    """What is asked for has no meaning here that is known: an option, a type or a form that nothing was written for.
+
+    Raised where that is noticed, and caught where something else can be done instead (an operator of unknown effect,
+    say); a person never sees it. Mistakes of ours are other exceptions, and are not caught there.
+    """
+
+
 class ModelError(XnnlintError):
     """A model file that cannot be read.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xnnlint.keras.policy.verdicts import Refusal, Stage
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule, locate_layer, runtime_view
+from xnnlint.xnnpack.conditions.condition import Condition
 
 _UNSAFE_FIXES = {
     "UpSampling2D": "interpolation='bilinear'",
@@ -53,6 +54,7 @@ class LayerNotSupported(PolicyRule):
 
     code = "XNP103"
     name = "policy-layer-not-supported"
+    condition = Condition.POLICY_LAYER
     summary = "the pruning policy supports only the layers on its list between the stem and the last pooling"
 
     def check_policy(self, case: PolicyCase) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xnnlint.keras.policy.verdicts import Stage
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule, locate_layer, runtime_view
+from xnnlint.xnnpack.conditions.condition import Condition
 
 
 class PoolingNotFound(PolicyRule):
@@ -47,6 +48,7 @@ class PoolingNotFound(PolicyRule):
 
     code = "XNP102"
     name = "policy-pooling-not-found"
+    condition = Condition.POLICY_END
     summary = "the pruning policy wants a GlobalAveragePooling2D before every output"
 
     def check_policy(self, case: PolicyCase) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xnnlint.keras.policy.verdicts import Stage
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule, locate_layer, runtime_view
+from xnnlint.xnnpack.conditions.condition import Condition
 
 
 class StemNotRecognized(PolicyRule):
@@ -43,6 +44,7 @@ class StemNotRecognized(PolicyRule):
 
     code = "XNP101"
     name = "policy-stem-not-recognized"
+    condition = Condition.POLICY_START
     summary = "the pruning policy wants ZeroPadding2D(1) and a valid 3x3 stride-2 Conv2D behind every input"
 
     def check_policy(self, case: PolicyCase) -> Iterable[Finding]:

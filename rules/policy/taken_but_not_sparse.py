@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.policy_check import PolicyCase, PolicyRule
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Outcome, Plan
-
-# Strictly more than this share of zeros is what XNNPACK asks of a cluster.
-_TWO_THIRDS = (2, 3)
 
 
 class TakenButNotSparse(PolicyRule):
@@ -47,6 +46,7 @@ class TakenButNotSparse(PolicyRule):
 
     code = "XNP104"
     name = "policy-takes-what-runs-otherwise"
+    condition = Condition.POLICY_AGREES
     severity = Severity.WARNING
     summary = "the pruning policy takes a model that the runtime runs dense, gets wrong or refuses"
 
@@ -70,7 +70,4 @@ class TakenButNotSparse(PolicyRule):
 
 def _is_pruned(plan: Plan) -> bool:
     summary = plan.summary
-    if summary is None:
-        return False
-    over, under = _TWO_THIRDS
-    return under * summary.pointwise_zeros > over * summary.pointwise_params
+    return summary is not None and passes_zeros_test(summary.pointwise_zeros, summary.pointwise_params)

@@ -23,7 +23,7 @@ from xnnlint.linter import engine
 from xnnlint.linter.findings import Finding, Location, Severity, Unlock
 from xnnlint.linter.rule import Rule
 from xnnlint.model.graph import Graph, Model
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
 
 # --- a machine with fake parts: the file's name says what is in it ----------------------------------------------------
@@ -77,7 +77,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(engine, "make_plan", fake_plan)
     monkeypatch.setattr(engine, "all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr(engine, "add_unlocks", lambda plan, findings: list(findings))
-    monkeypatch.setattr("xnnlint.linter.rule.all_rules", lambda: (FakeRule(),))
+    monkeypatch.setattr("xnnlint.linter.rule_registry.all_rules", lambda: (FakeRule(),))
     monkeypatch.setattr("xnnlint.linter.policy_check.policy_rules", tuple)
     monkeypatch.setattr("xnnlint.linter.budgets.budget_rules", tuple)
 
@@ -222,7 +222,7 @@ def test_an_error_of_the_system_names_the_file(call):
     assert call("check", "denied.tflite")[2] == "xnnlint: error: denied.tflite: permission denied\n"
 
 
-def test_a_mistake_of_ours_is_told_as_such_and_hides_no_other_file(call):
+def test_a_mistake_of_ours_is_reported_as_such_and_hides_no_other_file(call):
     code, out, err = call("check", "bug.tflite", "error.tflite", "--format", "json")
     assert code == 2
     assert err.startswith("xnnlint: error: bug.tflite: xnnlint itself failed (KeyError: 'tensor 7'); please report")
@@ -232,7 +232,7 @@ def test_a_mistake_of_ours_is_told_as_such_and_hides_no_other_file(call):
 def test_json_is_one_valid_document_and_nothing_else(call):
     _, out, _ = call("check", "./wrong-results.tflite", "broken.tflite", "a/../error.tflite", "--format", "json")
     document = json.loads(out)
-    jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+    jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
     assert [m["path"] for m in document["models"]] == ["./wrong-results.tflite", "broken.tflite", "a/../error.tflite"]
     assert [m["outcome"] for m in document["models"]] == ["wrong-results", None, "sparse"]
 
@@ -292,7 +292,7 @@ def test_a_share_is_a_number_or_percent(capsys, monkeypatch, share):
 
 
 @pytest.mark.parametrize("share", ["80", "-0.1", "nan", "80%%", "much", "%"])
-def test_what_is_no_share_is_told_in_words(call, share):
+def test_what_is_no_share_is_reported_in_words(call, share):
     code, out, err = call("check", "fine.keras", "--assume-pruned", share)
     assert (code, out) == (2, "")
     assert err == f"xnnlint: error: --assume-pruned {share}: a share from 0 to 1 is needed, such as 0.8 or 80%\n"
@@ -384,7 +384,7 @@ def test_a_rule_that_cannot_be_loaded_stops_the_run(call, monkeypatch):
     def broken():
         raise XnnlintError("two rules share the code XNN101 or the name x")
 
-    monkeypatch.setattr(engine, "all_rules", broken)
+    monkeypatch.setattr("xnnlint.linter.rule_registry.all_rules", broken)
     code, out, err = call("check", "fine.tflite")
     assert (code, out) == (2, "")
     assert err == "xnnlint: error: two rules share the code XNN101 or the name x\n"

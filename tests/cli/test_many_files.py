@@ -126,7 +126,7 @@ def test_links_that_go_round_in_a_circle(tree):
     assert paths("self") == ["self"]
 
 
-def test_a_link_to_itself_is_told(tree, call):
+def test_a_link_to_itself_is_reported(tree, call):
     (tree / "self.tflite").symlink_to("self.tflite")
     code, _, err = call("check", "self.tflite")
     assert code == 2
@@ -146,7 +146,7 @@ def deny(monkeypatch, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [["."], ["**/*.tflite"], ["deep", "a.tflite", "b.tflite"]])
-def test_a_folder_that_cannot_be_read_is_told_and_stops_nothing(tree, monkeypatch, given):
+def test_a_folder_that_cannot_be_read_is_reported_and_stops_nothing(tree, monkeypatch, given):
     deny(monkeypatch, tree / "deep" / "er")
     found = list(search(given))
     assert {f.path for f in found if f.error is None} >= {"a.tflite", "b.tflite"}
@@ -208,7 +208,7 @@ def test_stdin_has_the_settings_of_the_name_that_is_given_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("data", "problem"), [(b"", "the file is empty"), (b"<html>", "web page"), (b"\x1c\0\0\0TFL3" + b"\0" * 8, "")]
 )
-def test_what_is_wrong_on_stdin_is_told_under_its_name(data, problem, tmp_path):
+def test_what_is_wrong_on_stdin_is_reported_under_its_name(data, problem, tmp_path):
     done = program("check", "-", "--stdin-filename", "m.tflite", input=data, text=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
     told = done.stderr.decode()
@@ -231,7 +231,7 @@ def test_what_is_excluded_by_force_is_not_read_from_stdin_either(tmp_path):
             assert program("check", "-", *arguments, stdin=stream, cwd=tmp_path).returncode == code
 
 
-def test_a_current_folder_that_is_gone_is_told(tmp_path):
+def test_a_current_folder_that_is_gone_is_reported(tmp_path):
     script = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m xnnlint check {HALF}"
     done = subprocess.run(script, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment())
     assert (done.returncode, done.stdout) == (2, "")
@@ -283,7 +283,7 @@ def unpicklable(piece: int) -> object:
     return (lambda: piece) if piece == 1 else piece
 
 
-def test_a_result_that_cannot_be_handed_over_is_told():
+def test_a_result_that_cannot_be_handed_over_is_reported():
     first, second, third = jobs.in_processes(unpicklable, range(3), 2)
     assert (first, third) == (0, 2)
     assert second.how.startswith("could not hand over its result (")
@@ -391,7 +391,8 @@ def is_running(pid: int) -> bool:
 
 def test_a_single_model_starts_no_process_whatever_is_asked(models):
     code = (
-        "import sys; from xnnlint.cli import app as cli; sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
+        "import sys; from xnnlint.cli import app as cli\n"
+        "sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         "print('loaded:', 'multiprocessing' in sys.modules)\n"
@@ -421,7 +422,7 @@ def test_what_can_be_asked_of_jobs(models, call, monkeypatch):
 
 # --- the bar ---------------------------------------------------------------------------------------------------------
 
-ERASE = "\r\x1b[K"
+ERASE = "\x1b[2K"
 
 
 def in_terminal(folder: Path, *arguments: str, stdout_too: bool) -> tuple[str, str]:
@@ -460,10 +461,10 @@ def test_a_bar_is_shown_on_stderr_while_stdout_is_piped(slow_models):
     shown, piped = in_terminal(slow_models, "check", "lazy:make", "half.tflite", "sparse.tflite", stdout_too=False)
     assert ERASE not in piped
     assert piped.count("half.tflite: dense") == 1
-    assert re.search(r"\[#+\.+\] [12]/3 \w+\.tflite", shown)
+    assert re.search(r"━ +[12]/3 \w+\.tflite", shown)
     # Nothing of it stays, and the error stands alone.
-    assert after_erasing(shown).startswith("xnnlint: error: lazy:make: ")
-    assert after_erasing(shown).count("\n") == 1
+    (only,) = after_erasing(shown)
+    assert only.startswith("xnnlint: error: lazy:make: ")
 
 
 def test_the_bar_does_not_mix_with_a_report_in_the_same_terminal(slow_models):
@@ -471,13 +472,24 @@ def test_the_bar_does_not_mix_with_a_report_in_the_same_terminal(slow_models):
         names = ["lazy:make", "half.tflite", "sparse.tflite"]
         shown, _ = in_terminal(slow_models, "check", *names, *arguments, stdout_too=True)
         plain = program("check", *names, *arguments, cwd=slow_models)
-        kept = after_erasing(shown)
-        assert kept.replace(plain.stderr, "").split() == plain.stdout.split()
+        kept = "\n".join(after_erasing(shown))
+        assert kept.replace(plain.stderr.strip(), "").split() == plain.stdout.split()
 
 
-def after_erasing(text: str) -> str:
-    """What is left on the screen: an erased line is gone."""
-    return "\n".join(line.rpartition(ERASE)[2] for line in text.split("\n"))
+def after_erasing(text: str) -> list[str]:
+    """The lines that are left on the screen, as a terminal reads what was written."""
+    screen, row = [""], 0
+    for piece in re.split(r"(\x1b\[[?0-9]*[A-Za-z]|[\r\n])", text):
+        if piece == "\n":
+            row += 1
+            screen += [""] * (row == len(screen))
+        elif piece == "\x1b[1A":
+            row -= 1
+        elif piece == ERASE:
+            screen[row] = ""
+        elif not piece.startswith(("\x1b", "\r")):
+            screen[row] += piece
+    return [line for line in screen if line]
 
 
 @pytest.mark.parametrize("arguments", [["--quiet"], ["half.tflite"]])
@@ -486,27 +498,19 @@ def test_no_bar_where_it_is_not_wanted(slow_models, arguments):
     assert ERASE not in in_terminal(slow_models, "check", *given, stdout_too=False)[0]
 
 
-class Screen:
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-    def flush(self) -> None:
-        pass
+def test_what_is_quick_imports_no_bar(monkeypatch):
+    monkeypatch.setattr(progress, "_bar", lambda total: pytest.fail("it is drawn"))
+    assert list(progress.with_bar("ab", ["a.tflite", "b.tflite"])) == ["a", "b"]
 
 
-def test_what_is_quick_shows_no_bar_and_long_names_fit_into_a_line(monkeypatch):
-    screen = Screen()
-    bar = progress.Bar(10, screen)
-    bar.show(1, "quick.tflite")
-    bar.hide()
-    assert screen.text == ""
+def test_long_names_fit_into_a_line_and_cannot_move_the_cursor(monkeypatch, capsys):
     monkeypatch.setattr(progress, "_PATIENCE", -1)
     monkeypatch.setenv("COLUMNS", "50")
-    bar.show(5, "a/very/long/folder/" * 9 + "\x1b[31mmodel.tflite")
-    drawn = screen.text.removeprefix(ERASE)
-    assert drawn.startswith("[##########..........] 5/10 ")
-    assert len(drawn) < 50
-    assert "\x1b" not in drawn
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(progress.with_bar("a", ["a\x1b[31m/very/long/folder/" * 9 + "model.tflite"])) == ["a"]
+    drawn = capsys.readouterr().err
+    assert "\x1b[31m/very" not in drawn
+    plain = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", drawn)
+    assert " 0/1 a\\x1b[31m/very" in plain
+    assert max(map(len, re.split(r"[\r\n]", plain))) <= 50

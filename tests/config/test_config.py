@@ -17,16 +17,16 @@ import pytest
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from xnnlint.config.applied import apply
-from xnnlint.config.globs import compiled, matches
 from xnnlint.config.keys import BY_NAME, KEYS, overridable
-from xnnlint.config.selection import Layer, is_told, known_rules
+from xnnlint.config.selection import Selection, is_reported, known_rules
 from xnnlint.config.settings import Resolver
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.budgets import BudgetBroken
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.loaders.globs import compiled, matches
 from xnnlint.model.graph import Graph, Model, Operator
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document
 from xnnlint.xnnpack.plan import Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
@@ -59,7 +59,7 @@ def told(call):
 
     def check(*arguments) -> dict:
         document = json.loads(call("check", *arguments, "--format", "json")[1])
-        jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+        jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
         return document
 
     return check
@@ -178,7 +178,7 @@ def test_models_of_one_run_may_have_different_settings(project, told, call):
         ('runtime = "a"\nruntime = "b"', 2, ["no valid TOML"]),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_and_key(project, call, text, line, parts):
+def test_what_is_wrong_is_reported_with_file_line_and_key(project, call, text, line, parts):
     (project / "xnnlint.toml").write_text(text)
     code, out, err = call("check", "models/half.tflite")
     assert (code, out) == (2, "")
@@ -216,8 +216,8 @@ def test_no_value_of_any_key_is_a_mistake_of_ours(project, value):
             (project / "xnnlint.toml").write_text(f"{table}{name} = {value}\n")
             with contextlib.suppress(XnnlintError):
                 settings = Resolver().for_model("models/half.tflite")
-                assert json.loads(json_reporter.dumps({k: str(v) for k, v in settings.values.items()}))
-                assert isinstance(settings.not_told(), list)
+                assert json.loads(json_document.dumps({k: str(v) for k, v in settings.values.items()}))
+                assert isinstance(settings.unreported(), list)
 
 
 def test_lines_are_found_in_a_shared_file(project, call):
@@ -238,7 +238,7 @@ def test_lines_are_found_in_a_shared_file(project, call):
         ("--jobs", "many", "--jobs: 'many' is no number"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_is_checked(project, call, option, value, part):
+def test_a_wrong_option_is_reported_before_anything_is_checked(project, call, option, value, part):
     (project / "pyproject.toml").write_text("[project]\n")
     code, out, err = call("check", "models/half.tflite", option, value)
     assert (code, out) == (2, "")
@@ -272,45 +272,45 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(project, told):
     ("layers", "told"),
     [
         ([], True),
-        ([Layer(("XNN3",))], True),
-        ([Layer(("XNN1",))], False),
-        ([Layer((), ())], False),
-        ([Layer(None, ("XNN",))], False),
-        ([Layer(None, ("zeros-at-or-below-two-thirds",))], False),
-        ([Layer(("XNN301",), ("XNN3",))], True),
-        ([Layer(("XNN3",), ("XNN301",))], False),
-        ([Layer(("XNN3",), ("XNN3",))], False),
-        ([Layer(("ALL",), ("XNN",))], False),
-        ([Layer(("xnn301",))], True),
-        ([Layer(None, ("XNN3",)), Layer(("ALL",))], True),
-        ([Layer(("XNN1",)), Layer(None, ("XNN1",))], False),
-        ([Layer(("XNN3",)), Layer(None, ("XNN2",))], True),
-        ([Layer(("ALL",)), Layer(None, ("XNN301",))], False),
+        ([Selection(("XNN3",))], True),
+        ([Selection(("XNN1",))], False),
+        ([Selection((), ())], False),
+        ([Selection(None, ("XNN",))], False),
+        ([Selection(None, ("zeros-at-or-below-two-thirds",))], False),
+        ([Selection(("XNN301",), ("XNN3",))], True),
+        ([Selection(("XNN3",), ("XNN301",))], False),
+        ([Selection(("XNN3",), ("XNN3",))], False),
+        ([Selection(("ALL",), ("XNN",))], False),
+        ([Selection(("xnn301",))], True),
+        ([Selection(None, ("XNN3",)), Selection(("ALL",))], True),
+        ([Selection(("XNN1",)), Selection(None, ("XNN1",))], False),
+        ([Selection(("XNN3",)), Selection(None, ("XNN2",))], True),
+        ([Selection(("ALL",)), Selection(None, ("XNN301",))], False),
     ],
 )
 def test_the_longer_selector_and_the_later_place_win(layers, told):
-    assert is_told("XNN301", "zeros-at-or-below-two-thirds", layers) is told
+    assert is_reported("XNN301", "zeros-at-or-below-two-thirds", layers) is told
 
 
 @pytest.mark.parametrize(
     ("layers", "told"),
     [
-        ([Layer(("XNN",))], True),
-        ([Layer(("XNN",), ("XNB",))], False),
-        ([Layer(None, ("ALL",))], False),
-        ([Layer(None, ("budget-broken",)), Layer(("XNN",))], False),
-        ([Layer(None, ("XNB",)), Layer(("XNB101",))], True),
+        ([Selection(("XNN",))], True),
+        ([Selection(("XNN",), ("XNB",))], False),
+        ([Selection(None, ("ALL",))], False),
+        ([Selection(None, ("budget-broken",)), Selection(("XNN",))], False),
+        ([Selection(None, ("XNB",)), Selection(("XNB101",))], True),
     ],
 )
-def test_a_budget_is_told_unless_it_is_ignored(layers, told):
-    assert is_told("XNB101", "budget-broken", layers) is told
+def test_a_budget_is_reported_unless_it_is_ignored(layers, told):
+    assert is_reported("XNB101", "budget-broken", layers) is told
 
 
 def test_every_rule_can_be_meant_by_code_and_by_name(project):
     for rule in known_rules():
         for selector in (rule.code, rule.name):
             settings = Resolver(given={"ignore": (selector,)}).for_model("m.tflite")
-            assert [r.code for r in known_rules() if not settings.tells(r.code, r.name)] == [rule.code]
+            assert [r.code for r in known_rules() if not settings.reports(r.code, r.name)] == [rule.code]
 
 
 def test_ignoring_silences_the_finding_and_not_the_outcome(project, call, told):
@@ -586,7 +586,7 @@ def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, m
 
 def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, call, monkeypatch):
     from xnnlint.fixes.tflite import file_fixer as repair
-    from xnnlint.fixes.tflite.all_fixes import names
+    from xnnlint.fixes.tflite.known_fixes import names
 
     asked = []
 
@@ -600,7 +600,7 @@ def test_fixes_of_the_configuration_hold_unless_the_options_name_some(project, c
         def __exit__(self, *what):
             pass
 
-    monkeypatch.setattr(repair, "Fixer", Fixer)
+    monkeypatch.setattr(repair, "FileFixer", Fixer)
     first, second, third, *_ = names()
     (project / "xnnlint.toml").write_text(f'[fix]\nselect = ["{first}", "{second}"]\nignore = ["{second}"]\n')
     call("fix", "models/half.tflite", "--diff")

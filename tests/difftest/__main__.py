@@ -7,6 +7,8 @@ python -m tests.difftest --shrink FOLDER/recipe.json      a disagreement to its 
 python -m tests.difftest --write FOLDER --graphs 10       only writes the models
 python -m tests.difftest matrix --help                    docs/matrix.md
 python -m tests.difftest fix --help                       figures on the fixes of .tflite files
+python -m tests.difftest advice --help                    figures on advice that was followed
+python -m tests.difftest native --help                    AVX masked against emulated
 """
 
 from __future__ import annotations
@@ -34,6 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
         from tests.difftest import fixing
 
         return fixing.main(arguments[1:])
+    if arguments[:1] == ["advice"]:
+        from tests.difftest import advice
+
+        return advice.main(arguments[1:])
+    if arguments[:1] == ["native"]:
+        from tests.difftest import native
+
+        return native.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         if options.write:

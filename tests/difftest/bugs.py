@@ -267,7 +267,7 @@ def render(seen: Outcomes) -> Iterator[str]:
     yield "The models are in `fixtures/runtime_bugs` (random weights; heights, widths and channel counts differ, since"
     yield "equal ones hide layout errors). `xnnlint verify fixtures/runtime_bugs/NAME.tflite` runs one in the real"
     yield "runtime, next to TFLite's reference kernels; `xnnlint check` predicts it. The tables hold what was seen in"
-    yield "real runs, on x86-64 without AVX (emulated); on x86 with AVX the sparse path is off, and only what fails to"
+    yield "real runs on x86-64 without AVX; on x86 with AVX the sparse path is off, and only what fails to"
     yield "load shows there."
     for number, bug in enumerate(BUGS, 1):
         yield from _section(number, bug, releases, seen)

@@ -82,8 +82,9 @@ def convolutions(operators: Iterable[str]) -> tuple[str, ...]:
 
 def plan_predictor(runtime: str, cpu: str) -> Predictor:
     """Predicts with `xnnlint.xnnpack.plan.make_plan` for a runtime profile on a CPU profile."""
+    from xnnlint.linter.fault_words import fault_words
     from xnnlint.loaders import load
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
     from xnnlint.xnnpack.profile import load_profile
 
     profile = load_profile(runtime, cpu)
@@ -99,7 +100,9 @@ def plan_predictor(runtime: str, cpu: str) -> Predictor:
             plan.outcome.value,
             tuple(kernel.kernel for kernel in plan.operators),
             len(plan.tflite_ops),
-            tuple(f"{hazard.kind} at operator {hazard.op}: {hazard.text}" for hazard in plan.hazards),
+            tuple(
+                f"{hazard.kind.value} at operator {hazard.op}: {fault_words(hazard.fault)}" for hazard in plan.hazards
+            ),
         )
 
     return predict

@@ -19,8 +19,9 @@ from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_proof import Proof, Prover
-    from xnnlint.fixes.tflite.search_changes import Options, Result
+    from xnnlint.fixes.request import FixRequest
+    from xnnlint.fixes.tflite.file_proof import FileProof, Prover
+    from xnnlint.fixes.tflite.file_search import FileResult
 
 GOOD, BAD, TROUBLE = 0, 1, 2
 WRONG = ("wrong-results", "fails")
@@ -54,7 +55,7 @@ class Figures:
     by_fix: Counter[str] = field(default_factory=Counter)
     worst: dict[str, float] = field(default_factory=dict)
 
-    def add(self, name: str, result: Result, proof: Proof | None) -> None:
+    def add(self, name: str, result: FileResult, proof: FileProof | None) -> None:
         before, after = (state.plan.outcome.value for state in (result.before, result.after))
         self.models += 1
         self.became[before, after] += 1
@@ -97,20 +98,21 @@ class Figures:
 def main(arguments: list[str]) -> int:
     """Exit code 0: every model that is wrong is right after its fix, and every fix is proven; 1: not; 2: trouble."""
     options = _parser().parse_args(arguments)
+    from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_proof import Prover
-    from xnnlint.fixes.tflite.search_changes import Options
     from xnnlint.xnnpack.profile import load_profile
 
     figures = Figures()
-    settings: dict[str, Any] = {}
-    if options.prune is not None:
-        settings["prune"] = options.prune
-    if options.batch is not None:
-        settings["batch"] = options.batch
     try:
         with Prover() as prover:
             profile = load_profile(prover.runtime, prover.target.cpu)
-            how = Options(profile, unsafe=options.unsafe_fixes, settings=settings, everything=options.everything)
+            how = FixRequest(
+                profile,
+                unsafe=options.unsafe_fixes,
+                batch=options.batch,
+                prune=options.prune,
+                everything=options.everything,
+            )
             for number, case in enumerate(_cases(options), 1):
                 _one(case, how, prover, figures, options.out, options.each)
                 if number % 50 == 0:
@@ -122,8 +124,8 @@ def main(arguments: list[str]) -> int:
     return GOOD if figures.good else BAD
 
 
-def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Path | None, each: bool) -> None:
-    from xnnlint.fixes.tflite.search_changes import search
+def _one(case: Case, options: FixRequest, prover: Prover, figures: Figures, out: Path | None, each: bool) -> None:
+    from xnnlint.fixes.tflite.file_search import search
 
     data, _ = case.make()
     try:
@@ -145,7 +147,7 @@ def _one(case: Case, options: Options, prover: Prover, figures: Figures, out: Pa
             (out / f"{name}.fixed.tflite").write_bytes(result.after.data)
 
 
-def _told(name: str, result: Result, proof: Proof | None) -> list[str]:
+def _told(name: str, result: FileResult, proof: FileProof | None) -> list[str]:
     """One model for a person: what it reached, and what stands before more."""
     before, after = result.before, result.after
     shown = "not changed" if proof is None else "proven" if proof.passed else f"not proven: {proof.reason}"
@@ -162,7 +164,7 @@ def _told(name: str, result: Result, proof: Proof | None) -> list[str]:
     return lines
 
 
-def _line(name: str, result: Result, proof: Proof | None) -> dict[str, Any]:
+def _line(name: str, result: FileResult, proof: FileProof | None) -> dict[str, Any]:
     states = {"before": result.before, "after": result.after}
     told = {side: {"outcome": s.plan.outcome.value, "spmm": len(s.spmm)} for side, s in states.items()}
     return {

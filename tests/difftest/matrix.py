@@ -134,7 +134,7 @@ def render(seen: kept.Outcomes, predicted: dict[str, dict[str, str | None]]) -> 
     yield ""
     yield "Made by `python -m tests.difftest matrix`, from real runs that"
     yield f"`python -m tests.difftest matrix --observe all --again` keeps in `fixtures/{kept.DATA.name}`"
-    yield "(x86-64 without AVX, emulated; releases that are missing are fetched into the cache of `xnnlint verify`)."
+    yield "(x86-64 without AVX; releases that are missing are fetched into the cache of `xnnlint verify`)."
     yield ""
     yield f"{len(PATTERNS)} patterns, {runs} runs on {len(releases)} LiteRT releases; {len(wrong)} outcomes differ from"
     yield "the prediction. Where a pattern is newer than its last run, and in the last column, the prediction stands in"

@@ -22,8 +22,8 @@ from tests.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.pattern_registry import pattern
 from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observation import Observation
-from xnnlint.runtime.targets import Execution
 
 FIXED_SEEDS = 320
 CHUNKS = 8
@@ -372,10 +372,11 @@ def test_random_models_do_what_was_predicted(chunk: int, tmp_path: Path) -> None
 
 
 @pytest.mark.judge
-def test_hand_made_models_do_what_was_predicted(tmp_path: Path) -> None:
-    lines = judged(pattern_cases(), tmp_path)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_hand_made_models_do_what_was_predicted(chunk: int, tmp_path: Path) -> None:
+    lines = judged(pattern_cases()[chunk::CHUNKS], tmp_path)
     outcomes = Counter(line["observed"] for line in lines)
-    assert min(outcomes[o] for o in ("sparse", "dense", "wrong-results", "fails")) >= 20
+    assert min(outcomes[o] for o in ("sparse", "dense", "wrong-results", "fails")) >= 2
 
 
 @pytest.mark.judge

@@ -18,14 +18,15 @@ from xnnlint.cli import app as cli
 from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
-from xnnlint.fixes.keras.config_search import Options, repair
-from xnnlint.fixes.keras.config_search import write as write_fixed
+from xnnlint.fixes.keras.config_search import repair
+from xnnlint.fixes.keras.config_writer import write as write_fixed
 from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.layer_code import code
 from xnnlint.fixes.keras.layer_order import keras_order, misplaced
+from xnnlint.fixes.request import FixRequest
 from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
 from xnnlint.keras.policy.verdicts import judge
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.plan import Outcome
@@ -34,8 +35,8 @@ from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 FORMATS = ("keras", "h5")
 
 
-def options(*, unsafe: bool = False) -> Options:
-    return Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe)
+def options(*, unsafe: bool = False) -> FixRequest:
+    return FixRequest(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe)
 
 
 def broken(tmp_path: Path, suffix: str, **changes: dict) -> str:
@@ -89,7 +90,7 @@ def test_a_pooling_gets_keepdims_and_the_flatten_behind_it_stays(tmp_path, suffi
 def test_a_stem_padded_right_and_below_needs_an_unsafe_fix(tmp_path, suffix):
     path = broken(tmp_path, suffix, stem={"pad": [[0, 1], [0, 1]]})
     kept = repair(path, options())
-    assert kept.changes == [] and kept.exit_code == 1
+    assert kept.changes == () and kept.exit_code == 1
     assert [f.rule for f in kept.remaining] == ["XNN101"]
     done = repair(path, options(unsafe=True))
     (change,) = done.changes
@@ -105,7 +106,7 @@ def test_every_weight_keeps_its_bits_and_its_layer(tmp_path, suffix):
     target = str(tmp_path / f"fixed.{suffix}")
     write_fixed(repair(path, options(unsafe=True)), target)
     weights = [
-        {(x.name, k): v().tobytes() for x in all_layers(read(p)[1]) for k, v in x.weights.items()}
+        {(x.name, k): v().tobytes() for x in read(p)[1].all_layers() for k, v in x.weights.items()}
         for p in (path, target)
     ]
     assert len(weights[0]) > 10 and weights[0] == weights[1]
@@ -282,11 +283,11 @@ def test_the_goal_policy_makes_a_model_that_the_policy_takes(tmp_path, suffix):
     path = with_activation(tmp_path, suffix, "swish")
     assert not judge(read(path)[1]).takes
     # The runtime runs swish in a sparse cluster.
-    assert repair(path, options(unsafe=True)).changes == []
+    assert repair(path, options(unsafe=True)).changes == ()
     kept = repair(path, replace(options(), policy=True))
-    assert kept.changes == [] and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
+    assert kept.changes == () and [f.rule for f in kept.remaining] == ["XNP103"] and kept.exit_code == 1
     done = repair(path, replace(options(unsafe=True), policy=True))
-    assert [(c.fixer, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
+    assert [(c.fix, c.applicability.value) for c in done.changes] == [("activation-on-policy-list", "unsafe")]
     target = str(tmp_path / f"fixed.{suffix}")
     write_fixed(done, target)
     assert judge(read(target)[1]).takes and done.exit_code == 0
@@ -326,4 +327,4 @@ def test_an_average_pooling_of_the_whole_map_becomes_a_global_one(tmp_path):
         archive.write(document, path)
         done = repair(path, options())
         assert (done.before.plan.outcome, done.after.plan.outcome) == (Outcome.DENSE, outcome)
-        assert [c.fixer for c in done.changes] == ["average-pooling-of-the-whole-map"] * (size == 8)
+        assert [c.fix for c in done.changes] == ["average-pooling-of-the-whole-map"] * (size == 8)

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.models import FIXTURES
 from xnnlint.fixes.keras.archive import Archive
-from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.config_search import repair
+from xnnlint.fixes.keras.config_writer import write
 from xnnlint.fixes.keras.conversion_proof import prove
 from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
 from xnnlint.fixes.keras.in_memory import fix_model
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers
+from xnnlint.fixes.request import FixRequest
+from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
-OPTIONS = Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+OPTIONS = FixRequest(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
 # tf_keras's archive and legacy file, and Keras 3's archive.
 WRITERS = [("tf_keras", "keras"), ("tf_keras", "h5"), ("keras", "keras")]
 
@@ -30,7 +32,7 @@ WRITERS = [("tf_keras", "keras"), ("tf_keras", "h5"), ("keras", "keras")]
 def weights(path: Path | str) -> dict[tuple[str, str], bytes]:
     return {
         ("/".join(layer.path), name): load().tobytes()
-        for layer in all_layers(read(path)[1])
+        for layer in read(path)[1].all_layers()
         for name, load in layer.weights.items()
     }
 
@@ -74,7 +76,7 @@ def test_a_pooling_becomes_a_depthwise_convolution(suffix, class_name, config, a
     target = tmp_path / f"fixed.{suffix}"
     write(done, str(target))
     before, after = weights(path), weights(target)
-    ((name, kernel),) = done.new_weights.items()
+    ((name, kernel),) = done.after.new_weights.items()
     assert after == {**before, (name, "depthwise_kernel"): kernel[0].tobytes()} and len(before) > 10
     assert kernel[0].shape == (3, 3, 16, 1) and np.allclose(kernel[0].sum(axis=(0, 1)), 1)
 
@@ -84,13 +86,13 @@ def test_a_pooling_becomes_a_depthwise_convolution(suffix, class_name, config, a
 )
 def test_a_pooling_that_no_depthwise_convolution_can_stand_for_is_left(config, tmp_path):
     done = repair(with_pooling(tmp_path, "keras", config), OPTIONS)
-    assert [change.fixer for change in done.changes] == [] and done.exit_code == 1
+    assert [change.fix for change in done.changes] == [] and done.exit_code == 1
 
 
 def test_only_unsafe_fixes_touch_a_max_pooling(tmp_path):
     path = with_pooling(tmp_path, "h5", {"pool_size": [2, 2]})
-    done = repair(path, Options(OPTIONS.profile))
-    assert done.changes == [] and "XNN110" in {f.rule for f in done.remaining}
+    done = repair(path, FixRequest(OPTIONS.profile))
+    assert done.changes == () and "XNN110" in {f.rule for f in done.remaining}
 
 
 # --- HDF5 ------------------------------------------------------------------------------------------------------------
@@ -242,14 +244,14 @@ CASES = [
 def test_keras_loads_it_and_safe_ones_keep_the_outputs(package, suffix, what, fixer, applicability, tmp_path):
     path, target = save(tmp_path, package, suffix, what), str(tmp_path / f"fixed.{suffix}")
     done = repair(path, OPTIONS)
-    assert {(c.fixer, c.applicability.value) for c in done.changes} == {(fixer, applicability)}
+    assert {(c.fix, c.applicability.value) for c in done.changes} == {(fixer, applicability)}
     write(done, target)
     keras = importlib.import_module(package)
     old, new = (keras.models.load_model(p, compile=False) for p in (path, target))
     for layer in old.layers:
         pairs = zip(layer.get_weights(), new.get_layer(layer.name).get_weights(), strict=True)
-        assert layer.name in done.new_weights or all((a == b).all() for a, b in pairs)
-    for name, arrays in done.new_weights.items():
+        assert layer.name in done.after.new_weights or all((a == b).all() for a, b in pairs)
+    for name, arrays in done.after.new_weights.items():
         assert all((a == b).all() for a, b in zip(arrays, new.get_layer(name).get_weights(), strict=True))
     image = np.random.default_rng(0).normal(size=(2, 24, 40, 3)).astype("float32")
     expected, found = (np.asarray(m(image, training=False)) for m in (old, new))
@@ -273,7 +275,7 @@ def test_models_in_memory_get_the_new_weights(package):
     keras = importlib.import_module(package)
     model = network(keras, "average_pool")
     fixed, done = fix_model(model)
-    assert [c.fixer for c in done.changes] == ["average-pooling-to-depthwise"]
+    assert [c.fix for c in done.changes] == ["average-pooling-to-depthwise"]
     image = np.random.default_rng(0).normal(size=(2, 24, 40, 3)).astype("float32")
     expected, found = (np.asarray(m(image, training=False)) for m in (model, fixed))
     assert np.abs(expected).max() > 0.01 and np.allclose(expected, found, rtol=1e-5, atol=1e-6)

@@ -10,8 +10,10 @@ import pytest
 
 import xnnlint
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.config_search import repair
+from xnnlint.fixes.keras.config_writer import write
 from xnnlint.fixes.keras.in_memory import fix_model
+from xnnlint.fixes.request import FixRequest
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 
@@ -39,7 +41,7 @@ def test_safe_fixes_keep_the_outputs(package, nested):
     keras = importlib.import_module(package)
     model = small_model(keras, nested=nested)
     fixed, done = fix_model(model)
-    assert [c.fixer for c in done.changes] == ["pooling-keepdims"]
+    assert [c.fix for c in done.changes] == ["pooling-keepdims"]
     image = np.random.default_rng(0).normal(size=(2, 24, 24, 3)).astype("float32")
     assert np.array_equal(model(image), fixed(image))
     inner = next(x for x in fixed.layers if hasattr(x, "layers")) if nested else fixed
@@ -64,7 +66,7 @@ def test_a_fixed_archive_loads_where_the_original_did(package, tmp_path):
     keras = importlib.import_module(package)
     model = small_model(keras, nested=True)
     model.save(tmp_path / "model.keras")
-    done = repair(str(tmp_path / "model.keras"), Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU)))
+    done = repair(str(tmp_path / "model.keras"), FixRequest(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU)))
     write(done, str(tmp_path / "fixed.keras"))
     fixed = keras.models.load_model(tmp_path / "fixed.keras")
     image = np.random.default_rng(0).normal(size=(2, 24, 24, 3)).astype("float32")

@@ -16,11 +16,13 @@ from tests.models import FIXTURES
 from xnnlint.cli import app as cli
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.keras import conversion_proof as proving
-from xnnlint.fixes.keras.config_search import Options, repair, write
+from xnnlint.fixes.keras.config_search import repair
+from xnnlint.fixes.keras.config_writer import write
 from xnnlint.fixes.keras.conversion_proof import NotProved, prove
+from xnnlint.fixes.request import FixRequest
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
-OPTIONS = Options(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
+OPTIONS = FixRequest(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
 
 
 def saved(folder: Path, package: str, suffix: str = "keras") -> str:

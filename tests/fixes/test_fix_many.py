@@ -87,7 +87,7 @@ def test_json_names_what_could_not_be_fixed(models, fix):
     assert json.loads(fix("bad.keras", "--in-place", "--format", "json")[1])["error"] == bad["error"]
 
 
-def test_a_folder_that_is_missing_is_told_before_any_work(models, fix):
+def test_a_folder_that_is_missing_is_reported_before_any_work(models, fix):
     code, out, err = fix("pool.keras", "-o", "nowhere/out.keras")
     assert (code, out) == (2, "")
     assert err == "xnnlint: error: nowhere/out.keras: cannot be written (its folder does not exist)\n"

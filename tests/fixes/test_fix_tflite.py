@@ -26,16 +26,19 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import all_fixes as registry
-from xnnlint.fixes.tflite import encoding
+from xnnlint.fixes.change import Exactness
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite import file_search
 from xnnlint.fixes.tflite import fix_table as catalog
 from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite import sparse_encoding as encoding
 from xnnlint.fixes.tflite.editor import Edit
-from xnnlint.fixes.tflite.file_fixer import Fixer
+from xnnlint.fixes.tflite.file_fixer import FileFixer
 from xnnlint.fixes.tflite.file_proof import Prover
-from xnnlint.fixes.tflite.graph_questions import is_constant
-from xnnlint.fixes.tflite.operator_change import Exactness, Fix
-from xnnlint.fixes.tflite.search_changes import Options, Result, search
+from xnnlint.fixes.tflite.file_search import FileResult as Result
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.graph_parts import is_constant
+from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage, operator_fixers
 
 DENSE_ZEROS = FIXTURES / "guide_dense_zeros.tflite"
 PROFILE = load_profile("litert-2.3", "x86-sse")
@@ -79,7 +82,7 @@ CASES = [
 
 
 def fixed(data: bytes, **options) -> Result:
-    return search(data, "model.tflite", Options(PROFILE, **options))
+    return search(data, "model.tflite", FixRequest(PROFILE, **options))
 
 
 def guide(name: str = "dense_zeros") -> bytes:
@@ -143,7 +146,7 @@ def test_select_and_ignore_choose():
 
 
 def test_names_are_unique_and_unsafe_fixes_say_what_they_change():
-    fixes = registry.fixes()
+    fixes = operator_fixers()
     assert len({fix.name for fix in fixes}) == len(fixes)
     for fix in fixes:
         assert fix.summary
@@ -203,10 +206,12 @@ def test_a_filter_of_zeros_only_keeps_one_value():
 # --- proof -----------------------------------------------------------------------------------------------------------
 
 
-class Liar(Fix):
+class Liar(OperatorFixer):
     """Says that it changes nothing, and doubles a bias."""
 
     name = "liar"
+    fulfils = frozenset()
+    stage = Stage.EXIT
     summary = "a lie"
 
     def sites(self, view):
@@ -225,12 +230,15 @@ class RoundingLiar(Liar):
 
 @pytest.mark.judge
 def test_a_fix_that_changes_outputs_is_not_written(tmp_path, monkeypatch):
-    honest = registry.fixes()
-    monkeypatch.setattr("xnnlint.fixes.tflite.search_changes._Search._smallest", lambda self, full: full)
+    honest = operator_fixers()
+    monkeypatch.setattr("xnnlint.fixes.tflite.file_search._FileSearch._smallest", lambda self, full: full)
     monkeypatch.setattr("xnnlint.fixes.tflite.file_fixer._RETRIES", 0)
-    monkeypatch.setattr(registry, "fixes", lambda: (*honest, Liar()))
+    monkeypatch.setattr(file_search, "operator_fixers", lambda: (*honest, Liar()))
     target = tmp_path / "fixed.tflite"
-    with Fixer(Options(PROFILE)) as fixer, pytest.raises(XnnlintError, match="not written: an output would differ by"):
+    with (
+        FileFixer(FixRequest(PROFILE)) as fixer,
+        pytest.raises(XnnlintError, match="not written: an output would differ by"),
+    ):
         fixer.fix(str(DENSE_ZEROS), str(target))
     assert list(tmp_path.iterdir()) == []
 
@@ -238,11 +246,13 @@ def test_a_fix_that_changes_outputs_is_not_written(tmp_path, monkeypatch):
 @pytest.mark.judge
 def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monkeypatch):
     """The lie is needed for nothing: without it the rest is proven, and written."""
-    honest = registry.fixes()
-    monkeypatch.setattr("xnnlint.fixes.tflite.search_changes._Search._smallest", lambda self, full: full)
-    monkeypatch.setattr(registry, "fixes", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar()))
+    honest = operator_fixers()
+    monkeypatch.setattr("xnnlint.fixes.tflite.file_search._FileSearch._smallest", lambda self, full: full)
+    monkeypatch.setattr(
+        file_search, "operator_fixers", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
+    )
     target = tmp_path / "fixed.tflite"
-    with Fixer(Options(PROFILE)) as fixer:
+    with FileFixer(FixRequest(PROFILE)) as fixer:
         done = fixer.fix(str(DENSE_ZEROS), str(target))
     assert [change.fix for change in done.changes] == ["encode-zeros"] * 2
     assert done.result.refused[0][0] == "rounding-liar"
@@ -261,7 +271,10 @@ def test_a_run_that_differs_from_the_plan_is_not_written(tmp_path, monkeypatch):
     if not targets.has_avx():
         pytest.skip("this machine has no AVX")
     target = tmp_path / "fixed.tflite"
-    with Fixer(Options(PROFILE)) as fixer, pytest.raises(XnnlintError, match="not written: the real run was not as"):
+    with (
+        FileFixer(FixRequest(PROFILE)) as fixer,
+        pytest.raises(XnnlintError, match="not written: the real run was not as"),
+    ):
         fixer.fix(str(DENSE_ZEROS), str(target))
     assert list(tmp_path.iterdir()) == []
 
@@ -388,7 +401,7 @@ def test_flipped_bytes_end_in_one_sentence_or_a_file_that_can_be_read(tmp_path):
     rng = np.random.default_rng(3)
     model, target = tmp_path / "model.tflite", tmp_path / "fixed.tflite"
     data, written = guide(), 0
-    with Fixer(Options(PROFILE), proof=False) as fixer:
+    with FileFixer(FixRequest(PROFILE), proof=False) as fixer:
         for _ in range(60):
             damaged = np.frombuffer(data, np.uint8).copy()
             damaged[rng.integers(0, len(data), rng.integers(1, 4))] = rng.integers(0, 256)
@@ -410,8 +423,8 @@ _KILLED = """
 import sys, time
 from pathlib import Path
 from xnnlint import atomic
-from xnnlint.fixes.tflite.engine import Options
-from xnnlint.fixes.tflite.repair import Fixer
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite.file_fixer import FileFixer
 from xnnlint.xnnpack.profile import load_profile
 
 at, source, target = sys.argv[1:]
@@ -432,7 +445,7 @@ def late(drafted, to, backup=""):
         time.sleep(60)
 
 Path.write_bytes, atomic.commit = slowly, late
-Fixer(Options(load_profile("litert-2.3", "x86-sse")), proof=False).fix(source, target)
+FileFixer(FixRequest(load_profile("litert-2.3", "x86-sse")), proof=False).fix(source, target)
 """
 
 
@@ -548,7 +561,7 @@ def test_a_dynamic_batch_stays_dynamic(prover, fix, data, spmm):
 
 
 def test_a_batch_of_1_is_made_only_where_asked():
-    result = fixed(network(size=33, gate=True), settings={"batch": 1})
+    result = fixed(network(size=33, gate=True), batch=1)
     graph = result.after.plan.graph
     assert "constant-reshape" in {change.fix for change in result.changes}
     assert not any(tensor.is_dynamic for tensor in graph.tensors)

@@ -9,18 +9,22 @@ from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.modelbuilder.patterns import named_patterns
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
+from xnnlint.fixes.change import Exactness
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import object_api as schema
-from xnnlint.fixes.tflite import rescue
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_proof import Prover
+from xnnlint.fixes.tflite.file_search import FileResult as Result
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.nchw_leaks import leaks, reached
-from xnnlint.fixes.tflite.operator_change import Exactness, View
-from xnnlint.fixes.tflite.search_changes import Options, Result, search
+from xnnlint.fixes.tflite.rescue import rescues, ways
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 PATTERNS = {pattern.name: pattern for pattern in named_patterns()}
@@ -52,11 +56,13 @@ def prover():
 
 
 def fixed(data: bytes, **options) -> Result:
-    return search(data, "model.tflite", Options(PROFILE, **options))
+    return search(data, "model.tflite", FixRequest(PROFILE, **options))
 
 
 def view(data: bytes) -> View:
-    return View(Edit.open(data, "model.tflite").main, make_plan(load_bytes(data, "model.tflite"), PROFILE))
+    return View(
+        Edit.open(data, "model.tflite").main, make_plan(load_bytes(data, "model.tflite"), PROFILE), FixRequest(PROFILE)
+    )
 
 
 def names(result: Result) -> set[str]:
@@ -97,7 +103,7 @@ def test_a_wrong_model_becomes_sparse_and_right(prover, pattern, fix, spmm):
 @pytest.mark.judge
 @pytest.mark.parametrize(
     ("way", "outcome"),
-    [(rescue.LEAVE, "sparse"), (rescue.SPLIT, "dense"), (rescue.DENSE, "dense")],
+    [("leave-through-depth-to-space", "sparse"), ("split-padding", "dense"), ("store-dense", "dense")],
 )
 def test_each_way_alone_makes_a_model_right(prover, way, outcome):
     data = PATTERNS["conv_3x3"].build()
@@ -116,8 +122,8 @@ def test_a_broken_cluster_leaves_the_others_sparse(prover):
     g = ModelBuilder(3)
     head(g, pointwise(g, g.conv2d(trunk(g), 16, 3, padding="SAME")))
     head(g, pointwise(g, trunk(g, g.input((1, 24, 40, 3)))))
-    result = fixed(g.build(), select=(rescue.SPLIT, rescue.DENSE))
-    assert names(result) == {rescue.SPLIT}
+    result = fixed(g.build(), select=("split-padding", "store-dense"))
+    assert names(result) == {"split-padding"}
     proof = prover.prove(result)
     assert proof.passed, proof.reason
     assert proof.observation.spmm == 2
@@ -127,7 +133,7 @@ def test_a_broken_cluster_leaves_the_others_sparse(prover):
 def test_int8_weights_that_do_not_load_are_stored_dense(prover):
     result = fixed(PATTERNS["weights_sparse_int8_direct"].build())
     assert result.before.plan.outcome is Outcome.FAILS
-    assert names(result) == {rescue.DENSE}
+    assert names(result) == {"store-dense"}
     proof = prover.prove(result)
     assert proof.passed, proof.reason
     assert proof.observation.outcome == "dense"
@@ -233,11 +239,13 @@ def test_squeeze_and_excite_without_keep_dims_stays_whole(prover):
 
 
 @pytest.mark.judge
-@pytest.mark.parametrize(("pattern", "way"), [("dead_branch", rescue.BRANCH), ("fp16_bias_fp32_filter", rescue.BIAS)])
+@pytest.mark.parametrize(
+    ("pattern", "way"), [("dead_branch", "remove-dead-branch"), ("fp16_bias_fp32_filter", "bias-as-filter")]
+)
 def test_what_older_runtimes_fail_over_is_mended(prover, pattern, way):
     """LiteRT 1.2 and 1.3 crash over the one, and cannot load the other (docs/runtime-bugs.md)."""
     older = load_profile("litert-1.1", "x86-sse")
-    result = search(PATTERNS[pattern].build(), "model.tflite", Options(older))
+    result = search(PATTERNS[pattern].build(), "model.tflite", FixRequest(older))
     assert result.before.plan.outcome is Outcome.FAILS
     assert way in names(result)
     assert result.after.plan.outcome is Outcome.SPARSE
@@ -347,14 +355,14 @@ def test_a_network_that_is_sparse_and_right_leaks_nowhere():
 
 
 def test_ways_come_in_order_of_preference():
-    found = [way.name for way in rescue.ways(view(PATTERNS["conv_3x3"].build()))]
-    assert found == sorted(found, key=rescue.NAMES.index)
-    assert set(found) == {rescue.LEAVE, rescue.SPLIT, rescue.DENSE}
+    found = [way.rescue.name for way in ways(view(PATTERNS["conv_3x3"].build()))]
+    assert found == sorted(found, key=[rescue.name for rescue in rescues()].index)
+    assert set(found) == {"leave-through-depth-to-space", "split-padding", "store-dense"}
 
 
 def test_leaving_writes_the_old_value_behind_the_pair():
     """Names and order of outputs stay, and nothing computes between the two."""
-    result = fixed(PATTERNS["two_heads_pw"].build(), select=(rescue.LEAVE,))
+    result = fixed(PATTERNS["two_heads_pw"].build(), select=("leave-through-depth-to-space",))
     before, after = (state.plan.graph for state in (result.before, result.after))
     assert [after.tensors[t].name for t in after.outputs] == [before.tensors[t].name for t in before.outputs]
     types = [op.type for op in after.operators]

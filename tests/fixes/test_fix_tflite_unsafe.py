@@ -16,14 +16,16 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
-from xnnlint.fixes.tflite import unsafe
+from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.file_proof import Prover
-from xnnlint.fixes.tflite.prune import prune
-from xnnlint.fixes.tflite.search_changes import Options, Result, search
+from xnnlint.fixes.tflite.file_search import FileResult as Result
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.operator_changes import unsafe_changes as unsafe
+from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 PATTERNS = {pattern.name: pattern for pattern in named_patterns()}
-NAMES = {fix.name for fix in unsafe.FIXES}
+NAMES = {fix.name for fix in unsafe.FIXERS}
 LEAVE = ("leave-through-depth-to-space", "taps-in-parts")
 
 
@@ -34,7 +36,7 @@ def prover():
 
 
 def fixed(data: bytes, **options) -> Result:
-    return search(data, "model.tflite", Options(PROFILE, **options))
+    return search(data, "model.tflite", FixRequest(PROFILE, **options))
 
 
 def names(result: Result) -> set[str]:
@@ -88,7 +90,7 @@ def test_an_unsafe_fix_makes_the_whole_network_sparse(prover, fix, middle):
 
 @pytest.mark.parametrize(("fix", "middle"), CASES, ids=[case[0] for case in CASES])
 def test_nothing_unsafe_is_done_unasked(fix, middle):
-    result = fixed(around(middle), settings={"prune": 0.9})
+    result = fixed(around(middle), prune=0.9)
     assert all(change.applicability is Applicability.SAFE for change in result.changes)
     assert result.after.plan.is_correct
 
@@ -132,7 +134,7 @@ def test_equal_weights_are_kept_together_and_one_always_is():
 @pytest.mark.judge
 def test_pruning_shows_the_speed_of_a_network_that_is_not_pruned(prover):
     data = (FIXTURES / "guide_unpruned.tflite").read_bytes()
-    result = fixed(data, unsafe=True, settings={"prune": 0.8})
+    result = fixed(data, unsafe=True, prune=0.8)
     assert {"prune", "encode-zeros"} <= names(result)
     proof = prover.prove(result)
     assert proof.passed, proof.reason
@@ -151,7 +153,7 @@ def test_fp16_weights_are_pruned_as_fp16(prover):
     for filters in (16, 24):
         x = g.conv2d(g.depthwise(x, storage="fp16"), filters, storage="fp16")
     g.output(g.fully_connected(g.mean(x), 5))
-    result = fixed(g.build(), unsafe=True, settings={"prune": 0.75})
+    result = fixed(g.build(), unsafe=True, prune=0.75)
     proof = prover.prove(result)
     assert proof.passed, proof.reason
     assert proof.observation.spmm == 2
@@ -163,7 +165,7 @@ def test_fp16_weights_are_pruned_as_fp16(prover):
 def test_weights_that_are_stored_sparse_are_pruned_further(prover):
     """Half of the weights are zeros, which is too few for the runtime."""
     data = (FIXTURES / "guide_half.tflite").read_bytes()
-    result = fixed(data, unsafe=True, settings={"prune": 0.9})
+    result = fixed(data, unsafe=True, prune=0.9)
     assert "prune" in names(result)
     proof = prover.prove(result)
     assert proof.passed, proof.reason
@@ -177,7 +179,7 @@ def test_only_what_could_run_sparse_is_pruned():
     x = g.conv2d(g.pad(early), 8, 3, 2)
     x = g.conv2d(g.depthwise(x), 16, name="inside")
     g.output(g.conv2d(g.softmax(x), 7, name="late"), g.fully_connected(g.mean(x), 5))
-    result = fixed(g.build(), unsafe=True, settings={"prune": 0.8}, ignore=("activation-closest",))
+    result = fixed(g.build(), unsafe=True, prune=0.8, ignore=("activation-closest",))
     assert {change.place for change in result.changes if change.fix == "prune"} == {"inside_1"}
     graph = result.after.plan.graph
     zeros = {

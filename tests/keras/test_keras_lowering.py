@@ -26,7 +26,7 @@ from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.tflite.read_tflite import load
 from xnnlint.model import sparse, weights
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes()))
@@ -329,17 +329,25 @@ def test_shape_that_the_reader_was_built_for_is_that_of_an_unknown_layer() -> No
     assert graph.tensors[graph.outputs[0]].shape_signature == (-1, 7)
 
 
-def test_missing_variable_is_told_and_no_crash() -> None:
+def test_missing_variable_is_reported_and_no_crash() -> None:
     layer = Layer("conv", "Conv2D", {"filters": 4, "kernel_size": [1, 1]})
     model = lower(model_of(layer), path="model", format="live")
     assert "holds no variable 'kernel'" in model.unknown["conv"]
 
 
-def test_claimed_weights_take_no_memory() -> None:
-    layer = Layer("conv", "Conv2D", {"filters": 10**12, "kernel_size": [1, 1]})
-    model = model_of(layer)
+@pytest.mark.parametrize(
+    ("filters", "reason"),
+    [
+        (10**9, "it claims 4,000,000,000 weights"),
+        (10**12, "its filters must be a number of 0 to 2147483647, not 1000000000000"),
+        ("many", "its filters must be a whole number, not 'many'"),
+        (None, "its filters is missing"),
+    ],
+)
+def test_weights_that_cannot_be_take_no_memory(filters: object, reason: str) -> None:
+    model = model_of(Layer("conv", "Conv2D", {"filters": filters, "kernel_size": [1, 1]}))
     model.has_weights = False
-    assert "claims 4,000,000,000,000 weights" in lower(model, path="model", format="keras").unknown["conv"]
+    assert lower(model, path="model", format="keras").unknown == {"conv": reason}
 
 
 def test_no_weights_is_said() -> None:

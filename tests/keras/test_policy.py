@@ -30,7 +30,8 @@ from xnnlint.linter.policy_check import Does, check_with_policy, policy_rules, r
 from xnnlint.linter.rule import SECTIONS
 from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_file import read
-from xnnlint.reporters.json import document, schema
+from xnnlint.reporters.formats.json_report import document
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.xnnpack.profile import load_profile
 
 ANSWERS = DATA / "tfmot_policy.json.xz"
@@ -189,7 +190,7 @@ def test_what_comes_after_the_first_error_is_named_too() -> None:
     ]
 
 
-def test_chance_is_told() -> None:
+def test_chance_is_reported() -> None:
     verdict = judge(named("nested_sequential_beside_refused"))
     assert verdict.possible == {"", verdict.message} and not verdict.takes
     assert "order of a Python set" in " ".join(verdict.notes)
@@ -281,7 +282,7 @@ def test_json_follows_its_schema(tmp_path: Path) -> None:
     reports = [checked(name, tmp_path) for name in ("body_act_tanh", "head_flatten", "body_plain")]
     reports.append(check_with_policy(FIXTURES / "guide_sparse.tflite", profile))
     printed = document(profile, reports)
-    jsonschema.validate(printed, schema())
+    jsonschema.validate(printed, published_schema("report"))
     tanh, flatten, plain, tflite = printed["models"]
     (refusal,) = tanh["policy"]["refusals"]
     assert (

@@ -10,8 +10,8 @@ import pytest
 
 import xnnlint
 from tests.models import FIXTURES
-from xnnlint.linter.pruning_forecast import total_macs
 from xnnlint.loaders import load
+from xnnlint.model.macs import total_macs
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import table
 

@@ -17,10 +17,10 @@ from tests.linter import reexport
 from tests.models import FIXTURES
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import baseline
-from xnnlint.linter.baseline import Baseline, Entry, fingerprints
+from xnnlint.linter.baseline import Baseline, BaselineEntry, fingerprints
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Finding, Location, ModelReport, Severity
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document
 from xnnlint.xnnpack.profile import load_profile
 
 HALF = FIXTURES / "guide_half.tflite"
@@ -76,7 +76,7 @@ def test_today_s_findings_are_accepted_and_new_ones_fail(project, call):
     shutil.copy(HALF, project / "models" / "new.tflite")
     code, out, err = call("check", "models", "--baseline", "base.json", "--format", "json")
     document = json.loads(out)
-    jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+    jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
     assert code == 1
     found = {Path(m["path"]).name: (len(m["findings"]), m["suppressed"]["baseline"]) for m in document["models"]}
     assert found == {"fine.tflite": (0, 0), "half.tflite": (0, 1), "new.tflite": (1, 0)}
@@ -186,7 +186,7 @@ def test_an_ignored_rule_leaves_its_entries_alone(project, call):
     ],
 )
 @pytest.mark.parametrize("option", [[], ["--write-baseline"]])
-def test_a_damaged_file_is_told_and_kept(project, call, text, part, option):
+def test_a_damaged_file_is_reported_and_kept(project, call, text, part, option):
     (project / "base.json").write_text(text)
     code, out, err = call("check", "models", "--baseline", "base.json", *option)
     assert (code, out) == (2, "")
@@ -221,8 +221,8 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(project, call, monkeyp
 
 def test_the_file_is_sorted_and_has_a_line_for_each_finding():
     entries = {
-        "b.tflite": [Entry("XNN301", "z", "CONV_2D", "error"), Entry("XNN101", "é\n", "MEAN", "note")],
-        "a.tflite": [Entry("XNN303", "", "", "note")],
+        "b.tflite": [BaselineEntry("XNN301", "z", "CONV_2D", "error"), BaselineEntry("XNN101", "é\n", "MEAN", "note")],
+        "a.tflite": [BaselineEntry("XNN303", "", "", "note")],
     }
     text = baseline.dumps(entries)
     assert text.isascii()
@@ -240,9 +240,11 @@ def test_the_file_is_sorted_and_has_a_line_for_each_finding():
 
 
 def test_one_more_finding_is_one_more_line():
-    before = baseline.dumps({"m": [Entry("XNN101", "a", "MEAN", "error"), Entry("XNN301", "b", "CONV_2D", "error")]})
-    more = [Entry("XNN201", "c", "CONV_2D", "error")]
-    old = [Entry("XNN101", "a", "MEAN", "error"), Entry("XNN301", "b", "CONV_2D", "error")]
+    before = baseline.dumps(
+        {"m": [BaselineEntry("XNN101", "a", "MEAN", "error"), BaselineEntry("XNN301", "b", "CONV_2D", "error")]}
+    )
+    more = [BaselineEntry("XNN201", "c", "CONV_2D", "error")]
+    old = [BaselineEntry("XNN101", "a", "MEAN", "error"), BaselineEntry("XNN301", "b", "CONV_2D", "error")]
     after = baseline.dumps({"m": old + more})
     assert len(set(after.splitlines()) - set(before.splitlines())) == 1
     assert not set(before.splitlines()) - set(after.splitlines())

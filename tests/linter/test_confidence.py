@@ -15,7 +15,8 @@ import pytest
 import xnnlint
 from tests.models import FIXTURES
 from xnnlint.linter.findings import ModelReport, Severity
-from xnnlint.reporters.json import document, schema
+from xnnlint.reporters.formats.json_report import document
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile
 
@@ -73,13 +74,13 @@ def test_conditions_in_front_of_it_stay_errors(tmp_path: Path) -> None:
 
 
 def test_the_reports_say_so(tmp_path: Path) -> None:
-    from xnnlint.reporters.text import model_lines
+    from xnnlint.reporters.formats.text_report import model_lines
 
     profile = load_profile()
     unsure, sure = guide(tmp_path, ("re_lu_4", custom)), guide(tmp_path)
     for report, confidence in ((unsure, "low"), (sure, None)):
         told = document(profile, [report])
-        jsonschema.validate(told, schema())
+        jsonschema.validate(told, published_schema("report"))
         assert told["models"][0].get("confidence") == confidence
         text = "\n".join("".join(span.text for span in line) for line in model_lines(report, profile, 200))
         assert ("Low confidence: what becomes of" in text) == (confidence == "low")

@@ -17,8 +17,8 @@ EXAMPLE = Path(__file__).parent / "example_rules"
 SMALL = ROOT / "fixtures" / "guide_sparse.tflite"  # its input is 32x32x3
 
 RULE = '''
-from xnnlint.findings import Severity
-from xnnlint.rule import NodeRule, Rule
+from xnnlint.linter.findings import Severity
+from xnnlint.linter.rule import NodeRule, Rule
 
 class Mine(Rule):
     """Something of ours."""

@@ -22,7 +22,7 @@ from tests.models import DATA, FIXTURES
 from xnnlint import loaders
 from xnnlint.errors import ModelError
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
-from xnnlint.loaders.keras.read_config import all_layers, parse_json, read_model
+from xnnlint.loaders.keras.read_config import parse_json, read_model
 from xnnlint.loaders.keras.read_file import format_of, read
 from xnnlint.model import weights
 
@@ -62,7 +62,7 @@ def test_layers_calls_and_weights_are_those_that_keras_loads(cases: Path, name: 
     format_, model = read(cases / name)
     assert format_ == ("keras" if name == "sharded" else FORMATS[Path(name).suffix])
     assert model.dialect == ("keras3" if name.startswith(("keras3", "sharded")) else "keras2") and model.has_weights
-    found = {"/".join(layer.path): layer for layer in all_layers(model) if layer.class_name != "InputLayer"}
+    found = {"/".join(layer.path): layer for layer in model.all_layers() if layer.class_name != "InputLayer"}
     expected = EXPECTED[name]["layers"]
     assert set(found) == set(expected)
     for path, layer in found.items():
@@ -137,7 +137,7 @@ def test_pruning_wrappers_are_seen_through(cases: Path) -> None:
 
 @pytest.mark.parametrize("name", ["keras2_nested.keras", "keras3_nested.h5", "keras2_nested"])
 def test_weights_are_read_only_views(cases: Path, name: str) -> None:
-    for layer in all_layers(read_file(cases / name)):
+    for layer in read_file(cases / name).all_layers():
         for read_weight in layer.weights.values():
             values = read_weight()
             assert not values.flags.writeable and not values.flags.owndata
@@ -164,7 +164,7 @@ def test_compressed_archives_are_read_too(cases: Path, tmp_path: Path) -> None:
 
 
 def weights_of(path: Path) -> dict[str, str]:
-    layers = all_layers(read_file(path))
+    layers = read_file(path).all_layers()
     return {
         f"{'/'.join(layer.path)}/{key}": digest(value()) for layer in layers for key, value in layer.weights.items()
     }

@@ -28,8 +28,7 @@ READER = """
 import json, sys, time
 import numpy
 from xnnlint.errors import XnnlintError
-from xnnlint.keras.read_config import all_layers
-from xnnlint.keras.read_file import read
+from xnnlint.loaders.keras.read_file import read
 try:
     import resource
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -40,7 +39,7 @@ for path in sys.stdin.read().splitlines():
     start = time.process_time()
     says = "read"
     try:
-        for layer in all_layers(read(path)[1]):
+        for layer in read(path)[1].all_layers():
             for weight in layer.weights.values():
                 weight()
     except XnnlintError as error:

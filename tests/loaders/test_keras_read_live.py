@@ -19,7 +19,6 @@ from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.keras.description import KerasModel
 from xnnlint.linter.findings import ModelReport
 from xnnlint.linter.policy_check import check_with_policy
-from xnnlint.loaders.keras.read_config import all_layers
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_live import load_callable, read_live
 from xnnlint.xnnpack.profile import load_profile
@@ -75,11 +74,11 @@ def same(first: KerasModel, second: KerasModel) -> bool:
         return [
             [
                 (layer.name, layer.class_name, layer.calls, layer.opaque, layer.pruning, layer.wrapper)
-                for layer in all_layers(model)
+                for layer in model.all_layers()
             ],
             {
                 (layer.path, key): value().tobytes()
-                for layer in all_layers(model)
+                for layer in model.all_layers()
                 for key, value in layer.weights.items()
             },
             [model.inputs, model.outputs, model.sequential, model.dialect],

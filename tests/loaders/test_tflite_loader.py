@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,7 @@ from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import serialize, table
 from xnnlint.runtime.observe import observe
 
+GUIDE = FIXTURES / "guide_sparse.tflite"
 # Code that flatc generated from the schema; the first one is older than the loader's schema.
 PACKAGES = ["tflite", "ai_edge_litert.schema_py_generated"]
 FORMATS = {"?": "Bool", "b": "Int8", "B": "Uint8", "H": "Uint16", "i": "Int32", "I": "Uint32"}
@@ -271,6 +274,33 @@ def test_the_graph_has_an_edge_for_every_use(tmp_path: Path) -> None:
     assert sorted(d["slot"] for _, _, d in graph.nx.in_edges((OP, 0), data=True)) == [0, 1]
     assert [op.index for op in graph.consumers(0)] == [0] and graph.producer(0) is None
     assert graph.producer(2).type == "RELU" and graph.nx.nodes[TENSOR, 1]["data"] is graph.tensors[1]
+
+
+def test_what_depends_on_what(tmp_path: Path) -> None:
+    """0 -> RELU -> 1 -> SPLIT -> 2, 3; 3 + 4 -> 5; and 4 -> RELU -> 6, on which nothing depends."""
+    codes = [builtin(getattr(tflite.BuiltinOperator, name)) for name in ("RELU", "SPLIT", "ADD")]
+    operators = [
+        operator([0], [1]),
+        operator([-1, 1], [2, 3], code=1),
+        operator([3, 4], [5], code=2),
+        operator([4], [6]),
+    ]
+    graph = load(tmp_path, model(subgraph([tensor()] * 7, operators, inputs=(0, 4), outputs=(5,)), codes=codes)).main
+    assert [op.index for op in graph.upstream(2)] == [2, 1, 0]
+    assert [op.index for op in graph.downstream(0)] == [0, 1, 2]
+    assert [op.index for op in graph.downstream(4)] == [2, 3] and graph.downstream(5) == []
+    assert graph.needed([-1, 2]) == {0, 1, 2} and graph.needed(graph.outputs) == {0, 1, 3, 4, 5}
+    assert graph.consumers(-1) == [] and graph.producer(-1) is None
+
+
+def test_a_check_without_findings_takes_no_networkx() -> None:
+    """Its import takes half as long as everything else."""
+    code = (
+        f"import sys, xnnlint\nreport = xnnlint.lint({str(GUIDE)!r})\n"
+        "print(report.plan.outcome.value, 'networkx' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["sparse", "False"]
 
 
 def test_several_subgraphs_and_signatures(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.delegate import acceptance
 from xnnlint.xnnpack.delegate.claims import delegate
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_RUNTIME, every_runtime, load_profile
 
 KNOWN = [*acceptance.BUILTINS, *acceptance.CUSTOM]
@@ -159,7 +161,7 @@ def test_the_conditions_are_those_that_real_refusals_name():
         for index, rejection in delegate(graph, profile).rejected.items():
             operator = graph.operators[index]
             kind = operator.custom_code or operator.type
-            if kind in known and rejection.condition != "operator-type":
+            if kind in known and rejection.condition is not Objection.OPERATOR_TYPE:
                 asked += 1
                 named += rejection.required in known[kind]
     assert asked >= 40
@@ -175,7 +177,7 @@ def test_where_an_operator_is_not_taken_is_the_profiles_to_say():
     assert "With approximate=True it does not on litert-1.1 to tf-2.4." in operator_page("GELU").text
 
 
-def test_mean_is_told_as_the_guide_tells_it():
+def test_mean_is_reported_as_the_guide_tells_it():
     text = operator_page("MEAN").text
     assert (
         "- over height and width, keepdims=False:\n"
@@ -226,7 +228,7 @@ def test_spans_of_runtimes():
 
 
 @pytest.mark.judge
-def test_the_real_runtime_does_with_the_examples_what_is_told(tmp_path):
+def test_the_real_runtime_does_with_the_examples_what_is_reported(tmp_path):
     profile = load_profile(DEFAULT_RUNTIME, "x86-sse")
     planned = {}
     for kind in WITH_EXAMPLES:

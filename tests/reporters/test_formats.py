@@ -28,20 +28,20 @@ from pre_commit.commands.validate_manifest import validate_manifest
 
 from tests.models import DATA, FIXTURES
 from xnnlint.cli import app as cli
-from xnnlint.cli.output import Outputs
+from xnnlint.cli.report_files import ReportFiles
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
 from xnnlint.model.graph import Graph, Model
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import json_document, source_paths
 from xnnlint.reporters import styled_lines as layout
-from xnnlint.reporters import words
-from xnnlint.reporters.formats import CheckFormat, Judgement, Setting, report_in
+from xnnlint.reporters.check_formats import format_names, new_report
+from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
 from xnnlint.reporters.styled_lines import plain, safe
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
 PROFILE = load_profile()
-FORMS = [form.value for form in CheckFormat]
+FORMS = format_names()
 
 HOSTILE = {
     "terminal": "\x1b]0;owned\x07\x1b[2J\x9b1m",
@@ -91,10 +91,10 @@ def hostile_report(name: str) -> ModelReport:
     )
 
 
-def written(form: str, *models: ModelReport, judged: Judgement | None = None, exit_code=1, **options) -> str:
+def written(form: str, *models: ModelReport, judged: ModelJudgement | None = None, exit_code=1, **options) -> str:
     """A whole report, as it is written to a file."""
-    told = report_in(CheckFormat(form), Setting(PROFILE, root=str(Path.cwd()), **options))
-    judged = judged or Judgement()
+    told = new_report(form, ReportSetting(PROFILE, root=str(Path.cwd()), **options))
+    judged = judged or ModelJudgement()
     parts = [told.begin(), *(told.add(model, judged) for model in models), told.end(exit_code)]
     return "".join(part if isinstance(part, str) else "".join(f"{plain(line)}\n" for line in part) for part in parts)
 
@@ -284,7 +284,7 @@ def test_a_fingerprint_outlives_another_order_of_the_operators():
 
 
 def test_what_fails_besides_the_findings_is_in_sarif():
-    run = sarif(MODELS[1], judged=Judgement(failures=("fine.tflite: does not run sparse",)))
+    run = sarif(MODELS[1], judged=ModelJudgement(failures=("fine.tflite: does not run sparse",)))
     told = run["invocations"][0]["toolExecutionNotifications"]
     assert [n["message"]["text"] for n in told] == ["fine.tflite: does not run sparse"]
     assert run["invocations"][0]["executionSuccessful"] is True
@@ -294,17 +294,17 @@ def test_uris_are_relative_to_the_source_root_and_encoded(tmp_path, monkeypatch)
     inside = tmp_path / "checkout" / "sub"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
-    root = words.source_root({"GITHUB_WORKSPACE": str(tmp_path / "checkout")})
+    root = source_paths.source_root({"GITHUB_WORKSPACE": str(tmp_path / "checkout")})
     assert root == str(tmp_path / "checkout")
-    assert words.source_root({"GITHUB_WORKSPACE": "/somewhere/else"}) == str(inside)
-    assert words.source_root({}) == str(inside)
-    assert words.uri("m.tflite", root) == ("sub/m.tflite", True)
-    assert words.uri("../a b:c#%é.tflite", root) == ("a%20b%3Ac%23%25%C3%A9.tflite", True)
-    assert words.uri("pkg.models:make", root) == ("sub/pkg.models%3Amake", True)
-    outside, relative = words.uri("../../other.tflite", root)
+    assert source_paths.source_root({"GITHUB_WORKSPACE": "/somewhere/else"}) == str(inside)
+    assert source_paths.source_root({}) == str(inside)
+    assert source_paths.uri("m.tflite", root) == ("sub/m.tflite", True)
+    assert source_paths.uri("../a b:c#%é.tflite", root) == ("a%20b%3Ac%23%25%C3%A9.tflite", True)
+    assert source_paths.uri("pkg.models:make", root) == ("sub/pkg.models%3Amake", True)
+    outside, relative = source_paths.uri("../../other.tflite", root)
     assert (outside, relative) == (f"file://{tmp_path}/other.tflite", False)
     raw = os.fsdecode(b"caf\xe9.tflite")
-    assert unquote_to_bytes(words.uri(raw, root)[0]) == b"sub/caf\xe9.tflite"
+    assert unquote_to_bytes(source_paths.uri(raw, root)[0]) == b"sub/caf\xe9.tflite"
 
 
 # --- GitHub ----------------------------------------------------------------------------------------------------------
@@ -388,16 +388,16 @@ def test_junit_has_a_suite_a_model_and_a_case_a_rule():
 
 
 def test_junit_fails_as_the_run_does():
-    strict = junit(MODELS[0], judged=Judgement(Severity.NOTE))
+    strict = junit(MODELS[0], judged=ModelJudgement(Severity.NOTE))
     assert strict.failures == 2
-    assert junit(MODELS[0], judged=Judgement(None)).failures == 0
-    demanded = junit(MODELS[1], judged=Judgement(failures=("fine.tflite: does not run sparse",)))
+    assert junit(MODELS[0], judged=ModelJudgement(None)).failures == 0
+    demanded = junit(MODELS[1], judged=ModelJudgement(failures=("fine.tflite: does not run sparse",)))
     failed = [case for suite in demanded for case in suite if not case.is_passed]
     assert [(case.name, case.result[0].message) for case in failed] == [("outcome", "fine.tflite: does not run sparse")]
 
 
 def test_junit_has_no_case_for_a_rule_that_was_not_asked():
-    read = junit(MODELS[1], judged=Judgement(tells=lambda code, name: code != "XNN902"))
+    read = junit(MODELS[1], judged=ModelJudgement(reports=lambda code, name: code != "XNN902"))
     names = [case.name.partition(" ")[0] for case in next(iter(read))]
     assert "XNN902" not in names
     assert "XNN901" in names
@@ -501,7 +501,7 @@ def test_a_summary_never_outgrows_what_github_shows():
 
 def test_statistics_in_the_formats_that_have_them():
     document = json.loads(written("json", *MODELS, statistics=True))
-    jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
+    jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
     name = "depthwise-convolution-without-nchw-kernel"
     assert document["statistics"] == [
         {"findings": 2, "models": 1, "rule": "XNN104", "name": name},
@@ -598,7 +598,7 @@ def test_several_reports_at_once(call):
         (["--format", "yaml"], "'yaml' is not one of"),
     ],
 )
-def test_a_report_that_cannot_be_is_told_before_anything_is_checked(call, arguments, problem):
+def test_a_report_that_cannot_be_is_reported_before_anything_is_checked(call, arguments, problem):
     before = {path.name: path.read_bytes() for path in Path().iterdir()}
     code, out, err = call("sparse.tflite", *arguments)
     assert (code, out) == (2, "")
@@ -610,8 +610,8 @@ def test_a_report_replaces_the_last_one_whole_or_not_at_all(tmp_path, monkeypatc
     target = tmp_path / "x.sarif"
     target.write_text("the last one")
     monkeypatch.setattr("xnnlint.atomic.commit", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left")))
-    outputs = Outputs(CheckFormat.SARIF, str(target), [], Setting(PROFILE))
-    outputs.add(MODELS[0], Judgement())
+    outputs = ReportFiles("sarif", str(target), [], ReportSetting(PROFILE))
+    outputs.add(MODELS[0], ModelJudgement())
     with pytest.raises(XnnlintError, match="No space left"):
         outputs.end(1)
     assert target.read_text() == "the last one"
@@ -731,4 +731,4 @@ def test_the_recipes_on_ci_are_yaml_and_what_pre_commit_takes(tmp_path):
 
 
 def test_the_page_on_ci_names_every_format():
-    assert re.findall(r"(?m)^\| `(\w+)` \|", CI) == FORMS
+    assert sorted(re.findall(r"(?m)^\| `(\w+)` \|", CI)) == sorted(FORMS)

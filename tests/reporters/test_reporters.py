@@ -12,9 +12,14 @@ import pytest
 
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
-from xnnlint.reporters import catalog, text
-from xnnlint.reporters import json as json_reporter
+from xnnlint.reporters import catalog, json_document
 from xnnlint.reporters import styled_lines as layout
+from xnnlint.reporters.formats import json_report
+from xnnlint.reporters.formats import text_report as text
+from xnnlint.reporters.plan_table import plan_table
+from xnnlint.reporters.printer import Printer
+from xnnlint.reporters.tally import ModelTally
+from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.plan import Hazard, Kernel, Outcome, Plan, Summary
 from xnnlint.xnnpack.profile import load_profile
 
@@ -94,7 +99,7 @@ def broken(outcome: Outcome) -> ModelReport:
     )
     blocker = finding(unlocks=Unlock(3, 1.0, 3, True), location=Location(0, "pool", "MAX_POOL_2D"))
     model = report(outcome, [wrong, blocker], totals=summary(3, 2, 100, 60), graph=graph)
-    model.plan.hazards.append(Hazard(0, "layout", outcome, "it reads NCHW data as if it were NHWC"))
+    model.plan.hazards.append(Hazard(0, Fault(Wrong.READS_WRONG_ORDER), outcome))
     return model
 
 
@@ -156,7 +161,7 @@ def test_a_percentage_never_rounds_to_nothing_or_to_everything(part, whole, said
 # --- text: findings --------------------------------------------------------------------------------------------------
 
 
-def test_a_single_change_is_told_in_the_verdict():
+def test_a_single_change_is_reported_in_the_verdict():
     zeros = finding(
         "XNN301",
         "zeros-at-or-below-two-thirds",
@@ -260,7 +265,7 @@ def test_findings_that_differ_in_what_they_ask_stay_apart():
     assert len(text.group(near)) == 7
 
 
-def test_what_only_one_place_has_is_told_with_it():
+def test_what_only_one_place_has_is_reported_with_it():
     few = [
         finding(
             "XNN301",
@@ -312,7 +317,7 @@ def test_names_from_a_file_can_neither_steer_the_terminal_nor_act_as_markup():
     )
     for environ in ({}, {"FORCE_COLOR": "1"}):
         stream = io.StringIO()
-        printer = layout.Printer(stream, environ)
+        printer = Printer(stream, environ)
         printer.print(text.model_lines(model, PROFILE, 80, with_plan=True))
         output = stream.getvalue()
         if environ:
@@ -376,7 +381,7 @@ def test_the_plan_lists_every_operator_and_marks_spmm():
 
 
 def test_the_plan_shortens_no_name_without_a_width():
-    table = "\n".join(layout.plain(line) for line in text.plan_table(planned().plan, None))
+    table = "\n".join(layout.plain(line) for line in plan_table(planned().plan, None))
     assert "a_name_of_a_layer_that_is_too_long_for_80_columns" in table
 
 
@@ -384,7 +389,7 @@ def test_the_plan_shortens_no_name_without_a_width():
 
 
 def tally(*models: ModelReport) -> str:
-    counts = text.Tally()
+    counts = ModelTally()
     for model in models:
         counts.add(model)
     return counts.text()
@@ -422,7 +427,7 @@ class Screen(io.StringIO):
     ],
 )
 def test_colour_only_where_it_is_wanted(stream, environ, coloured):
-    layout.Printer(stream, environ).print([[layout.Span("sparse", layout.GOOD)]])
+    Printer(stream, environ).print([[layout.Span("sparse", layout.GOOD)]])
     assert ("\x1b[" in stream.getvalue()) is coloured
     assert "sparse" in stream.getvalue()
 
@@ -431,14 +436,14 @@ def test_the_words_are_the_same_with_colour_and_without():
     outputs = []
     for environ in ({}, {"FORCE_COLOR": "1"}):
         stream = io.StringIO()
-        layout.Printer(stream, environ).print(text.model_lines(several_changes(), PROFILE, 80))
+        Printer(stream, environ).print(text.model_lines(several_changes(), PROFILE, 80))
         outputs.append(re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()))
     assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize(("environ", "width"), [({}, 80), ({"COLUMNS": "132"}, 132), ({"COLUMNS": "no"}, 80)])
 def test_the_width_of_a_pipe(environ, width):
-    assert layout.Printer(io.StringIO(), environ).width == width
+    assert Printer(io.StringIO(), environ).width == width
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -451,13 +456,13 @@ def test_no_line_is_wider_than_the_screen_if_its_words_are_not(width):
 
 
 def valid(document: dict) -> dict:
-    jsonschema.Draft202012Validator(json_reporter.schema()).validate(document)
-    return json.loads(json_reporter.dumps(document))
+    jsonschema.Draft202012Validator(json_document.published_schema("report")).validate(document)
+    return json.loads(json_document.dumps(document))
 
 
 def test_the_schema_is_a_schema():
-    jsonschema.Draft202012Validator.check_schema(json_reporter.schema())
-    assert json_reporter.schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(json_document.published_schema("report"))
+    assert json_document.published_schema("report")["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 def test_the_document_follows_the_contract():
@@ -473,7 +478,7 @@ def test_the_document_follows_the_contract():
         report(Outcome.WRONG_RESULTS, [unlocked, finding()], "./a/../m.tflite", operators=kernels),
         ModelReport("gone.tflite", error="gone.tflite: no such file or directory"),
     ]
-    document = valid(json_reporter.document(PROFILE, models))
+    document = valid(json_report.document(PROFILE, models))
     assert list(document) == ["schema_version", "tool", "profile", "models"]
     assert document["schema_version"] == 1
     assert document["tool"]["name"] == "xnnlint"
@@ -540,7 +545,7 @@ def test_the_document_follows_the_contract():
 def test_every_outcome_is_in_the_schema(outcome):
     model = report()
     model.plan.outcome = outcome
-    assert valid(json_reporter.document(PROFILE, [model]))["models"][0]["outcome"] == (outcome and outcome.value)
+    assert valid(json_report.document(PROFILE, [model]))["models"][0]["outcome"] == (outcome and outcome.value)
 
 
 @pytest.mark.parametrize(
@@ -559,7 +564,7 @@ def test_every_outcome_is_in_the_schema(outcome):
     ],
 )
 def test_the_schema_is_strict(spoil):
-    document = json_reporter.document(PROFILE, [report(findings=[finding()])])
+    document = json_report.document(PROFILE, [report(findings=[finding()])])
     valid(document)
     spoil(document)
     with pytest.raises(jsonschema.ValidationError):
@@ -568,7 +573,7 @@ def test_the_schema_is_strict(spoil):
 
 def test_any_name_makes_json_that_ascii_can_carry():
     odd = report(path="caf\udce9\u202e.tflite", findings=[finding(location=Location(1, HOSTILE, "ADD"))])
-    printed = json_reporter.dumps(json_reporter.document(PROFILE, [odd]))
+    printed = json_document.dumps(json_report.document(PROFILE, [odd]))
     assert printed.isascii()
     assert json.loads(printed)["models"][0]["findings"][0]["location"]["name"] == HOSTILE
 

@@ -8,16 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.rule_cases import PAIRS, Pair, flattened, head, model
+from tests.rules.case_parts import Pair, head, model
+from tests.rules.cases.fails_at_run_time import flattened
+from tests.rules.rule_cases import PAIRS
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Finding, Severity
-from xnnlint.linter.rule import SECTIONS, Rule, all_rules, find_rule, node_rules
+from xnnlint.linter.policy_check import policy_rules
+from xnnlint.linter.rule import SECTIONS, Rule
+from xnnlint.linter.rule_registry import all_rules, find_rule, rule_of
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned
 from xnnlint.modelbuilder.patterns import named_patterns
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.registry import judge, node_conditions
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
-from xnnlint.xnnpack.plan import Outcome, Plan, make_plan
+from xnnlint.xnnpack.plan import Outcome, Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 RULES = all_rules()
@@ -68,10 +75,16 @@ def test_codes_and_names_are_unique_and_name_the_problem() -> None:
         assert find_rule(rule.code.lower()) is find_rule(rule.name) is rule
 
 
+def test_each_condition_is_reported_by_one_rule() -> None:
+    """Fixes declare conditions, and find the findings that they answer by them."""
+    conditions = [rule.condition for rule in (*RULES, *policy_rules()) if rule.condition is not None]
+    assert sorted(conditions) == sorted(Condition)
+
+
 def test_numbers_in_the_documentation_come_from_the_rule() -> None:
     """A limit that is changed in the rule changes in the text."""
-    from xnnlint.rules.depthwise_convolution import ALLOWED
-    from xnnlint.rules.stem_convolution import LAYERS
+    from xnnlint.xnnpack.conditions.depthwise import ALLOWED
+    from xnnlint.xnnpack.conditions.stem import LAYERS
 
     assert LAYERS in find_rule("XNN101").documentation and ALLOWED in find_rule("XNN104").documentation
 
@@ -85,7 +98,7 @@ def node_types() -> list[str]:
 
 @pytest.mark.parametrize("type_", node_types())
 def test_every_node_type_is_judged(type_: str) -> None:
-    """A node that no rule knows would stop the plan."""
+    """A node that no condition applies to would stop the plan."""
     subgraph = Subgraph([], [])
     x, y = (subgraph.new_value("fp32", (1, 4, 6, 8)) for _ in range(2))
     params = {
@@ -101,12 +114,17 @@ def test_every_node_type_is_judged(type_: str) -> None:
     }
     node = Node(type_, [x.id, x.id], [y.id], 0, operator="add" if type_ == NodeType.BINARY else "clamp", params=params)
     subgraph.nodes.append(node)
-    rule = next(rule for rule in node_rules() if rule.applies(node, subgraph))
-    verdict = rule.judge(node, subgraph, load_profile())
+    judged = judge(node, subgraph, load_profile())
+    rule, verdict = rule_of(judged.condition), judged.verdict
     assert bool(verdict.layout) != bool(verdict.unmet), "either it can run in NCHW, or the rule says why not"
     if verdict.unmet:
         assert rule.describe(node, subgraph) and rule.remedy(node, subgraph)[0]
-        assert all(unmet.required and unmet.actual for unmet in verdict.unmet)
+        assert all(all(rule.words(unmet)) for unmet in verdict.unmet)
+
+
+def test_each_condition_on_nodes_has_a_rule_with_its_words() -> None:
+    for condition in node_conditions():
+        assert rule_of(condition).condition is condition.key
 
 
 # -- one model that breaks a rule, one that nearly does --------------------------------------------------------
@@ -195,7 +213,7 @@ def test_findings_never_change_the_plan(pair: Pair, folder: Path) -> None:
 
 
 @paired("pair")
-def test_a_broken_model_is_told_first(pair: Pair, folder: Path) -> None:
+def test_a_broken_model_is_reported_first(pair: Pair, folder: Path) -> None:
     plan, findings = planned(pair.name, False, folder)
     told = {Outcome.WRONG_RESULTS: "XNN901", Outcome.FAILS: "XNN902"}.get(plan.outcome)
     if told is None:
@@ -205,7 +223,7 @@ def test_a_broken_model_is_told_first(pair: Pair, folder: Path) -> None:
 
 
 @paired("pair")
-def test_a_place_is_told_once(pair: Pair, folder: Path) -> None:
+def test_a_place_is_reported_once(pair: Pair, folder: Path) -> None:
     findings = planned(pair.name, False, folder)[1]
     places = [(f.rule, f.location.op, f.actual) for f in findings]
     assert len(places) == len(set(places))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +16,17 @@ from xnnlint.errors import XnnlintError
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.availability import availability
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.inputs import random_tensor
 from xnnlint.runtime.observation import Observation, OutputError, compare, decide
 from xnnlint.runtime.observe import fast_folder, observe
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout, describe_exit, informative
 
 AVAILABLE = availability()
+needs_emulator = pytest.mark.skipif(
+    not (AVAILABLE.cpus["x86-avx"].available and shutil.which("qemu-x86_64-static") and sys.platform == "linux"),
+    reason="x86-64 is emulated on x86-64 Linux with AVX and qemu-user-static",
+)
 
 
 def sparse_trunk(storage: str = "sparse") -> tuple[ModelBuilder, Value]:
@@ -183,6 +189,24 @@ def test_an_observation_is_json(tmp_path: Path) -> None:
     assert json.loads(text)["kernels"][1] == "Convolution (NCHW, F32) SPMM"
 
 
+@pytest.mark.judge
+@needs_emulator
+def test_avx_masked_is_what_an_emulated_cpu_without_avx_does(tmp_path: Path) -> None:
+    """On a model that is right, one that is wrong and one that crashes."""
+    g, x = sparse_trunk()
+    x = g.conv2d(g.conv2d(x, 16, kernel=3, padding="SAME"), 11, zeros=0.8, storage="sparse")
+    paths = [good(tmp_path), write(tmp_path / "wrong.tflite", g, g.mean(x)), crashing(tmp_path)]
+    masked, emulated = (list(observe(paths, seeds=(0,), emulate=emulate)) for emulate in (False, True))
+    assert [seen.execution for seen in (masked[0], emulated[0])] == [Execution.MASKED, Execution.EMULATED]
+    assert [seen.outcome for seen in masked] == ["sparse", "wrong-results", "fails"]
+    for one_way, other in zip(masked, emulated, strict=True):
+        assert (one_way.outcome, one_way.kernels, one_way.kernel_indices) == (
+            other.outcome,
+            other.kernels,
+            other.kernel_indices,
+        )
+
+
 # Not marked as judged: other releases and CPUs are extras, which the judged tests may do without.
 
 
@@ -264,7 +288,7 @@ def test_inputs_depend_on_the_seed_alone() -> None:
     assert random_tensor((-1, 4), np.dtype("int8"), (0, 0)).shape == (1, 4)
 
 
-def test_a_child_that_dies_is_told_by_its_signal(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_reported_by_its_signal(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGABRT)"], tmp_path / "log")
     with pytest.raises(ChildEnded, match="SIGABRT"):
         child.receive(timeout=20)
@@ -277,7 +301,7 @@ def test_a_child_that_hangs_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.judge
-@pytest.mark.skipif(not AVAILABLE.cpus["auto"].emulated, reason="only the emulator hangs now and then")
+@needs_emulator
 @pytest.mark.parametrize(
     ("answers", "status", "outcome"),
     [
@@ -306,7 +330,7 @@ def test_a_model_that_the_emulator_hung_on_gets_a_second_try(
 
     monkeypatch.setattr(Child, "__init__", remember)
     monkeypatch.setattr(Child, "receive", hang_at_times)
-    (observation,) = observe([good(tmp_path)], seeds=(0,))
+    (observation,) = observe([good(tmp_path)], seeds=(0,), emulate=True)
     assert (observation.status, observation.outcome, left) == (status, outcome, [])
 
 

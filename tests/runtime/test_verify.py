@@ -15,14 +15,16 @@ from tests.models import ROOT
 from xnnlint.cli import app as cli
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
-from xnnlint.reporters import verify_json
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
-from xnnlint.reporters.verify_text import Tally, verification_lines
+from xnnlint.reporters.verify_text import VerificationTally, verification_lines
 from xnnlint.runtime import observe, releases, targets
 from xnnlint.runtime.availability import availability
+from xnnlint.runtime.execution import Execution
 from xnnlint.runtime.observation import Observation, OutputError
 from xnnlint.runtime.verify import Row, Setting, Verification, choose, compare, verify_each
-from xnnlint.xnnpack.plan import Plan, make_plan
+from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert, runtimes
 
 GUIDE = ROOT / "fixtures" / "guide_sparse.tflite"
@@ -59,7 +61,7 @@ def test_models_of_every_outcome_agree():
 
 
 @pytest.mark.judge
-def test_every_operator_is_told_with_its_layer():
+def test_every_operator_is_reported_with_its_layer():
     (found,) = verify(GUIDE)
     spmm = [(row.op, row.name) for row in found.rows if row.observed == "Convolution (NCHW, F32) SPMM"]
     assert spmm == [(4, "conv2d_1"), (8, "conv2d_2")]
@@ -115,7 +117,7 @@ def test_what_cannot_be_read_or_judged_is_2_and_the_others_are_verified(capsys, 
     code, out, err = run(capsys, monkeypatch, *paths, "--seeds", "1", "--format", "json")
     assert code == 2
     document = json.loads(out)
-    jsonschema.validate(document, verify_json.schema())
+    jsonschema.validate(document, published_schema("verify"))
     assert [model["path"] for model in document["models"]] == paths
     assert [model["agrees"] for model in document["models"]] == [None, True, None, None]
     complaints = err.splitlines()
@@ -129,7 +131,7 @@ def test_the_document_is_that_of_the_schema(capsys, monkeypatch):
     code, out, err = run(capsys, monkeypatch, *paths, "--format", "json")
     assert (code, err) == (1, "")
     document = json.loads(out)
-    jsonschema.validate(document, verify_json.schema())
+    jsonschema.validate(document, published_schema("verify"))
     assert document["run"]["seeds"] == [0, 1, 2]
     reported = document["models"][2]["observed"]["outputs"][0]
     assert (reported["shape"], reported["reference_shape"]) == ([1, 24, 1, 1], [1, 1, 1, 24])
@@ -180,7 +182,7 @@ def observation(plan: Plan, **changes) -> Observation:
         reference_error=None,
         litert="2.3.0",
         cpu="x86-sse",
-        execution=targets.Execution.MASKED,
+        execution=Execution.MASKED,
         outcome=plan.outcome.value,
         undecided=None,
         seconds=0.1,
@@ -249,7 +251,7 @@ def test_of_a_release_that_does_not_profile_the_outcome_is_compared(plan):
 @pytest.fixture
 def setting() -> Setting:
     release = releases.Release("2.3.0", Path("nowhere"))
-    target = targets.Target("x86-sse", targets.Execution.MASKED, "python", release)
+    target = targets.Target("x86-sse", Execution.MASKED, "python", release)
     return Setting(target, load_profile("litert-2.3", "x86-sse"))
 
 
@@ -298,7 +300,7 @@ def test_a_difference_reads_like_a_diff(plan, setting):
     assert "+        - (TFLite) TANH" in lines
 
 
-def test_every_output_is_told_and_a_wrong_shape_named(plan, setting):
+def test_every_output_is_reported_and_a_wrong_shape_named(plan, setting):
     right = observation(plan).outputs[0]
     shaped = replace(right, name="z", shape=(1, 10, 1, 1), reference_shape=(1, 1, 1, 10), shape_differs=True)
     unwritten = replace(right, name="w", max_abs_error=float("inf"), max_rel_error=float("inf"), nonfinite=4)
@@ -311,7 +313,7 @@ def test_every_output_is_told_and_a_wrong_shape_named(plan, setting):
     assert "w [1, 10]: wrong: other elements are NaN or infinite than in the reference, or there are more" in words
 
 
-def test_a_crash_is_told_in_the_runtimes_words(plan, setting):
+def test_a_crash_is_reported_in_the_runtimes_words(plan, setting):
     crash = found(plan, status="crash", error="SIGSEGV: \x1b[31mred", outcome="fails", kernels=None, outputs=())
     words = text(crash, setting)
     assert "m.tflite: differs: predicted sparse, observed fails" in words
@@ -326,7 +328,7 @@ def test_in_a_pipe_the_verdict_is_one_line(plan, setting):
 
 
 def test_the_last_line_counts(plan):
-    tally = Tally()
+    tally = VerificationTally()
     tally.add(found(plan))
     assert tally.text() == "agrees: sparse."
     tally.add(found(plan, outcome="fails"))
@@ -433,7 +435,7 @@ def test_a_keras_model_cannot_be_run(no_emulator, monkeypatch, tmp_path):
 
 def test_a_bug_of_the_planner_is_one_models_error(no_emulator, monkeypatch):
     monkeypatch.delenv("XNNLINT_DEBUG", raising=False)
-    monkeypatch.setattr("xnnlint.xnnpack.plan.make_plan", lambda model, profile: 1 / 0)
+    monkeypatch.setattr("xnnlint.xnnpack.planner.make_plan", lambda model, profile: 1 / 0)
     monkeypatch.setattr(observe, "observe", lambda paths, **where: iter([*paths][:0]))
     (result,) = verify_each([GUIDE], choose(cpu="x86-avx"))
     assert result.exit_code == 2

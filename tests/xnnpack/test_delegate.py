@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 from tests.xnnpack.delegate_cases import CASES, Case
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.loaders import load
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.patterns import PATTERNS
-from xnnlint.xnnpack.delegate.claims import Delegation, Partition, delegate
+from xnnlint.xnnpack.define import define
+from xnnlint.xnnpack.delegate.claims import delegate
+from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.lower.lowering import lower
 from xnnlint.xnnpack.profile import Fact, Profile, load_profile
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -26,9 +30,13 @@ def graph_of(model: bytes, folder: Path) -> Graph:
     return load(path).main
 
 
-def delegated(model: bytes, folder: Path, assume: tuple[tuple[str, int], ...] = ()) -> tuple[Graph, Delegation]:
+def delegated(model: bytes, folder: Path, assume: tuple[Waiver, ...] = ()) -> tuple[Graph, Delegation]:
     graph = graph_of(model, folder)
     return graph, delegate(graph, load_profile(), assume)
+
+
+def failure(graph: Graph, delegation: Delegation, profile: Profile | None = None) -> Failure | None:
+    return define(graph, delegation, profile or load_profile()).failure
 
 
 def type_of(graph: Graph, op: int) -> str:
@@ -57,14 +65,15 @@ def test_refuses_exactly_what_breaks_a_condition(case: Case, tmp_path: Path) -> 
 @pytest.mark.parametrize("case", [c for c in CASES if c.fails], ids=lambda case: case.name)
 def test_names_the_operator_that_cannot_be_defined(case: Case, tmp_path: Path) -> None:
     graph, delegation = delegated(case.build(), tmp_path)
-    assert delegation.failure is not None
-    assert type_of(graph, delegation.failure.op) == case.name.split(":")[0]
-    assert case.fails in delegation.failure.reason
+    found = failure(graph, delegation)
+    assert found is not None
+    assert type_of(graph, found.op) == case.name.split(":")[0]
+    assert case.fails in fault_words(found.fault)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.fails], ids=lambda case: case.name)
 def test_finds_no_failure_where_there_is_none(case: Case, tmp_path: Path) -> None:
-    assert delegated(case.build(), tmp_path)[1].failure is None
+    assert failure(*delegated(case.build(), tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -211,16 +220,17 @@ def test_a_waived_operator_joins_its_neighbours(tmp_path: Path) -> None:
     model = BY_NAME["SQUEEZE"].build()
     graph = graph_of(model, tmp_path)
     squeeze = op_named(graph, "SQUEEZE")
-    delegation = delegate(graph, load_profile(), {("delegated", squeeze), ("compatible", 0)})
+    waivers = Waiver(WaiverKind.DELEGATED, squeeze), Waiver(WaiverKind.COMPATIBLE, 0)
+    delegation = delegate(graph, load_profile(), waivers)
     (partition,) = delegation.partitions
-    assert delegation.rejected == {} and delegation.assumed == {squeeze} and delegation.failure is None
+    assert delegation.rejected == {} and delegation.assumed == {squeeze} and failure(graph, delegation) is None
     assert [type_of(graph, op) for op in partition.ops] == ["RELU", "SQUEEZE", "ABS"]
 
 
 def test_waiving_one_link_of_a_chain_leaves_the_others(tmp_path: Path) -> None:
     graph = graph_of(BY_NAME["RESHAPE:computed shape"].build(), tmp_path)
     reshape = op_named(graph, "RESHAPE")
-    delegation = delegate(graph, load_profile(), [("delegated", reshape)])
+    delegation = delegate(graph, load_profile(), [Waiver(WaiverKind.DELEGATED, reshape)])
     assert {type_of(graph, op) for op in delegation.rejected} == {"SHAPE", "STRIDED_SLICE", "PACK"}
     last = delegation.partitions[-1]
     assert [type_of(graph, op) for op in last.ops] == ["RESHAPE", "ABS"]
@@ -237,8 +247,8 @@ def test_a_dynamic_batch_counts_as_stored(tmp_path: Path) -> None:
 def test_a_waived_operator_may_have_types_that_xnnpack_lacks(tmp_path: Path) -> None:
     graph = graph_of(BY_NAME["PAD:int64"].build(), tmp_path)
     pad = op_named(graph, "PAD")
-    delegation = delegate(graph, load_profile(), [("delegated", pad)])
-    assert delegation.failure is None and len(delegation.partitions) == 1
+    delegation = delegate(graph, load_profile(), [Waiver(WaiverKind.DELEGATED, pad)])
+    assert failure(graph, delegation) is None and len(delegation.partitions) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 0, 6, 8), (1, 6, 8)])
@@ -272,14 +282,15 @@ def assert_runtime_agrees(models: dict[str, bytes], folder: Path) -> None:
         graph = load(seen.path).main
         delegation = delegate(graph, load_profile())
         if seen.status != "ran":
-            if delegation.failure is None:
+            if failure(graph, delegation) is None:
                 wrong[paths[seen.path]] = f"{seen.status}: {seen.error}"
             continue
         observed = ([name.split()[0] for name in seen.tflite_ops], seen.kernel_indices.count(0))
-        busy = [p for p in delegation.partitions if lower(graph, p, delegation, load_profile()).nodes]
+        defined = define(graph, delegation, load_profile())
+        busy = [subgraph for subgraph in defined.subgraphs if subgraph.nodes]
         predicted = (tflite_ops(graph, delegation), len(busy))
-        if delegation.failure is not None or observed != predicted:
-            wrong[paths[seen.path]] = f"observed {observed}, predicted {predicted}, failure {delegation.failure}"
+        if defined.failure is not None or observed != predicted:
+            wrong[paths[seen.path]] = f"observed {observed}, predicted {predicted}, failure {defined.failure}"
     assert wrong == {}
 
 
@@ -381,8 +392,8 @@ def test_facts_of_other_runtimes(name: str, facts: dict[str, object], refused: d
 def test_weights_of_two_types_that_are_not_checked_fail_to_load(tmp_path: Path) -> None:
     profile = with_facts(filter_and_bias_types_checked=False, depthwise_fp16_filter_with_fp32_bias=False)
     for name, fails in (("CONV_2D:fp16 bias", True), ("CONV_2D:fp16", False), ("DEPTHWISE_CONV_2D:fp16", True)):
-        delegation = delegate(graph_of(BY_NAME[name].build(), tmp_path), profile)
-        assert (delegation.failure is not None) is fails, name
+        graph = graph_of(BY_NAME[name].build(), tmp_path)
+        assert (failure(graph, delegate(graph, profile), profile) is not None) is fails, name
 
 
 @pytest.mark.parametrize(("axes", "pooled"), [((1, 2), True), ((2, 1), True), ((-2, -3), False), ((1, 2, 3), False)])

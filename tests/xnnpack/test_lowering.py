@@ -17,11 +17,13 @@ from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import UNARY
 from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.define import define
 from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.ir import INF, Node, Subgraph
 from xnnlint.xnnpack.ir import NodeType as T
 from xnnlint.xnnpack.lower.lowering import lower
 from xnnlint.xnnpack.profile import Profile, load_profile
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 Fill = Callable[[ModelBuilder, Value], Value]
 
@@ -33,10 +35,9 @@ def lowered(fill: Fill, folder: Path, shape: tuple[int, ...] = (1, 8, 12, 6)) ->
     return graph, lower_all(graph)[0]
 
 
-def lower_all(graph: Graph, assume: tuple[tuple[str, int], ...] = ()) -> list[Subgraph]:
+def lower_all(graph: Graph, assume: tuple[Waiver, ...] = ()) -> list[Subgraph]:
     profile = load_profile()
-    delegation = delegate(graph, profile, assume)
-    return [lower(graph, partition, delegation, profile) for partition in delegation.partitions]
+    return define(graph, delegate(graph, profile, assume), profile).subgraphs
 
 
 def only(fill: Fill, folder: Path) -> Node:
@@ -326,7 +327,7 @@ def test_a_waived_operator_is_a_unary_node(tmp_path: Path) -> None:
     g.output(g.unary("ABS", g.binary("POW", g.constant(2.0), x)))
     graph = graph_of(g.build(), tmp_path)
     power = graph.operators[op_named(graph, "POW")]
-    (subgraph,) = lower_all(graph, (("delegated", power.index),))
+    (subgraph,) = lower_all(graph, (Waiver(WaiverKind.DELEGATED, power.index),))
     assert kinds(subgraph) == ["clamp", "assumed", "abs"]
     node = subgraph.nodes[1]
     assert (node.type, node.op) == (T.UNARY, power.index)

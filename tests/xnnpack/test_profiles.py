@@ -17,7 +17,8 @@ from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.patterns import PATTERNS
 from xnnlint.xnnpack.fp16 import METADATA, allows_fp16
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import PORTABLE, Profile, _data, cpus, every_runtime, load_profile, runtimes
 
 RUNTIMES = [name for name in runtimes() if name != PORTABLE]

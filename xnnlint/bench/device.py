@@ -91,7 +91,7 @@ def read_runs(
 
 def _side(label: str, path: str, data: bytes, log: DeviceLog, profile: Profile, rates: CostProfile | None) -> Side:
     from xnnlint.loaders.tflite.read_tflite import load_bytes
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
 
     plan = make_plan(load_bytes(data, path), profile)
     operators = timed_operators(plan, ran_as(log, plan))

@@ -164,6 +164,6 @@ def _dense(data: bytes, path: str) -> bytes:
 
 def _plan(data: bytes, path: str, profile: Profile) -> Plan:
     from xnnlint.loaders.tflite.read_tflite import load_bytes
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
 
     return make_plan(load_bytes(data, path), profile)

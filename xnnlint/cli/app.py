@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from xnnlint import __version__
 from xnnlint.cli.bench_command import bench
 from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
@@ -25,6 +24,7 @@ from xnnlint.cli.option_groups import as_command
 from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
 from xnnlint.cli.verify_command import verify
 from xnnlint.errors import XnnlintError
+from xnnlint.version import __version__
 
 # In --help, what the program is for comes first, and the rest as the README has it.
 COMMANDS = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xnnlint.cli.config_options import CpuOption, share_option
+from xnnlint.cli.config_options import share_option
 from xnnlint.cli.console import Format, FormatOption, print_lines, write
 from xnnlint.cli.cost_options import CostProfileOption, cost_profile
 from xnnlint.cli.status_line import status_line
@@ -80,7 +80,9 @@ class DeviceOptions:
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="With --log: the device's runtime, by default the one that fits best.")
     ] = ""
-    cpu: CpuOption = ""
+    cpu: Annotated[
+        str, typer.Option(metavar="NAME", help="With --log: the device's CPU, by default arm64.", show_default=False)
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def bench(options: BenchOptions) -> None:
 
 def _here(options: BenchOptions) -> None:
     from xnnlint.bench.measure import measure
-    from xnnlint.cost.calibrate import cpu_model
+    from xnnlint.calibration.calibrate import cpu_model
     from xnnlint.runtime.verify import choose
 
     rates = cost_profile(options.rates)
@@ -143,7 +145,7 @@ def _here(options: BenchOptions) -> None:
         gain = compared(pair.before.plan, pair.after.plan, rates)
     if options.output is Format.JSON:
         from xnnlint.reporters.bench_json import measurement_document
-        from xnnlint.reporters.json import dumps
+        from xnnlint.reporters.json_document import dumps
 
         write(dumps(measurement_document(measured, setting, gain, cpu_model())) + "\n")
     else:
@@ -234,7 +236,7 @@ def _from_device(options: BenchOptions) -> None:
     run = read_runs(options.models, options.device.log, profiles, cost_profile(options.rates))
     if options.output is Format.JSON:
         from xnnlint.reporters.bench_json import device_document
-        from xnnlint.reporters.json import dumps
+        from xnnlint.reporters.json_document import dumps
 
         write(dumps(device_document(run)) + "\n")
     else:

@@ -32,7 +32,7 @@ def calibrate(
     commands uses the result.
     """
     from xnnlint import atomic
-    from xnnlint.cost import calibrate as calibration
+    from xnnlint.calibration import calibrate as calibration
     from xnnlint.runtime.verify import choose
 
     setting = choose(None, "auto", litert_version or None)

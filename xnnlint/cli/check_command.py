@@ -7,34 +7,26 @@ from __future__ import annotations
 
 import gc
 import os
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xnnlint.cli.config_options import (
-    ConfigOption,
-    CpuOption,
-    ExcludeOption,
-    ForceExcludeOption,
-    IgnoreOption,
-    IsolatedOption,
-    RuntimeOption,
-    SelectOption,
-    StdinNameOption,
-)
+from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain
 from xnnlint.errors import XnnlintError
-from xnnlint.reporters.formats import CheckFormat
+from xnnlint.reporters.check_formats import TEXT, format_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xnnlint.config.settings import Settings
+    from xnnlint.cli.session import Session
+    from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.reporters.formats import Judgement
+    from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -45,7 +37,62 @@ class FailOn(str, Enum):
     NEVER = "never"
 
 
-def check(
+def _known_format(value: str) -> str:
+    if value not in format_names():
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, format_names()))}.")
+    return value
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """Which findings count, and how much."""
+
+    select: Annotated[
+        list[str],
+        typer.Option(
+            metavar="RULES", help="Report only these: codes, starts of codes, names; comma-separated, or repeated."
+        ),
+    ] = field(default_factory=list)
+    ignore: Annotated[
+        list[str], typer.Option(metavar="RULES", help="Do not report these; the outcome stays what it is.")
+    ] = field(default_factory=list)
+    fail_on: Annotated[
+        FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
+    ] = None
+    require_sparse: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-sparse/--no-require-sparse",
+            show_default=False,
+            help="Fail for every model that does not run sparse, pruned or not.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ShownOptions:
+    """What the report says."""
+
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
+    ] = False
+    assume_pruned: Annotated[
+        str, typer.Option(metavar="SHARE", help="Forecast a Keras model pruned to this share, such as 0.8.")
+    ] = ""
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
+    ] = False
+    statistics: Annotated[bool, typer.Option("--statistics", help="Say how often each rule was found.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the models that fail, no summary.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print each finding by itself, with its condition and source.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What `xnnlint check` is called with."""
+
     paths: Annotated[
         list[str] | None,  # click 8.1 takes no list as the default of an argument
         typer.Argument(
@@ -54,117 +101,112 @@ def check(
             "or module:function, your own code that makes a Keras model: it is imported and run, while files never "
             "are. Without PATH: the `models` of the configuration.",
         ),
-    ] = None,
-    form: Annotated[CheckFormat, typer.Option("--format", "-f", help="How to print.")] = CheckFormat.TEXT,
+    ] = None
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", "-f", metavar=f"<{'|'.join(format_names())}>", callback=_known_format, help="How to print."
+        ),
+    ] = TEXT
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Write to FILE instead of stdout.")
-    ] = "-",
+    ] = "-"
     report: Annotated[
         list[str],
         typer.Option(metavar="FORMAT=FILE", help="Write a report in another format, too; may be given several times."),
-    ] = [],  # noqa: B006 (typer copies it)
-    runtime: RuntimeOption = "",
-    cpu: CpuOption = "",
-    select: SelectOption = [],  # noqa: B006
-    ignore: IgnoreOption = [],  # noqa: B006
-    fail_on: Annotated[
-        FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
-    ] = None,
-    require_sparse: Annotated[
-        bool | None,
-        typer.Option(
-            "--require-sparse/--no-require-sparse",
-            show_default=False,
-            help="Fail for every model that does not run sparse, pruned or not.",
-        ),
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
-    ] = False,
-    assume_pruned: Annotated[
-        str, typer.Option(metavar="SHARE", help="Forecast a Keras model pruned to this share, such as 0.8.")
-    ] = "",
-    policy: Annotated[
-        bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
-    ] = False,
-    statistics: Annotated[bool, typer.Option("--statistics", help="Say how often each rule was found.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the models that fail, no summary.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print each finding by itself, with its condition and source.")
-    ] = False,
+    ] = field(default_factory=list)
+    target: TargetOptions = field(default_factory=TargetOptions)
+    selection: SelectionOptions = field(default_factory=SelectionOptions)
+    shown: ShownOptions = field(default_factory=ShownOptions)
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found; what cannot be read is still 2.")
-    ] = False,
+    ] = False
     baseline: Annotated[
         str, typer.Option(metavar="FILE", help="Report only what is not in this file of accepted findings.")
-    ] = "",
+    ] = ""
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Accept what is found now: write it to the baseline.")
-    ] = False,
+    ] = False
     jobs: Annotated[
         str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
-    ] = "",
-    exclude: ExcludeOption = [],  # noqa: B006
-    force_exclude: ForceExcludeOption = False,
-    stdin_filename: StdinNameOption = "",
-    config: ConfigOption = [],  # noqa: B006
-    isolated: IsolatedOption = False,
-) -> None:
+    ] = ""
+    passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
+    stdin_filename: Annotated[
+        str, typer.Option(metavar="NAME", help="What to call the model that - reads from stdin.")
+    ] = ""
+    configuration: ConfigOptions = field(default_factory=ConfigOptions)
+
+
+def check(options: CheckOptions) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
-    from xnnlint.cli.config_options import resolver, share_option
-    from xnnlint.cli.output import Outputs
+    from xnnlint.cli.config_options import share_option
+    from xnnlint.cli.report_files import ReportFiles
     from xnnlint.cli.session import Session
-    from xnnlint.reporters.formats import Setting
-    from xnnlint.reporters.words import source_root
 
     gc.freeze()
     gc.enable()
-    if quiet and verbose:
+    shown = options.shown
+    if shown.quiet and shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
-    assumed = share_option("--assume-pruned", assume_pruned, with_ends=True)
-    settings = resolver(
-        config=config,
-        isolated=isolated,
-        select=select,
-        ignore=ignore,
-        exclude=exclude,
-        force_exclude=force_exclude,
-        runtime=runtime,
-        cpu=cpu,
-        fail_on=fail_on and fail_on.value,
-        require_sparse=require_sparse,
-        jobs=jobs,
+    assumed = share_option("--assume-pruned", shown.assume_pruned, with_ends=True)
+    session = Session(
+        options.paths or [],
+        _resolver(options),
+        stdin_name=options.stdin_filename,
+        assume_pruned=assumed,
+        policy=shown.policy,
     )
-    session = Session(paths or [], settings, stdin_name=stdin_filename, assume_pruned=assumed, policy=policy)
-    found = session.reports(with_bar=not quiet)
-    accepted = _baseline(baseline, session.settings, to_write=write_baseline)
-    if write_baseline and accepted is not None:
+    found = session.reports(with_bar=not shown.quiet)
+    accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
+    if options.write_baseline and accepted is not None:
         raise typer.Exit(_write_baseline(accepted, found))
-    setting = Setting(
-        session.profile,
-        with_plan=plan,
-        verbose=verbose,
-        quiet=quiet,
-        statistics=statistics,
-        root=source_root(),
-        baseline=accepted,
-    )
-    outputs = Outputs(form, output, report, setting)
-    outcome = _Outcome(session.profile)
+    files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
+    outcome = _RunOutcome(session.profile)
     for model, held in found:
         if accepted is not None:
             accepted.judge(model)
-        outputs.add(model, outcome.judge(model, held))
-    code = OK if exit_zero and outcome.code == FINDINGS else outcome.code
+        files.add(model, outcome.judge(model, held))
+    code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
     try:
-        outputs.end(code)
+        files.end(code)
     finally:
-        outcome.tell()
-        if accepted is not None and not quiet:
-            _tell_stale(accepted)
+        outcome.complain()
+        if accepted is not None and not shown.quiet:
+            _warn_of_stale(accepted)
     raise typer.Exit(code)
+
+
+def _resolver(options: CheckOptions) -> Resolver:
+    from xnnlint.cli.config_options import resolver
+
+    selection = options.selection
+    given = {
+        "runtime": options.target.runtime,
+        "cpu": options.target.cpu,
+        "select": selection.select,
+        "ignore": selection.ignore,
+        "fail-on": selection.fail_on and selection.fail_on.value,
+        "require-sparse": selection.require_sparse,
+        "jobs": options.jobs,
+    }
+    return resolver(options.configuration, given | options.passed_over.as_keys())
+
+
+def _setting(shown: ShownOptions, session: Session, accepted: Baseline | None) -> ReportSetting:
+    from xnnlint.reporters.check_report import ReportSetting
+    from xnnlint.reporters.source_paths import source_root
+
+    return ReportSetting(
+        session.profile,
+        with_plan=shown.plan,
+        verbose=shown.verbose,
+        quiet=shown.quiet,
+        statistics=shown.statistics,
+        root=source_root(),
+        baseline=accepted,
+    )
 
 
 def _baseline(file: str, settings: Settings, *, to_write: bool) -> Baseline | None:
@@ -197,16 +239,16 @@ def _write_baseline(baseline: Baseline, found: Iterator[tuple[ModelReport, Setti
     return TROUBLE if errors else OK
 
 
-def _tell_stale(baseline: Baseline) -> None:
+def _warn_of_stale(baseline: Baseline) -> None:
     from xnnlint.linter.baseline import stale_sentence
     from xnnlint.reporters.styled_lines import safe
 
-    told = stale_sentence(baseline.finish(), baseline.file)
-    if told:
-        typer.echo(f"xnnlint: warning: {safe(told)}", err=True)
+    warning = stale_sentence(baseline.finish(), baseline.file)
+    if warning:
+        typer.echo(f"xnnlint: warning: {safe(warning)}", err=True)
 
 
-class _Outcome:
+class _RunOutcome:
     """What becomes of the run: judges each model, then says what stderr needs to say."""
 
     def __init__(self, profile: Profile) -> None:
@@ -215,11 +257,11 @@ class _Outcome:
         self.errors: list[str] = []
         self.failures: list[str] = []
 
-    def judge(self, model: ModelReport, settings: Settings) -> Judgement:
+    def judge(self, model: ModelReport, settings: Settings) -> ModelJudgement:
         """What its settings make of a model; remembers what it means for the run."""
         from xnnlint.linter.engine import exit_code, is_sparse
         from xnnlint.linter.findings import Severity
-        from xnnlint.reporters.formats import Judgement
+        from xnnlint.reporters.check_report import ModelJudgement
 
         fail_on, require_sparse = settings["fail-on"], settings["require-sparse"]
         threshold = None if fail_on == FailOn.NEVER.value else Severity(fail_on)
@@ -231,9 +273,9 @@ class _Outcome:
             failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
             self.failures += failures
         other = model.profile if model.profile != self.profile else None
-        return Judgement(threshold, failures, other, settings.tells)
+        return ModelJudgement(threshold, failures, other, settings.reports)
 
-    def tell(self) -> None:
+    def complain(self) -> None:
         for error in self.errors:
             complain(error)
         for failure in self.failures:

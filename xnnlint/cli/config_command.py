@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xnnlint.cli.config_options import ConfigOption, IsolatedOption
+from xnnlint.cli.config_options import ConfigOptions
 from xnnlint.cli.console import Format, FormatOption, write, writing
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Settings
 
 
-def config(
-    path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A model, or a folder of models; it need not exist.")
-    ] = ".",
-    output: FormatOption = Format.TEXT,
-    config: ConfigOption = [],  # noqa: B006
-    isolated: IsolatedOption = False,
-) -> None:
+@dataclass(frozen=True)
+class ShowConfigOptions:
+    """What `xnnlint config` is called with."""
+
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A model, or a folder of models; it need not exist.")] = (
+        "."
+    )
+    output: FormatOption = Format.TEXT
+    configuration: ConfigOptions = field(default_factory=ConfigOptions)
+
+
+def config(options: ShowConfigOptions) -> None:
     """Show the settings that hold for a model, and where each comes from."""
     from xnnlint.cli.config_options import resolver
 
-    found = resolver(config=config, isolated=isolated)
+    found, path = resolver(options.configuration), options.path
     # A folder has the settings of a model in it that no pattern means.
     settings = found.for_folder(path) if os.path.isdir(path) else found.for_model(path)  # noqa: PTH112
     run = found.for_run()
-    if output is Format.JSON:
-        from xnnlint.reporters.json import dumps, tool
+    if options.output is Format.JSON:
+        from xnnlint.reporters.json_document import dumps, tool
 
         write(dumps({"schema_version": 1, "tool": tool(), "path": path, **_data(settings, run)}) + "\n")
     else:
         from xnnlint.reporters.config_text import setting_lines
-        from xnnlint.reporters.styled_lines import Printer
+        from xnnlint.reporters.printer import Printer
 
         printer = Printer()
         with writing():
@@ -50,7 +55,7 @@ def _data(settings: Settings, run: Settings) -> dict[str, Any]:
         of = run if key.for_run else settings
         source = of.sources[key.name]
         data[key.name] = {"value": _plain(of[key.name]), "source": source.place, "line": source.line or None}
-    return {"settings": data, "not_told": settings.not_told()}
+    return {"settings": data, "not_told": settings.unreported()}
 
 
 def _plain(value: Any) -> Any:

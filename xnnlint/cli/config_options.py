@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,88 +14,84 @@ from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver
 
-RuntimeOption = Annotated[
-    str,
-    typer.Option(
-        "--runtime",
-        metavar="NAME",
-        help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them.",
-        show_default=False,
-    ),
-]
-CpuOption = Annotated[
-    str,
-    typer.Option(
-        "--cpu",
-        metavar="NAME",
-        help=f"CPU to predict for, by default {DEFAULT_CPU}; `xnnlint profiles` lists them.",
-        show_default=False,
-    ),
-]
-SelectOption = Annotated[
-    list[str],
-    typer.Option(
-        "--select",
-        metavar="RULES",
-        help="Report only these: codes, starts of codes, names; comma-separated, or repeated.",
-    ),
-]
-IgnoreOption = Annotated[
-    list[str], typer.Option("--ignore", metavar="RULES", help="Do not report these; the outcome stays what it is.")
-]
-ExcludeOption = Annotated[
-    list[str], typer.Option("--exclude", metavar="PATTERN", help="Skip these, too, in folders and patterns.")
-]
+
 ForceExcludeOption = Annotated[
     bool, typer.Option("--force-exclude", help="Skip what is excluded even where it is named.")
 ]
-ConfigOption = Annotated[
-    list[str],
-    typer.Option(
-        "--config",
-        metavar="FILE|KEY=VALUE",
-        help="Configuration to use instead of the nearest one, or a key over it as in TOML.",
-    ),
-]
-IsolatedOption = Annotated[bool, typer.Option("--isolated", help="Look at no configuration file.")]
-StdinNameOption = Annotated[
-    str,
-    typer.Option("--stdin-filename", metavar="NAME", help="What to call the model that - reads from stdin."),
-]
 
 
-def resolver(
-    *,
-    config: Sequence[str] = (),
-    isolated: bool = False,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    force_exclude: bool = False,
-    **given: Any,
-) -> Resolver:
+@dataclass(frozen=True)
+class TargetOptions:
+    """What to predict for; "" where the configuration says it."""
+
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them.",
+            show_default=False,
+        ),
+    ] = ""
+    cpu: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"CPU to predict for, by default {DEFAULT_CPU}; `xnnlint profiles` lists them.",
+            show_default=False,
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class ConfigOptions:
+    """Where settings come from."""
+
+    config: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILE|KEY=VALUE",
+            help="Configuration to use instead of the nearest one, or a key over it as in TOML.",
+        ),
+    ] = field(default_factory=list)
+    isolated: Annotated[bool, typer.Option("--isolated", help="Look at no configuration file.")] = False
+
+
+@dataclass(frozen=True)
+class ExcludeOptions:
+    """What is passed over, beside what the configuration excludes."""
+
+    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Skip these, too, in folders and patterns.")] = (
+        field(default_factory=list)
+    )
+    force_exclude: ForceExcludeOption = False
+
+    def as_keys(self) -> dict[str, Any]:
+        """The same as keys of the configuration."""
+        return {"exclude": self.exclude, "force-exclude": self.force_exclude or None}
+
+
+def resolver(options: ConfigOptions, given: Mapping[str, Any] | None = None) -> Resolver:
     """What finds the settings of each model, with the options of the command line over the files.
 
     Args:
-        given: further keys, with "_" for "-"; None and "" where the option was not given.
+        given: keys of the configuration with their values from options; None, "" and [] where an option was not
+            given. Selectors are texts with commas, as they were given.
 
     Raises:
         XnnlintError: a value is wrong.
     """
     from xnnlint.config import keys, settings
 
-    chosen = {name.replace("_", "-"): value for name, value in given.items() if value not in (None, "")}
-    for name, texts in (("select", select), ("ignore", ignore)):
-        rules = [part.strip() for text in texts for part in text.split(",") if part.strip()]
-        if texts:
+    chosen = {name: value for name, value in (given or {}).items() if value not in (None, "", [])}
+    for name in ("select", "ignore"):
+        if name in chosen:
+            rules = [part.strip() for text in chosen[name] for part in text.split(",") if part.strip()]
             chosen[name] = _read(f"--{name}", keys.selectors, rules)
     if "jobs" in chosen:
         chosen["jobs"] = _read("--jobs", keys.jobs, chosen["jobs"])
-    if exclude:
-        chosen["exclude"] = tuple(exclude)
-    if force_exclude:
-        chosen["force-exclude"] = True
-    return settings.Resolver(isolated, tuple(config), chosen)
+    if "exclude" in chosen:
+        chosen["exclude"] = tuple(chosen["exclude"])
+    return settings.Resolver(options.isolated, tuple(options.config), chosen)
 
 
 def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
@@ -122,9 +119,9 @@ def share_option(option: str, text: str, *, with_ends: bool) -> float | None:
 
 
 def _read(option: str, read: Any, value: Any) -> Any:
-    from xnnlint.config.keys import Wrong
+    from xnnlint.config.keys import WrongValue
 
     try:
         return read(value)
-    except Wrong as wrong:
+    except WrongValue as wrong:
         raise XnnlintError(f"{option}: {wrong}") from None

@@ -14,7 +14,8 @@ import typer
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.reporters.styled_lines import Line, Printer
+    from xnnlint.reporters.printer import Printer
+    from xnnlint.reporters.styled_lines import Line
 
 OK, FINDINGS, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -28,7 +29,7 @@ FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to pri
 
 
 def print_lines(lines_for: Callable[[Printer], Iterable[Line]]) -> None:
-    from xnnlint.reporters.styled_lines import Printer
+    from xnnlint.reporters.printer import Printer
 
     printer = Printer()
     with writing():
@@ -43,7 +44,7 @@ def write(text: str) -> None:
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """Whoever leaves early (`xnnlint check . | head`) misses the rest, no more; a full disk is told."""
+    """Whoever leaves early (`xnnlint check . | head`) misses the rest, no more; a full disk is reported."""
     try:
         yield
     except BrokenPipeError:
@@ -58,7 +59,7 @@ def writing() -> Iterator[None]:
 def complain(sentence: str) -> int:
     from xnnlint.reporters.styled_lines import safe
 
-    # Where stderr is closed, nobody is there to be told.
+    # Where stderr is closed, nobody is there to read it.
     with contextlib.suppress(OSError):
         sys.stderr.write(f"xnnlint: error: {safe(sentence)}\n")
     return TROUBLE

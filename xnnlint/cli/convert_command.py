@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xnnlint.cli.config_options import CpuOption, RuntimeOption
+from xnnlint.cli.config_options import TargetOptions
 from xnnlint.errors import XnnlintError
 
 
-def convert(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
-    float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False,
-    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0,
-    runtime: RuntimeOption = "",
-    cpu: CpuOption = "",
-) -> None:
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What `xnnlint convert` is called with."""
+
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")]
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")]
+    float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False
+    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0
+    target: TargetOptions = field(default_factory=TargetOptions)
+
+
+def convert(options: ConvertOptions) -> None:
     """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
 
     The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
     """
     from xnnlint import atomic
-    from xnnlint.cli.check_command import check
+    from xnnlint.cli.check_command import CheckOptions, check
     from xnnlint.runtime import tensorflow_converter as converting
 
+    model, output = options.model, options.output
     if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
         raise XnnlintError(f"{output} is the model itself; name another file for the .tflite model")
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
-    data = converting.convert(model, float16=float16, batch=batch or None)
+    data = converting.convert(model, float16=options.float16, batch=options.batch or None)
     atomic.write(data, output)
     typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
-    check([output], runtime=runtime, cpu=cpu)
+    check(CheckOptions(paths=[output], target=options.target))

@@ -6,27 +6,21 @@ or proved.
 
 from __future__ import annotations
 
-import tempfile
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xnnlint.cli.config_options import (
-    ConfigOption,
-    CpuOption,
-    ForceExcludeOption,
-    IsolatedOption,
-    RuntimeOption,
-    share_option,
-)
-from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, FormatOption, complain, write, writing
-from xnnlint.cli.fix_tflite_command import TfliteFixes
+from xnnlint.cli.config_options import ConfigOptions, ForceExcludeOption, TargetOptions, share_option
+from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, FormatOption, complain, print_lines, write
+from xnnlint.cli.fix_keras_command import KerasFixes
+from xnnlint.cli.fix_tflite_command import TfliteFixes, TfliteOptions
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.keras.config_search import Options, Repair
+    from xnnlint.config.settings import Settings
 
 
 class Goal(str, Enum):
@@ -36,145 +30,152 @@ class Goal(str, Enum):
     POLICY = "policy"
 
 
-def fix(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help=".tflite, .keras or .h5 files.")],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = "",
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False,
+@dataclass(frozen=True)
+class WrittenOptions:
+    """Where the fixed model goes."""
+
+    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False
+    diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False
+    backup: Annotated[
+        bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
+    ] = True
+
+    def backup_of(self, model: str) -> str:
+        """The path for the copy of a model that is replaced; "" for no copy."""
+        return f"{model}.bak" if self.in_place and self.backup else ""
+
+
+@dataclass(frozen=True)
+class FixOptions:
+    """What `xnnlint fix` is called with."""
+
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help=".tflite, .keras or .h5 files.")]
+    written: WrittenOptions = field(default_factory=WrittenOptions)
     unsafe: Annotated[
         bool, typer.Option("--unsafe-fixes", help="Change what the model computes, too; train it again afterwards.")
-    ] = False,
+    ] = False
     assume_pruned: Annotated[
         str,
         typer.Option(
             metavar="SHARE",
             help="Share of zeros in the 1x1 kernels to plan for; default 0.8 if the model is not pruned.",
         ),
-    ] = "",
+    ] = ""
     goal: Annotated[
         Goal,
         typer.Option(help="What the model is changed for: the runtime, or also TFMOT's pruning policy for XNNPACK."),
-    ] = Goal.RUNTIME,
+    ] = Goal.RUNTIME
     prove: Annotated[
         bool,
         typer.Option(
             "--prove", help="Also load, convert and run the changed model before it is written (extras tf and verify)."
         ),
-    ] = False,
-    backup: Annotated[
-        bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
-    ] = True,
+    ] = False
     fix_only: Annotated[
         bool, typer.Option("--fix-only", help="Report only what is fixed, and exit with 0 whatever findings remain.")
-    ] = False,
+    ] = False
     exit_non_zero_on_fix: Annotated[
         bool, typer.Option("--exit-non-zero-on-fix", help="Exit with 1 if something was fixed, as hooks do.")
-    ] = False,
-    select: Annotated[
-        str, typer.Option(metavar="NAMES", help="Of a .tflite file: only these fixes, with commas between them.")
-    ] = "",
-    ignore: Annotated[str, typer.Option(metavar="NAMES", help="Of a .tflite file: all fixes but these.")] = "",
-    batch: Annotated[
-        int, typer.Option(metavar="N", min=0, show_default=False, help="Of a .tflite file: fix a dynamic batch.")
-    ] = 0,
-    prune: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE",
-            help="Of a .tflite file, with --unsafe-fixes: prune the 1x1 kernels, to measure what pruning would bring.",
-        ),
-    ] = "",
-    no_proof: Annotated[
-        bool, typer.Option("--no-proof", help="Of a .tflite file: write it without having run it.")
-    ] = False,
-    output: FormatOption = Format.TEXT,
-    runtime: RuntimeOption = "",
-    cpu: CpuOption = "",
-    force_exclude: ForceExcludeOption = False,
-    config: ConfigOption = [],  # noqa: B006 (typer copies it)
-    isolated: IsolatedOption = False,
-) -> None:
+    ] = False
+    tflite: TfliteOptions = field(default_factory=TfliteOptions)
+    output: FormatOption = Format.TEXT
+    target: TargetOptions = field(default_factory=TargetOptions)
+    force_exclude: ForceExcludeOption = False
+    configuration: ConfigOptions = field(default_factory=ConfigOptions)
+
+
+def fix(options: FixOptions) -> None:
     """Rewrite a model so that its pruned 1x1 convolutions run sparse, and its results are right.
 
     Of a Keras model the layers are changed, and no weight; of a .tflite file the operators, proven by a real run.
     """
-    if out and len(models) > 1:
-        raise XnnlintError(f"-o {out} takes one model, and these are {len(models)}; --in-place replaces each")
-    targets = {model: _target(model, out, in_place, diff) for model in models}
-    share = share_option("--assume-pruned", assume_pruned, with_ends=True)
+    models, written = options.models, options.written
+    if written.out and len(models) > 1:
+        raise XnnlintError(f"-o {written.out} takes one model, and these are {len(models)}; --in-place replaces each")
+    targets = {model: _target(model, written) for model in models}
+    fixes = _Fixes(options)
     from xnnlint.cli.config_options import resolver
-    from xnnlint.fixes.keras.config_search import Options
-    from xnnlint.linter.engine import sentence
-    from xnnlint.xnnpack.profile import load_profile
 
-    held = resolver(config=config, isolated=isolated, force_exclude=force_exclude, runtime=runtime, cpu=cpu)
-    tools = {}
-    code, told = OK, []
+    given = {
+        "force-exclude": options.force_exclude or None,
+        "runtime": options.target.runtime,
+        "cpu": options.target.cpu,
+    }
+    settings = resolver(options.configuration, given)
+    code, documents = OK, []
     for model, target in targets.items():
-        if held.excluded(model, by_hand=True):
-            continue
-        settings = held.for_model(model)
-        profile = load_profile(settings["runtime"], settings["cpu"])
-        usual = (settings["fix.select"], settings["fix.ignore"])
-        if (profile.name, usual) not in tools:
-            tools[profile.name, usual] = (
-                Options(profile, unsafe, share, policy=goal is Goal.POLICY),
-                TfliteFixes(profile, unsafe, diff, select, ignore, batch, prune, not no_proof, *usual),
-            )
-        options, tflite = tools[profile.name, usual]
-        is_tflite = False
-        try:
-            is_tflite = tflite.takes(model)
-            if is_tflite:
-                done = tflite.fix(model, target, f"{model}.bak" if in_place and backup else "")
-            else:
-                done = _fix(model, target, options, in_place=in_place, backup=backup, prove=prove)
-        except (XnnlintError, OSError) as error:
-            # One bad file never stops the rest.
-            reason = sentence(error, model)
-            code = max(code, complain(reason))
-            told.append({"path": model, "exit_code": TROUBLE, "error": reason})
-            continue
-        left = FINDINGS if exit_non_zero_on_fix and done.changes and target else OK
-        code = max(code, left, OK if fix_only else done.exit_code)
-        if output is Format.JSON:
-            told.append(tflite.data(done) if is_tflite else _data(done))
-        elif fix_only and not done.changes:
-            continue
-        elif is_tflite:
-            tflite.print(done)
-        else:
-            _print_report(done, unsafe=unsafe)
-    if output is Format.JSON:
-        from xnnlint.reporters.json import dumps, tool
+        if not settings.excluded(model, by_hand=True):
+            result, document = _fix_one(model, target, fixes.with_settings(settings.for_model(model)), options)
+            code = max(code, result)
+            documents.append(document)
+    if options.output is Format.JSON:
+        from xnnlint.reporters.json_document import dumps, tool
 
-        data = told[0] if len(models) == len(told) == 1 else {"models": told}
+        data = documents[0] if len(models) == len(documents) == 1 else {"models": documents}
         write(dumps({"schema_version": 1, "tool": tool(), **data}) + "\n")
     raise typer.Exit(code)
 
 
-def _fix(model: str, target: str, options: Options, *, in_place: bool, backup: bool, prove: bool) -> Repair:
-    """Finds out what to change in one model, and writes it where there is a target."""
-    from xnnlint.fixes.keras.config_search import repair
+def _fix_one(
+    model: str, target: str, fixes: tuple[TfliteFixes, KerasFixes], options: FixOptions
+) -> tuple[int, dict[str, Any]]:
+    """The exit code for one model, and what JSON says of it; as text it is printed right away."""
+    from xnnlint.linter.engine import sentence
 
-    done = repair(model, options)
-    if target and (done.changes or not in_place):
-        _write(done, target, f"{model}.bak" if in_place and backup else "", options if prove else None)
-    elif prove and done.changes:
-        _prove(done, options)
-    return done
+    tflite, keras = fixes
+    try:
+        kind: TfliteFixes | KerasFixes = tflite if tflite.takes(model) else keras
+        done = kind.fix(model, target, options.written.backup_of(model))
+    except (XnnlintError, OSError) as error:
+        # One bad file never stops the rest.
+        reason = sentence(error, model)
+        return complain(reason), {"path": model, "exit_code": TROUBLE, "error": reason}
+    if options.output is not Format.JSON and (done.changed or not options.fix_only):
+        print_lines(lambda printer: done.lines(printer.width))
+    changed = FINDINGS if options.exit_non_zero_on_fix and done.changed and target else OK
+    code = max(changed, OK if options.fix_only else done.exit_code)
+    return code, done.data() if options.output is Format.JSON else {}
 
 
-def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
+class _Fixes:
+    """The fixes of both kinds of files, made once for all models with the same settings."""
+
+    def __init__(self, options: FixOptions) -> None:
+        self._options = options
+        self._share = share_option("--assume-pruned", options.assume_pruned, with_ends=True)
+        self._known: dict[tuple[object, ...], tuple[TfliteFixes, KerasFixes]] = {}
+
+    def with_settings(self, settings: Settings) -> tuple[TfliteFixes, KerasFixes]:
+        from xnnlint.fixes.request import FixRequest
+        from xnnlint.xnnpack.profile import load_profile
+
+        profile = load_profile(settings["runtime"], settings["cpu"])
+        select, ignore = settings["fix.select"], settings["fix.ignore"]
+        if (profile.name, select, ignore) not in self._known:
+            given = self._options
+            self._known[profile.name, select, ignore] = (
+                TfliteFixes(profile, given.tflite, given.unsafe, given.written.diff, select, ignore),
+                KerasFixes(
+                    FixRequest(profile, given.unsafe, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
+                    in_place=given.written.in_place,
+                    with_proof=given.prove,
+                ),
+            )
+        return self._known[profile.name, select, ignore]
+
+
+def _target(model: str, written: WrittenOptions) -> str:
     """Where to write; "" for nowhere.
 
     Raises:
         XnnlintError: that is not clear, or would overwrite the model.
     """
-    if sum((bool(out), in_place, diff)) != 1:
+    out = written.out
+    if sum((bool(out), written.in_place, written.diff)) != 1:
         raise XnnlintError("say where to write with -o OUT, or --in-place; or only look with --diff")
     if not out:
-        return model if in_place else ""
+        return model if written.in_place else ""
     if Path(out).exists() and Path(model).exists() and Path(model).samefile(out):
         raise XnnlintError(f"{out} is the model itself; --in-place replaces it and keeps a copy")
     if not Path(out).parent.is_dir():
@@ -182,50 +183,3 @@ def _target(model: str, out: str, in_place: bool, diff: bool) -> str:
     if Path(out).suffix.lower() != Path(model).suffix.lower():
         raise XnnlintError(f"{out}: the format stays that of the model; end its name in {Path(model).suffix!r}")
     return out
-
-
-def _write(done: Repair, target: str, backup: str, proving: Options | None) -> None:
-    """Writes the model; where `proving`, only once it has been run."""
-    from xnnlint.fixes.keras.config_search import write as write_model
-
-    def check(drafted: str) -> list[str]:
-        if proving is None or not done.changes:
-            return []
-        from xnnlint.fixes.keras.conversion_proof import prove
-
-        return prove(done, proving, drafted)
-
-    try:
-        write_model(done, target, backup=backup, check=check)
-    except OSError as error:
-        raise XnnlintError(f"{target}: not written: {error.strerror or error}") from None
-
-
-def _prove(done: Repair, options: Options) -> None:
-    """The same for a model that is not written."""
-    from xnnlint.fixes.keras.archive import Archive
-    from xnnlint.fixes.keras.config_search import write_draft
-    from xnnlint.fixes.keras.conversion_proof import prove
-
-    with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
-        path = str(Path(folder, f"fixed{Path(done.path).suffix}"))
-        write_draft(done, Archive(done.path), path)
-        done.proof += prove(done, options, path)
-
-
-# --- output ----------------------------------------------------------------------------------------------------------
-
-
-def _data(done: Repair) -> dict[str, object]:
-    from xnnlint.fixes.keras.config_report import repair_data
-
-    return repair_data(done)
-
-
-def _print_report(done: Repair, *, unsafe: bool) -> None:
-    from xnnlint.fixes.keras.config_report import repair_lines
-    from xnnlint.reporters.styled_lines import Printer
-
-    printer = Printer()
-    with writing():
-        printer.print(repair_lines(done, printer.width, unsafe=unsafe))

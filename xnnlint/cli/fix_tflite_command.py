@@ -3,46 +3,66 @@
 from __future__ import annotations
 
 import atexit
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from xnnlint.cli.config_options import share_option
+from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_fixer import Fixer, TfliteRepair
+    from xnnlint.fixes.tflite.file_fixer import FileFixer
     from xnnlint.xnnpack.profile import Profile
+
+
+@dataclass(frozen=True)
+class TfliteOptions:
+    """The options that only .tflite files have."""
+
+    select: Annotated[
+        str, typer.Option(metavar="NAMES", help="Of a .tflite file: only these fixes, with commas between them.")
+    ] = ""
+    ignore: Annotated[str, typer.Option(metavar="NAMES", help="Of a .tflite file: all fixes but these.")] = ""
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=0, show_default=False, help="Of a .tflite file: fix a dynamic batch.")
+    ] = 0
+    prune: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Of a .tflite file, with --unsafe-fixes: prune the 1x1 kernels, to measure what pruning would bring.",
+        ),
+    ] = ""
+    no_proof: Annotated[bool, typer.Option("--no-proof", help="Of a .tflite file: write it without having run it.")] = (
+        False
+    )
 
 
 @dataclass
 class TfliteFixes:
-    """The options that only .tflite files have, and the fixing itself, one file after the other.
+    """The fixing of .tflite files, one after the other.
 
     Attributes:
-        select, ignore: names of fixes, with commas between them.
-        batch: what a dynamic batch becomes; 0 leaves it.
-        prune: share of zeros as text, "" for none.
         diff: whether every place is shown, and nothing written.
         usual_select, usual_ignore: names of fixes from the configuration, where the options name none.
     """
 
     profile: Profile
+    options: TfliteOptions = field(default_factory=TfliteOptions)
     unsafe: bool = False
     diff: bool = False
-    select: str = ""
-    ignore: str = ""
-    batch: int = 0
-    prune: str = ""
-    proof: bool = True
     usual_select: tuple[str, ...] = ()
     usual_ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._fixer: Fixer | None = None
-        self._share = share_option("--prune", self.prune, with_ends=False)
-        if self.batch not in (0, 1):
-            raise XnnlintError(f"--batch {self.batch}: of a .tflite file the batch can only be fixed to 1")
-        if self.prune and not self.unsafe:
+        self._fixer: FileFixer | None = None
+        self._share = share_option("--prune", self.options.prune, with_ends=False)
+        if self.options.batch not in (0, 1):
+            raise XnnlintError(f"--batch {self.options.batch}: of a .tflite file the batch can only be fixed to 1")
+        if self.options.prune and not self.unsafe:
             raise XnnlintError("--prune changes what the model computes: give --unsafe-fixes, too")
 
     def takes(self, model: str) -> bool:
@@ -55,41 +75,30 @@ class TfliteFixes:
 
         if is_tflite(model):
             return True
-        given = {"select": self.select, "ignore": self.ignore, "batch": self.batch, "prune": self.prune}
-        wrong = [f"--{name}" for name, value in given.items() if value]
+        of_tflite = ("select", "ignore", "batch", "prune")
+        wrong = [f"--{name}" for name in of_tflite if getattr(self.options, name)]
         if wrong:
             raise XnnlintError(f"{model}: {' and '.join(wrong)} can be asked of .tflite files only")
         return False
 
-    def fix(self, model: str, target: str, backup: str) -> TfliteRepair:
-        """See `fixes.tflite.repair.Fixer.fix`."""
+    def fix(self, model: str, target: str, backup: str) -> FixedModel:
+        """See `fixes.tflite.file_fixer.FileFixer.fix`."""
+        from xnnlint.reporters.fix_json import repair_data
+        from xnnlint.reporters.fix_text import repair_lines
+
         if self._fixer is None:
-            from xnnlint.fixes.tflite.file_fixer import Fixer
-            from xnnlint.fixes.tflite.search_changes import Options
+            from xnnlint.fixes.request import FixRequest
+            from xnnlint.fixes.tflite.file_fixer import FileFixer
 
-            settings: dict[str, Any] = {"batch": self.batch} if self.batch else {}
-            if self._share is not None:
-                settings["prune"] = self._share
-            select = _names(self.select) or self.usual_select
-            ignore = _names(self.ignore) or (() if self.select else self.usual_ignore)
-            options = Options(self.profile, self.unsafe, select, ignore, settings)
-            self._fixer = Fixer(options, proof=self.proof)
+            given = self.options
+            select = _names(given.select) or self.usual_select
+            ignore = _names(given.ignore) or (() if given.select else self.usual_ignore)
+            request = FixRequest(self.profile, self.unsafe, select, ignore, given.batch or None, self._share)
+            self._fixer = FileFixer(request, proof=not given.no_proof)
             atexit.register(self._fixer.__exit__)
-        return self._fixer.fix(model, target, backup=backup)
-
-    def data(self, done: TfliteRepair) -> dict[str, Any]:
-        from xnnlint.fixes.tflite.file_report import repair_data
-
-        return repair_data(done)
-
-    def print(self, done: TfliteRepair) -> None:
-        from xnnlint.cli.console import writing
-        from xnnlint.fixes.tflite.file_report import repair_lines
-        from xnnlint.reporters.styled_lines import Printer
-
-        printer = Printer()
-        with writing():
-            printer.print(repair_lines(done, printer.width, unsafe=self.unsafe, diff=self.diff))
+        done = self._fixer.fix(model, target, backup=backup)
+        lines = partial(repair_lines, done, unsafe=self.unsafe, diff=self.diff)
+        return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 
 
 def _names(text: str) -> tuple[str, ...]:

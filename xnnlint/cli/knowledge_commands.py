@@ -15,7 +15,7 @@ def rules(output: FormatOption = Format.TEXT) -> None:
 
     known = every_rule()
     if output is Format.JSON:
-        from xnnlint.reporters.json import dumps, tool
+        from xnnlint.reporters.json_document import dumps, tool
 
         listed = [{"code": r.code, "name": r.name, "severity": r.severity.value, "summary": r.summary} for r in known]
         write(dumps({"schema_version": 1, "tool": tool(), "rules": listed}) + "\n")
@@ -36,10 +36,10 @@ def explain(
 
     found = pages(name)
     if output is Format.JSON:
-        from xnnlint.reporters.json import dumps, tool
+        from xnnlint.reporters.json_document import dumps, tool
 
-        told = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
-        write(dumps({"schema_version": 1, "tool": tool(), "pages": told}) + "\n")
+        listed = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
+        write(dumps({"schema_version": 1, "tool": tool(), "pages": listed}) + "\n")
     else:
         from xnnlint.reporters.catalog import page_lines
 
@@ -51,7 +51,7 @@ def profiles(output: FormatOption = Format.TEXT) -> None:
     from xnnlint.reporters.catalog import profile_data, profile_lines
 
     if output is Format.JSON:
-        from xnnlint.reporters.json import dumps, tool
+        from xnnlint.reporters.json_document import dumps, tool
 
         write(dumps({"schema_version": 1, "tool": tool(), **profile_data()}) + "\n")
     else:

@@ -8,7 +8,6 @@ groups of options that several commands have are declared once.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -26,40 +25,46 @@ def as_command(run: Callable[..., None]) -> Callable[..., None]:
     (options, *more) = hints.values()
     if more or not dataclasses.is_dataclass(options):
         return run
-    kind = typing.cast(type[Any], options)
+    group = _Group(typing.cast(type[Any], options))
 
     def call(**given: Any) -> None:
-        run(_made(kind, given))
+        run(group.made(given))
 
-    parameters = list(_parameters(kind))
+    parameters = list(group.parameters())
     call.__name__, call.__doc__ = run.__name__, run.__doc__
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
 
 
-@functools.cache
-def _fields(kind: type[Any]) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
-    """The fields of a dataclass with what typer reads of their types."""
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return tuple((field, hints[field.name]) for field in dataclasses.fields(kind))
+class _Group:
+    """A dataclass of options: for each field a parameter, or the group that it is."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._kind = kind
+        self._parts: dict[str, inspect.Parameter | _Group] = {}
+        hints = typing.get_type_hints(kind, include_extras=True)
+        for field in dataclasses.fields(kind):
+            hint = hints[field.name]
+            is_group = dataclasses.is_dataclass(hint)
+            self._parts[field.name] = _Group(typing.cast(type[Any], hint)) if is_group else _parameter(field, hint)
+
+    def parameters(self) -> Iterator[inspect.Parameter]:
+        for part in self._parts.values():
+            if isinstance(part, _Group):
+                yield from part.parameters()
+            else:
+                yield part
+
+    def made(self, given: Mapping[str, Any]) -> Any:
+        """The object, from the values of all parameters."""
+        parts = self._parts.items()
+        return self._kind(**{name: p.made(given) if isinstance(p, _Group) else given[name] for name, p in parts})
 
 
-def _parameters(kind: type[Any]) -> Iterator[inspect.Parameter]:
-    for field, hint in _fields(kind):
-        if dataclasses.is_dataclass(hint):
-            yield from _parameters(typing.cast(type[Any], hint))
-            continue
-        default = field.default
-        if default is dataclasses.MISSING:
-            make = field.default_factory
-            default = inspect.Parameter.empty if make is dataclasses.MISSING else make()
-        yield inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-
-
-def _made(kind: type[Any], given: Mapping[str, Any]) -> Any:
-    values = {}
-    for field, hint in _fields(kind):
-        is_group = dataclasses.is_dataclass(hint)
-        values[field.name] = _made(typing.cast(type[Any], hint), given) if is_group else given[field.name]
-    return kind(**values)
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
+    default = field.default
+    if default is dataclasses.MISSING:
+        make = field.default_factory
+        default = inspect.Parameter.empty if make is dataclasses.MISSING else make()
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 class _Quick:
     def get_params(self, ctx: Any) -> list[Any]:
-        parameters = super().get_params(ctx)  # type: ignore[misc]
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             coercion = _coercion_for(parameter)
             if coercion is not None:
@@ -61,7 +61,8 @@ class _Coercion:
 
     def _choice(self, value: str, param: Any, ctx: Any) -> Enum:
         try:
-            return self.kind(value)
+            chosen: Enum = self.kind(value)
+            return chosen
         except ValueError:
             known = ", ".join(repr(choice.value) for choice in self.kind)
             raise typer.BadParameter(f"{value!r} is not one of {known}.", ctx=ctx, param=param) from None

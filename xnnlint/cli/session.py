@@ -7,14 +7,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
-from xnnlint.linter import engine
+from xnnlint.linter import engine, rule_registry
 from xnnlint.linter.findings import ModelReport
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One model to check, as a process of its own can be told.
+    """One model to check, as it is handed to a process of its own.
 
     Attributes:
         file: what to read; `path` is what to call it.
-        error: why there is nothing to read; then only this is told.
+        error: why there is nothing to read; then only this is reported.
     """
 
     path: str
@@ -81,7 +81,7 @@ class Session:
         policy: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
-        engine.all_rules()
+        rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self.settings = resolver.for_run()
@@ -89,7 +89,7 @@ class Session:
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
         self.tasks = [self._task(found, assume_pruned, policy) for found in self._found(paths)]
-        # A runtime or CPU that is not known is told before anything is checked.
+        # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
         for runtime, cpu in self.profiles:
             load_profile(runtime, cpu)
@@ -170,7 +170,7 @@ class Session:
             return path
         return os.path.relpath(Path(folder, path))
 
-    def _checked(self, requests: Sequence[Request]) -> Iterator[ModelReport]:
+    def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
         count = _processes(self.settings["jobs"], requests)
         if count == 1:
             yield from map(check_one, requests)
@@ -208,13 +208,13 @@ def check_one(request: Request) -> ModelReport:
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
     profile = load_profile(request.runtime, request.cpu)
-    how = {"require_sparse": request.require_sparse, "assume_pruned": request.assume_pruned}
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
 
-        report = check_with_policy(request.file, profile, **how)
+        check = check_with_policy
     else:
-        report = engine.check_model(request.file, profile, **how)
+        check = engine.check_model
+    report = check(request.file, profile, require_sparse=request.require_sparse, assume_pruned=request.assume_pruned)
     if request.file != request.path:
         report.path = request.path
         if report.error is not None:
@@ -223,7 +223,7 @@ def check_one(request: Request) -> ModelReport:
 
 
 def check_slim(request: Request) -> ModelReport:
-    """The same, with only as much of the plan as reports tell: what goes from one process to another."""
+    """The same, with only as much of the plan as reports show: what goes from one process to another."""
     report = check_one(request)
     plan = report.plan
     if plan is not None:

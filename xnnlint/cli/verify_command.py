@@ -7,62 +7,62 @@ wrong-results or fails; 2 something could not be run or read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xnnlint.cli.config_options import ConfigOption, ExcludeOption, ForceExcludeOption, IsolatedOption
+from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions
 from xnnlint.cli.console import Format, FormatOption, complain, write, writing
 
 if TYPE_CHECKING:
     from xnnlint.runtime.verify import Setting, Verification
 
 
-def verify(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")],
-    output: FormatOption = Format.TEXT,
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What `xnnlint verify` is called with."""
+
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")]
+    output: FormatOption = Format.TEXT
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="Runtime to predict for; by default that of the release that runs.")
-    ] = "",
+    ] = ""
     cpu: Annotated[
         str,
         typer.Option(
             metavar="NAME",
             help="CPU to run on: x86-sse, x86-avx, arm64, or auto for one with the sparse path; by default auto.",
         ),
-    ] = "",
+    ] = ""
     litert_version: Annotated[
         str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
-    ] = "",
-    seeds: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Random inputs per model, by default 3.")
-    ] = None,
-    exclude: ExcludeOption = [],  # noqa: B006 (typer copies it)
-    force_exclude: ForceExcludeOption = False,
-    config: ConfigOption = [],  # noqa: B006
-    isolated: IsolatedOption = False,
-) -> None:
+    ] = ""
+    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Random inputs per model, by default 3.")] = None
+    passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
+    configuration: ConfigOptions = field(default_factory=ConfigOptions)
+
+
+def verify(options: VerifyOptions) -> None:
     """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
     from xnnlint.cli.config_options import resolver
     from xnnlint.runtime.verify import choose, verify_each
 
-    given = {"verify.runtime": runtime, "verify.cpu": cpu, "verify.litert-version": litert_version}
-    settings = resolver(
-        config=config,
-        isolated=isolated,
-        exclude=exclude,
-        force_exclude=force_exclude,
-        **given,
-        **{"verify.seeds": seeds},
-    )
+    given = {
+        "verify.runtime": options.runtime,
+        "verify.cpu": options.cpu,
+        "verify.litert-version": options.litert_version,
+        "verify.seeds": options.seeds,
+    }
+    settings = resolver(options.configuration, given | options.passed_over.as_keys())
     run = settings.for_run()
     setting = choose(
         run["verify.runtime"], run["verify.cpu"], run["verify.litert-version"], run["verify.seeds"], _announce
     )
     watch = _Watch()
-    found = watch.each(verify_each(paths, setting, settings.excluded))
-    if output is Format.JSON:
-        from xnnlint.reporters.json import dumps
+    found = watch.each(verify_each(options.paths, setting, settings.excluded))
+    if options.output is Format.JSON:
+        from xnnlint.reporters.json_document import dumps
         from xnnlint.reporters.verify_json import document
 
         write(dumps(document(setting, found)) + "\n")
@@ -93,17 +93,18 @@ def _announce(sentence: str) -> None:
 
 
 def _print_report(models: Iterable[Verification], setting: Setting) -> None:
-    from xnnlint.reporters.styled_lines import STRONG, Printer, Span, wrap
-    from xnnlint.reporters.verify_text import Tally, verification_lines
+    from xnnlint.reporters.printer import Printer
+    from xnnlint.reporters.styled_lines import STRONG, Span, wrap
+    from xnnlint.reporters.verify_text import VerificationTally, verification_lines
 
-    printer, tally, told = Printer(), Tally(), False
+    printer, tally, any_shown = Printer(), VerificationTally(), False
     for number, model in enumerate(models):
         tally.add(model)
-        told |= number > 0 or model.observation is not None
+        any_shown |= number > 0 or model.observation is not None
         if model.observation is not None:
             lines = verification_lines(model, setting, printer.width, for_pipe=not printer.is_terminal)
             with writing():
                 printer.print([*lines, []])
-    if told:
+    if any_shown:
         with writing():
             printer.print(wrap([Span(tally.text(), STRONG)], printer.width))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.families import POLICY
 from xnnlint.linter.findings import ModelReport, Severity
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ def apply(report: ModelReport, settings: Settings) -> ModelReport:
         for rule in budget_rules():
             report.findings += rule.check_budgets(report.plan, settings.budgets)
     if not settings.selects_all:
-        told = [settings.tells(finding.rule, finding.name) for finding in report.findings]
-        report.ignored = [finding for finding, wanted in zip(report.findings, told, strict=True) if not wanted]
-        report.findings = [finding for finding, wanted in zip(report.findings, told, strict=True) if wanted]
+        kept = [settings.reports(finding.rule, finding.name) for finding in report.findings]
+        report.ignored = [finding for finding, wanted in zip(report.findings, kept, strict=True) if not wanted]
+        report.findings = [finding for finding, wanted in zip(report.findings, kept, strict=True) if wanted]
     if settings["severity"] or settings.budgets:
         report.findings = [_as_grave_as(finding, settings) for finding in report.findings]
         # The gravest first, as without a configuration; what the policy says stays before all others.
-        report.findings.sort(key=lambda finding: (finding.rule[:3] != "XNP", finding.severity.rank))
+        report.findings.sort(key=lambda finding: (not finding.rule.startswith(POLICY), finding.severity.rank))
     return report
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, Wrong, overridable, suggestion
+from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, WrongValue, overridable, suggestion
 from xnnlint.errors import XnnlintError
 
 OWN, SHARED = "xnnlint.toml", "pyproject.toml"
@@ -144,9 +145,9 @@ def _text_of(path: str) -> str:
 
 
 def _parsed(text: str, path: str) -> dict[str, Any]:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
 
     try:
@@ -171,7 +172,7 @@ def _has_table(document: dict[str, Any]) -> bool:
 
 def _read(text: str, path: str, folder: str) -> Configuration:
     document = _parsed(text, path)
-    reader = _Reader(path, text, _TABLE if _is_shared(path) else ())
+    reader = _TableReader(path, text, _TABLE if _is_shared(path) else ())
     table = document
     for name in reader.root:
         table = table[name]
@@ -181,7 +182,7 @@ def _read(text: str, path: str, folder: str) -> Configuration:
     return Configuration(path, folder, reader.values(table, (), KEYS), overrides)
 
 
-class _Reader:
+class _TableReader:
     """Checks the tables of one file.
 
     Args:
@@ -210,7 +211,7 @@ class _Reader:
             line = self._line(place, after)
             try:
                 given[name] = allowed[name].read(value)
-            except Wrong as wrong:
+            except WrongValue as wrong:
                 line = self._line_of_value(wrong.culprit, line)
                 raise self.wrong(place, str(wrong), line) from None
             if self.path != COMMAND_LINE:
@@ -227,7 +228,7 @@ class _Reader:
             table = dict(table)
             try:
                 files = BY_NAME["exclude"].read(table.pop(FILES, None))
-            except Wrong:
+            except WrongValue:
                 raise self.wrong((OVERRIDES,), 'it needs `files`, such as files = ["big/*.tflite"]', line) from None
             found.append(Override(files, self.values(table, (OVERRIDES,), overridable(), line)))
         return tuple(found)
@@ -243,11 +244,11 @@ class _Reader:
         if above and name in BY_NAME:
             return self.wrong((*above, name), "this key holds for all models alike", line)
         names = [*allowed, *(() if above else (OVERRIDES,))]
-        told = suggestion(name, names) or f"; known are {', '.join(names)}"
+        hint = suggestion(name, names) or f"; known are {', '.join(names)}"
         where = f"{self.path}:{line}" if line and self.path != COMMAND_LINE else self.path
-        return XnnlintError(f"{where}: unknown key {'.'.join((*above, name))!r}{told}")
+        return XnnlintError(f"{where}: unknown key {'.'.join((*above, name))!r}{hint}")
 
-    # tomllib tells no lines. These look for a key under its table's header; a file written in another way (one dotted
+    # tomllib gives no lines. These look for a key under its table's header; a file written in another way (one dotted
     # key over several tables, a key within a multi-line text) only loses the number.
 
     def _line(self, place: tuple[str, ...], after: int = 0) -> int:

@@ -13,7 +13,7 @@ SEVERITIES = ("error", "warning", "note")
 AUTO = "auto"
 
 
-class Wrong(Exception):
+class WrongValue(Exception):
     """A value that a key does not take: one sentence without the key; `culprit` is the part of it to look for."""
 
     def __init__(self, sentence: str, culprit: object = None) -> None:
@@ -26,7 +26,7 @@ class Key:
     """A key, dotted where it is in a table.
 
     Attributes:
-        read: checks a value from TOML and gives the one to use; raises Wrong.
+        read: checks a value from TOML and gives the one to use; raises WrongValue.
         default: the value without any configuration.
         takes: its values in words, for the documentation.
         meaning: for the documentation, and for `xnnlint config`.
@@ -55,28 +55,28 @@ def _one_of(known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         names = list(known())
         if value not in names:
-            told = suggestion(value, names) if isinstance(value, str) else ""
-            raise Wrong(f"{value!r} is none of {', '.join(names)}{told}", value)
-        return value
+            hint = suggestion(value, names) if isinstance(value, str) else ""
+            raise WrongValue(f"{value!r} is none of {', '.join(names)}{hint}", value)
+        return str(value)
 
     return read
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Wrong(f"{value!r} is neither true nor false", value)
+        raise WrongValue(f"{value!r} is neither true nor false", value)
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise Wrong(f"{value!r} is no text", value)
+        raise WrongValue(f"{value!r} is no text", value)
     return value
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, list):
-        raise Wrong(f"{value!r} is no list of text, such as [{_quoted(value)}]", value)
+        raise WrongValue(f"{value!r} is no list of text, such as [{_quoted(value)}]", value)
     return tuple(_text(item) for item in value)
 
 
@@ -93,7 +93,7 @@ def selectors(value: Any) -> tuple[str, ...]:
     for selector in given:
         if not means_any(selector, rules):
             names = [name for rule in rules for name in (rule.code, rule.name)]
-            raise Wrong(f"no rule {selector!r}{suggestion(selector, [*names, ALL])}", selector)
+            raise WrongValue(f"no rule {selector!r}{suggestion(selector, [*names, ALL])}", selector)
     return given
 
 
@@ -102,8 +102,8 @@ def _severities(value: Any) -> dict[str, str]:
     for selector, severity in _table(value).items():
         selectors([selector])
         if severity not in SEVERITIES:
-            told = "; `ignore` is what silences a rule" if severity in ("off", "ignore", "none", False) else ""
-            raise Wrong(f"{selector} = {severity!r} is none of {', '.join(SEVERITIES)}{told}", selector)
+            hint = "; `ignore` is what silences a rule" if severity in ("off", "ignore", "none", False) else ""
+            raise WrongValue(f"{selector} = {severity!r} is none of {', '.join(SEVERITIES)}{hint}", selector)
         chosen[selector] = severity
     return chosen
 
@@ -114,7 +114,7 @@ def _file_ignores(value: Any) -> dict[str, tuple[str, ...]]:
 
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Wrong(f"{value!r} is no table", value)
+        raise WrongValue(f"{value!r} is no table", value)
     return value
 
 
@@ -127,20 +127,21 @@ def share(value: Any) -> float:
         except ValueError:
             number = None
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
-        raise Wrong(f'{value!r} is no share from 0 to 1, such as 0.9 or "90%"', value)
+        raise WrongValue(f'{value!r} is no share from 0 to 1, such as 0.9 or "90%"', value)
     return float(number)
 
 
 def count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Wrong(f"{value!r} is no count (0, 1, ...)", value)
+        raise WrongValue(f"{value!r} is no count (0, 1, ...)", value)
     return value
 
 
 def _positive(value: Any) -> int:
-    if count(value) == 0:
-        raise Wrong("0 is too few", value)
-    return value
+    number = count(value)
+    if number == 0:
+        raise WrongValue("0 is too few", value)
+    return number
 
 
 def jobs(value: Any) -> int:
@@ -149,17 +150,17 @@ def jobs(value: Any) -> int:
         return 0
     try:
         return count(int(value) if isinstance(value, str) else value)
-    except (ValueError, Wrong):
-        raise Wrong(f'{value!r} is no number of processes, nor "auto"', value) from None
+    except (ValueError, WrongValue):
+        raise WrongValue(f'{value!r} is no number of processes, nor "auto"', value) from None
 
 
 def _fixes(value: Any) -> tuple[str, ...]:
-    from xnnlint.fixes.tflite.all_fixes import names
+    from xnnlint.fixes.tflite.known_fixes import names
 
     given, known = _texts(value), names()
     for name in given:
         if name not in known:
-            raise Wrong(f"no fix {name!r}{suggestion(name, known)}", name)
+            raise WrongValue(f"no fix {name!r}{suggestion(name, known)}", name)
     return given
 
 

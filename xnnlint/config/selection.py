@@ -1,7 +1,7 @@
-"""Which rules are told: selectors from several places, the later over the earlier, the more specific over the others.
+"""Which rules are reported: selectors from several places, later over earlier ones, specific over general ones.
 
 A selector is a rule's code (`XNN203`), the start of codes (`XNN2`), a rule's name, or `ALL`. Selecting only decides
-what is told. The plan, the outcome and the demand for a sparse model never change by it.
+what is reported. The plan, the outcome and the demand for a sparse model never change by it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xnnlint.linter.families import BUDGETS
+
 ALL = "ALL"
-BUDGETS = "XNB"
 _CODE = re.compile(r"[A-Z]+[0-9]*")
 _EXACT = 1000
 
@@ -32,27 +33,27 @@ def known_rules() -> tuple[Known, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Selection:
     """The selectors of one place; `select` None keeps what the places before it chose."""
 
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
 
 
-def is_told(code: str, name: str, layers: Iterable[Layer]) -> bool:
-    """Whether a rule is told. Within a place the longer selector wins, and of two of one length the one to ignore.
+def is_reported(code: str, name: str, layers: Iterable[Selection]) -> bool:
+    """Whether a rule is reported. Within a place the longer selector wins, and of two of one length the one to ignore.
 
     A budget is selected by being set: leaving it out of what is selected does not silence it, ignoring does.
     """
-    told = True
+    reported = True
     for layer in layers:
         against = strength(code, name, layer.ignore)
         in_favour = strength(code, name, layer.select or ())
         if layer.select is not None and (in_favour >= 0 or not code.startswith(BUDGETS)):
-            told = in_favour > against
+            reported = in_favour > against
         elif against >= 0:
-            told = False
-    return told
+            reported = False
+    return reported
 
 
 def strength(code: str, name: str, selectors: Iterable[str]) -> int:

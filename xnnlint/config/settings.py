@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
-from xnnlint.config.globs import matches
 from xnnlint.config.keys import KEYS
-from xnnlint.config.selection import Layer, is_told, known_rules, strength
+from xnnlint.config.selection import Selection, is_reported, known_rules, strength
 from xnnlint.errors import XnnlintError
+from xnnlint.loaders.globs import matches
 
 DEFAULT = "default"
 
@@ -41,7 +41,7 @@ class Settings:
 
     values: Mapping[str, Any]
     sources: Mapping[str, Source]
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[Selection, ...] = ()
     folder: str = ""
 
     def __getitem__(self, key: str) -> Any:
@@ -51,13 +51,13 @@ class Settings:
     def selects_all(self) -> bool:
         return not any(layer.ignore or layer.select is not None for layer in self.layers)
 
-    def tells(self, code: str, name: str) -> bool:
-        """Whether a rule's findings are told."""
-        return is_told(code, name, self.layers)
+    def reports(self, code: str, name: str) -> bool:
+        """Whether a rule's findings are reported."""
+        return is_reported(code, name, self.layers)
 
-    def not_told(self) -> list[str]:
-        """Codes of the rules whose findings are not told."""
-        return [rule.code for rule in known_rules() if not self.tells(rule.code, rule.name)]
+    def unreported(self) -> list[str]:
+        """Codes of the rules whose findings are not reported."""
+        return [rule.code for rule in known_rules() if not self.reports(rule.code, rule.name)]
 
     def severity(self, code: str, name: str) -> str | None:
         """The severity that is set for a rule, or None for its own."""
@@ -176,24 +176,24 @@ class Resolver:
         if "exclude" in given:
             given["exclude"] = (*values["exclude"][0], *given["exclude"])
         _lay(values, Values(given), COMMAND_LINE)
-        layers.append(Layer(given.get("select"), given.get("ignore", ())))
+        layers.append(Selection(given.get("select"), given.get("ignore", ())))
         layers += self._file_ignores(configurations, path)
         root = configurations[0].folder if configurations else folder
         settings = Settings(
             {name: value for name, (value, _) in values.items()},
             {name: source for name, (_, source) in values.items()},
-            tuple(layer for layer in layers if layer != Layer()),
+            tuple(layer for layer in layers if layer != Selection()),
             root,
         )
         self._known[folder, path] = settings
         return settings
 
-    def _file_ignores(self, configurations: list[Configuration], path: str) -> list[Layer]:
+    def _file_ignores(self, configurations: list[Configuration], path: str) -> list[Selection]:
         found = []
         for configuration in configurations:
             for pattern, ignored in configuration.values.given.get("per-file-ignores", {}).items():
                 if path and _meant([pattern], path, configuration.folder):
-                    found.append(Layer(None, ignored))
+                    found.append(Selection(None, ignored))
         return found
 
 
@@ -202,8 +202,8 @@ def _lay(values: dict[str, tuple[Any, Source]], over: Values, place: str) -> Non
         values[name] = (value, Source(place, over.lines.get(name, 0)))
 
 
-def _layer(values: Values) -> Layer:
-    return Layer(values.given.get("select"), values.given.get("ignore", ()))
+def _layer(values: Values) -> Selection:
+    return Selection(values.given.get("select"), values.given.get("ignore", ()))
 
 
 def _meant(patterns: Sequence[str], path: str, folder: str) -> bool:

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from xnnlint.cost.features import Context, work_of
+from xnnlint.cost.spmm import SpmmWeights, spmm_weights
+from xnnlint.cost.work import CALL, TFLITE, Tiles, Work
 from xnnlint.xnnpack.planner import is_profiled
-
-from .features import Context, work_of
-from .spmm import SpmmWeights, spmm_weights
-from .work import CALL, TFLITE, Tiles, Work
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Graph
     from xnnlint.xnnpack.ir import Node, Subgraph
-    from xnnlint.xnnpack.plan import Kernel, Plan
-    from xnnlint.xnnpack.planner import Planner
+    from xnnlint.xnnpack.plan import Kernel, Plan, Replanner
 
 # How the filters of a model are packed, by tensor: plans of the same model ask again and again.
-_PACKED: WeakKeyDictionary[Planner, dict[int, SpmmWeights]] = WeakKeyDictionary()
+_PACKED: WeakKeyDictionary[Replanner, dict[int, SpmmWeights]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,32 @@ def xnnpack_work(plan: Plan, tiles: Tiles, shares: Mapping[int, float] | None = 
         return packed[value.tensor]
 
     for part in plan.partitions:
-        for node in part.subgraph.nodes:
+        for node, ages in _with_ages(part.subgraph):
             if is_profiled(node, part.subgraph):
                 kernel = next(kernels)
-                context = Context(node, part.subgraph, kernel.kernel, tiles, weights)
+                context = Context(node, part.subgraph, kernel.kernel, tiles, weights, ages)
                 yield PlannedWork(kernel, work_of(context))
+
+
+def _with_ages(subgraph: Subgraph) -> Iterator[tuple[Node, dict[int, float]]]:
+    """Each node with, by input, how many bytes were written and how many of weights read since that was written."""
+    values = subgraph.values
+    clock, written = 0.0, dict.fromkeys((value.id for value in values), 0.0)
+    for node in subgraph.nodes:
+        yield node, {v: clock - written[v] for v in node.inputs}
+        clock += sum(
+            4.0 * values[v].elements for v in (*node.outputs, *(i for i in node.inputs if values[i].is_static))
+        )
+        written.update(dict.fromkeys(node.outputs, clock))
 
 
 def tflite_work(graph: Graph, index: int) -> Work:
     """The rough work of an operator that TFLite runs itself: what it reads and writes, and its MACs."""
-    from xnnlint.linter.pruning_forecast import macs
+    from xnnlint.model.macs import macs_of
 
     op = graph.operators[index]
     moved = sum(math.prod(graph.tensors[t].shape) for t in (*op.inputs, *op.outputs) if t >= 0)
-    return Work(TFLITE, {CALL: 1, "elements": moved, "macs": macs(graph, op)}, rough=True)
+    return Work(f"{TFLITE}:{op.type}", {CALL: 1, "elements": moved, "macs": macs_of(graph, op)}, rough=True)
 
 
 def border_elements(plan: Plan) -> int:

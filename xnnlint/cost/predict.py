@@ -17,15 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xnnlint.xnnpack.plan import STORED_DENSE, WHOLE_MODEL, Outcome, is_pointwise, pointwise_ops
-
-from .plan_work import border_elements, tflite_work, xnnpack_work
-from .profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
-from .work import TFLITE, Work
+from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
+from xnnlint.cost.profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
+from xnnlint.cost.work import TFLITE, Work
+from xnnlint.xnnpack.plan import Outcome, pointwise_ops
+from xnnlint.xnnpack.waiver import ENCODED, STORED_DENSE, Waiver, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
-    from xnnlint.xnnpack.planner import Planner
 
 SHARES = (0.7, 0.8, 0.9)
 """Shares of zeros that a forecast is asked for."""
@@ -127,8 +126,7 @@ def predict(
     operators = [*_of_xnnpack(plan, profile, shares), *_of_tflite(plan, profile)]
     rest = profile.rest.time(len(plan.operators), len(plan.partitions), border_elements(plan))
     total = sum(operator.microseconds for operator in operators) + rest
-    by_family = _by_family(operators)
-    error = math.sqrt(sum(error**2 for _, error in by_family.values()))
+    error = math.hypot(total * profile.errors.total, *_uncertain(operators, profile).values())
     pointwise = {op for op in pointwise_ops(plan.graph)} | plan.spmm_ops
     return Prediction(
         operators=tuple(operators),
@@ -169,7 +167,7 @@ def gain_if_pruned(
     pruned = sorted(pointwise_ops(plan.graph) if only is None else only)
     gains = []
     for share in shares:
-        waivers = {("encoded", WHOLE_MODEL), *(("pruned", op) for op in pruned)}
+        waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
         # Two thirds of zeros are what the runtime asks for (see layout.py); below that pruning changes nothing.
         assumed = planner.plan(plan.assumed | waivers) if share > 2 / 3 else plan
         found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
@@ -203,8 +201,7 @@ def _compared(
 
 def without_sparse_path(plan: Plan) -> Plan | None:
     """The plan of the same model on the same CPU, if no weight were stored sparse; None of a plan made by hand."""
-    planner: Planner | None = plan.planner
-    return None if planner is None else planner.plan(plan.assumed | {STORED_DENSE})
+    return None if plan.planner is None else plan.planner.plan(plan.assumed | {STORED_DENSE})
 
 
 # -- operators
@@ -248,8 +245,8 @@ def _time(work: Work, profile: CostProfile) -> tuple[float, float, bool]:
     microseconds = family.time(work)
     low, likely, high = _factors(work.family, profile)
     error = microseconds * likely * (UNKNOWN_ERROR if is_guess else family.error)
-    spread = microseconds * (high - low) / (2 * CONFIDENCE)
-    return microseconds * likely, math.hypot(error, spread), is_guess
+    scaled = microseconds * (high - low) / (2 * CONFIDENCE)
+    return microseconds * likely, math.hypot(error, scaled), is_guess
 
 
 def _family(work: Work, profile: CostProfile) -> tuple[Family, bool]:
@@ -275,32 +272,26 @@ def _factors(family: str, profile: CostProfile) -> tuple[float, float, float]:
 # -- errors
 
 
-def _by_family(operators: Sequence[OperatorCost]) -> dict[str, tuple[float, float]]:
-    """Times and errors by family. What is wrong with a family's rates is wrong of all its operators alike."""
-    sums: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+def _uncertain(operators: Sequence[OperatorCost], profile: CostProfile) -> dict[str, float]:
+    """Microseconds by family that are uncertain beyond what measured networks show: guesses, and times scaled from
+    another CPU. What is wrong with a family is wrong of all its operators alike."""
+    sums: dict[str, float] = defaultdict(float)
     for operator in operators:
-        time, error = sums[operator.family]
-        sums[operator.family] = time + operator.microseconds, error + operator.error
+        low, likely, high = _factors(operator.family, profile)
+        if operator.is_guess:
+            sums[operator.family] += operator.error
+        elif high > low:
+            sums[operator.family] += operator.microseconds / likely * (high - low) / (2 * CONFIDENCE)
     return dict(sums)
 
 
 def _interval(dense: Prediction, sparse: Prediction, ratio: float) -> tuple[float, float]:
-    """The interval of the ratio. A family that both variants have in like shares does not change it."""
-    before, after = _by_family(dense.operators), _by_family(sparse.operators)
-    square = 0.0
+    """The interval of the ratio. What both variants have in like shares does not change it."""
+    if dense.operators == sparse.operators:
+        return ratio, ratio
+    before, after = (_uncertain(variant.operators, variant.profile) for variant in (dense, sparse))
+    square = dense.profile.errors.ratio**2
     for family in before.keys() | after.keys():
-        share_before = before.get(family, (0.0, 0.0))[1] / dense.total if dense.total else 0.0
-        share_after = after.get(family, (0.0, 0.0))[1] / sparse.total if sparse.total else 0.0
-        square += (share_before - share_after) ** 2
+        square += (before.get(family, 0.0) / dense.total - after.get(family, 0.0) / sparse.total) ** 2
     spread = math.exp(CONFIDENCE * math.sqrt(square))
     return ratio / spread, ratio * spread
-
-
-def pointwise_time(prediction: Prediction, plan: Plan) -> float:
-    """Microseconds in 1x1 convolutions."""
-    graph = plan.graph
-    return sum(
-        cost.microseconds
-        for cost in prediction.operators
-        if is_pointwise(graph, graph.operators[cost.op]) or cost.op in plan.spmm_ops
-    )

@@ -10,9 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
-
-from .work import TILES, Tiles, Work
 
 FORMAT = 1
 UNKNOWN_ERROR = 1.0
@@ -57,6 +56,15 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeErrors:
+    """Standard deviations of the relative errors of whole networks that were left out of the fit: of their time, and of
+    the ratio of two variants of one network."""
+
+    total: float = 0.1
+    ratio: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class Scaling:
     """How a profile that was measured on one CPU stands for another.
 
@@ -82,6 +90,7 @@ class CostProfile:
         litert: the release that was measured.
         families: by name.
         rest: what comes on top of the operators.
+        errors: of whole networks.
         threads: of XNNPACK.
         scaling: where the rates are another CPU's.
     """
@@ -92,6 +101,7 @@ class CostProfile:
     litert: str
     families: Mapping[str, Family] = field(repr=False)
     rest: Rest = Rest()
+    errors: WholeErrors = WholeErrors()
     threads: int = 1
     scaling: Scaling | None = None
 
@@ -108,7 +118,8 @@ class CostProfile:
         """Write it as JSON."""
         data = {"format": FORMAT, **asdict(self)}
         data["families"] = {name: _rounded(family) for name, family in sorted(data["families"].items())}
-        data["rest"] = {name: float(f"{rate:.4g}") for name, rate in data["rest"].items()}
+        for name in ("rest", "errors"):
+            data[name] = {key: float(f"{number:.4g}") for key, number in data[name].items()}
         if self.scaling is None:
             del data["scaling"]
         Path(path).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
@@ -139,12 +150,12 @@ def _parse(text: str, name: str) -> CostProfile:
         if data.pop("format") != FORMAT:
             raise XnnlintError(f"cost profile {name} has another format than this version reads; calibrate again")
         families = {family: Family(**entry) for family, entry in data.pop("families").items()}
-        rest = Rest(**data.pop("rest"))
+        rest, errors = Rest(**data.pop("rest")), WholeErrors(**data.pop("errors"))
         scaling = data.pop("scaling", None)
         if scaling is not None:
             factors = {family: tuple(three) for family, three in scaling["factors"].items()}
             scaling = Scaling(scaling["measured_on"], factors, tuple(scaling["sources"]))
-        return CostProfile(families=families, rest=rest, scaling=scaling, **data)
+        return CostProfile(families=families, rest=rest, errors=errors, scaling=scaling, **data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise XnnlintError(f"{name} is not a cost profile: {error}") from None
 

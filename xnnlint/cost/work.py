@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 CALL = "call"
 """The count of one: what an operator takes whatever its size."""
 TFLITE = "tflite"
-"""The family of operators that TFLite runs itself."""
+"""The family of all operators that TFLite runs itself; each of its types is one, too, as "tflite:GATHER"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,30 @@ class Tiles:
 
     Attributes:
         gemm: rows and columns of GEMM and IGEMM.
+        narrow: rows, columns and depth of those for few output channels.
         stem: rows, columns and output channels of HWC2CHW.
         depthwise: by kernel size and stride, output rows of a depthwise convolution in NCHW; columns are always 4.
-        channels: of a depthwise convolution in NHWC.
+        block_pixels: of SpMM on blocks of output channels.
         lanes: floats of a vector.
     """
 
     gemm: tuple[int, int]
+    narrow: tuple[int, int, int]
     stem: tuple[int, int, int]
     depthwise: Mapping[tuple[int, int], int] = field(hash=False)
-    channels: int = 8
+    block_pixels: int
     lanes: int = 4
 
 
-# Sources (google/XNNPACK 75db3c0): src/configs/gemm-config.c `init_f32_gemm_config_impl` (4x8__sse_load1;
-# 6x8__asm_aarch64_neonfma_*), conv-hwc2chw-config.c (3x3s2p1c3x4__sse_2x2, __aarch64_neonfma_2x2),
-# dwconv2d-chw-config.c (3x3p1__ssse3_2x4_acc2, 3x3s2p1__sse_1x4_acc3, 5x5p2__sse_4x4, 5x5s2p2__sse_2x4;
-# 3x3p1__aarch64_neonfma_3x4, 3x3s2p1__aarch64_neonfma_2x4_acc2, 5x5p2__aarch64_neonfma_4x4,
-# 5x5s2p2__aarch64_neonfma_1x4_acc2), dwconv-config.c (9p8c__sse, 9p8c__neonfma).
+# Sources (google/XNNPACK 75db3c0, src/configs): gemm-config.c `init_f32_gemm_config_impl` (4x8__sse_load1;
+# 6x8__asm_aarch64_neonfma_*) and `init_f32_gemm_nr2_config` (4x2c4__sse; 4x2__asm_aarch64_neonfma_*),
+# conv-hwc2chw-config.c (3x3s2p1c3x4__sse_2x2, __aarch64_neonfma_2x2), dwconv2d-chw-config.c (3x3p1__ssse3_2x4_acc2,
+# 3x3s2p1__sse_1x4_acc3, 5x5p2__sse_4x4, 5x5s2p2__sse_2x4; 3x3p1__aarch64_neonfma_3x4,
+# 3x3s2p1__aarch64_neonfma_2x4_acc2, 5x5p2__aarch64_neonfma_4x4, 5x5s2p2__aarch64_neonfma_1x4_acc2), spmm-config.c
+# (32x1__sse, 8x2__scalar, 8x4__scalar; 32x1__neonfma_pipelined, 32x2__aarch64_neonfma, 32x4__aarch64_neonfma).
 TILES = {
-    "x86-sse": Tiles((4, 8), (2, 2, 4), {(3, 1): 2, (3, 2): 1, (5, 1): 4, (5, 2): 2}),
-    "arm64": Tiles((6, 8), (2, 2, 4), {(3, 1): 3, (3, 2): 2, (5, 1): 4, (5, 2): 1}),
+    "x86-sse": Tiles((4, 8), (4, 2, 4), (2, 2, 4), {(3, 1): 2, (3, 2): 1, (5, 1): 4, (5, 2): 2}, 8),
+    "arm64": Tiles((6, 8), (4, 2, 1), (2, 2, 4), {(3, 1): 3, (3, 2): 2, (5, 1): 4, (5, 2): 1}, 32),
 }
 
 

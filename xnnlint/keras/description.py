@@ -6,7 +6,7 @@ wrote them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,3 +117,10 @@ class KerasModel:
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
+
+    def all_layers(self) -> Iterator[Layer]:
+        """Every layer of it and of the models in it, in the order of the file; a nested model before its layers."""
+        for layer in self.layers:
+            yield layer
+            if layer.model is not None:
+                yield from layer.model.all_layers()

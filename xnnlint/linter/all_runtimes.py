@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.findings import Finding, Location
+from xnnlint.linter.rule_registry import find_rule
 from xnnlint.linter.unlock import rank
-from xnnlint.xnnpack.plan import Plan, make_plan, worst
+from xnnlint.xnnpack.plan import Plan, worst
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import every_runtime
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Model
-
-# Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
-ALWAYS_ERRORS = ("XNN601",)
 
 
 def check_everywhere(model: Model, cpu: str, find: Callable[[Plan], list[Finding]]) -> tuple[Plan, list[Finding]]:
@@ -34,7 +33,7 @@ def merge(found: Sequence[tuple[str, list[Finding]]]) -> list[Finding]:
     Args:
         found: runtimes, newest first, with their findings.
     """
-    groups: dict[tuple, list[tuple[str, Finding]]] = {}
+    groups: dict[tuple[str, Location, str, str], list[tuple[str, Finding]]] = {}
     for runtime, findings in found:
         for finding in findings:
             key = (finding.rule, finding.location, finding.required, finding.actual)
@@ -42,7 +41,8 @@ def merge(found: Sequence[tuple[str, list[Finding]]]) -> list[Finding]:
     merged = []
     for group in groups.values():
         gravest = min((finding for _, finding in group), key=lambda f: f.severity.rank)
-        severity = Severity.ERROR if gravest.rule in ALWAYS_ERRORS else gravest.severity
+        rule = find_rule(gravest.rule)
+        severity = (rule.severity_everywhere if rule is not None else None) or gravest.severity
         names = list(dict.fromkeys(runtime for runtime, _ in group))
         where = "every runtime" if len(names) == len(found) else ", ".join(names)
         merged.append(replace(gravest, severity=severity, message=f"{gravest.message} [{where}]"))

@@ -1,4 +1,4 @@
-"""Baselines: today's findings are accepted, new ones are told, and entries that nothing matches any more are named.
+"""Baselines: today's findings are accepted, new ones are reported, and entries that nothing matches any more are named.
 
 A finding is known again by its rule, the type of its operator and its layer's name; so exporting the model again, with
 other weights, another batch size or another order of tensors and operators, leaves it known. Where Keras counted the
@@ -19,8 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xnnlint.config.selection import BUDGETS
 from xnnlint.errors import XnnlintError
+from xnnlint.linter.families import BUDGETS
 from xnnlint.linter.findings import Finding, ModelReport, Severity
 
 VERSION = 1
@@ -30,7 +30,7 @@ _COUNTER = re.compile(r"_\d+(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class BaselineEntry:
     """An accepted finding: the rule, where, and how grave it was."""
 
     rule: str
@@ -48,9 +48,9 @@ class Entry:
         return f"{self.rule} at {where}" if where else self.rule
 
 
-def entry(finding: Finding) -> Entry:
+def entry(finding: Finding) -> BaselineEntry:
     place = finding.location
-    return Entry(finding.rule, place.name or place.tensor, place.type, finding.severity.value)
+    return BaselineEntry(finding.rule, place.name or place.tensor, place.type, finding.severity.value)
 
 
 def fingerprints(findings: Sequence[Finding]) -> list[str]:
@@ -70,7 +70,7 @@ class Stale:
     """An entry that nothing matches: the problem is solved, or the model is gone."""
 
     path: str
-    entry: Entry | None
+    entry: BaselineEntry | None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.entry}" if self.entry is not None else f"{self.path}: there is no such file"
@@ -86,7 +86,7 @@ class Baseline:
     """
 
     file: str
-    models: dict[str, list[Entry]] = field(default_factory=dict)
+    models: dict[str, list[BaselineEntry]] = field(default_factory=dict)
     stale: list[Stale] = field(default_factory=list)
     _checked: set[str] = field(default_factory=set)
 
@@ -102,7 +102,7 @@ class Baseline:
         new = [finding for index, finding in enumerate(report.findings) if index not in accepted]
         report.accepted = [finding for index, finding in enumerate(report.findings) if index in accepted]
         report.findings = new
-        # What became graver is told as new, and its entry is not stale.
+        # What became graver is reported as new, and its entry is not stale.
         graver = Counter(entry(finding).stem for finding in new)
         for index, left in enumerate(entries):
             if index in known:
@@ -121,7 +121,7 @@ class Baseline:
     def accept(self, report: ModelReport) -> int:
         """Take over a model's findings instead of its entries; how many entries it then has.
 
-        Entries for what is not told in this run stay, and all of a model that cannot be read.
+        Entries for what is not reported in this run stay, and all of a model that cannot be read.
         """
         if report.error is not None:
             return 0
@@ -194,19 +194,20 @@ def read(file: str) -> Baseline:
 
 
 def _list(models: dict[str, Any], path: str, file: str) -> list[Any]:
-    if not isinstance(models[path], list):
+    entries = models[path]
+    if not isinstance(entries, list):
         raise XnnlintError(f"{file}: the baseline is damaged: what it has of {path} is no list")
-    return models[path]
+    return entries
 
 
-def _entry(item: Any, file: str, path: str) -> Entry:
+def _entry(item: Any, file: str, path: str) -> BaselineEntry:
     fine = isinstance(item, dict) and all(isinstance(item.get(key), str) for key in _KEYS)
     if not fine or item["severity"] not in [severity.value for severity in Severity]:
         raise XnnlintError(f"{file}: the baseline is damaged: an entry of {path} is not understood")
-    return Entry(item["rule"], item["layer"], item["type"], item["severity"])
+    return BaselineEntry(item["rule"], item["layer"], item["type"], item["severity"])
 
 
-def dumps(models: dict[str, list[Entry]]) -> str:
+def dumps(models: dict[str, list[BaselineEntry]]) -> str:
     """A line for each finding, sorted: what changes in a diff is what changed in the models."""
     lines = ["{", '  "tool": "xnnlint",', f'  "version": {VERSION},', '  "models": {']
     for number, path in enumerate(sorted(models)):
@@ -219,11 +220,11 @@ def dumps(models: dict[str, list[Entry]]) -> str:
     return "\n".join([*lines, "  }", "}"]) + "\n"
 
 
-def _accepted(entries: Sequence[Entry], findings: Sequence[Finding]) -> dict[int, int]:
+def _accepted(entries: Sequence[BaselineEntry], findings: Sequence[Finding]) -> dict[int, int]:
     """Number of each accepted finding -> number of the entry that accepts it, each used once: same names first."""
     found: dict[int, int] = {}
     used: set[int] = set()
-    ways: tuple[Callable[[Entry], tuple[str, str, str]], ...] = (
+    ways: tuple[Callable[[BaselineEntry], tuple[str, str, str]], ...] = (
         lambda e: (e.rule, e.type, e.layer),
         lambda e: e.stem,
     )
@@ -244,17 +245,17 @@ def _accepted(entries: Sequence[Entry], findings: Sequence[Finding]) -> dict[int
     return found
 
 
-def _rank(one: Entry) -> int:
+def _rank(one: BaselineEntry) -> int:
     return Severity(one.severity).rank
 
 
-def _is_ignored(one: Entry, report: ModelReport) -> bool:
+def _is_ignored(one: BaselineEntry, report: ModelReport) -> bool:
     """Whether the configuration silences what an entry accepts: then it may well still be there."""
     return any(entry(finding).stem == one.stem for finding in report.ignored)
 
 
 def stale_sentence(stale: Iterable[Stale], file: str) -> str:
-    """What to tell of stale entries, or "" where there are none."""
+    """What to say of stale entries, or "" where there are none."""
     found = list(stale)
     if not found:
         return ""

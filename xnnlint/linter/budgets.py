@@ -30,7 +30,7 @@ class BudgetBroken(Rule):
 
     ## Why it matters
     A model seldom turns dense all at once. One more layer that the sparse path stops at, or one training run that
-    pruned less, and it is somewhat slower; a budget in CI tells in which change that happened.
+    pruned less, and it is somewhat slower; a budget in CI shows in which change that happened.
 
     ## Example
     ```
@@ -63,9 +63,9 @@ class BudgetBroken(Rule):
             budgets: names as in the table of the configuration, with their limits.
         """
         for name, limit in budgets.items():
-            told = _CHECKS[name](plan, limit)
-            if told is not None:
-                required, actual = told
+            broken = _CHECKS[name](plan, limit)
+            if broken is not None:
+                required, actual = broken
                 yield self.finding(f"the budget {name} is broken", required=required, actual=actual)
 
 
@@ -134,11 +134,11 @@ def _why(plan: Plan) -> str:
 
 
 def _percents(limit: float, share: float) -> Told:
-    """Both with as many digits as tell them apart: what is just below 90% is not told as 90%."""
+    """Both with as many digits as tell them apart: what is just below 90% is not shown as 90%."""
     for digits in range(3, 17):
-        told = f"{100 * limit:.{digits}g}%", f"{100 * share:.{digits}g}%"
-        if told[0] != told[1]:
-            return told
+        texts = f"{100 * limit:.{digits}g}%", f"{100 * share:.{digits}g}%"
+        if texts[0] != texts[1]:
+            return texts
     return f"{100 * limit!r}%", f"{100 * share!r}%"
 
 

@@ -1,4 +1,4 @@
-"""Findings of models with layers of unknown effect (XNN403): what such a layer could change is no error.
+"""Findings of models with layers of unknown effect: what such a layer could change is no error.
 
 Where clusters begin and end, and so what goes wrong in them, depends on every operator; and of what comes behind such a
 layer not even shapes are sure. Conditions on single operators in front of it hold whatever it becomes.
@@ -11,13 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.rule_registry import find_rule, rule_for
+from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
-
-# Rules about the graph as a whole, by the start of their codes; and the one that says which layers those are.
-_OF_THE_WHOLE = ("XNN2", "XNN305", "XNN9")
-_UNKNOWN = "XNN403"
 
 
 def hedged(plan: Plan, findings: Iterable[Finding]) -> list[Finding]:
@@ -25,7 +23,7 @@ def hedged(plan: Plan, findings: Iterable[Finding]) -> list[Finding]:
     if not plan.model.unknown:
         return list(findings)
     behind = _behind(plan)
-    return [_hedge(f) if f.rule.startswith(_OF_THE_WHOLE) or f.location.op in behind else f for f in findings]
+    return [_hedge(f) if _is_of_whole_graph(f) or f.location.op in behind else f for f in findings]
 
 
 def _behind(plan: Plan) -> set[int]:
@@ -42,9 +40,15 @@ def _behind(plan: Plan) -> set[int]:
     return found
 
 
+def _is_of_whole_graph(finding: Finding) -> bool:
+    rule = find_rule(finding.rule)
+    return rule is not None and rule.of_whole_graph
+
+
 def _hedge(finding: Finding) -> Finding:
-    if finding.rule == _UNKNOWN:
+    if finding.condition is Condition.KNOWN_LAYER:
         return finding
     severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
-    text = f"{finding.message}, unless a layer of unknown effect ({_UNKNOWN}) changes that"
+    unknown = rule_for(Condition.KNOWN_LAYER).code
+    text = f"{finding.message}, unless a layer of unknown effect ({unknown}) changes that"
     return replace(finding, severity=severity, message=text)

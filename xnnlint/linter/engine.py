@@ -12,10 +12,12 @@ from xnnlint.linter.all_runtimes import check_everywhere
 from xnnlint.linter.confidence import hedged
 from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
 from xnnlint.linter.plugins import ask
-from xnnlint.linter.rule import all_rules
+from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.loaders import find_models, load
-from xnnlint.xnnpack.plan import Outcome, make_plan
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.planner import make_plan
+from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Model
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # Conditions without which an operator, or all of them, cannot be looked at any further.
-SHADOWING = ("delegated", "float", "fp32")
+SHADOWING = (WaiverKind.DELEGATED, WaiverKind.FLOAT, WaiverKind.FP32)
 
 
 def check(paths: Iterable[str | os.PathLike[str]], profile: Profile, *, require_sparse: bool = False) -> Report:
@@ -76,7 +78,7 @@ def check_made(
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:
-        # One file that trips a mistake of ours must not hide what the others have; it is told as what it is.
+        # One file that trips a mistake of ours must not hide what the others have; it is reported as what it is.
         if os.environ.get("XNNLINT_DEBUG"):
             raise
         report.error = f"{report.path}: {internal(error)}"
@@ -121,10 +123,10 @@ def _ask(plan: Plan) -> list[Finding]:
 
 def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
     """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
-    told = {(f.rule, f.location.op) for f in findings}
-    taken = {waiver for f in findings for waiver in f.waivers if waiver[0] in SHADOWING}
+    reported = {(f.rule, f.location.op) for f in findings}
+    taken = {waiver for f in findings for waiver in f.waivers if waiver.kind in SHADOWING}
     behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
-    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in told]
+    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in reported]
 
 
 def _demanded(finding: Finding) -> Finding:

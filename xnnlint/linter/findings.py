@@ -1,4 +1,4 @@
-"""What a check tells: findings, and the report of one run over one or more models."""
+"""What a check finds: findings, and the report of one run over one or more models."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
-    from xnnlint.xnnpack.plan import Plan, Waiver
+    from xnnlint.xnnpack.conditions.condition import Condition
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+    from xnnlint.xnnpack.waiver import Waiver
 
 
 class Severity(str, Enum):
@@ -66,19 +68,22 @@ class Unlock:
         with_others: 1x1 convolutions that would newly run SpMM if the whole smallest set of changes were made, for a
             member of that set; else 0.
         in_smallest_set: whether it is one of the smallest set of changes that makes the model sparse.
+        all_or_none: whether that set is to be made as a whole, since a part of it gives wrong results.
     """
 
     alone: int
     alone_macs: float
     with_others: int
     in_smallest_set: bool
+    all_or_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
 
-    `waivers` are the conditions of the plan that a fix would fulfil; they never leave the program.
+    `condition` is the one that is not met, None where the rule has no name for it; `waivers` are the conditions of the
+    plan that a fix would fulfil. Neither leaves the program.
     """
 
     rule: str
@@ -91,6 +96,7 @@ class Finding:
     unlocks: Unlock | None = None
     fix: Fix | None = None
     waivers: frozenset[Waiver] = frozenset()
+    condition: Condition | None = None
 
 
 @dataclass(slots=True)

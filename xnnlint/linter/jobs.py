@@ -14,7 +14,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
+    from multiprocessing.process import BaseProcess
 
 # Results that may wait for an earlier one, for each process; more would fill the memory while one model takes long.
 _AHEAD = 8
@@ -41,37 +45,42 @@ def in_processes(work: Callable[[Any], Any], pieces: Sequence[Any], count: int) 
         workers.close()
 
 
+def _context() -> ForkContext | SpawnContext:
+    # A fork is there at once, with everything imported; elsewhere than on Linux it is not safe.
+    return multiprocessing.get_context("fork") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+
+
 class _Workers:
     def __init__(self, work: Callable[[Any], Any], count: int) -> None:
-        # A fork is there at once, with everything imported; elsewhere than on Linux it is not safe.
-        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._context = _context()
         self._work = work
         self._count = count
-        self._running: dict[Connection, Any] = {}
+        self._running: dict[Connection, BaseProcess] = {}
 
     def run(self, pieces: Sequence[Any]) -> Iterator[Any]:
         idle: list[Connection] = []
         busy: dict[Connection, int] = {}
         done: dict[int, Any] = {}
-        told = given = 0
-        while told < len(pieces):
-            while given < len(pieces) and given - told < _AHEAD * self._count and len(busy) < self._count:
+        handed_out = given = 0
+        while handed_out < len(pieces):
+            while given < len(pieces) and given - handed_out < _AHEAD * self._count and len(busy) < self._count:
                 connection = idle.pop() if idle else self._start()
                 # Where it has died while idle, that shows when its answer is read.
                 with contextlib.suppress(OSError):
                     connection.send(pieces[given])
                 busy[connection] = given
                 given += 1
-            for connection in wait(list(busy)):
+            ready = wait(list(busy))
+            for connection in [one for one in busy if one in ready]:
                 number = busy.pop(connection)
                 try:
                     done[number] = connection.recv()
                     idle.append(connection)
                 except (EOFError, OSError):
                     done[number] = Died(self._end(connection))
-            while told in done:
-                yield done.pop(told)
-                told += 1
+            while handed_out in done:
+                yield done.pop(handed_out)
+                handed_out += 1
 
     def _start(self) -> Connection:
         ours, theirs = self._context.Pipe()

@@ -9,7 +9,7 @@ def every_rule() -> tuple[Rule, ...]:
     """All rules, by family and code."""
     from xnnlint.linter.budgets import budget_rules
     from xnnlint.linter.policy_check import policy_rules
-    from xnnlint.linter.rule import all_rules
+    from xnnlint.linter.rule_registry import all_rules
 
     return (*all_rules(), *policy_rules(), *budget_rules())
 

@@ -45,7 +45,7 @@ def plugin_rules() -> Iterator[Rule]:
 
 
 def ask(rule: Rule, plan: Plan) -> list[Finding]:
-    """What a rule of another package finds; a mistake of its is told as its own."""
+    """What a rule of another package finds; a mistake in it is reported as its own."""
     try:
         return list(rule.check(plan))
     except XnnlintError:

@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING
 from xnnlint.errors import XnnlintError
 from xnnlint.keras.policy.verdicts import PolicyVerdict, Refusal, Stage, judge
 from xnnlint.linter.engine import check_made, check_model, sentence
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding, Location, ModelReport
 from xnnlint.linter.rule import Rule
+from xnnlint.linter.rule_registry import rule_of
 from xnnlint.loaders import is_callable, lowered, read_callable
 from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Operator
@@ -166,18 +169,19 @@ def _of_operator(plan: Plan, operator: Operator) -> RuntimeView:
         return RuntimeView(Does.UNKNOWN, "gets an operator that is not known here")
     hazard = next((hazard for hazard in plan.hazards if hazard.op == op), None)
     if hazard is not None:
-        return RuntimeView(Does.BREAKS, f"goes wrong there: {hazard.text}")
+        return RuntimeView(Does.BREAKS, f"goes wrong there: {fault_words(hazard.fault)}")
     if op in plan.tflite_ops:
         return RuntimeView(Does.TFLITE, f"does not give it to XNNPACK ({operator.type})")
     kernels = [kernel for kernel in plan.operators if kernel.op == op]
     if kernels and all(kernel.nchw for kernel in kernels):
         return RuntimeView(Does.SPARSE, f"runs it in the sparse cluster ({operator.type})")
     for part in plan.partitions:
-        judged = [j for j in zip(part.nodes, part.decision.verdicts, strict=True) if j[0].op == op]
-        from_cluster = any(part.subgraph.values[node.inputs[0]].nchw for node, _ in judged if node.inputs)
-        unmet = [unmet for _, verdict in judged for unmet in verdict.unmet]
+        judged = [j for j in zip(part.nodes, part.conditions, part.decision.verdicts, strict=True) if j[0].op == op]
+        from_cluster = any(part.subgraph.values[node.inputs[0]].nchw for node, *_ in judged if node.inputs)
+        unmet = [(condition, unmet) for _, condition, verdict in judged for unmet in verdict.unmet]
         if unmet:
-            why = f"needs {unmet[0].required}, gets {unmet[0].actual}"
+            required, actual = rule_of(unmet[0][0]).words(unmet[0][1])
+            why = f"needs {required}, gets {actual}"
             if _is_to_blame(plan, op):
                 return RuntimeView(Does.BREAKS, f"{_HARM[plan.outcome]} because of it: it {why}")
             return RuntimeView(Does.DENSE, f"cannot run it in a sparse cluster: {why}")
@@ -192,7 +196,7 @@ def _is_to_blame(plan: Plan, op: int) -> bool:
     """Whether a model that goes wrong would be right if this operator could run in a cluster."""
     if plan.is_correct or plan.planner is None:
         return False
-    return plan.planner.plan([("compatible", op)]).is_correct
+    return plan.planner.plan([Waiver(WaiverKind.COMPATIBLE, op)]).is_correct
 
 
 def _head(path: str) -> bytes:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from xnnlint.model.macs import total_macs
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.model.graph import Graph, Operator
     from xnnlint.xnnpack.plan import Plan
 
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
 _INSTEAD = {
     Outcome.DENSE: "the model runs dense all the same: pruning alone gains nothing",
     Outcome.WRONG_RESULTS: "the model gives wrong results",
@@ -34,27 +32,3 @@ def forecast(plan: Plan, share: float) -> str:
     count = f"{summary.spmm} of {summary.pointwise_convs} {what} sparse"
     total = total_macs(plan.graph)
     return f"{begin} {count}, {summary.spmm_macs / total:.0%} of all MACs." if total else f"{begin} {count}."
-
-
-def total_macs(graph: Graph) -> int:
-    """Multiply-accumulates of one inference in all convolutions, matrix products and fully-connected operators; a
-    dynamic dimension counts as 1, and zeros count as other weights do."""
-    return sum(macs(graph, op) for op in graph.operators)
-
-
-def macs(graph: Graph, op: Operator) -> int:
-    """Multiply-accumulates of one operator in one inference; 0 of what is no product of matrices."""
-    if op.type not in (*_WEIGHTED, "BATCH_MATMUL") or not op.outputs:
-        return 0
-    first, second, output = graph.input_tensor(op, 0), graph.input_tensor(op, 1), graph.output_tensor(op)
-    if first is None or second is None or not second.shape or not output.shape:
-        return 0
-    if op.type == "BATCH_MATMUL":
-        depth = -2 if op.attributes.get("adj_x") else -1
-        return math.prod(output.shape) * first.shape[depth] if first.rank > 1 else 0
-    if op.type == "TRANSPOSE_CONV":
-        image = graph.input_tensor(op, 2)
-        return math.prod(image.shape[:-1]) * math.prod(second.shape) if image is not None else 0
-    if op.type == "FULLY_CONNECTED":
-        return math.prod(output.shape) * second.shape[-1]
-    return math.prod(output.shape[:-1]) * math.prod(second.shape)

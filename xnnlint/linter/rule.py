@@ -1,54 +1,28 @@
-"""What a rule is, and how rules are found.
+"""What a rule is.
 
-A rule is one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check and
-its fix in words. Node rules also decide: the layout pass asks their `judge` which nodes can run in NCHW, so what a rule
-explains is what the plan used.
+A rule reports one condition of sparse inference: its documentation (the class docstring, in fixed sections), its check
+and its fix in words. A node rule has the words for a condition of `xnnlint.xnnpack.conditions`, which the layout pass
+asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, Severity
-from xnnlint.xnnpack.ir import Layout, Node, Subgraph
+from xnnlint.xnnpack.conditions.node_condition import NodeCondition, Precedence, Unmet, Verdict
+from xnnlint.xnnpack.conditions.registry import judge
+from xnnlint.xnnpack.ir import Node, Subgraph
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Plan, Waiver
+    from xnnlint.xnnpack.conditions.condition import Condition
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
 SECTIONS = ("What it does", "Why it matters", "Example", "Use instead", "Fix safety", "References")
-
-
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """A condition that does not hold: the value the runtime requires and the value the model has, in a user's words."""
-
-    required: str
-    actual: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the layout pass may do with a node, and, where that is nothing, every reason why not."""
-
-    layout: Layout = Layout.NONE
-    unmet: tuple[Unmet, ...] = ()
-
-
-def verdict(layout: Layout, *conditions: tuple[bool, str, object]) -> Verdict:
-    """`layout` if all conditions hold, else every one that does not.
-
-    Args:
-        conditions: (holds, required value, actual value).
-    """
-    unmet = tuple(Unmet(required, str(actual)) for holds, required, actual in conditions if not holds)
-    return Verdict(Layout.NONE, unmet) if unmet else Verdict(layout)
 
 
 class Rule:
@@ -59,6 +33,10 @@ class Rule:
         name: the problem in kebab case, not the remedy.
         severity: of its findings, unless a finding says otherwise.
         summary: one line for tables.
+        condition: the condition that it reports, by which fixes find it; None for a rule that no fix knows.
+        of_whole_graph: whether every operator of the model has a part in what it reports, so that a layer of unknown
+            effect could change it.
+        severity_everywhere: of its findings in one report for all runtimes, where that is another.
         limits: what the `$names` in the docstring stand for, so that a number is written once.
         package: the package that a rule of someone else comes from; see `plugins`.
     """
@@ -67,6 +45,9 @@ class Rule:
     name: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
     summary: ClassVar[str]
+    condition: ClassVar[Condition | None] = None
+    of_whole_graph: ClassVar[bool] = False
+    severity_everywhere: ClassVar[Severity | None] = None
     limits: ClassVar[Mapping[str, str]] = {}
     package: str = ""
 
@@ -89,7 +70,7 @@ class Rule:
         """A finding of this rule.
 
         Args:
-            waivers: the conditions that would be fulfilled if this were fixed, for planning again; see `xnnpack.plan`.
+            waivers: the conditions that would be fulfilled if this were fixed, for planning again.
         """
         return Finding(
             rule=self.code,
@@ -101,6 +82,7 @@ class Rule:
             location=location or Location(),
             fix=Fix(fix, applicability) if fix else None,
             waivers=frozenset(waivers),
+            condition=self.condition,
         )
 
     @property
@@ -113,20 +95,21 @@ class Rule:
 
 
 class NodeRule(Rule):
-    """A condition on single XNNPACK nodes, asked by the layout pass for every node that it `applies` to.
+    """The words for a condition on single XNNPACK nodes, which the layout pass asks about every node.
 
     Class attributes:
-        stands_before_others: whether it turns down nodes of any kind, so that other rules are asked about them, too.
+        node_condition: that condition.
     """
 
-    stands_before_others: ClassVar[bool] = False
+    node_condition: ClassVar[type[NodeCondition]] = NodeCondition
 
-    def applies(self, node: Node, subgraph: Subgraph) -> bool:
-        """Whether this rule is the one that judges the node; the first by code decides."""
-        raise NotImplementedError
+    def __init_subclass__(cls) -> None:
+        # One of another package may lack it; `plugins` refuses that in a sentence.
+        if hasattr(cls, "node_condition"):
+            cls.condition = cls.node_condition.key
 
-    def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
-        """Whether the node can run in NCHW, and if not, every reason."""
+    def words(self, unmet: Unmet) -> tuple[str, str]:
+        """What the runtime requires and what the model has, in a user's words."""
         raise NotImplementedError
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
@@ -138,41 +121,49 @@ class NodeRule(Rule):
         raise NotImplementedError
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        """One finding for each operator with a node that this rule turned down, where a cluster could be."""
+        """One finding for each operator with a node that its condition turned down, where a cluster could be."""
         seen: set[int] = set()
         for part in plan.partitions:
             at_maps = nodes_at_maps(part.nodes, part.subgraph)
-            for node, rule, verdict in zip(part.nodes, part.rules, part.decision.verdicts, strict=True):
-                if rule.stands_before_others:
-                    rule, verdict = self._behind(node, part.subgraph, plan.profile)
-                if rule is not self or not verdict.unmet or node.params.get("assumed"):
+            for node, condition, verdict in zip(part.nodes, part.conditions, part.decision.verdicts, strict=True):
+                if condition.precedence is Precedence.BEFORE_ALL and not self._judges(condition):
+                    condition, verdict = self._behind(node, part.subgraph, plan.profile)
+                if not self._judges(condition) or not verdict.unmet or node.params.get("assumed"):
                     continue
                 if node.op in seen or id(node) not in at_maps:
                     continue
                 seen.add(node.op)
                 fix, applicability = self.remedy(node, part.subgraph)
+                required, actual = self.all_words(verdict)
                 yield self.finding(
                     self.describe(node, part.subgraph),
-                    required="; ".join(u.required for u in verdict.unmet),
-                    actual="; ".join(u.actual for u in verdict.unmet),
+                    required=required,
+                    actual=actual,
                     location=locate(plan, node.op),
                     fix=fix,
                     applicability=applicability,
                     waivers=_waivers(node),
                 )
 
-    def _behind(self, node: Node, subgraph: Subgraph, profile: Profile) -> tuple[NodeRule, Verdict]:
-        """What would be said of a node if the rule that stands before all others were content."""
-        rule = next(r for r in node_rules() if not r.stands_before_others and r.applies(node, subgraph))
+    def all_words(self, verdict: Verdict) -> tuple[str, str]:
+        """`words` of everything that a node lacks, in one line each."""
+        words = [self.words(unmet) for unmet in verdict.unmet]
+        return "; ".join(required for required, _ in words), "; ".join(actual for _, actual in words)
+
+    def _judges(self, condition: NodeCondition) -> bool:
+        return isinstance(condition, self.node_condition)
+
+    def _behind(self, node: Node, subgraph: Subgraph, profile: Profile) -> tuple[NodeCondition, Verdict]:
+        """What would be said of a node if the condition that stands before all others were fulfilled."""
+        behind = judge(node, subgraph, profile, of_its_kind=True)
         # Conversions to and from 8-bit values go together with them.
-        asked = rule is self and node.operator != "convert"
-        return rule, rule.judge(node, subgraph, profile) if asked else Verdict()
+        return behind.condition, behind.verdict if node.operator != "convert" else Verdict()
 
 
 def _waivers(node: Node) -> list[Waiver]:
     """What a fix of a node fulfils; a value read twice would keep the cluster dense even then."""
     twice = len(set(node.inputs)) < len(node.inputs)
-    return [("compatible", node.op), *([("once", node.op)] if twice else [])]
+    return [Waiver(WaiverKind.COMPATIBLE, node.op), *([Waiver(WaiverKind.ONCE, node.op)] if twice else [])]
 
 
 def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:
@@ -193,46 +184,3 @@ def locate(plan: Plan, op: int) -> Location:
     """Where an operator of the planned graph is."""
     operator = plan.graph.operators[op]
     return Location(op=op, name=operator.name, type=operator.custom_code or operator.type)
-
-
-def _modules(package: str) -> Iterable[str]:
-    root = importlib.import_module(package)
-    return (f"{package}.{module.name}" for module in pkgutil.iter_modules(root.__path__) if module.name[0] != "_")
-
-
-@cache
-def all_rules() -> tuple[Rule, ...]:
-    """Every rule of `rules/` sorted by code, then those of other packages.
-
-    Raises:
-        XnnlintError: two rules share a code or a name, or one of another package cannot be loaded. A rule of `rules/`
-            that cannot be imported stops the run, too.
-    """
-    from xnnlint.linter.plugins import check_clashes, plugin_rules
-
-    rules = [*own_rules(), *sorted(plugin_rules(), key=lambda rule: rule.code)]
-    check_clashes(rules)
-    return tuple(rules)
-
-
-@cache
-def own_rules() -> tuple[Rule, ...]:
-    """Every rule of `rules/`, sorted by code."""
-    rules: list[Rule] = []
-    for module in _modules("xnnlint.rules"):
-        for item in vars(importlib.import_module(module)).values():
-            if isinstance(item, type) and issubclass(item, Rule) and item.__module__ == module and "code" in vars(item):
-                rules.append(item())
-    return tuple(sorted(rules, key=lambda rule: rule.code))
-
-
-@cache
-def node_rules() -> tuple[NodeRule, ...]:
-    """The rules that judge nodes, in the order in which they are asked."""
-    return tuple(rule for rule in own_rules() if isinstance(rule, NodeRule))
-
-
-def find_rule(code_or_name: str) -> Rule | None:
-    """A rule by its code or name, whatever the case."""
-    wanted = code_or_name.strip().lower()
-    return next((r for r in all_rules() if wanted in (r.code.lower(), r.name)), None)

@@ -6,20 +6,24 @@ taking all of them as fulfilled and then dropping, rule by rule and one by one, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations, islice
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Finding, Severity, Unlock
-from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_macs, pointwise_ops
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_ops
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Waiver
-    from xnnlint.xnnpack.planner import Planner
+    from xnnlint.xnnpack.plan import Replanner
+    from xnnlint.xnnpack.waiver import Waiver
 
 Change = frozenset["Waiver"]
 # So many changes are tried one by one for harming the others; more would take seconds.
 MANY = 60
+# Of so many changes every part is tried for wrong results.
+SMALL = 5
 
 
 def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
@@ -41,6 +45,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     crossing = {c for c in changes if any(kind in ("exit", "entry") for kind, _ in c)}
     starts = [[c for c in changes if c not in without] for without in ((), splitting, crossing)]
     smallest, then = search.smallest(starts, now)
+    all_or_none = search.has_wrong_parts(smallest)
     hopeless = bool(search.wanted) and not smallest and not now
     kept = []
     left = set(smallest)
@@ -57,7 +62,8 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
             elif hopeless:
                 kept.append(replace(finding, unlocks=Unlock(0, 0.0, 0, False)))
             continue
-        unlocks = Unlock(len(alone), _share(plan, alone), len(then - now) if needed else 0, needed)
+        gained = len(then - now) if needed else 0
+        unlocks = Unlock(len(alone), _share(plan, alone), gained, needed, needed and all_or_none)
         severity = finding.severity
         if severity is not Severity.NOTE:
             severity = Severity.WARNING if plan.outcome is Outcome.SPARSE else Severity.ERROR
@@ -65,7 +71,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=rank)
 
 
-def rank(finding: Finding) -> tuple:
+def rank(finding: Finding) -> tuple[int, bool, int, bool, str, int]:
     """Broken models first, then by what fixing alone brings, then members of the smallest set."""
     unlocks = finding.unlocks
     gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
@@ -86,7 +92,7 @@ class _Search:
         wanted: the 1x1 convolutions to bring to SpMM.
     """
 
-    def __init__(self, planner: Planner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
+    def __init__(self, planner: Replanner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
         self.planner = planner
         self.rules = rules
         self.wanted = wanted
@@ -122,6 +128,16 @@ class _Search:
             if len(fewer) < len(kept) and len(self.spmm(fewer)) >= most:
                 kept, most = fewer, len(self.spmm(fewer))
         return set(kept), self.spmm(kept)
+
+    def has_wrong_parts(self, changes: Collection[Change]) -> bool:
+        """Whether the model would give wrong results, or fail, with some of the changes only.
+
+        Every part of a small set is tried; of a larger one the single changes, and all but one.
+        """
+        changes = tuple(changes)
+        sizes = range(1, len(changes)) if len(changes) <= SMALL else {1, len(changes) - 1}
+        parts = (part for size in sizes for part in combinations(changes, size))
+        return any(not self.planner.is_right(frozenset().union(*part)) for part in islice(parts, MANY))
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders.model_names import EXTENSIONS
 
 if TYPE_CHECKING:
     from xnnlint.keras.description import KerasModel
     from xnnlint.model.graph import Model
 
-# The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
-# files in a folder are something else.
-EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
 _KERAS_EXTENSIONS = EXTENSIONS[1:]
 # "package.module:function", which is no path of a file that there is; a single letter is a drive of Windows.
 _CALLABLE = re.compile(r"(?![A-Za-z]:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -89,18 +87,9 @@ def lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: flo
     model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
     if format_ == "live" and is_callable(path):
         model.notes.insert(0, f"{path} was imported and run to get this model.")
-    model.wrapped = tuple(_wrapped(keras_model))
+    model.wrapped = tuple("/".join(layer.path) for layer in keras_model.all_layers() if layer.pruning)
     model.assume_pruned = assume_pruned
     return model
-
-
-def _wrapped(model: KerasModel) -> Iterator[str]:
-    """The layers in PruneLowMagnitude wrappers, by path."""
-    for layer in model.layers:
-        if layer.pruning:
-            yield "/".join(layer.path)
-        if layer.model is not None:
-            yield from _wrapped(layer.model)
 
 
 def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
@@ -154,12 +143,6 @@ def read_callable(target: str) -> KerasModel:
         raise ModelError(target, error.problem, error.advice) from None
 
 
-def is_model_folder(names: set[str]) -> bool:
-    """Whether a folder with files of these names is a model: a SavedModel, or an unpacked .keras archive."""
-    archive = "config.json" in names and bool(names & {"model.weights.h5", "model.weights.json"})
-    return "saved_model.pb" in names or archive
-
-
 def _first_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         mode = Path(path).stat().st_mode
@@ -179,7 +162,7 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
     """No bytes, for a folder that is a model."""
     from xnnlint.loaders.keras.read_file import format_of
 
-    os.scandir(path).close()  # What cannot be read is told as that.
+    os.scandir(path).close()  # What cannot be read is reported as that.
     if not format_of(path):
         raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
     return b""

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xnnlint.config.globs import compiled, has_wildcard
-from xnnlint.loaders import EXTENSIONS, is_model_folder
+from xnnlint.loaders.globs import compiled, has_wildcard
+from xnnlint.loaders.model_names import is_model_file, is_model_folder
 
 # Folders that hold other people's files, or copies.
 _CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
 _ENVIRONMENTS = (".venv", "venv", ".tox", ".nox", ".eggs", "node_modules", "site-packages")
 PASSED_OVER = frozenset((".git", ".hg", ".svn", *_CACHES, *_ENVIRONMENTS))
 STDIN = "-"
-_WEIGHTS_ONLY = ".weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ def search(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing
     in alphabetical order. A path that is not there stays, for the loader to explain.
     """
     seen: set[str] = set()
-    for path in map(os.fspath, paths):
-        for found in _meant_by(path, excluded):
+    for path in paths:
+        for found in _meant_by(os.fspath(path), excluded):
             # No link is followed here: two names of one file are two models to whoever named both.
             key = os.path.abspath(found.path)  # noqa: PTH100
             if key not in seen:
@@ -87,7 +86,7 @@ def _below(folder: str, excluded: Excluded) -> Iterator[Found]:
         else:
             for name in files:
                 path = str(Path(place, name))
-                if _is_model_file(name) and not excluded(path):
+                if is_model_file(name) and not excluded(path):
                     yield Found(path)
 
 
@@ -143,7 +142,7 @@ def _matching(pattern: str, excluded: Excluded) -> Iterator[Found]:
         else:
             for name in files:
                 path = str(Path(place, name))
-                if (any_kind or _is_model_file(name)) and wanted.fullmatch(way + name) and not excluded(path):
+                if (any_kind or is_model_file(name)) and wanted.fullmatch(way + name) and not excluded(path):
                     nothing = False
                     yield Found(path)
             if way and not deep and wanted.fullmatch(way.rstrip("/")):
@@ -151,8 +150,3 @@ def _matching(pattern: str, excluded: Excluded) -> Iterator[Found]:
                 yield from _below(place, excluded)
     if nothing:
         yield Found(pattern, f"{pattern}: no model matches this pattern")
-
-
-def _is_model_file(name: str) -> bool:
-    lower = name.lower()
-    return lower.endswith(EXTENSIONS) and not lower.endswith(_WEIGHTS_ONLY)

@@ -1,18 +1,21 @@
-"""The one graph: operators and tensors of a model as nodes of a networkx graph.
+"""The one graph: operators and tensors of a model, as lists and as nodes of a networkx graph.
 
 Every loader builds this graph, and everything after the loaders reads only this. Operator types and attributes carry
 the names and units of the TFLite schema (tensorflow/lite/schema/schema.fbs), whatever file they came from.
+
+Neighbours come from plain lists. What takes an algorithm (what depends on what, branches, cuts, order) is asked of
+networkx, whose import is half of the time that a cold check takes: so it is imported by the first such question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 if TYPE_CHECKING:
+    import networkx as nx
     import numpy as np
 
 OP = "op"
@@ -113,7 +116,7 @@ class Operator:
         attributes: the builtin options, named as in the schema (`stride_h`, `keep_dims`, ...), enums by name ("SAME").
         custom_code: the name of a custom operator, else "".
         version: the operator's version in the file.
-        name: what a person calls it: the Keras layer's name, or what can be told from the names in the file.
+        name: what a person calls it: the Keras layer's name, or what the names in the file say.
     """
 
     index: int
@@ -130,11 +133,7 @@ class Operator:
 
 
 class Graph:
-    """One subgraph of a model, as a networkx graph.
-
-    `nx` is a MultiDiGraph whose nodes are `("op", index)` and `("tensor", index)`, each with its `Operator` or `Tensor`
-    as attribute `data`; an edge into or out of an operator carries the slot as attribute `slot`.
-    """
+    """One subgraph of a model. It does not change once it is built."""
 
     def __init__(
         self,
@@ -149,26 +148,22 @@ class Graph:
         self.operators = operators
         self.inputs = inputs
         self.outputs = outputs
-        self.nx = nx.MultiDiGraph()
-        self.nx.add_nodes_from(((TENSOR, t.index), {"data": t}) for t in tensors)
-        self.nx.add_nodes_from(((OP, o.index), {"data": o}) for o in operators)
+        self._producers: dict[int, int] = {}
+        self._consumers: dict[int, list[int]] = {}
         for op in operators:
-            self.nx.add_edges_from(
-                ((TENSOR, t), (OP, op.index), {"slot": slot}) for slot, t in enumerate(op.inputs) if t >= 0
-            )
-            self.nx.add_edges_from(
-                ((OP, op.index), (TENSOR, t), {"slot": slot}) for slot, t in enumerate(op.outputs) if t >= 0
-            )
+            for tensor in _present(op.outputs):
+                self._producers.setdefault(tensor, op.index)
+            for tensor in dict.fromkeys(_present(op.inputs)):
+                self._consumers.setdefault(tensor, []).append(op.index)
 
     def producer(self, tensor: int) -> Operator | None:
         """The operator that writes a tensor, or None for constants and graph inputs."""
-        for _, index in self.nx.predecessors((TENSOR, tensor)):
-            return self.operators[index]
-        return None
+        index = self._producers.get(tensor)
+        return None if index is None else self.operators[index]
 
     def consumers(self, tensor: int) -> list[Operator]:
         """The operators that read a tensor, each once, in execution order."""
-        return [self.operators[i] for i in sorted(i for _, i in self.nx.successors((TENSOR, tensor)))]
+        return [self.operators[i] for i in self._consumers.get(tensor, ())]
 
     def input_tensor(self, op: Operator, slot: int) -> Tensor | None:
         """The tensor in an input slot, or None where the slot is absent or left out."""
@@ -180,8 +175,61 @@ class Graph:
         """The tensor that an operator writes in a slot."""
         return self.tensors[op.outputs[slot]]
 
+    @cached_property
+    def nx(self) -> nx.MultiDiGraph:
+        """The graph for networkx's algorithms.
+
+        Its nodes are `("op", index)` and `("tensor", index)`, each with its `Operator` or `Tensor` as attribute `data`;
+        an edge into or out of an operator carries the slot as attribute `slot`. Built once, on the first use.
+        """
+        import networkx as nx
+
+        graph = nx.MultiDiGraph()
+        graph.add_nodes_from(((TENSOR, t.index), {"data": t}) for t in self.tensors)
+        graph.add_nodes_from(((OP, o.index), {"data": o}) for o in self.operators)
+        for op in self.operators:
+            here = (OP, op.index)
+            graph.add_edges_from(((TENSOR, t), here, {"slot": slot}) for slot, t in enumerate(op.inputs) if t >= 0)
+            graph.add_edges_from((here, (TENSOR, t), {"slot": slot}) for slot, t in enumerate(op.outputs) if t >= 0)
+        return graph
+
+    def upstream(self, op: int) -> list[Operator]:
+        """An operator and all that it depends on, nearest first."""
+        return self._reached((OP, op), reverse=True)
+
+    def downstream(self, tensor: int) -> list[Operator]:
+        """All operators that depend on a tensor, nearest first."""
+        return self._reached((TENSOR, tensor), reverse=False)
+
+    def needed(self, tensors: Iterable[int]) -> set[int]:
+        """These tensors and all that they are computed from; absent ones (-1) are left out.
+
+        By neighbours, since every check asks for what the outputs need.
+        """
+        found: set[int] = set()
+        pending = _present(tensors)
+        while pending:
+            tensor = pending.pop()
+            if tensor not in found:
+                found.add(tensor)
+                producer = self.producer(tensor)
+                pending += _present(producer.inputs) if producer is not None else []
+        return found
+
+    def _reached(self, start: tuple[str, int], *, reverse: bool) -> list[Operator]:
+        import networkx as nx
+
+        way = nx.bfs_edges(self.nx, start, reverse=reverse)
+        nodes = [start, *(node for _, node in way)]
+        return [self.operators[index] for kind, index in nodes if kind == OP]
+
     def __repr__(self) -> str:
         return f"<Graph {self.name!r}: {len(self.operators)} operators, {len(self.tensors)} tensors>"
+
+
+def _present(tensors: Iterable[int]) -> list[int]:
+    """The tensors of some slots, without the optional ones that are absent."""
+    return [tensor for tensor in tensors if tensor >= 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +254,7 @@ class Model:
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
-        unknown: the layers of a Keras model of which nobody can tell what the converter makes, and why; each is a
+        unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;

@@ -52,11 +52,12 @@ def positions(sparsity: Sparsity, shape: tuple[int, ...]) -> np.ndarray:
     """Where the stored values of a checked encoding belong: int64 indices into the flat dense tensor, in file order."""
     flat = np.zeros(1, np.int64)
     for dimension, weight in zip(sparsity.dims, _weights(sparsity, shape), strict=True):
-        if dimension.indices is None:
+        if dimension.indices is None or dimension.segments is None:
             steps = np.arange(dimension.dense_size, dtype=np.int64) * weight
             flat = (flat[:, None] + steps).ravel()
         else:
-            counts = np.diff(dimension.segments.astype(np.int64))
+            starts = dimension.segments.astype(np.int64)
+            counts = starts[1:] - starts[:-1]
             flat = np.repeat(flat, counts) + dimension.indices.astype(np.int64) * weight
     return flat
 
@@ -68,13 +69,16 @@ def is_one_to_one(sparsity: Sparsity) -> bool:
     order = sparsity.traversal_order
     if list(order[len(order) - len(sparsity.block_map) :]) != sorted(order[len(order) - len(sparsity.block_map) :]):
         return False
-    return all(d.indices is None or _increases_in_segments(d) for d in sparsity.dims)
+    return all(_increases_in_segments(dimension) for dimension in sparsity.dims)
 
 
 def _increases_in_segments(dimension: SparseDimension) -> bool:
-    indices = dimension.indices
+    """Whether the indices of a compressed level rise within each of its segments; true for a dense level."""
+    segments, indices = dimension.segments, dimension.indices
+    if segments is None or indices is None:
+        return True
     falls = indices[1:] <= indices[:-1]
-    starts = dimension.segments.astype(np.int64)
+    starts = segments.astype(np.int64)
     starts = starts[(starts > 0) & (starts < len(indices))]
     falls[starts - 1] = False
     return not falls.any()

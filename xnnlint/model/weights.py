@@ -1,8 +1,8 @@
 """Weights as the runtime sees them: how many zeros, how they are stored, and their values when they are asked for.
 
 The delegate unpacks constants on their way to an operator (DENSIFY, then DEQUANTIZE), and XNNPACK counts the zeros of
-what comes out (xnn_subgraph_rewrite_for_nchw in its src/subgraph.c): both +0.0 and -0.0. Here the same number is told
-from the stored values, without unpacking them wherever that is possible.
+what comes out (xnn_subgraph_rewrite_for_nchw in its src/subgraph.c): both +0.0 and -0.0. Here the same number
+comes from the stored values, without unpacking them wherever that is possible.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,7 +26,7 @@ _UNPACKING = ("DENSIFY", "DEQUANTIZE")
 # Elements per step, so that a step's temporary array stays in the cache.
 _CHUNK = 1 << 16
 # The bits of a floating-point number that are not its sign.
-_WITHOUT_SIGN = {
+_WITHOUT_SIGN: dict[str, np.unsignedinteger[Any]] = {
     "FLOAT16": np.uint16(0x7FFF),
     "BFLOAT16": np.uint16(0x7FFF),
     "FLOAT8_E4M3FN": np.uint8(0x7F),
@@ -157,7 +157,7 @@ def count_zeros(array: np.ndarray) -> int:
     return sum(int(np.count_nonzero(chunk == 0)) for chunk in _chunks(flat))
 
 
-def _count_without_sign(bits: np.ndarray, mask: np.integer) -> int:
+def _count_without_sign(bits: np.ndarray, mask: np.unsignedinteger[Any]) -> int:
     return bits.size - sum(int(np.count_nonzero(chunk & mask)) for chunk in _chunks(bits))
 
 
@@ -216,11 +216,11 @@ def _zero_point(source: Tensor, quantization: Quantization | None) -> int | None
 def _is_zero(source: Tensor, quantization: Quantization | None) -> np.ndarray:
     values = _dense(source, MAX_DECODED_BYTES)
     if source.dtype in _WITHOUT_SIGN and source.dtype.startswith("FLOAT8"):
-        return values & _WITHOUT_SIGN[source.dtype] == 0
+        return np.asarray(values & _WITHOUT_SIGN[source.dtype] == 0)
     if quantization is None or not quantization.scale or values.dtype.kind == "f":
-        return values == 0
+        return np.asarray(values == 0)
     scale, zero_point = _by_channel(values, quantization)
-    return (values == zero_point) | (scale == 0)
+    return np.asarray((values == zero_point) | (scale == 0))
 
 
 def _count_equal(values: np.ndarray, dtype: str, zero: int) -> int:
@@ -276,8 +276,8 @@ def _dequantize(values: np.ndarray, quantization: Quantization | None) -> np.nda
     if len(quantization.scale) > 1:
         # Per channel the runtime multiplies in single precision, per tensor in double.
         scale = scale.astype(np.float32)
-        return scale * (values.astype(np.int32) - zero_point).astype(np.float32)
-    return (scale * (values.astype(np.int32) - zero_point)).astype(np.float32)
+        return np.asarray(scale * (values.astype(np.int32) - zero_point).astype(np.float32))
+    return np.asarray(scale * (values.astype(np.int32) - zero_point), np.float32)
 
 
 def _by_channel(values: np.ndarray, quantization: Quantization) -> tuple[np.ndarray, np.ndarray]:

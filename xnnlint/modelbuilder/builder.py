@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from xnnlint.modelbuilder.flatwriter import Table, enum_value, table
-from xnnlint.modelbuilder.modelfile import OperatorRecord, TensorRecord, Value, write_model
+from xnnlint.modelbuilder.modelfile import OperatorRecord, Subgraph, TensorRecord, Value, write_model
 from xnnlint.modelbuilder.storage import quantization_parameters, set_zeros, store
 
 _FUSING_BINARIES = {"ADD": "AddOptions", "MUL": "MulOptions", "SUB": "SubOptions", "DIV": "DivOptions"}
@@ -30,20 +30,14 @@ Pair = int | tuple[int, int]
 Padding = Sequence[tuple[int, int]]
 
 
-class ModelBuilder:
+class ModelBuilder(Subgraph):
     """One subgraph, and with `build` the file around it; `add_subgraph` puts more into the same file."""
 
     def __init__(self, seed: int = 0, name: str = "main") -> None:
-        self.name = name
-        self.signature_key: str | None = None
+        super().__init__(name)
         self.rng = np.random.default_rng(seed)
-        self.inputs: list[Value] = []
-        self.outputs: list[Value] = []
-        self.tensors: list[TensorRecord] = []
-        self.operators: list[OperatorRecord] = []
         self._more: list[ModelBuilder] = []
         self._names: Counter[str] = Counter()
-        self._tensor_order: list[int] | None = None
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -99,7 +93,7 @@ class ModelBuilder:
         stored = store(data, storage, block, channel_axis)
         scale = 0.0
         if stored.quantization is not None:
-            scale = float(stored.quantization.fields["scale"][0])  # type: ignore[index]
+            scale = float(np.asarray(stored.quantization.fields["scale"])[0])
         value = self._value(
             tuple(shape),
             self._unique(name),
@@ -469,7 +463,7 @@ class ModelBuilder:
 
     def shuffle_tensors(self, rng: np.random.Generator) -> None:
         """Gives the tensors random indexes instead of the converter's (inputs, constants, then results)."""
-        self._tensor_order = [int(i) for i in rng.permutation(len(self.tensors))]
+        self.tensor_order = [int(i) for i in rng.permutation(len(self.tensors))]
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
@@ -544,18 +538,6 @@ class ModelBuilder:
         data = np.rint(self.rng.uniform(-0.1, 0.4, channels) / scale).astype(np.int32)
         full_name = self._unique(f"{name}/bias")
         return [self._value(data.shape, full_name, dtype="int32", data=data, quantization=stored, scale=scale)]
-
-    def indexes(self) -> dict[int, int]:
-        """Tensor index in the file by value id."""
-        order = self._tensor_order
-        if order is None:
-            ids = range(len(self.tensors))
-            # The converter numbers inputs first, then constants, then results in the order of the operators.
-            results = [o for op in self.operators for o in op.outputs]
-            first = [i for i in ids if self.tensors[i].is_input]
-            constants = [i for i in ids if self.tensors[i].data is not None]
-            order = first + constants + results
-        return {value: index for index, value in enumerate(order)}
 
 
 def _pair(value: Pair) -> tuple[int, int]:

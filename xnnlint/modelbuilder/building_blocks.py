@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import Table, table
+from xnnlint.modelbuilder.modelfile import Value
 
 PRUNED = 0.8
 """Share of zeros of a pruned weight."""

@@ -1,8 +1,7 @@
-"""Writes trees of TFLite schema tables to flatbuffer bytes, with nothing but the `tflite` package.
+"""Writes trees of TFLite schema tables to flatbuffer bytes, by the schema that the loader reads them by.
 
-`tflite` has the low-level writer of every schema table (`tflite.Conv2DOptionsStart`, `...AddStrideW`, `...End`) but no
-object API. A `Table` names the schema table and its fields; `serialize` walks the tree, children first, as flatbuffers
-needs it.
+A `Table` names the schema table and its fields; `serialize` walks the tree, children first, as flatbuffers needs it.
+That the bytes mean what they should is what LiteRT says in the tests, not the loader.
 """
 
 from __future__ import annotations
@@ -13,11 +12,17 @@ from typing import TypeAlias, Union
 
 import flatbuffers
 import numpy as np
-import tflite
+
+from xnnlint.loaders.tflite import schema_tables as schema
 
 FILE_IDENTIFIER = b"TFL3"
 # tensorflow/lite/schema/schema.fbs: Buffer.data is force_align: 16.
 BUFFER_ALIGNMENT = 16
+
+# struct format of a scalar -> the builder's method that puts one into a table.
+_SLOT_WRITERS = {
+    "?": "Bool", "b": "Int8", "B": "Uint8", "i": "Int32", "I": "Uint32", "q": "Int64", "Q": "Uint64", "f": "Float32",
+}  # fmt: skip
 
 FieldValue: TypeAlias = Union[int, float, bool, str, bytes, np.ndarray, "Table", Sequence["Table"], None]
 
@@ -42,8 +47,9 @@ def table(kind: str, **fields: FieldValue) -> Table:
 
 
 def enum_value(kind: str, name: str) -> int:
-    """A value of one of the schema's enumerations, e.g. `enum_value("Padding", "SAME")`."""
-    return int(getattr(getattr(tflite, kind), name))
+    """The number of a name in one of the schema's enumerations or unions, e.g. `enum_value("Padding", "SAME")`."""
+    names = schema.enum(kind) if schema.is_enum(kind) else schema.union(kind)
+    return names.index(name)
 
 
 def serialize(root: Table, identifier: bytes | None = FILE_IDENTIFIER) -> bytes:
@@ -59,10 +65,25 @@ def serialize(root: Table, identifier: bytes | None = FILE_IDENTIFIER) -> bytes:
 
 def _write_table(builder: flatbuffers.Builder, node: Table) -> int:
     written = {name: _write_child(builder, value) for name, value in node.fields.items() if value is not None}
-    getattr(tflite, f"{node.kind}Start")(builder)
+    fields = schema.table(node.kind) if schema.has_table(node.kind) else {}
+    # Unused slots at the end are not written.
+    builder.StartObject(2 + max((field.slot for field in fields.values()), default=0))
     for name, value in written.items():
-        getattr(tflite, f"{node.kind}Add{_camel(name)}")(builder, value)
-    return int(getattr(tflite, f"{node.kind}End")(builder))
+        _write_field(builder, fields, name, value)
+    return int(builder.EndObject())
+
+
+def _write_field(builder: flatbuffers.Builder, fields: dict[str, schema.Field], name: str, value: float) -> None:
+    union = fields.get(name.removesuffix("_type"))
+    if name not in fields and union is not None and schema.is_union(union.type):
+        builder.PrependUint8Slot(union.slot, value, 0)
+        return
+    field = fields[name]
+    if field.format and not field.is_vector:
+        getattr(builder, f"Prepend{_SLOT_WRITERS[field.format]}Slot")(field.slot, value, field.default)
+    else:
+        # Of a union's two slots the first one says which table it is.
+        builder.PrependUOffsetTRelativeSlot(field.slot + schema.is_union(field.type), value, 0)
 
 
 def _write_child(builder: flatbuffers.Builder, value: FieldValue) -> int | float | bool:
@@ -77,6 +98,7 @@ def _write_child(builder: flatbuffers.Builder, value: FieldValue) -> int | float
         return int(builder.CreateNumpyVector(value)) if value.size else _empty_vector(builder, value.itemsize)
     if isinstance(value, Table):
         return _write_table(builder, value)
+    assert value is not None
     offsets = [_write_table(builder, item) for item in value]
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
@@ -94,7 +116,3 @@ def _write_bytes(builder: flatbuffers.Builder, data: bytes) -> int:
 def _empty_vector(builder: flatbuffers.Builder, itemsize: int) -> int:
     builder.StartVector(itemsize, 0, itemsize)
     return int(builder.EndVector())
-
-
-def _camel(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))

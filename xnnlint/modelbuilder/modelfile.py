@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from xnnlint.modelbuilder.flatwriter import FILE_IDENTIFIER, Table, enum_value, serialize, table
-
-if TYPE_CHECKING:
-    from xnnlint.modelbuilder.builder import ModelBuilder
 
 _DTYPE_NAMES = {
     "float32": "FLOAT32",
@@ -67,8 +63,38 @@ class OperatorRecord:
     custom_options: bytes | None
 
 
+@dataclass(eq=False)
+class Subgraph:
+    """A subgraph as the builder collected it.
+
+    Attributes:
+        signature_key: the name of its signature, None where it has none.
+        tensor_order: the values' ids by tensor index; None for the order of the converter.
+    """
+
+    name: str
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    tensors: list[TensorRecord] = field(default_factory=list)
+    operators: list[OperatorRecord] = field(default_factory=list)
+    signature_key: str | None = None
+    tensor_order: list[int] | None = None
+
+    def indexes(self) -> dict[int, int]:
+        """Tensor index in the file by value id."""
+        order = self.tensor_order
+        if order is None:
+            ids = range(len(self.tensors))
+            # The converter numbers inputs first, then constants, then results in the order of the operators.
+            results = [o for op in self.operators for o in op.outputs]
+            first = [i for i in ids if self.tensors[i].is_input]
+            constants = [i for i in ids if self.tensors[i].data is not None]
+            order = first + constants + results
+        return {value: index for index, value in enumerate(order)}
+
+
 def write_model(
-    graphs: Sequence[ModelBuilder],
+    graphs: Sequence[Subgraph],
     *,
     identifier: bool,
     dynamic_batch: bool,
@@ -119,7 +145,7 @@ class _FileWriter:
     def operator_codes(self) -> list[Table]:
         return [_operator_code(*code) for code in self._codes]
 
-    def subgraph(self, graph: ModelBuilder) -> Table:
+    def subgraph(self, graph: Subgraph) -> Table:
         index = graph.indexes()
         in_order = sorted(graph.tensors, key=lambda t: index[t.value.id])
         return table(
@@ -177,7 +203,7 @@ def _operator_code(code: str, version: int, custom: bool) -> Table:
     )
 
 
-def _signature(graph: ModelBuilder, number: int) -> Table | None:
+def _signature(graph: Subgraph, number: int) -> Table | None:
     if graph.signature_key is None:
         return None
     index = graph.indexes()

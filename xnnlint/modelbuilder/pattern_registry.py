@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import Middle, pruned, tail, trunk
+from xnnlint.modelbuilder.modelfile import Value
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import PRUNED, pruned, stem, tail, trunk
+from xnnlint.modelbuilder.modelfile import Value
 from xnnlint.modelbuilder.pattern_registry import head_case, pattern
 
 # -- exits and reductions ------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ for _name, (_text, _after) in _BEHIND_D2S.items():
         f"exit_d2s_{_name}",
         "exit",
         f"DEPTH_TO_SPACE and {_text}, SAME at stride 2",
-        lambda g, x, after=_after: g.output(g.mean(after(g, g.depth_to_space(x)))),
+        partial(lambda after, g, x: g.output(g.mean(after(g, g.depth_to_space(x)))), _after),
     )
 
 REDUCTION_AXES = (
@@ -94,7 +96,7 @@ for _axes in (*REDUCTION_AXES, (2, 1), (-2, -3)):
             f"{_code.lower()}_{'keep_' if _keep else ''}axes_{_label}",
             "reduction",
             f"{_code} over {list(_axes)}" + (", keep_dims" if _keep else ""),
-            lambda g, x, code=_code, axes=_axes, keep=_keep: g.output(g.reduce(code, x, axes, keep)),
+            partial(lambda code, axes, keep, g, x: g.output(g.reduce(code, x, axes, keep)), _code, _axes, _keep),
         )
 
 head_case(
@@ -120,6 +122,12 @@ def _mean_twice(g: ModelBuilder) -> None:
 
 
 # What reads a MEAN that kept its dimensions.
+def _beside(g: ModelBuilder, output: Value, other: Value) -> Value:
+    """Gives out a value, and goes on with another one."""
+    g.output(output)
+    return other
+
+
 _AFTER_KEEP: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
     "softmax": ("SOFTMAX", lambda g, m: g.softmax(m)),
     "concat": ("CONCATENATION", lambda g, m: g.concat([m, m])),
@@ -157,11 +165,11 @@ _AFTER_KEEP: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
         "two pruned 1x1 and RESHAPE",
         lambda g, m: g.reshape(pruned(g, pruned(g, m, 24), 10, "NONE"), (1, 10)),
     ),
-    "exposed_fc": ("nothing, and FULLY_CONNECTED", lambda g, m: (g.output(m), g.fully_connected(m, 5))[1]),
-    "exposed_pw": ("nothing, and a 1x1 convolution", lambda g, m: (g.output(m), pruned(g, m, 10, "NONE"))[1]),
+    "exposed_fc": ("nothing, and FULLY_CONNECTED", lambda g, m: _beside(g, m, g.fully_connected(m, 5))),
+    "exposed_pw": ("nothing, and a 1x1 convolution", lambda g, m: _beside(g, m, pruned(g, m, 10, "NONE"))),
     "pw_and_reshape": (
         "a 1x1 convolution and a RESHAPE",
-        lambda g, m: (g.output(g.reshape(m, (1, 16))), pruned(g, m, 10))[1],
+        lambda g, m: _beside(g, g.reshape(m, (1, 16)), pruned(g, m, 10)),
     ),
     "transpose": ("TRANSPOSE", lambda g, m: g.transpose(m, (0, 3, 1, 2))),
     "slice": ("SLICE", lambda g, m: g.slice(m, (0, 0, 0, 2), (1, 1, 1, 9))),
@@ -172,7 +180,7 @@ for _name, (_text, _after) in _AFTER_KEEP.items():
         f"mean_keep_{_name}",
         "keep-dims",
         f"a MEAN with keep_dims read by {_text}",
-        lambda g, x, after=_after: g.output(after(g, g.mean(x, keep_dims=True))),
+        partial(lambda after, g, x: g.output(after(g, g.mean(x, keep_dims=True))), _after),
     )
 for _name in ("logistic", "softmax", "pw_pruned", "reshape"):
     _text, _after = _AFTER_KEEP[_name]
@@ -180,7 +188,7 @@ for _name in ("logistic", "softmax", "pw_pruned", "reshape"):
         f"sum_keep_{_name}",
         "keep-dims",
         f"a SUM with keep_dims read by {_text}",
-        lambda g, x, after=_after: g.output(after(g, g.reduce("SUM", x, (1, 2), True))),
+        partial(lambda after, g, x: g.output(after(g, g.reduce("SUM", x, (1, 2), True))), _after),
     )
 
 
@@ -213,14 +221,14 @@ _AFTER_DROP: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
         "SPLIT, of which only the last part is read",
         lambda g, m: g.fully_connected(g.split(m, 2, 1)[1], 5),
     ),
-    "exposed_fc": ("nothing, and FULLY_CONNECTED", lambda g, m: (g.output(m), g.fully_connected(m, 5))[1]),
+    "exposed_fc": ("nothing, and FULLY_CONNECTED", lambda g, m: _beside(g, m, g.fully_connected(m, 5))),
 }
 for _name, (_text, _after) in _AFTER_DROP.items():
     head_case(
         f"mean_{_name}",
         "head",
         f"a MEAN without keep_dims read by {_text}",
-        lambda g, x, after=_after: g.output(after(g, g.mean(x))),
+        partial(lambda after, g, x: g.output(after(g, g.mean(x))), _after),
     )
 
 # -- map-shaped second heads ---------------------------------------------------------------------------------
@@ -236,12 +244,19 @@ _SECOND_HEADS: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {
     "d2s": ("DEPTH_TO_SPACE", lambda g, x: g.depth_to_space(x)),
     "mean": ("MEAN", lambda g, x: g.mean(pruned(g, x, 6))),
 }
+
+
+def _two_heads(g: ModelBuilder, output: Value, x: Value) -> None:
+    g.output(output)
+    tail(g, x)
+
+
 for _name, (_text, _after) in _SECOND_HEADS.items():
     head_case(
         f"two_heads_{_name}",
         "map-output",
         f"a second output through {_text}",
-        lambda g, x, after=_after: (g.output(after(g, x)), tail(g, x))[1],
+        partial(lambda after, g, x: _two_heads(g, after(g, x), x), _after),
     )
 
 

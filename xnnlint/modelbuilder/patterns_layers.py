@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder, Padding
 from xnnlint.modelbuilder.building_blocks import PRUNED, Middle, pruned, stem, tail, trunk
+from xnnlint.modelbuilder.modelfile import Value
 from xnnlint.modelbuilder.pattern_registry import middle, pattern, stem_case
 
 # -- base ----------------------------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ def _two_stems(g: ModelBuilder) -> None:
 
 
 def _stem_conv(
-    padding: str = "VALID", pad: int | tuple | None = None, **options: object
+    padding: str = "VALID", pad: int | Padding | None = None, **options: object
 ) -> Callable[[ModelBuilder], Value]:
     shape = options.pop("shape", (1, 24, 40, 3))
     kernel, stride = options.pop("kernel", 3), options.pop("stride", 2)
@@ -210,7 +211,7 @@ middle(
 
 
 def _dw(
-    pad: int | tuple | None = None, kernel: int | tuple[int, int] = 3, padding: str = "SAME", **options: object
+    pad: int | Padding | None = None, kernel: int | tuple[int, int] = 3, padding: str = "SAME", **options: object
 ) -> Middle:
     def part(g: ModelBuilder, x: Value) -> Value:
         return g.depthwise(x if pad is None else g.pad(x, pad), kernel, padding=padding, fused="RELU", **options)  # type: ignore[arg-type]

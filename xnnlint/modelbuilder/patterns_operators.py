@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import UNARY, Middle, apply_unary, gate, pruned, tail, trunk
+from xnnlint.modelbuilder.modelfile import Value
 from xnnlint.modelbuilder.pattern_registry import middle, pattern
 
 # -- unary ---------------------------------------------------------------------------------------------------
@@ -15,7 +17,7 @@ for _code in UNARY:
         f"unary_{_code.lower()}",
         "unary",
         f"{_code} between 1x1 convolutions",
-        lambda g, x, code=_code: apply_unary(g, code, x),
+        partial(lambda code, g, x: apply_unary(g, code, x), _code),
     )
 middle("unary_gelu_tanh", "unary", "GELU in its tanh form", lambda g, x: g.unary("GELU", x, approximate=True))
 middle(
@@ -59,7 +61,7 @@ for _code in ("ADD", "MUL", "SUB", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"):
         f"{_code.lower()}_xx",
         "residual",
         f"{_code} of a value and itself",
-        lambda g, x, code=_code: g.binary(code, x, x),
+        partial(lambda code, g, x: g.binary(code, x, x), _code),
     )
 
 _CONSTANTS = {
@@ -82,20 +84,20 @@ for _code in ("ADD", "MUL", "SUB", "MAXIMUM"):
             f"{_code.lower()}_const_{_name}",
             "constant",
             f"{_code}(x, constant of shape {list(_shape)})",
-            lambda g, x, code=_code, shape=_shape: g.binary(code, x, g.random_constant(shape)),
+            partial(lambda code, shape, g, x: g.binary(code, x, g.random_constant(shape)), _code, _shape),
         )
         middle(
             f"{_code.lower()}_const_{_name}_first",
             "constant",
             f"{_code}(constant of shape {list(_shape)}, x)",
-            lambda g, x, code=_code, shape=_shape: g.binary(code, g.random_constant(shape), x),
+            partial(lambda code, shape, g, x: g.binary(code, g.random_constant(shape), x), _code, _shape),
         )
 for _name in ("scalar", "1", "1111", "c"):
     middle(
         f"minimum_const_{_name}",
         "constant",
         f"MINIMUM(x, constant of shape {list(_CONSTANTS[_name])})",
-        lambda g, x, shape=_CONSTANTS[_name]: g.binary("MINIMUM", x, g.random_constant(shape)),
+        partial(lambda shape, g, x: g.binary("MINIMUM", x, g.random_constant(shape)), _CONSTANTS[_name]),
     )
 middle(
     "relu_max_3",
@@ -285,7 +287,7 @@ for _name, _text, _align, _half in (
         f"resize_{_name}",
         "resize",
         f"RESIZE_BILINEAR up, {_text}",
-        lambda g, x, a=_align, h=_half: g.resize_bilinear(x, 24, 40, align_corners=a, half_pixel=h),
+        partial(lambda a, h, g, x: g.resize_bilinear(x, 24, 40, align_corners=a, half_pixel=h), _align, _half),
     )
 middle("resize_down", "resize", "RESIZE_BILINEAR down", lambda g, x: g.resize_bilinear(x, 7, 9))
 middle(

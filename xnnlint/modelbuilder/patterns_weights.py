@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import PRUNED, REFUSED, pruned, stem, tail, trunk
 from xnnlint.modelbuilder.flatwriter import table
+from xnnlint.modelbuilder.modelfile import Value
 from xnnlint.modelbuilder.pattern_registry import head_case, middle, pattern
 
 # -- zeros ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from xnnlint.modelbuilder.flatwriter import Table, table
+from xnnlint.modelbuilder.flatwriter import Table, enum_value, table
 
 Storage = Literal[
     "dense",  # fp32 constant
@@ -105,12 +105,12 @@ def encode_sparse(weights: np.ndarray, block: int = 1) -> tuple[np.ndarray, Tabl
         kept[0, 0] = True
     segments = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     indices = np.nonzero(kept)[1]
-    dense = tflite_dimension_type("DENSE")
+    dense = enum_value("DimensionType", "DENSE")
     dims = [table("DimensionMetadata", format=dense, dense_size=size) for size in weights.shape[:-1]]
     dims.append(
         table(
             "DimensionMetadata",
-            format=tflite_dimension_type("SPARSE_CSR"),
+            format=enum_value("DimensionType", "SPARSE_CSR"),
             **_index_vector("array_segments", segments),
             **_index_vector("array_indices", indices),
         )
@@ -128,23 +128,10 @@ def encode_sparse(weights: np.ndarray, block: int = 1) -> tuple[np.ndarray, Tabl
     return rows[kept].reshape(-1), sparsity
 
 
-def tflite_dimension_type(name: str) -> int:
-    """`DENSE` or `SPARSE_CSR` of the schema's DimensionType."""
-    import tflite
-
-    return int(getattr(tflite.DimensionType, name))
-
-
 def _index_vector(name: str, values: np.ndarray) -> dict[str, int | Table]:
-    import tflite
-
-    dtype, kind = np.dtype(np.int32), "Int32Vector"
-    for candidate in (np.uint8, np.uint16):
-        if values.max() <= np.iinfo(candidate).max:
-            dtype = np.dtype(candidate)
-            kind = f"{'Uint8' if candidate is np.uint8 else 'Uint16'}Vector"
-            break
+    width = next((name for name in ("uint8", "uint16") if values.max() <= np.iinfo(name).max), "int32")
+    kind = f"{width.capitalize()}Vector"
     return {
-        f"{name}_type": int(getattr(tflite.SparseIndexVector, kind)),
-        name: table(kind, values=values.astype(dtype)),
+        f"{name}_type": enum_value("SparseIndexVector", kind),
+        name: table(kind, values=values.astype(width)),
     }

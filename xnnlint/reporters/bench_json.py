@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.bench.operators import by_family
-from xnnlint.reporters.json import tool
+from xnnlint.reporters.json_document import tool
 
 if TYPE_CHECKING:
     from xnnlint.bench.device import DeviceRun

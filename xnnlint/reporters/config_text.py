@@ -33,10 +33,10 @@ def setting_lines(path: str, settings: Settings, run: Settings, width: int) -> I
             yield []
             yield [Span(f"[{above}]")]
             table = above
-        told = safe(f"{name} = {in_toml(value)}") if value is not None else f"# {name} is not set"
+        entry = safe(f"{name} = {in_toml(value)}") if value is not None else f"# {name} is not set"
         style = FAINT if source.place == DEFAULT else STRONG
-        yield [Span(told, style), Span(f"{' ' * max(_LONGEST - len(told), 1)} # {safe(str(source))}", FAINT)]
-    silent = settings.not_told()
+        yield [Span(entry, style), Span(f"{' ' * max(_LONGEST - len(entry), 1)} # {safe(str(source))}", FAINT)]
+    silent = settings.unreported()
     if silent:
         yield []
         for line in wrap([f"Not reported: {', '.join(silent)}"], width - 2):

@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
-from typing import TextIO, TypeVar
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
-from xnnlint.reporters.styled_lines import safe, shorten
+from xnnlint.reporters.styled_lines import safe
 
-_BAR = 20
-_PATIENCE = 0.7  # seconds without one: what is over by then needs no bar
-_ERASE = "\r\x1b[K"
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_PATIENCE = 0.7  # seconds without one: what is over by then needs no bar, and no import of rich
 
 Item = TypeVar("Item")
-
-
-class Bar:
-    """A line that is drawn over and over; `hide` it before anything else is printed.
-
-    Args:
-        total: how many models there are.
-    """
-
-    def __init__(self, total: int, stream: TextIO | None = None) -> None:
-        self._total = total
-        self._stream = stream or sys.stderr
-        self._since = time.monotonic()
-        self._shown = False
-
-    def show(self, done: int, current: str) -> None:
-        if time.monotonic() - self._since < _PATIENCE:
-            return
-        filled = _BAR * done // self._total
-        head = f"[{'#' * filled}{'.' * (_BAR - filled)}] {done}/{self._total} "
-        room = shutil.get_terminal_size().columns - len(head) - 1
-        self._write(_ERASE + head + (shorten(safe(current), room) if room > 3 else ""))
-        self._shown = True
-
-    def hide(self) -> None:
-        if self._shown:
-            self._write(_ERASE)
-            self._shown = False
-
-    def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            self._since = float("inf")  # nobody is there to see it
 
 
 def is_wanted(total: int) -> bool:
@@ -58,17 +24,55 @@ def is_wanted(total: int) -> bool:
     return total > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def with_bar(items: Iterable[Item], names: list[str]) -> Iterator[Item]:
+def with_bar(items: Iterable[Item], names: list[str]) -> Generator[Item]:
     """The same items, one for each name, with a bar while the next one is waited for."""
-    bar = Bar(len(names))
+    since, bar = time.monotonic(), None
     items = iter(items)
     try:
         for done, name in enumerate(names):
-            bar.show(done, name)
+            if time.monotonic() - since > _PATIENCE:
+                bar = bar or _bar(len(names))
+                _show(bar, done, name)
             item = next(items)
-            bar.hide()
+            # Whoever gets the item may print to the same terminal.
+            _hide(bar)
             yield item
     finally:
-        bar.hide()
+        _hide(bar)
         if isinstance(items, Generator):
             items.close()
+
+
+def _bar(total: int) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    name = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True))
+    # Redirected streams would take what is printed between two models for a part of the bar.
+    bar = Progress(
+        BarColumn(20),
+        MofNCompleteColumn(),
+        name,
+        console=Console(stderr=True),
+        auto_refresh=False,
+        expand=True,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task("", total=total)
+    return bar
+
+
+def _show(bar: Progress, done: int, name: str) -> None:
+    # Where the terminal is gone, nobody is there to see it.
+    with contextlib.suppress(OSError):
+        bar.update(bar.task_ids[0], completed=done, description=safe(name))
+        bar.start()
+
+
+def _hide(bar: Progress | None) -> None:
+    if bar is not None:
+        with contextlib.suppress(OSError):
+            bar.stop()

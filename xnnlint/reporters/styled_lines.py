@@ -1,24 +1,15 @@
-"""Lines of text with a little style, wrapped to a width, and safe to print whatever a model file calls its tensors.
-
-Plain output needs nothing else; only a terminal pays for importing rich (about 0.08 s).
-"""
+"""Lines of text with a little style, wrapped to a width, and safe to print whatever a model file calls its tensors."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TextIO
 from unicodedata import east_asian_width
 
 # A style is a role, not a look; `terminal.py` gives each role its look.
 PLAIN, STRONG, FAINT, GOOD, BAD = "", "strong", "faint", "good", "bad"
 
-WIDTH_WITHOUT_TERMINAL = 80
-NARROWEST, WIDEST = 40, 120  # longer lines are hard to read
 LONGEST_NAME = 160
 
 
@@ -57,7 +48,8 @@ def shorten(text: str, width: int) -> str:
     """`text` with its middle left out where it is wider than `width` columns."""
     if columns(text) <= width:
         return text
-    head, tail = [], []
+    head: list[str] = []
+    tail: list[str] = []
     room = max(width - 3, 0)
     # From both ends in turn: the layer's name is often at the start, what it does at the end.
     front, back = 0, len(text) - 1
@@ -112,7 +104,7 @@ def wrap(pieces: Iterable[Piece], width: int | None, indent: int = 0, hanging: i
 
 def _words(pieces: Iterable[Piece]) -> Iterable[tuple[int, list[Span]]]:
     """(spaces before it, the word); a word may change its style in the middle."""
-    gap, word = 0, []
+    gap, word = 0, list[Span]()
     for piece in pieces:
         span = piece if isinstance(piece, Span) else Span(piece)
         for part in [span.text] if span.keep else re.split(r"( +)", span.text):
@@ -129,50 +121,3 @@ def _words(pieces: Iterable[Piece]) -> Iterable[tuple[int, list[Span]]]:
 
 def plain(line: Line) -> str:
     return "".join(span.text for span in line).rstrip()
-
-
-def in_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether to style output: in a terminal, unless NO_COLOR; FORCE_COLOR styles a pipe too (no-color.org)."""
-    if environ.get("NO_COLOR"):
-        return False
-    if environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and environ.get("TERM") != "dumb"
-
-
-def width_of(stream: TextIO, environ: Mapping[str, str]) -> int:
-    """Columns to wrap at: COLUMNS if set, else the terminal's, else 80."""
-    given = environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return max(int(given), NARROWEST)
-    width = WIDTH_WITHOUT_TERMINAL
-    if stream.isatty():
-        # Some pseudo-terminals have no size.
-        with contextlib.suppress(OSError, ValueError):
-            width = os.get_terminal_size(stream.fileno()).columns or width
-    return min(max(width, NARROWEST), WIDEST)
-
-
-class Printer:
-    """Prints lines to a stream, styled where the stream and the environment want that."""
-
-    def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-        self.stream = stream or sys.stdout
-        self.width = width_of(self.stream, environ)
-        self._terminal = None
-        if in_colour(self.stream, environ):
-            from xnnlint.reporters.terminal import Terminal
-
-            self._terminal = Terminal(self.stream)
-
-    @property
-    def is_terminal(self) -> bool:
-        return self.stream.isatty()
-
-    def print(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            if self._terminal is not None:
-                self._terminal.print(line)
-            else:
-                self.stream.write(plain(line) + "\n")
-        self.stream.flush()

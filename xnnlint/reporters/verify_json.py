@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.json import tool
+from xnnlint.linter.fault_words import fault_words
+from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 from xnnlint.runtime.verify import partitions_of
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.verify import Row, Setting, Verification
     from xnnlint.xnnpack.plan import Plan
-
-SCHEMA_VERSION = 1
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document."""
-    return json.loads(resources.files(__package__).joinpath("verify.schema.json").read_text(encoding="utf-8"))
 
 
 def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]:
@@ -59,7 +51,10 @@ def _predicted(plan: Plan) -> dict[str, Any]:
         "outcome": plan.outcome.value,
         "spmm": sum(kernel.is_spmm for kernel in plan.operators),
         "partitions": len({kernel.partition for kernel in plan.operators}),
-        "hazards": [{"op": h.op, "kind": h.kind, "outcome": h.outcome.value, "text": h.text} for h in plan.hazards],
+        "hazards": [
+            {"op": h.op, "kind": h.kind.value, "outcome": h.outcome.value, "text": fault_words(h.fault)}
+            for h in plan.hazards
+        ],
     }
 
 
@@ -76,7 +71,7 @@ def _observed(seen: Observation) -> dict[str, Any]:
         "reference": seen.reference,
         "reference_error": seen.reference_error,
         "outputs": [
-            {**output, "wrong": told.wrong} for output, told in zip(plain["outputs"], seen.outputs, strict=True)
+            {**output, "wrong": error.wrong} for output, error in zip(plain["outputs"], seen.outputs, strict=True)
         ],
         "seconds": seen.seconds,
     }

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -68,7 +69,7 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     return lines
 
 
-class Tally:
+class VerificationTally:
     """Counts over all models of a run, kept while the models themselves are let go of."""
 
     def __init__(self) -> None:
@@ -97,15 +98,15 @@ class Tally:
 def _verdict(found: Verification, setting: Setting, width: int | None) -> list[Line]:
     path = Span(safe(found.path) + ":", STRONG, keep=True)
     judgement = _judgement(found)
-    told = Span(f"({_runtime(setting)})", FAINT, keep=True)
-    whole: list[Piece] = [path, " ", *judgement, "  ", told]
+    target = Span(f"({_runtime(setting)})", FAINT, keep=True)
+    whole: list[Piece] = [path, " ", *judgement, "  ", target]
     # Where it does not fit into one line, break between its parts rather than within one.
     size = sum(columns(piece.text if isinstance(piece, Span) else piece) for piece in whole)
     if width is None or size <= width:
         return wrap(whole, None)
-    if size - columns(told.text) - 2 <= width:
-        return [*wrap(whole[:-2], None), *wrap([told], None, 2)]
-    return [*wrap([path], None), *wrap([*judgement, "  ", told], width, 2)]
+    if size - columns(target.text) - 2 <= width:
+        return [*wrap(whole[:-2], None), *wrap([target], None, 2)]
+    return [*wrap([path], None), *wrap([*judgement, "  ", target], width, 2)]
 
 
 def _judgement(found: Verification) -> list[Piece]:
@@ -120,7 +121,8 @@ def _judgement(found: Verification) -> list[Piece]:
     if OUTCOME in found.differs:
         return [differs, f" predicted {predicted}, observed ", Span(f"{observed}", style)]
     parts = _listed([_DIFFERS[part] for part in found.differs])
-    return [differs, f" in {parts}", *([" (", Span(observed, style), ", as predicted)"] if observed else [])]
+    as_predicted: list[Piece] = [" (", Span(observed, style), ", as predicted)"] if observed else []
+    return [differs, f" in {parts}", *as_predicted]
 
 
 def _runtime(setting: Setting) -> str:
@@ -156,7 +158,7 @@ def _breakage(plan: Plan) -> str:
     where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
     also = f" and {_counted(more, 'other place')}" if more else ""
     verb = "fails" if plan.outcome.value == "fails" else "breaks"
-    return f"{verb} at {where}{also}: {safe(hazard.text)}"
+    return f"{verb} at {where}{also}: {safe(fault_words(hazard.fault))}"
 
 
 def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:
@@ -164,7 +166,7 @@ def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[t
     parts = len({kernel.partition for kernel in plan.operators})
     predicted = _census([kernel.kernel for kernel in plan.operators], parts, len(plan.tflite_ops))
     if seen.kernels is None:
-        # Of a plan that fails before anything runs there is nothing to tell.
+        # Of a plan that fails before anything runs there is nothing to show.
         if plan.operators or plan.tflite_ops:
             yield "operators", [f"{predicted}, by prediction; the run told none"]
         return
@@ -201,23 +203,23 @@ def _results(seen: Observation, setting: Setting) -> Iterator[tuple[str, list[Pi
 
 
 def _output(output: OutputError) -> list[Piece]:
-    told: list[Piece] = [Span(name(output.name), keep=True), " ", _shape(output.shape), ": "]
+    line: list[Piece] = [Span(name(output.name), keep=True), " ", _shape(output.shape), ": "]
     relative, absolute = output.max_rel_error, output.max_abs_error
     if relative is None or absolute is None:
-        return [*told, Span("nothing to compare, no element is finite", BAD)]
+        return [*line, Span("nothing to compare, no element is finite", BAD)]
     if math.isinf(relative):
-        told += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
+        line += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
     else:
         verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
-        told += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
+        line += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
     if not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
-        told.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
+        line.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
     if output.nonfinite:
-        told.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
+        line.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
     if output.shape_differs and output.reference_shape is not None:
         same = "" if output.wrong else ", the elements agree"
-        told += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
-    return told
+        line += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
+    return line
 
 
 def _shape(sizes: tuple[int, ...]) -> Span:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
+from xnnlint.runtime.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class CpuAvailability:
 
     cpu: str
     available: bool
-    execution: targets.Execution | None = None
+    execution: Execution | None = None
     litert: str | None = None
     reason: str | None = None
     note: str = ""
 
     @property
     def emulated(self) -> bool:
-        return self.execution is targets.Execution.EMULATED
+        return self.execution is Execution.EMULATED
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Availability:
 
 
 def availability() -> Availability:
-    """Looks and installs nothing, so for the installed LiteRT only."""
+    """Of the installed LiteRT, since nothing is installed; at most a copy of it is made, in which AVX is masked."""
     return Availability({cpu: _check(cpu) for cpu in (targets.AUTO, *targets.CPUS)})
 
 

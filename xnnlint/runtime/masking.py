@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
@@ -37,30 +37,47 @@ class CannotMask(XnnlintError):
     """AVX cannot be masked in this release, or here; the text says why, as the end of a sentence."""
 
 
-@functools.cache
-def masked(release: Release) -> Release:
+def masked(release: Release, trial: Callable[[Release], str]) -> Release:
     """The release with AVX masked, in xnnlint's cache; it is made there if need be. The package itself is only read.
 
+    Args:
+        trial: says why a copy that has just been made is no good, or "".
+
     Raises:
-        CannotMask: a library asks for the registers another number of times than once, or nothing can be written.
+        CannotMask: a library looks for AVX in another way, the copy does not pass its trial, or nothing can be written.
     """
-    libraries = _libraries(release)
-    place = cache_folder() / "masked" / f"{release.version}-{_key(release, libraries)}"
+    found = _masked(release, trial)
+    if isinstance(found, CannotMask):
+        raise found
+    return found
+
+
+@functools.cache
+def _masked(release: Release, trial: Callable[[Release], str]) -> Release | CannotMask:
+    """A copy that cannot be made is not tried twice in one process."""
+    folder = cache_folder() / "masked"
     try:
-        if place.is_dir():
+        libraries = _libraries(release)
+        place = folder / f"{release.version}-{_key(release, libraries)}"
+        copy = Release(release.version, place / release.package.name)
+        if copy.package.is_dir():
             with contextlib.suppress(OSError):
                 os.utime(place)  # what is in use is not removed
         else:
-            _make(release, libraries, place)
+            _make(copy, release, libraries, trial)
+        return copy
+    except CannotMask as error:
+        return error
     except OSError as error:
-        raise CannotMask(f"no copy of LiteRT can be made in {place.parent} ({error.strerror})") from None
-    return Release(release.version, place / release.package.name)
+        return CannotMask(f"no copy of LiteRT {release.version} can be made in {folder} ({error.strerror})")
 
 
 def _libraries(release: Release) -> dict[str, int]:
     """The names of the libraries that ask which registers the system saves, and where in the file they do."""
     found = {}
     for path in sorted(release.package.glob("*.so")):
+        if not path.stat().st_size:
+            continue  # nothing to map
         with _mapped(path) as data:
             place = data.find(ASKS)
             if place >= 0 and data.find(ASKS, place + 1) >= 0:
@@ -88,13 +105,17 @@ def _key(release: Release, libraries: Mapping[str, int]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(release: Release, libraries: Mapping[str, int], place: Path) -> None:
-    """Complete, or not at all: made beside its place, then moved there in one step."""
+def _make(copy: Release, release: Release, libraries: Mapping[str, int], trial: Callable[[Release], str]) -> None:
+    """Complete and tried, or not at all: made beside its place, then moved there in one step."""
+    place = copy.package.parent
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove_old(place.parent)
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=place.parent))
     try:
-        _fill(making / release.package.name, release.package, libraries)
+        draft = Release(release.version, making / release.package.name)
+        _fill(draft.package, release.package, libraries)
+        if trouble := trial(draft):
+            raise CannotMask(f"in a copy of LiteRT {release.version}, {trouble}")
         making.chmod(0o755)
         try:
             making.rename(place)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xnnlint.runtime.targets import Execution, place
+from xnnlint.runtime.execution import Execution, place
 
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
 Outcome = Literal["sparse", "dense", "wrong-results", "fails"]

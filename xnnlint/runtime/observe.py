@@ -17,8 +17,6 @@ from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import Observation, OutputError, compare, decide
 from xnnlint.runtime.workers import InputFiles, Run, Worker
 
-XNNPACK_OPERATOR_EVENT = 8  # DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT in litert/c/litert_profiler_event.h
-TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
 REFERENCE_RESOLVER = "BUILTIN_REF"
 # It has more operators than the reference one (ELU, say), and like it no delegate.
 OPTIMIZED_RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
@@ -185,13 +183,14 @@ class _Judges:
                 second = self.dense.run(path, inputs)
                 if second.ran and _comparable(run, second):
                     outputs = _compare_all(run, expected, second)
-        names, indices, tflite_ops = _profile(run)
-        outcome, undecided = decide(run.status, run.error, names, outputs, reference, reference_error)
+        profile = run.profile
+        kernels, indices, tflite_ops = profile if profile else (None, None, None)
+        outcome, undecided = decide(run.status, run.error, kernels, outputs, reference, reference_error)
         return Observation(
             path=path,
             status=run.status,
             error=run.error,
-            kernels=names,
+            kernels=kernels,
             kernel_indices=indices,
             tflite_ops=tflite_ops,
             outputs=outputs,
@@ -223,15 +222,6 @@ def _comparable(run: Run, reference: Run) -> bool:
     assert run.tensors is not None and reference.tensors is not None
     mine, theirs = ({(t["index"], t["type"]) for t in side.tensors["outputs"]} for side in (run, reference))
     return mine == theirs
-
-
-def _profile(run: Run) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None, tuple[str, ...] | None]:
-    events = run.answer.get("events") if run.answer else None
-    if events is None:
-        return None, None, None
-    xnnpack = [(name, index) for kind, name, index, _ in events if kind == XNNPACK_OPERATOR_EVENT]
-    tflite = [name for kind, name, _, _ in events if kind == TFLITE_OPERATOR_EVENT and "delegate" not in name.lower()]
-    return tuple(name for name, _ in xnnpack), tuple(index for _, index in xnnpack), tuple(tflite)
 
 
 def _values(run: Run) -> dict[int, tuple[tuple[int, ...], list[np.ndarray]]]:

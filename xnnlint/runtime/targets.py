@@ -8,11 +8,11 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
-from xnnlint.runtime import masking, releases, sysroot
+from xnnlint.runtime import masking, releases, sysroot, trial
+from xnnlint.runtime.execution import Execution
 
 AUTO = "auto"
 CPUS = ("x86-sse", "x86-avx", "arm64")
@@ -23,24 +23,6 @@ INSTALL_QEMU = "install user-mode emulation (Debian and Ubuntu: apt-get install 
 EMULATE = "XNNLINT_EMULATE"
 """Environment variable: 1 runs x86-sse in the emulator even where AVX can be masked."""
 CHILDREN = Path(__file__).parent
-
-
-class Execution(str, Enum):
-    """How a child sees its CPU; the values are those of JSON documents."""
-
-    NATIVE = "native"
-    MASKED = "native-avx-masked"
-    EMULATED = "emulated"
-
-    @property
-    def words(self) -> str:
-        """For the end of "a run on x86-sse, "."""
-        return {"native": "natively", "native-avx-masked": "natively, AVX masked"}.get(self.value, self.value)
-
-
-def place(litert: str | None, cpu: str, execution: Execution) -> str:
-    """Such as "LiteRT 2.3.0 on x86-sse (natively, AVX masked)"."""
-    return f"LiteRT {litert} on {cpu} ({execution.words})"
 
 
 class Unavailable(XnnlintError):
@@ -139,7 +121,7 @@ def _without_avx(release: releases.Release, emulate: bool) -> Target:
     why, note = "x86 with AVX has no sparse path", ""
     if sys.platform == "linux" and not emulate:
         try:
-            return Target("x86-sse", Execution.MASKED, sys.executable, masking.masked(release))
+            return _masked_target(masking.masked(release, _trial))
         except masking.CannotMask as error:
             note = f"emulated, since AVX cannot be masked: {error}"
             why = f"{why}, AVX cannot be masked ({error})"
@@ -147,6 +129,15 @@ def _without_avx(release: releases.Release, emulate: bool) -> Target:
     # Emulators run a real program, not the symbolic link or the stub that a virtual environment starts.
     python = str(Path(sys.executable).resolve())
     return Target("x86-sse", Execution.EMULATED, python, release, emulator, note)
+
+
+def _masked_target(copy: releases.Release) -> Target:
+    return Target("x86-sse", Execution.MASKED, sys.executable, copy)
+
+
+def _trial(copy: releases.Release) -> str:
+    target = _masked_target(copy)
+    return trial.trouble(target.command(), target.environment)
 
 
 def _arm64(machine: str, litert_version: str | None, fetch: bool) -> Target:

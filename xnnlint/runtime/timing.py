@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import write_inputs
-from xnnlint.runtime.observe import XNNPACK_OPERATOR_EVENT, fast_folder
+from xnnlint.runtime.observe import fast_folder
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
+from xnnlint.runtime.workers import XNNPACK_OPERATOR_EVENT
 
 ROUNDING = 0.5
 """Microseconds that XNNPACK's rounding takes from an operator's time, on average."""
@@ -77,6 +79,23 @@ class Timing:
     def low(self) -> float:
         """The mean of the fastest fifth of the whole runs, microseconds."""
         return low_mean(self.walls)
+
+    def best_of(self, other: Timing) -> Timing:
+        """Of each operator the shorter time of two timings of the same model, and the whole runs of the faster one."""
+        if self.error is not None:
+            return other
+        if other.error is not None or len(self.operators) != len(other.operators):
+            return self
+        faster = self if self.low <= other.low else other
+        return replace(
+            faster,
+            operators=tuple(map(_shorter, self.operators, other.operators)),
+            tflite=tuple(map(_shorter, self.tflite, other.tflite)),
+        )
+
+
+def _shorter(one: OperatorTime, other: OperatorTime) -> OperatorTime:
+    return one if one.microseconds <= other.microseconds else other
 
 
 def low_mean(readings: Sequence[float]) -> float:
@@ -138,7 +157,7 @@ def timed_library(target: targets.Target) -> Path:
     return target.release.library
 
 
-def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
+def _inputs(model: dict[str, Any], folder: Path, number: int) -> list[str] | None:
     if "error" in model:
         return None
     place = folder / f"model{number}"
@@ -150,7 +169,7 @@ def _inputs(model: dict, folder: Path, number: int) -> list[str] | None:
     return [written[tensor["index"]] for tensor in model["inputs"]]
 
 
-def _timing(path: str, answer: dict) -> Timing:
+def _timing(path: str, answer: dict[str, Any]) -> Timing:
     if "error" in answer:
         return Timing(path, error=answer["error"])
     xnnpack, tflite = [], []

@@ -186,8 +186,8 @@ def verify_each(
                 yield path
 
     target = setting.target
-    where = {"cpu": target.cpu, "litert_version": target.release.version}
-    for observation in observe(readable(), **where, seeds=setting.seeds):
+    version = target.release.version
+    for observation in observe(readable(), cpu=target.cpu, litert_version=version, seeds=setting.seeds):
         # Those before the observed one could not be read, so that nobody ran them.
         while planned[0].error is not None:
             yield planned.popleft()
@@ -209,7 +209,7 @@ def _planned(path: str, profile: Profile) -> Verification:
     """The model's plan, or why there is none."""
     from xnnlint.linter.engine import internal, sentence
     from xnnlint.loaders import load
-    from xnnlint.xnnpack.plan import make_plan
+    from xnnlint.xnnpack.planner import make_plan
 
     try:
         _refuse_keras(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xnnlint.runtime.observation import Status
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
@@ -13,8 +13,19 @@ from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
 RSS_LIMIT_KIB = 2 * 1024 * 1024
 """The runtime does not give its memory back: a child above this is replaced by a fresh one."""
 
+XNNPACK_OPERATOR_EVENT = 8  # DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT in litert/c/litert_profiler_event.h
+TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
+
 InputFiles = list[dict[int, str]]
 """Per seed, the file of each input, by tensor index."""
+
+
+class Profile(NamedTuple):
+    """The operators of one inference; see Observation."""
+
+    kernels: tuple[str, ...]
+    kernel_indices: tuple[int, ...]
+    tflite_ops: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,16 @@ class Run:
     @property
     def ran(self) -> bool:
         return self.answer is not None
+
+    @property
+    def profile(self) -> Profile | None:
+        """None where it did not run, or the release does not profile."""
+        events = self.answer.get("events") if self.answer else None
+        if events is None:
+            return None
+        xnnpack = [(name, index) for kind, name, index, _ in events if kind == XNNPACK_OPERATOR_EVENT]
+        tflite = [name for kind, name, *_ in events if kind == TFLITE_OPERATOR_EVENT and "delegate" not in name.lower()]
+        return Profile(tuple(name for name, _ in xnnpack), tuple(index for _, index in xnnpack), tuple(tflite))
 
 
 class Worker:

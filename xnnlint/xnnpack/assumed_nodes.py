@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from xnnlint.xnnpack.conditions.registry import Judgement
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
-
-if TYPE_CHECKING:
-    from xnnlint.linter.rule import NodeRule, Verdict
-    from xnnlint.xnnpack.plan import Waiver
-
-# A node's rule and its verdict.
-Judgement = tuple["NodeRule", "Verdict"]
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 
 def insert_assumed_ends(subgraph: Subgraph, own: dict[int, Judgement], assumed: frozenset[Waiver]) -> None:
     """Put what is assumed to stand between operators into a subgraph, as nodes that only pass values on.
 
     Args:
-        own: per node, what its rule says of it without any assumption.
+        own: per node (by `id`), what its condition says of it without any assumption.
     """
-    exits = {i for kind, i in assumed if kind == "exit"}
-    entries = {i for kind, i in assumed if kind == "entry"}
-    reshapes = {i for kind, i in assumed if kind == "reshape"}
+    exits = {i for kind, i in assumed if kind is WaiverKind.EXIT}
+    entries = {i for kind, i in assumed if kind is WaiverKind.ENTRY}
+    reshapes = {i for kind, i in assumed if kind is WaiverKind.RESHAPE}
     for value in list(subgraph.values) if exits or entries or reshapes else ():
         if value.tensor in reshapes and not value.is_static:
             _insert_reshape(subgraph, value)
@@ -40,7 +35,7 @@ def _insert_exit(subgraph: Subgraph, value: Value, own: dict[int, Judgement]) ->
     ended = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
     value.external_output = False
     for node in subgraph.nodes:
-        if value.id in node.inputs and id(node) in own and not own[id(node)][1].layout:
+        if value.id in node.inputs and id(node) in own and not own[id(node)].verdict.layout:
             node.inputs = [ended.id if v == value.id else v for v in node.inputs]
     op = subgraph.nodes[position].op
     end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
@@ -74,7 +69,7 @@ def _insert_entry(subgraph: Subgraph, value: Value) -> None:
     subgraph.nodes.insert(first, stem)
 
 
-_ASSUMED_STEM = {
+_ASSUMED_STEM: dict[str, Any] = {
     "kernel": (3, 3),
     "stride": (2, 2),
     "dilation": (1, 1),

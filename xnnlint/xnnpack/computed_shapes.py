@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from xnnlint.model.graph import Graph, Operator, Tensor
 Shapes = dict[int, tuple[int, ...]]
 
 
-def _strided_slice(op: Operator, values: list[np.ndarray]) -> np.ndarray:
+def _strided_slice(op: Operator, values: list[np.ndarray]) -> Any:
     data, begins, ends, strides = values
     masks = {name: int(op.attributes.get(name, 0)) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
     begin = None if masks["begin_mask"] & 1 else int(begins[0])
@@ -30,7 +31,7 @@ def _concatenation(op: Operator, values: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.atleast_1d(v) for v in values])
 
 
-_OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], np.ndarray]] = {
+_OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], Any]] = {
     "STRIDED_SLICE": _strided_slice,
     "PACK": lambda op, values: np.stack([v.reshape(()) for v in values]),
     "GATHER": lambda op, values: values[0][values[1]],

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.fault import Fault, RuntimeRefuses, Wrong
+from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.value_range import value_range
 
@@ -22,7 +23,6 @@ NHWC_TO_NCHW = (0, 2, 3, 1)
 NCHW_TO_NHWC_AS_SHIPPED = (0, 3, 2, 1)
 # Operators that give one and the same number for (x, x), wherever x lies in memory.
 SAME_EVERYWHERE = ("subtract", "squared_difference", "divide")
-REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
 
 
 Reduction = tuple[str, tuple[int, ...], tuple[int, ...]]
@@ -53,17 +53,12 @@ class State:
         return math.prod(self.shape) if self.written is None else self.written
 
 
-class RuntimeRefuses(Exception):
-    """The runtime returns an error when it sets up an operator, or crashes in it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A node at which right data turns wrong (`fatal` false) or at which the runtime gives up (`fatal` true)."""
 
     node: Node
-    kind: str
-    text: str
+    fault: Fault
     fatal: bool
 
 
@@ -96,7 +91,7 @@ def execute(subgraph: Subgraph, profile: Profile, assumed: Collection[int] = ())
             else:
                 runner.step(node)
         except RuntimeRefuses as refusal:
-            run.troubles.append(Trouble(node, "refused", str(refusal), fatal=True))
+            run.troubles.append(Trouble(node, refusal.fault, fatal=True))
             break
     return run
 
@@ -109,6 +104,8 @@ class _Runner:
         self.states = run.states
         self.troubles = run.troubles
         self.reductions: dict[int, list[Reduction]] = {}
+        # Values of other ranks that hold a row for each pixel, which assumed operators made of a map in NCHW.
+        self.pixel_rows: set[int] = set()
 
     # -- helpers
 
@@ -120,7 +117,7 @@ class _Runner:
         state = self.states[v]
         if state.order is Order.LOST:
             return False
-        if self.value(v).is_static or is_order_free(self.value(v).shape):
+        if self.value(v).is_static or (is_order_free(self.value(v).shape) and v not in self.pixel_rows):
             return True
         return (state.order is Order.NCHW) == as_nchw
 
@@ -130,13 +127,13 @@ class _Runner:
     def has_right_shape(self, v: int) -> bool:
         return self.states[v].shape == self.value(v).shape
 
-    def put(self, node: Node, shape: tuple[int, ...], order: Order, why: str = "", kind: str = "layout") -> None:
+    def put(self, node: Node, shape: tuple[int, ...], order: Order, wrong: Wrong | None = None) -> None:
         """Set the state of a node's outputs; a node that loses intact data is a trouble."""
         for v in node.outputs:
             self.states[v] = State(shape if len(node.outputs) == 1 else self.value(v).shape, order)
         intact = all(self.is_intact(v) for v in node.inputs)
-        if order is Order.LOST and intact and why:
-            self.troubles.append(Trouble(node, kind, why, fatal=False))
+        if order is Order.LOST and intact and wrong is not None:
+            self.troubles.append(Trouble(node, Fault(wrong), fatal=False))
 
     # -- one operator
 
@@ -157,7 +154,7 @@ class _Runner:
                 self.reads_by_input_mark(node)
             case NodeType.GLOBAL_AVERAGE_POOLING_2D:
                 ok = self.arrives(node.inputs[0], as_nchw=self.value(node.inputs[0]).nchw)
-                self.put(node, self.value(node.outputs[0]).shape, Order.NHWC if ok else Order.LOST, _READS_WRONG)
+                self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
             case _ if node.type in (*REDUCTIONS, NodeType.REDUCE_MAX, NodeType.REDUCE_MIN):
                 self.reduce(node)
             case NodeType.RESHAPE:
@@ -171,7 +168,11 @@ class _Runner:
         ok = all(self.arrives(v, as_nchw=self.value(v).nchw) for v in node.inputs)
         ends = node.type in (NodeType.DEPTH_TO_SPACE_2D, *REDUCTIONS)
         leaves = not ends and any(self.value(v).nchw for v in node.inputs)
-        self.put(node, target.shape, _order(ok, target.nchw or leaves), _READS_WRONG)
+        if leaves and node.type in (NodeType.UNARY, NodeType.FULLY_CONNECTED) and target.rank != 4:
+            source = self.value(node.inputs[0]).shape
+            if math.prod(target.shape[:-1]) > (source[0] if len(source) == 4 else 1):
+                self.pixel_rows.add(target.id)
+        self.put(node, target.shape, _order(ok, target.nchw or leaves), Wrong.READS_WRONG_ORDER)
 
     def convolution(self, node: Node) -> None:
         """`reshape_convolution_operator` in convolution-2d.c, `create_nchw_convolution`."""
@@ -181,16 +182,16 @@ class _Runner:
             self.pointwise_nchw(node)
             return
         if len(shape) < 3:
-            raise RuntimeRefuses("a convolution gets fewer than 3 dimensions")
+            raise RuntimeRefuses(Fault(Wrong.TOO_FEW_DIMENSIONS))
         channels = self.value(source).shape[-1]
         if not target.nchw and shape[-1] != channels and self.profile["convolution_checks_channels"]:
-            raise RuntimeRefuses(f"it gets {shape[-1]} channels where {channels} are expected")
+            raise RuntimeRefuses(Fault(Wrong.OTHER_CHANNELS, channels, shape[-1]))
         ok = self.arrives(source, as_nchw=self.value(source).nchw and target.nchw)
         if target.nchw and node.type == NodeType.DEPTHWISE_CONVOLUTION_2D and self.value(source).is_static:
             ok = is_order_free(self.value(source).shape)  # constants lie in NHWC, which nobody tells the kernel
         ok = ok and shape[:3] == self.value(source).shape[:3]
         size = target.shape[1:3] if shape[1:3] == self.value(source).shape[1:3] else _output_size(node, shape)
-        self.put(node, (shape[0], *size, target.shape[3]), _order(ok, target.nchw), _READS_WRONG)
+        self.put(node, (shape[0], *size, target.shape[3]), _order(ok, target.nchw), Wrong.READS_WRONG_ORDER)
 
     def need_nchw(self, source: int) -> None:
         """Of the NCHW kernels only that of the stem reads NHWC. All inputs in a cluster are marked NCHW but constants.
@@ -199,8 +200,8 @@ class _Runner:
         src/operators/convolution-nchw.c.
         """
         if not self.value(source).nchw:
-            what = "a constant map, which is never" if self.value(source).is_static else "data that is not"
-            raise RuntimeRefuses(f"it reads {what} NCHW, and its NCHW kernel reads nothing else")
+            is_static = self.value(source).is_static
+            raise RuntimeRefuses(Fault(Wrong.CONSTANT_INTO_NCHW_KERNEL if is_static else Wrong.NHWC_INTO_NCHW_KERNEL))
 
     def pointwise_nchw(self, node: Node) -> None:
         """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
@@ -208,10 +209,10 @@ class _Runner:
         self.need_nchw(source)
         shape = self.states[source].shape
         if len(shape) < 3:
-            raise RuntimeRefuses("the sparse 1x1 kernel gets fewer than 3 dimensions")
+            raise RuntimeRefuses(Fault(Wrong.TOO_FEW_DIMENSIONS_FOR_SPMM))
         channels = target.shape[-1]
         ok = self.arrives(source, as_nchw=True) and shape[:3] == self.value(source).shape[:3]
-        self.put(node, (*shape[:3], channels), _order(ok, True), _READS_WRONG)
+        self.put(node, (*shape[:3], channels), _order(ok, True), Wrong.READS_WRONG_ORDER)
 
     def fully_connected(self, node: Node) -> None:
         """`reshape_fully_connected_operator` in fully-connected.c."""
@@ -223,28 +224,28 @@ class _Runner:
         if node.params.get("reshape_2d"):
             # The operator flattens its input itself, so that only the number of elements matters.
             ok = self.arrives(source) and math.prod(shape) == math.prod(right)
-            self.put(node, (math.prod(shape) // channels, target.shape[-1]), _order(ok, False), _READS_WRONG)
+            self.put(node, (math.prod(shape) // channels, target.shape[-1]), _order(ok, False), Wrong.READS_WRONG_ORDER)
             return
         if shape[-1:] != (channels,) and shape != right:
             last = shape[-1] if shape else 1
             if self.profile["fully_connected_checks_channels"]:
-                raise RuntimeRefuses(f"it gets {last} channels where {channels} are expected")
+                raise RuntimeRefuses(Fault(Wrong.OTHER_CHANNELS, channels, last))
             if self.profile["fully_connected_checks_elements"] and math.prod(shape) % channels:
-                raise RuntimeRefuses(f"it gets {math.prod(shape)} elements, which {channels} channels do not divide")
+                raise RuntimeRefuses(Fault(Wrong.ELEMENTS_NOT_DIVIDED, channels, math.prod(shape)))
             ok = self.arrives(source) and math.prod(shape) == math.prod(right)
-            self.put(node, (*shape[:-1], weights[0]), _order(ok, False), _WRONG_SHAPE, "shape")
+            self.put(node, (*shape[:-1], weights[0]), _order(ok, False), Wrong.WRONG_SHAPE)
             written = math.prod(shape) // channels * weights[0]
             self.states[target.id] = replace(self.states[target.id], written=written)
             return
         ok = self.arrives(source) and math.prod(shape) == math.prod(right)
-        self.put(node, (*shape[:-1], target.shape[-1]), _order(ok, False), _READS_WRONG)
+        self.put(node, (*shape[:-1], target.shape[-1]), _order(ok, False), Wrong.READS_WRONG_ORDER)
 
     def unary(self, node: Node) -> None:
         """Elementwise on memory: the order stays, and as many elements are computed as the shape says."""
         source = node.inputs[0]
         state = self.states[source]
         if math.prod(state.shape) < math.prod(self.value(source).shape) and not self.changes_nothing(node):
-            self.put(node, state.shape, Order.LOST, _WRONG_SHAPE, "shape")
+            self.put(node, state.shape, Order.LOST, Wrong.WRONG_SHAPE)
         else:
             self.put(node, state.shape, state.order)
 
@@ -258,7 +259,7 @@ class _Runner:
         if not in_place or node.operator != "clamp":
             return False
         low, high = value_range(self.subgraph, node.inputs[0])
-        return node.params["min"] <= low and high <= node.params["max"]
+        return bool(node.params["min"] <= low and high <= node.params["max"])
 
     def binary(self, node: Node) -> None:
         """`reshape_binary_operator` in binary.c: operands are broadcast by shape, permuted where the output is NCHW."""
@@ -272,7 +273,7 @@ class _Runner:
             return
         if target.nchw:
             ok = all(self.arrives(v, as_nchw=True) for v in node.inputs)
-            self.put(node, shape, _order(ok, True), _READS_WRONG)
+            self.put(node, shape, _order(ok, True), Wrong.READS_WRONG_ORDER)
             return
         if all(self.arrives(v) for v in node.inputs):
             self.put(node, shape, Order.NHWC)
@@ -281,7 +282,7 @@ class _Runner:
         moving = [v for v in node.inputs if self.value(v).elements > 1]
         ok = all(self.arrives(v, as_nchw=True) and not self.value(v).is_static for v in moving)
         ok = ok and len({self.value(v).shape for v in moving}) == 1
-        self.put(node, shape, Order.NCHW if ok else Order.LOST, _READS_WRONG)
+        self.put(node, shape, Order.NCHW if ok else Order.LOST, Wrong.READS_WRONG_ORDER)
 
     def reads_by_input_mark(self, node: Node) -> None:
         """RESIZE_BILINEAR and DEPTH_TO_SPACE choose their kernel by the layout of their input."""
@@ -291,7 +292,7 @@ class _Runner:
             return
         ok = self.arrives(source.id, as_nchw=source.nchw)
         nchw = source.nchw and node.type == NodeType.RESIZE_BILINEAR
-        self.put(node, target.shape, _order(ok, nchw), _READS_WRONG)
+        self.put(node, target.shape, _order(ok, nchw), Wrong.READS_WRONG_ORDER)
 
     def reduce(self, node: Node) -> None:
         """`reshape_reduce_operator` in static-reduce.c, tables and loop as shipped."""
@@ -303,11 +304,11 @@ class _Runner:
         if not source.nchw or len(state.shape) != 4:
             whole = set(node.params["axes"]) >= {1, 2, 3} and state.order is Order.NCHW
             ok = (self.arrives(source.id) or whole) and self.has_right_shape(source.id)
-            self.put(node, target.shape, _order(ok, False), _READS_WRONG)
+            self.put(node, target.shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
             return
         axes = _rewritten_axes(node.params["axes"])
         if len(set(axes)) < len(axes) and self.profile["repeated_axes_refused"]:
-            raise RuntimeRefuses("in NCHW the runtime makes one axis of several, and then asks for different ones")
+            raise RuntimeRefuses(Fault(Wrong.AXES_MERGED))
         shape, keeps = reduce_in_nchw(state.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
         ok = self.arrives(source.id, as_nchw=True) and self.has_right_shape(source.id)
         if ok:
@@ -317,7 +318,7 @@ class _Runner:
             steps = [*self.reductions[source.id], (node.type, node.params["axes"], state.shape)]
             self.reductions[target.id] = steps
             ok = keeps if ok else _reductions_agree(steps, target.nchw)
-        self.put(node, shape, _order(ok, target.nchw and len(shape) == 4), _WRONG_AXES, "axes")
+        self.put(node, shape, _order(ok, target.nchw and len(shape) == 4), Wrong.OTHER_AXES)
 
     def reshape(self, node: Node) -> None:
         """`resize_copy_output_tensor` in copy.c: a 0 in the target stands for whatever is left."""
@@ -328,10 +329,11 @@ class _Runner:
         if target.count(0) == 1 and known:
             target[target.index(0)] = elements // known
         if math.prod(target) != elements:
-            raise RuntimeRefuses(f"{elements} elements cannot be reshaped to {target}")
+            raise RuntimeRefuses(Fault(Wrong.RESHAPE_OF_OTHER_SIZE, tuple(target), elements))
         ok = self.arrives(source) and elements >= right
         shape = self.value(node.outputs[0]).shape if elements == right else tuple(target)
-        self.put(node, shape, _order(ok, False), _READS_WRONG if elements == right else _WRONG_SHAPE)
+        wrong = Wrong.READS_WRONG_ORDER if elements == right else Wrong.RESHAPES_WRONG_SHAPE
+        self.put(node, shape, _order(ok, False), wrong)
 
     def plain_nhwc(self, node: Node) -> None:
         """Every operator that knows no layout but NHWC."""
@@ -339,32 +341,25 @@ class _Runner:
             self.with_wrong_shape(node)
             return
         ok = all(self.arrives(v) for v in node.inputs)
-        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), _READS_WRONG)
+        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
 
     def with_wrong_shape(self, node: Node) -> None:
         """An operator whose inputs have other shapes at run time than in the model."""
-        from xnnlint.xnnpack.stand_ins import Refused, probe
+        from xnnlint.xnnpack.stand_ins import probe
 
         target = self.value(node.outputs[0])
         if node.type == NodeType.SLICE and not self.profile["slice_clamps"]:
             reach = zip(node.params["ends"], self.states[node.inputs[0]].shape, strict=True)
             if any(end > dim for end, dim in reach):
-                raise RuntimeRefuses("it slices more than the pooling before it reports")
+                raise RuntimeRefuses(Fault(Wrong.SLICE_TOO_LONG))
         right, used = ([s[v].shape for v in node.inputs] for s in (self.subgraph.values, self.states))
         try:
             result = probe(node, right, used)
-        except Refused as refused:
-            raise RuntimeRefuses(str(refused)) from None
         except (ValueError, IndexError):
             result = None  # The stand-in cannot work with these shapes; the runtime reads past what it has.
         shape, ok = result or (target.shape, False)
         ok = ok and all(self.arrives(v, as_nchw=target.nchw) for v in node.inputs)
-        self.put(node, shape, _order(ok, target.nchw), _WRONG_SHAPE, "shape")
-
-
-_READS_WRONG = "it reads NCHW data as if it were NHWC"
-_WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly"
-_WRONG_AXES = "in NCHW the runtime reduces other axes than the model says"
+        self.put(node, shape, _order(ok, target.nchw), Wrong.WRONG_SHAPE)
 
 
 def _output_size(node: Node, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -55,6 +55,10 @@ class NodeType:
     OTHER = "other"
 
 
+REDUCTIONS = (NodeType.MEAN, NodeType.MEAN_SQUARED, NodeType.SUM, NodeType.SUM_SQUARED)
+"""Node types that end a cluster where they reduce a map."""
+
+
 class Layout(Flag):
     """What the layout pass may do with a node (`XNN_LAYOUT_FLAG_*` in src/subgraph.c).
 

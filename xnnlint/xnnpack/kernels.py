@@ -69,8 +69,8 @@ _POOLED = {"fp32": "F32", "fp16": "F16", "qint8": "S8", "quint8": "U8"}
 
 def _weighted_type(node: Node, subgraph: Subgraph, *, is_convolution: bool) -> str:
     """The types in the name of an operator with weights, such as "F32" or "QD8, F32, QC8W"."""
-    data, weights = (subgraph.values[v].dtype for v in node.inputs[:2])
-    data = node.params.get("inlined_input", data)
+    source, weights = (subgraph.values[v].dtype for v in node.inputs[:2])
+    data: str = node.params.get("inlined_input", source)
     if data in ("qdint8", "qduint8"):
         output = _FLOAT.get(subgraph.values[node.outputs[0]].dtype, "F32")
         return f"{'QD8' if data == 'qdint8' else 'QDU8'}, {output}, {weights.upper().replace('INT', '')}W"

@@ -30,9 +30,11 @@ _UNARIES: dict[str, tuple[int | None, int | None]] = {
     "reciprocal_square_root": (None, 1),
 }
 # What a binary operator makes of two operands of which at least one is known.
+_SUMS: dict[tuple[int | None, int | None], int] = {(0, 0): 0, (0, 1): 1, (1, 0): 1}
+_DIFFERENCES: dict[tuple[int | None, int | None], int] = {(0, 0): 0, (1, 0): 1, (1, 1): 0}
 _BINARIES: dict[str, Callable[[int | None, int | None], int | None]] = {
-    "add": lambda a, b: {(0, 0): 0, (0, 1): 1, (1, 0): 1}.get((a, b)),
-    "subtract": lambda a, b: {(0, 0): 0, (1, 0): 1, (1, 1): 0}.get((a, b)),
+    "add": lambda a, b: _SUMS.get((a, b)),
+    "subtract": lambda a, b: _DIFFERENCES.get((a, b)),
     "multiply": lambda a, b: 0 if 0 in (a, b) else 1 if (a, b) == (1, 1) else None,
     "divide": lambda a, b: 0 if a == 0 else 1 if (a, b) == (1, 1) else None,
     "maximum": lambda a, b: None if None in (a, b) else max(a, b),  # type: ignore[type-var]
@@ -67,7 +69,7 @@ def propagate(node: Node, known: dict[int, int]) -> None:
         elif node.params["min"] <= inputs[0] <= node.params["max"]:
             result = inputs[0]
     elif node.type == NodeType.BINARY:
-        result = _BINARIES.get(node.operator, lambda a, b: None)(*inputs)
+        result = _BINARIES[node.operator](*inputs) if node.operator in _BINARIES else None
         if node.inputs[0] == node.inputs[1] and node.operator in ("subtract", "divide"):
             result = int(node.operator == "divide")
     if result is not None:

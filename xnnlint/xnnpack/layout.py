@@ -1,6 +1,6 @@
 """Which values XNNPACK lays out in NCHW: the cluster algorithm of `xnn_subgraph_rewrite_for_nchw`, step by step.
 
-Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (its conditions stand in the rules) and
+Source: google/XNNPACK src/subgraph.c `xnn_check_nchw_compatibility` (its conditions stand in `conditions`) and
 `xnn_subgraph_rewrite_for_nchw`. The runtime's bookkeeping is kept as it is, quirks included: a node's cluster is named
 by its leader, and a cluster is out when its leader is, which depends on the order of the nodes.
 """
@@ -9,12 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import NamedTuple
 
+from xnnlint.xnnpack.conditions.node_condition import Verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 
-if TYPE_CHECKING:
-    from xnnlint.linter.rule import Verdict
+
+class BreakCause(Enum):
+    """Why the runtime leaves a node, and with it a whole cluster, in NHWC."""
+
+    EXTERNAL = "external"
+    """It reads a value from outside of the partition."""
+    PRODUCER = "producer"
+    """It reads a value whose producer is not part of the cluster."""
+    MEMBER = "member"
+    """Another node of its cluster cannot be part of it."""
+    VALUE = "value"
+    """A value of its cluster is read by a node outside, or is an output, too."""
+
+
+class Break(NamedTuple):
+    """What breaks a cluster: `node` is the index of the member at fault, `value` the id of the value, if it is one."""
+
+    cause: BreakCause
+    node: int | None = None
+    value: int | None = None
+
+
+NUMERATOR, DENOMINATOR = 2, 3
+"""More than this share of a cluster's weights must be zero: `xnn_subgraph_rewrite_for_nchw`."""
+
+
+def passes_zeros_test(zeros: int, weights: int) -> bool:
+    """Whether strictly more than two thirds of so many weights are zero."""
+    return DENOMINATOR * zeros > NUMERATOR * weights
 
 
 @dataclass(slots=True)
@@ -25,7 +54,7 @@ class Cluster:
         leader: index of the node that names it.
         nodes: indices of its nodes that can run in NCHW.
         params, zeros: elements and zeros of the weights that count in the two-thirds test.
-        broken_by: why the runtime leaves it in NHWC: node index -> reason. Empty for a cluster that passed.
+        broken_by: why the runtime leaves it in NHWC, by node index. Empty for a cluster that passed.
         enough_zeros: whether strictly more than two thirds of the weights are zero.
     """
 
@@ -33,11 +62,11 @@ class Cluster:
     nodes: list[int] = field(default_factory=list)
     params: int = 0
     zeros: int = 0
-    broken_by: dict[int, str] = field(default_factory=dict)
+    broken_by: dict[int, Break] = field(default_factory=dict)
 
     @property
     def enough_zeros(self) -> bool:
-        return 3 * self.zeros > 2 * self.params
+        return passes_zeros_test(self.zeros, self.params)
 
 
 @dataclass(slots=True)
@@ -45,7 +74,7 @@ class LayoutDecision:
     """The outcome of the layout pass for one subgraph; `Value.nchw` holds the layouts themselves.
 
     Attributes:
-        verdicts: per node, what its rule said.
+        verdicts: per node, what its condition said.
         armed: whether any cluster end has a producer that can run in NCHW; else nothing else happens.
         clusters: the clusters, by leader.
     """
@@ -59,6 +88,7 @@ class LayoutDecision:
 # Plain numbers: the pass asks for them hundreds of thousands of times when a large model is planned again and again.
 _NCHW, _ENTRY, _EXIT = Layout.NCHW.value, Layout.ENTRY.value, Layout.EXIT.value
 _EXTERNAL = -1
+_OUTSIDE, _NOT_INSIDE = Break(BreakCause.EXTERNAL), Break(BreakCause.PRODUCER)
 
 
 class _Pass:
@@ -68,7 +98,7 @@ class _Pass:
         self.subgraph = subgraph
         self.flags = [f.value for f in flags]
         self.leader = list(range(len(subgraph.nodes)))
-        self.bad: dict[int, str] = {}
+        self.bad: dict[int, Break] = {}
         producer = subgraph.producers()
         self.sources = [
             [_EXTERNAL if v.is_external else producer.get(v.id, _EXTERNAL) for v in subgraph.dynamic_inputs(node)]
@@ -81,9 +111,9 @@ class _Pass:
         flags, leader, bad = self.flags, self.leader, self.bad
         for p in self.sources[n]:
             if p == _EXTERNAL:
-                bad.setdefault(n, "external")
+                bad.setdefault(n, _OUTSIDE)
             elif p in bad or not flags[p] & (_NCHW | _ENTRY):
-                bad.setdefault(n, "producer")
+                bad.setdefault(n, _NOT_INSIDE)
             else:
                 flags[p] &= ~_EXIT
                 if leader[p] != leader[n]:
@@ -133,7 +163,7 @@ def _spread(state: _Pass) -> None:
                 updated |= state.link(n)
     for n in range(len(state.subgraph.nodes)):
         if n in state.bad:
-            state.bad.setdefault(state.leader[n], f"member:{n}")
+            state.bad.setdefault(state.leader[n], Break(BreakCause.MEMBER, node=n))
 
 
 def _reject_values_read_from_outside(state: _Pass) -> None:
@@ -149,7 +179,7 @@ def _reject_values_read_from_outside(state: _Pass) -> None:
             continue
         for v in state.live_inputs(n):
             if readers[v] != counts[v]:
-                state.bad.setdefault(state.leader[n], f"value:{v}")
+                state.bad.setdefault(state.leader[n], Break(BreakCause.VALUE, value=v))
 
 
 def _count_weights(state: _Pass, weights: Callable[[Node], tuple[int, int]]) -> dict[int, Cluster]:
@@ -158,12 +188,12 @@ def _count_weights(state: _Pass, weights: Callable[[Node], tuple[int, int]]) -> 
         if not state.flags[n]:
             continue
         leader = state.leader[n]
-        cluster = clusters.setdefault(leader, Cluster(leader))
-        cluster.nodes.append(n)
+        led = clusters.setdefault(leader, Cluster(leader))
+        led.nodes.append(n)
         if n in state.bad:
-            cluster.broken_by[n] = state.bad[n]
+            led.broken_by[n] = state.bad[n]
         if leader in state.bad:
-            cluster.broken_by.setdefault(leader, state.bad[leader])
+            led.broken_by.setdefault(leader, state.bad[leader])
     for n, node in enumerate(state.subgraph.nodes):
         cluster = clusters.get(state.leader[n])
         is_pointwise = node.type == NodeType.CONVOLUTION_2D and max(node.params["kernel"]) == 1

@@ -5,26 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
 from xnnlint.xnnpack.execution import Order, State, is_order_free
+from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
+from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.windows import same_padding_total
-
-if TYPE_CHECKING:
-    from xnnlint.model.graph import Graph
-    from xnnlint.xnnpack.profile import Profile
 
 # Operators that refuse a wrong number of channels, whoever runs them.
 CHANNEL_CHECKING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D)
-
-_LATE_SHAPE = (
-    "its shape is known only once it runs, and LiteRT's compiled models, unlike its interpreter, cannot bind such an "
-    "output"
-)
 
 
 class OutcomeJudge:
@@ -37,16 +30,13 @@ class OutcomeJudge:
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
         delegation = plan.delegation
-        if delegation is not None and delegation.failure is not None:
-            failure = delegation.failure
-            plan.hazards.append(Hazard(failure.op, "delegation", Outcome.FAILS, failure.reason))
+        if plan.failure is not None:
+            plan.hazards.append(Hazard(plan.failure.op, plan.failure.fault, Outcome.FAILS))
         for part in plan.partitions:
             plan.hazards += self._hazards(part)
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
-            plan.hazards.append(
-                Hazard(reader.index, "unwritten-weights", Outcome.WRONG_RESULTS, "it reads weights that nobody unpacks")
-            )
+            plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
         plan.hazards += self._output_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
@@ -71,20 +61,17 @@ class OutcomeJudge:
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
             if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
-                yield Hazard(producer.index, "output", Outcome.FAILS, _LATE_SHAPE)
+                yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_LATE), Outcome.FAILS)
             elif producer is not None:
                 stored = self.graph.tensors[tensor].shape
                 shape = shapes.get(tensor, stored)
                 if math.prod(shape) > math.prod(stored):
-                    text = f"it gives {list(shape)}, which the file does not tell: LiteRT has memory for {list(stored)}"
-                    yield Hazard(producer.index, "output", Outcome.FAILS, text)
+                    yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_UNTOLD, stored, shape), Outcome.FAILS)
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
-                text = "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both"
-                if not readers:
-                    text = "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
+                wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
                 for op in (readers or self.graph.operators)[:1]:
-                    yield Hazard(op.index, "output", Outcome.WRONG_RESULTS, text)
+                    yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
@@ -95,7 +82,7 @@ class OutcomeJudge:
         yield from self._fp16_hazards(part)
         fatal = [t for t in run.troubles if t.fatal]
         if fatal:
-            yield from (Hazard(t.node.op, t.kind, Outcome.FAILS, t.text) for t in fatal)
+            yield from (Hazard(t.node.op, t.fault, Outcome.FAILS) for t in fatal)
             return
         producers = part.subgraph.producers()
         outputs = [
@@ -104,25 +91,17 @@ class OutcomeJudge:
             if v.external_output and v.id in producers and (v.tensor is None or v.tensor in self._mattering)
         ]
         if any(run.states[v.id].order is Order.LOST for v in outputs):
-            yield from (Hazard(t.node.op, t.kind, Outcome.WRONG_RESULTS, t.text) for t in run.troubles)
+            yield from (Hazard(t.node.op, t.fault, Outcome.WRONG_RESULTS) for t in run.troubles)
         for value in outputs:
             state, op = run.states[value.id], part.subgraph.nodes[producers[value.id]].op
             yield from self._shape_hazards(part, value, state, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
-                yield Hazard(op, "boundary", Outcome.WRONG_RESULTS, "its output leaves the cluster in NCHW order")
+                yield Hazard(op, Fault(Wrong.LEAVES_IN_NCHW), Outcome.WRONG_RESULTS)
 
     @cached_property
     def _mattering(self) -> set[int]:
         """Tensors on which an output of the model depends; nobody sees what happens to the others."""
-        mattering: set[int] = set()
-        pending = [t for t in self.graph.outputs if t >= 0]
-        while pending:
-            tensor = pending.pop()
-            if tensor not in mattering:
-                mattering.add(tensor)
-                producer = self.graph.producer(tensor)
-                pending += [t for t in producer.inputs if t >= 0] if producer else []
-        return mattering
+        return self.graph.needed(self.graph.outputs)
 
     def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""
@@ -136,8 +115,7 @@ class OutcomeJudge:
             )
             mixed = [values[v].dtype for v in node.inputs[1:]] == ["fp16", "fp32"]
             if affected and mixed and self._mattering.intersection(self.graph.operators[node.op].outputs):
-                text = "this runtime reads its fp32 bias as fp16, as the filter is"
-                yield Hazard(node.op, "bias", Outcome.WRONG_RESULTS, text)
+                yield Hazard(node.op, Fault(Wrong.BIAS_READ_AS_FP16), Outcome.WRONG_RESULTS)
 
     def _padding_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """SAME padding below 0, which turns into a huge number: all that such a convolution reads is padding.
@@ -155,8 +133,7 @@ class OutcomeJudge:
             size = part.subgraph.values[node.inputs[0]].shape[1:3]
             total = min(map(same_padding_total, size, p["kernel"], p["stride"], p["dilation"]))
             if total < 0 and self._mattering.intersection(self.graph.operators[node.op].outputs):
-                text = f"its 'same' padding comes to {total}, for which this runtime reads nothing but padding"
-                yield Hazard(node.op, "padding", Outcome.WRONG_RESULTS, text)
+                yield Hazard(node.op, Fault(Wrong.PADDING_BELOW_0, actual=total), Outcome.WRONG_RESULTS)
 
     def _fp16_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """NCHW convolutions of fp16 values are created as fp32 ones, or with filters that are read as fp32."""
@@ -169,7 +146,7 @@ class OutcomeJudge:
             if values[node.outputs[0]].dtype == "fp16":
                 as_fp32 = values[node.inputs[1]].dtype == "fp32"
                 outcome = Outcome.FAILS if as_fp32 else Outcome.WRONG_RESULTS
-                yield Hazard(node.op, "fp16", outcome, "in fp16 arithmetic this runtime's sparse kernels are broken")
+                yield Hazard(node.op, Fault(Wrong.FP16_KERNEL_BROKEN), outcome)
 
     def _shape_hazards(self, part: PartitionPlan, value: Value, state: State, op: int) -> Iterable[Hazard]:
         """What follows from an output of a partition that has another shape at run time than in the model."""
@@ -178,18 +155,15 @@ class OutcomeJudge:
             return
         resized = self.profile["output_buffers"] == "resized"
         if resized and math.prod(shape) > value.elements:
-            text = f"it makes an output of {math.prod(shape)} elements instead of {value.elements}"
-            yield Hazard(op, "overflow", Outcome.WRONG_RESULTS, text)
+            fault = Fault(Wrong.OUTPUT_TOO_LARGE, value.elements, math.prod(shape))
+            yield Hazard(op, fault, Outcome.WRONG_RESULTS)
         elif state.elements > value.elements:
-            text = f"it writes {state.elements} elements into a buffer of {value.elements}"
-            yield Hazard(op, "overflow", Outcome.FAILS, text)
+            yield Hazard(op, Fault(Wrong.BUFFER_TOO_SMALL, value.elements, state.elements), Outcome.FAILS)
         for reader, wrong in impossible_reshapes(self.graph, value.tensor, shape):
-            text = f"it gets the shape {wrong}, which comes from the shape {list(shape)} of a pooling with keepdims"
-            yield Hazard(reader.index, "shape", Outcome.FAILS, text)
+            yield Hazard(reader.index, Fault(Wrong.RESHAPE_IMPOSSIBLE, shape, tuple(wrong)), Outcome.FAILS)
         # What one operator of a partition gives another is followed by `execution`.
         inside = set(part.partition.ops)
         for reader in misled_readers(self.graph, value.tensor):
             if self._mattering.intersection(reader.outputs) and reader.index not in inside:
-                text = f"it gets the shape {list(shape)} of a pooling with keepdims instead of {list(value.shape)}"
                 outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
-                yield Hazard(reader.index, "shape", outcome, text)
+                yield Hazard(reader.index, Fault(Wrong.READER_MISLED, value.shape, shape), outcome)

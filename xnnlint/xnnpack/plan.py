@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from xnnlint.xnnpack.profile import every_runtime
+from xnnlint.xnnpack.fault import FaultKind
 
 if TYPE_CHECKING:
-    from xnnlint.linter.rule import NodeRule
     from xnnlint.model.graph import Graph, Model, Operator
-    from xnnlint.xnnpack.delegate.delegation import Delegation, Partition
+    from xnnlint.xnnpack.conditions.node_condition import NodeCondition
+    from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
     from xnnlint.xnnpack.execution import Execution
+    from xnnlint.xnnpack.fault import Fault
     from xnnlint.xnnpack.ir import Node, Subgraph
     from xnnlint.xnnpack.layout import LayoutDecision
-    from xnnlint.xnnpack.planner import Planner
     from xnnlint.xnnpack.profile import Profile
-
-# A condition taken as fulfilled, to ask what that would change: (kind, index). Kinds, by what they count along:
-# operators: "compatible" (its node can run in NCHW), "delegated", "once" (it reads a value once that it reads twice),
-#   "pruned" (its weights are zero);
-# tensors: "exit" (a cluster end stands behind it), "entry" (a stem stands behind it), "reshape" (a RESHAPE to the same
-#   shape stands behind it);
-# the whole model, index -1: "encoded", "float", "cpu"; and "dense", which asks what the sparse path changes: that no
-#   weight were stored sparse.
-Waiver = tuple[str, int]
-WHOLE_MODEL = -1
-FP32: Waiver = ("fp32", WHOLE_MODEL)
-FLOAT: Waiver = ("float", WHOLE_MODEL)
-STORED_DENSE: Waiver = ("dense", WHOLE_MODEL)
+    from xnnlint.xnnpack.waiver import Waiver
 
 
 class Outcome(str, Enum):
@@ -70,22 +57,25 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Where the model goes wrong: the operator, what happens, and the outcome that follows from it."""
+    """Where the model goes wrong: the operator, what is wrong, and the outcome that follows from it."""
 
     op: int
-    kind: str
+    fault: Fault
     outcome: Outcome
-    text: str
+
+    @property
+    def kind(self) -> FaultKind:
+        return self.fault.wrong.kind
 
     @property
     def of_sparse_path(self) -> bool:
         """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
-        return self.kind not in ("output", "padding")
+        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING)
 
     @property
     def of_output(self) -> bool:
         """Whether it is about an output's buffer."""
-        return self.kind == "output"
+        return self.kind is FaultKind.OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +99,8 @@ class PartitionPlan:
     """One delegate partition: its XNNPACK subgraph after all rewrites, and what was decided about it.
 
     Attributes:
-        nodes: the nodes as the layout pass saw them; `rules` and `decision` count along them.
-        rules: per node, the rule that judged it.
+        nodes: the nodes as the layout pass saw them; `conditions` and `decision` count along them.
+        conditions: per node, the condition that judged it.
         sparse_mode: whether the layout pass runs at all.
         decision: what the layout pass decided, or would decide where it does not run.
         execution: what the operators then do; only of partitions with NCHW values.
@@ -119,10 +109,22 @@ class PartitionPlan:
     partition: Partition
     subgraph: Subgraph
     nodes: list[Node]
-    rules: list[NodeRule]
+    conditions: list[NodeCondition]
     sparse_mode: bool
     decision: LayoutDecision
     execution: Execution | None = None
+
+
+class Replanner(Protocol):
+    """Plans one model again under other assumptions; see `planner.Planner`."""
+
+    def plan(self, assume: Iterable[Waiver] = ()) -> Plan: ...
+
+    def spmm(self, assume: Iterable[Waiver]) -> frozenset[int]: ...
+
+    def is_right(self, assume: Iterable[Waiver]) -> bool: ...
+
+    def weight_zeros(self, op: Operator) -> tuple[int, int]: ...
 
 
 @dataclass(slots=True)
@@ -133,6 +135,7 @@ class Plan:
         operators: every XNNPACK operator of every partition, in execution order.
         kernels: the convolutions and fully-connected operators among them (depthwise and transposed ones included).
         tflite_ops: indices of the operators that TFLite runs itself.
+        failure: set where applying the delegate fails, which no fallback follows; nothing is planned then.
         assumed: the conditions taken as fulfilled; empty for the plan of the model as it is.
         planner: plans the same model again under other assumptions.
     """
@@ -147,9 +150,10 @@ class Plan:
     hazards: list[Hazard] = field(default_factory=list)
     summary: Summary | None = None
     delegation: Delegation | None = None
+    failure: Failure | None = None
     partitions: list[PartitionPlan] = field(default_factory=list)
     assumed: frozenset[Waiver] = frozenset()
-    planner: Planner | None = None
+    planner: Replanner | None = None
 
     @property
     def spmm_ops(self) -> set[int]:
@@ -160,18 +164,6 @@ class Plan:
     def is_correct(self) -> bool:
         """Whether the model runs, and gives right results."""
         return self.outcome in (Outcome.SPARSE, Outcome.DENSE)
-
-
-def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
-    """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
-    if profile.is_portable:
-        return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
-    from xnnlint.xnnpack.planner import Planner
-
-    planner = Planner(model, profile)
-    plan = planner.plan(assume)
-    plan.summary = planner.summarize(plan)
-    return plan
 
 
 def worst(plans: Iterable[Plan]) -> Plan:
@@ -197,10 +189,3 @@ def is_pointwise(graph: Graph, op: Operator) -> bool:
 def pointwise_ops(graph: Graph) -> list[int]:
     """Indices of the 1x1 convolutions of a graph."""
     return [op.index for op in graph.operators if is_pointwise(graph, op)]
-
-
-def pointwise_macs(graph: Graph, op: Operator) -> int:
-    """Multiply-accumulates of a 1x1 convolution or fully-connected operator in one inference; a dynamic batch is 1."""
-    weights = graph.tensors[op.inputs[1]]
-    pixels = math.prod(graph.tensors[op.outputs[0]].shape[:-1])
-    return max(pixels, 1) * weights.shape[0] * weights.shape[-1]

@@ -5,43 +5,53 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from xnnlint.xnnpack.assumed_nodes import Judgement, insert_assumed_ends
-from xnnlint.xnnpack.delegate.claims import Delegation, Failure, Partition, delegate
+from xnnlint.model.graph import Graph, Model, Operator
+from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.node_condition import Verdict
+from xnnlint.xnnpack.conditions.registry import Judgement, judge
+from xnnlint.xnnpack.define import define
+from xnnlint.xnnpack.delegate.claims import delegate
+from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.execution import execute
+from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.fp16 import can_become_fp16, to_fp16, uses_fp16
-from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.kernels import kernel_name
 from xnnlint.xnnpack.layout import decide_layouts
-from xnnlint.xnnpack.lower.lowering import lower
 from xnnlint.xnnpack.outcome import OutcomeJudge
 from xnnlint.xnnpack.plan import (
-    FLOAT,
-    FP32,
-    STORED_DENSE,
-    WHOLE_MODEL,
     Kernel,
     Outcome,
     PartitionPlan,
     Plan,
     Summary,
-    Waiver,
     is_pointwise,
-    pointwise_macs,
+    worst,
 )
+from xnnlint.xnnpack.profile import Profile, every_runtime
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
+from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, STORED_DENSE, WHOLE_MODEL, Waiver, WaiverKind
 
 if TYPE_CHECKING:
-    from xnnlint.model.graph import Model, Operator
-    from xnnlint.xnnpack.profile import Profile
+    import numpy as np
 
-OF_TENSORS = ("exit", "entry", "reshape")
-# Rules that assumptions treat in a way of their own.
-QUANTIZED, STEM, REDUCE = "XNN100", "XNN101", "XNN109"
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
+
+
+def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
+    """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
+    if profile.is_portable:
+        return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
+    planner = Planner(model, profile)
+    plan = planner.plan(assume)
+    plan.summary = planner.summarize(plan)
+    return plan
 
 
 @dataclass
@@ -62,6 +72,15 @@ class _Prepared:
         return {v.tensor for v in self.subgraph.values}
 
 
+@dataclass
+class _Claimed:
+    """What the delegate makes of the graph, its partitions prepared; none of them where applying it fails."""
+
+    delegation: Delegation
+    failure: Failure | None
+    prepared: list[_Prepared] = field(default_factory=list)
+
+
 class Planner:
     """Plans one model again and again under different assumptions; what they do not touch is done once."""
 
@@ -69,18 +88,16 @@ class Planner:
         self.model = model
         self.graph = model.main
         self.profile = profile
-        self._prepared: dict[frozenset[Waiver], tuple[Delegation, list[_Prepared]]] = {}
-        self._zeros: dict[int, tuple[int, int]] = {}
+        self._claimed: dict[frozenset[Waiver], _Claimed] = {}
         self._outcome = OutcomeJudge(self.graph, profile)
 
     def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
         """The plan under the given assumptions."""
         assumed = frozenset(assume)
-        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
-        plan.delegation, prepared = self._prepare(assumed)
+        claimed = self._prepare(assumed)
+        plan = self._draft(claimed, assumed)
         plan.assumed, plan.planner = assumed, self
-        plan.tflite_ops = [entry for entry in plan.delegation.schedule if isinstance(entry, int)]
-        plan.partitions = [self._decided(part, assumed) for part in prepared]
+        plan.tflite_ops = [entry for entry in claimed.delegation.schedule if isinstance(entry, int)]
         for part in plan.partitions:
             nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph))
             plan.operators += (self._kernel(part, node) for node in nodes)
@@ -96,14 +113,13 @@ class Planner:
         The same answer as from `plan`, without the rest of it.
         """
         assumed = frozenset(assume)
-        as_it_is, _ = self._prepare(frozenset())
-        if not as_it_is.sparse_weights and ("encoded", WHOLE_MODEL) not in assumed:
+        as_it_is = self._prepare(frozenset()).delegation
+        if not as_it_is.sparse_weights and ENCODED not in assumed:
             return frozenset()
-        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
-        plan.delegation, prepared = self._prepare(assumed)
-        if not any(self._sparse_mode(part.subgraph, assumed) for part in prepared):
+        claimed = self._prepare(assumed)
+        if not any(self._sparse_mode(part.subgraph, assumed) for part in claimed.prepared):
             return frozenset()
-        plan.partitions = [self._decided(part, assumed) for part in prepared]
+        plan = self._draft(claimed, assumed)
         self._outcome.judge(plan)
         if any(hazard.of_sparse_path for hazard in plan.hazards):
             return frozenset()
@@ -115,53 +131,67 @@ class Planner:
             and all(part.subgraph.values[v].nchw for v in (node.inputs[0], *node.outputs))
         )
 
-    def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
-        hint = subgraph.sparse_hint or ("encoded", WHOLE_MODEL) in assumed
-        if STORED_DENSE in assumed:
-            return False
-        return hint and (self.profile.sparse_cpu or ("cpu", WHOLE_MODEL) in assumed)
+    def is_right(self, assume: Iterable[Waiver]) -> bool:
+        """Whether the model would run, and give right results, as far as the sparse path goes."""
+        assumed = frozenset(assume)
+        plan = self._draft(self._prepare(assumed), assumed)
+        self._outcome.judge(plan)
+        return not any(hazard.of_sparse_path for hazard in plan.hazards)
 
-    def _prepare(self, assumed: frozenset[Waiver]) -> tuple[Delegation, list[_Prepared]]:
+    def _draft(self, claimed: _Claimed, assumed: frozenset[Waiver]) -> Plan:
+        """A plan whose partitions are decided, and nothing else."""
+        plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
+        plan.delegation, plan.failure = claimed.delegation, claimed.failure
+        plan.partitions = [self._decided(part, assumed) for part in claimed.prepared]
+        return plan
+
+    def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
+        hint = (subgraph.sparse_hint or ENCODED in assumed) and STORED_DENSE not in assumed
+        return hint and (self.profile.sparse_cpu or CPU in assumed)
+
+    def _prepare(self, assumed: frozenset[Waiver]) -> _Claimed:
         """Delegation, lowering and rewrites, once for each set of operators assumed to be delegated."""
-        claims = frozenset(w for w in assumed if w[0] == "delegated" or w in (FP32, FLOAT))
-        if claims not in self._prepared:
-            in_fp16 = uses_fp16(self.model.metadata, self.profile) and FP32 not in claims
-            fp16 = self.profile["fp16_inference"] if in_fp16 else None
+        claims = frozenset(w for w in assumed if w.kind is WaiverKind.DELEGATED or w in (FP32, FLOAT))
+        if claims not in self._claimed:
             delegation = delegate(self.graph, self.profile, claims)
-            if FLOAT in claims:
-                delegation.failure = None
-            prepared = []
-            for partition in delegation.partitions if delegation.failure is None else ():
-                subgraph = lower(self.graph, partition, delegation, self.profile)
-                if FLOAT in claims:
-                    self._unpack_integers(subgraph)
-                if fp16 == "dense":
-                    to_fp16(subgraph, by_delegate=True)
-                crash = optimize(subgraph, self.profile)
+            defined = define(self.graph, delegation, self.profile)
+            failure = None if FLOAT in claims else defined.failure
+            claimed = self._claimed[claims] = _Claimed(delegation, failure)
+            if failure is not None:
+                return claimed
+            for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True):
+                crash = self._rewrite(subgraph, claims)
                 if crash is not None:
-                    reason = "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
-                    delegation.failure = Failure(crash.op, reason)
-                if fp16 in ("breaks", "sparse") and can_become_fp16(subgraph):
-                    to_fp16(subgraph, by_delegate=False)
-                judged = [self._judge(node, subgraph) for node in subgraph.nodes]
-                prepared.append(_Prepared(partition, subgraph, judged))
-            self._prepared[claims] = delegation, prepared
-        return self._prepared[claims]
+                    claimed.failure = Failure(crash.op, Fault(Wrong.ONLY_READER_REMOVED))
+                judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
+                claimed.prepared.append(_Prepared(partition, subgraph, judged))
+        return self._claimed[claims]
+
+    def _rewrite(self, subgraph: Subgraph, claims: frozenset[Waiver]) -> Node | None:
+        """What comes before the layout pass; gives the node at which the runtime crashes, if it does."""
+        in_fp16 = uses_fp16(self.model.metadata, self.profile) and FP32 not in claims
+        fp16 = self.profile["fp16_inference"] if in_fp16 else None
+        if FLOAT in claims:
+            self._unpack_integers(subgraph)
+        if fp16 == "dense":
+            to_fp16(subgraph, by_delegate=True)
+        crash = optimize(subgraph, self.profile)
+        if fp16 in ("breaks", "sparse") and can_become_fp16(subgraph):
+            to_fp16(subgraph, by_delegate=False)
+        return crash
 
     def _unpack_integers(self, subgraph: Subgraph) -> None:
         """Give integer weights behind DENSIFY the data that the runtime never finds, as if they were float."""
-        from xnnlint.model.weights import decode
-
         for value in subgraph.values:
             tensor = value.tensor
             if value.dtype.startswith("qcint") and value.data is None and tensor is not None:
-                value.data = lambda tensor=tensor: decode(self.graph, tensor).reshape(-1)
+                value.data = partial(_decoded, self.graph, tensor)
 
     def _decided(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
         """`_decide`, once for each set of assumptions that touches the partition."""
         ops, tensors = prepared.ops, prepared.tensors
         touching = frozenset(
-            (kind, i) for kind, i in assumed if i == WHOLE_MODEL or (i in tensors if kind in OF_TENSORS else i in ops)
+            w for w in assumed if w.place == WHOLE_MODEL or w.place in (tensors if w.kind.is_of_tensor else ops)
         )
         if touching not in prepared.decisions:
             prepared.decisions[touching] = self._decide(prepared, touching)
@@ -175,66 +205,48 @@ class Planner:
             for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
         }
         own = {id(node): judged for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)}
+        once = {w.place for w in assumed if w.kind is WaiverKind.ONCE}
         for node in subgraph.nodes:
-            if ("once", node.op) in assumed and len(set(node.inputs)) < len(node.inputs):
+            if node.op in once and len(set(node.inputs)) < len(node.inputs):
                 node.inputs = node.inputs[:1]
                 node.type, node.operator = NodeType.UNARY, "assumed"
         insert_assumed_ends(subgraph, own, assumed)
-        judged = [known.get(id(node)) or self._judge(node, subgraph) for node in subgraph.nodes]
-        verdicts = [v for _, v in judged]
+        judged = [known.get(id(node)) or judge(node, subgraph, self.profile) for node in subgraph.nodes]
+        verdicts = [j.verdict for j in judged]
         decision = decide_layouts(subgraph, verdicts, lambda node: self._weights(node, subgraph, assumed))
         sparse_mode = self._sparse_mode(subgraph, assumed)
         if not sparse_mode:
             for value in subgraph.values:
                 value.nchw = False
-        nodes, rules = list(subgraph.nodes), [r for r, _ in judged]
-        part = PartitionPlan(prepared.partition, subgraph, nodes, rules, sparse_mode, decision)
+        nodes, conditions = list(subgraph.nodes), [j.condition for j in judged]
+        part = PartitionPlan(prepared.partition, subgraph, nodes, conditions, sparse_mode, decision)
         inline_quantization(subgraph, self.profile)
         if any(v.nchw for v in subgraph.values):
-            waived = {op for kind, op in assumed if kind in ("compatible", "delegated")}
+            waived = {w.place for w in assumed if w.kind in (WaiverKind.COMPATIBLE, WaiverKind.DELEGATED)}
             part.execution = execute(subgraph, self.profile, waived)
         return part
 
-    def _judge(self, node: Node, subgraph: Subgraph, ignored: str = "") -> Judgement:
-        """The rule that judges a node, and what it says."""
-        from xnnlint.linter.rule import node_rules
-
-        rule = next(r for r in node_rules() if r.code != ignored and r.applies(node, subgraph))
-        return rule, rule.judge(node, subgraph, self.profile)
-
     def _assume(self, node: Node, subgraph: Subgraph, judged: Judgement, assumed: frozenset[Waiver]) -> Judgement:
         """A node's judgement with the assumptions about it in place."""
-        from xnnlint.linter.rule import Verdict
-
-        rule, verdict = judged
-        if rule.code == QUANTIZED and FLOAT in assumed:
-            rule, verdict = self._judge(node, subgraph, ignored=QUANTIZED)
+        if judged.condition.key is Condition.FLOAT_VALUES and FLOAT in assumed:
+            judged = judge(node, subgraph, self.profile, of_its_kind=True)
             if node.operator == "convert":
-                return rule, Verdict(Layout.NCHW)  # A float model has none of these.
-        if ("compatible", node.op) in assumed and verdict.unmet:
-            layouts = {STEM: Layout.ENTRY, REDUCE: Layout.NCHW | Layout.EXIT}
-            return rule, Verdict(layouts.get(rule.code, Layout.NCHW))
-        return rule, verdict
+                return Judgement(judged.condition, Verdict(Layout.NCHW))  # A float model has none of these.
+        if judged.verdict.unmet and Waiver(WaiverKind.COMPATIBLE, node.op) in assumed:
+            return Judgement(judged.condition, Verdict(judged.condition.layout))
+        return judged
 
     def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
         filter_value = subgraph.values[node.inputs[1]]
         params = filter_value.shape[0] * filter_value.shape[-1]
-        if ("pruned", node.op) in assumed:
+        if Waiver(WaiverKind.PRUNED, node.op) in assumed:
             return params, params
-        return params, self._count_zeros(filter_value, params)
+        if filter_value.tensor is None or not filter_value.is_static:
+            return params, 0
+        from xnnlint.model.weights import zeros_among_first
 
-    def _count_zeros(self, value: Value, params: int) -> int:
-        key = value.tensor if value.tensor is not None else -1
-        known = self._zeros.get(key)
-        if known is None or known[0] != params:
-            from xnnlint.model.weights import count_zeros
-
-            zeros = count_zeros(value.data().reshape(-1)[:params]) if value.data else 0
-            known = (params, zeros)
-            if value.tensor is not None:
-                self._zeros[key] = known
-        return known[1]
+        return params, zeros_among_first(self.graph, filter_value.tensor, params)
 
     def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
         op = self.graph.operators[node.op]
@@ -270,6 +282,12 @@ class Planner:
         if measured is None:  # A filter that is computed at run time.
             return math.prod(self.graph.tensors[op.inputs[1]].shape), 0
         return measured.elements, measured.zeros
+
+
+def _decoded(graph: Graph, tensor: int) -> np.ndarray:
+    from xnnlint.model.weights import decode
+
+    return decode(graph, tensor).reshape(-1)
 
 
 def is_profiled(node: Node, subgraph: Subgraph) -> bool:

@@ -62,7 +62,8 @@ class Profile:
 @cache
 def _data(name: str) -> dict[str, Any]:
     text = resources.files(__package__).joinpath("profiles", name).read_text(encoding="utf-8")
-    return json.loads(text)
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def runtimes() -> dict[str, str]:
@@ -95,7 +96,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, found.group().split("."))) if found else ()
 
 
-def _choose(kind: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
+def _choose(kind: str, name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if name in known:
         return known[name]
     raise XnnlintError(f"unknown {kind} {name!r}; known are {', '.join(known)}")

@@ -195,7 +195,8 @@ def _merge_clamp(sweep: _Sweep, node: Node, can_clamp: bool | None = None) -> bo
         bounds = producer.params["min"], producer.params["max"]
         producer.params["min"], producer.params["max"] = (min(max(b, low), high) for b in bounds)
     elif producer.type in CLAMPING if can_clamp is None else can_clamp:
-        producer.activation = tuple(min(max(b, low), high) for b in producer.activation)  # type: ignore[assignment]
+        least, most = (min(max(b, low), high) for b in producer.activation)
+        producer.activation = least, most
     else:
         return False
     producer.outputs[0] = node.outputs[0]

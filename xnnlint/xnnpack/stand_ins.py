@@ -12,26 +12,23 @@ from collections.abc import Callable
 
 import numpy as np
 
+from xnnlint.xnnpack.fault import Fault, RuntimeRefuses, Wrong
 from xnnlint.xnnpack.ir import Node, NodeType
 
 Arrays = list[np.ndarray]
 
 
-class Refused(Exception):
-    """The runtime returns an error for these shapes."""
-
-
 def _binary(node: Node, arrays: Arrays) -> np.ndarray:
     first, second = arrays
     try:
-        return first + 31.7 * second
+        return np.asarray(first + 31.7 * second)
     except ValueError:
-        raise Refused(f"operands of shapes {list(first.shape)} and {list(second.shape)} cannot be broadcast") from None
+        raise RuntimeRefuses(Fault(Wrong.SHAPES_NOT_BROADCAST, actual=(first.shape, second.shape))) from None
 
 
 def _softmax(node: Node, arrays: Arrays) -> np.ndarray:
     powers = np.exp(arrays[0] - arrays[0].max())
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _concatenate(node: Node, arrays: Arrays) -> np.ndarray:
@@ -41,7 +38,7 @@ def _concatenate(node: Node, arrays: Arrays) -> np.ndarray:
     try:
         flat = np.concatenate([a.reshape(outer, -1) for a in arrays], axis=1)
     except ValueError:
-        raise Refused("inputs of different outer sizes cannot be concatenated") from None
+        raise RuntimeRefuses(Fault(Wrong.OUTER_SIZES_DIFFER)) from None
     shape = list(arrays[0].shape)
     shape[axis] = sum(a.shape[axis] for a in arrays)
     count = int(np.prod(shape))
@@ -73,7 +70,7 @@ def _space_to_depth(node: Node, arrays: Arrays) -> np.ndarray:
     block = node.params["block_size"]
     n, h, w, c = arrays[0].shape
     if h % block or w % block:
-        raise Refused(f"{h}x{w} cannot be cut into blocks of {block}")
+        raise RuntimeRefuses(Fault(Wrong.BLOCKS_DO_NOT_FIT, block, (h, w)))
     return (
         arrays[0]
         .reshape(n, h // block, block, w // block, block, c)
@@ -83,7 +80,7 @@ def _space_to_depth(node: Node, arrays: Arrays) -> np.ndarray:
 
 
 def _reduce(node: Node, arrays: Arrays) -> np.ndarray:
-    return arrays[0].sum(axis=tuple(node.params["axes"]), keepdims=node.params["keep_dims"])
+    return np.asarray(arrays[0].sum(axis=tuple(node.params["axes"]), keepdims=node.params["keep_dims"]))
 
 
 def _resize(node: Node, arrays: Arrays) -> np.ndarray:
@@ -124,7 +121,7 @@ def probe(node: Node, right: list[tuple[int, ...]], used: list[tuple[int, ...]])
         The shape of the output and whether its elements are right, in memory order; None where no stand-in exists.
 
     Raises:
-        Refused: the runtime returns an error.
+        RuntimeRefuses: the runtime returns an error.
     """
     function = PROBES.get(node.type)
     if function is None:

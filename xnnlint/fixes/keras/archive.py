@@ -15,10 +15,12 @@ from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5
 from xnnlint.keras.description import KerasModel
 from xnnlint.loaders.keras.read_archive import CONFIG, WEIGHTS
-from xnnlint.loaders.keras.read_config import Unreadable, all_layers, parse_json
+from xnnlint.loaders.keras.read_config import Unreadable, parse_json
 from xnnlint.loaders.keras.read_file import format_of, read
 from xnnlint.loaders.keras.read_hdf5 import File, Hdf5Error
 
+Models = tuple[KerasModel, KerasModel]
+"""Those of the config as it was, and of the changed one."""
 _ATTRIBUTE = "model_config"
 _STEP = 1 << 20
 _ADVICE = "save the model as .keras or .h5"
@@ -52,7 +54,8 @@ class Archive:
             ModelError: it cannot be read.
         """
         try:
-            return parse_json(self._stored(), "its config")
+            found: dict[str, Any] = parse_json(self._stored(), "its config")
+            return found
         except Unreadable as fault:
             raise ModelError(self.path, fault.problem, fault.advice) from None
         except Hdf5Error as fault:
@@ -76,7 +79,7 @@ class Archive:
         document: dict[str, Any],
         target: str,
         new: NewWeights | None = None,
-        models: tuple[KerasModel, KerasModel] | None = None,
+        models: Models | None = None,
     ) -> None:
         """Writes the same file with another config, and with the weights of new layers.
 
@@ -99,7 +102,7 @@ class Archive:
         except Hdf5Error as fault:
             raise ModelError(self.path, f"its HDF5 data cannot be read: {fault}") from None
 
-    def _write_zip(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Any) -> None:
+    def _write_zip(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Models | None) -> None:
         text = json.dumps(document).encode()
         with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(target, "w") as sink_zip:
             if new and WEIGHTS not in old.namelist():
@@ -108,16 +111,16 @@ class Archive:
                 if member.filename == CONFIG:
                     sink_zip.writestr(member, text)
                     continue
-                if member.filename == WEIGHTS and new:
+                if member.filename == WEIGHTS and new and models is not None:
                     sink_zip.writestr(member, into_archive(old.read(member), *models, new))
                     continue
                 large = member.file_size >= 1 << 31
                 with old.open(member) as source, sink_zip.open(member, "w", force_zip64=large) as sink:
                     shutil.copyfileobj(source, sink, _STEP)
 
-    def _write_h5(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Any) -> None:
+    def _write_h5(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Models | None) -> None:
         data = Path(self.path).read_bytes()
-        if new:
+        if new and models is not None:
             data = into_h5(data, models[1], new)
         tail, patches = replace_text(data, _ATTRIBUTE, json.dumps(document))
         Path(target).write_bytes(data)
@@ -140,9 +143,9 @@ class Archive:
             }
             return _bits(new_model) == wanted
         if self.format == "keras":
-            with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(other) as new:
-                names = old.namelist()
-                return names == new.namelist() and all(_equal(old, new, n) for n in names if n != CONFIG)
+            with zipfile.ZipFile(self.path) as one, zipfile.ZipFile(other) as two:
+                names = one.namelist()
+                return names == two.namelist() and all(_equal(one, two, n) for n in names if n != CONFIG)
         old_bytes, new_bytes = Path(self.path).read_bytes(), Path(other).read_bytes()
         _, patches = replace_text(old_bytes, _ATTRIBUTE, "")
         masked = bytearray(new_bytes[: len(old_bytes)])
@@ -155,7 +158,7 @@ def _bits(model: KerasModel) -> dict[tuple[str, int], bytes]:
     """Every weight by its layer's path and its number there."""
     return {
         ("/".join(layer.path), index): load().tobytes()
-        for layer in all_layers(model)
+        for layer in model.all_layers()
         for index, load in enumerate(layer.weights.values())
     }
 

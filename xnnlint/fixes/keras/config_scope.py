@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xnnlint.fixes.change import CannotChange
+
 Entry = dict[str, Any]
 _TENSOR = "__keras_tensor__"
 _CONTAINERS = ("Functional", "Model", "Sequential")
-
-
-class CannotChange(Exception):
-    """A change that does not fit a layer; the text says why, in half a sentence."""
 
 
 @dataclass
@@ -41,7 +39,8 @@ class Scope:
 
     @property
     def layers(self) -> list[Entry]:
-        return self.config["layers"]
+        found: list[Entry] = self.config["layers"]
+        return found
 
     @property
     def is_keras3(self) -> bool:

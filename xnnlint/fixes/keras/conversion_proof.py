@@ -16,8 +16,10 @@ import numpy as np
 from xnnlint import atomic
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.keras.archive import Archive
-from xnnlint.fixes.keras.config_search import Options, Repair, forecast, safe_part, write_draft
-from xnnlint.linter.findings import Applicability
+from xnnlint.fixes.keras.config_search import ConfigRepair, safe_part
+from xnnlint.fixes.keras.config_version import forecast
+from xnnlint.fixes.keras.config_writer import write_draft
+from xnnlint.fixes.request import FixRequest
 from xnnlint.runtime.tensorflow_converter import first_line, load, to_tflite
 from xnnlint.runtime.verify import Setting, Verification, choose, verify_each
 
@@ -36,7 +38,7 @@ class NotProved(XnnlintError):
     """A changed model that does not do what was said of it; nothing is written then."""
 
 
-def prove(done: Repair, options: Options, fixed: str) -> list[str]:
+def prove(done: ConfigRepair, options: FixRequest, fixed: str) -> list[str]:
     """Proves the changes of a model by running it.
 
     Args:
@@ -58,7 +60,7 @@ def prove(done: Repair, options: Options, fixed: str) -> list[str]:
         raise XnnlintError(f"a proof needs {' and '.join(missing.values())}: pip install 'xnnlint[{extras}]'")
     setting = choose()
     old, new = load(done.path), load(fixed)
-    told = [_weights(old, new, set(done.new_weights))]
+    told = [_weights(old, new, set(done.after.new_weights))]
     told.append(_outputs(done, options, old, new))
     told.append(_run(done, options, new, setting))
     return told
@@ -89,9 +91,9 @@ def _arrays(model: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
                 yield f"{path}/{index}", np.asarray(array)
 
 
-def _outputs(done: Repair, options: Options, old: Any, new: Any) -> str:
+def _outputs(done: ConfigRepair, options: FixRequest, old: Any, new: Any) -> str:
     """Compares outputs where only safe changes were made; others change outputs, and it is right that they do."""
-    safe = [change for change in done.changes if change.applicability is Applicability.SAFE]
+    safe = [change for change in done.changes if change.is_safe]
     if not safe:
         compare_outputs(old, new, shapes_only=True)
         return "no change was safe, so outputs differ; their shapes are the same"
@@ -157,7 +159,7 @@ def _call(model: Any, given: list[np.ndarray]) -> list[np.ndarray]:
 # --- conversion and run ----------------------------------------------------------------------------------------------
 
 
-def _run(done: Repair, options: Options, new: Any, setting: Setting) -> str:
+def _run(done: ConfigRepair, options: FixRequest, new: Any, setting: Setting) -> str:
     assumed = done.after.assumed
     if assumed is not None:
         prune(new, assumed)
@@ -174,18 +176,19 @@ def _run(done: Repair, options: Options, new: Any, setting: Setting) -> str:
     where = f"LiteRT {setting.target.release.version} on {setting.target.cpu}"
     zeros = "" if assumed is None else f" with {assumed:.0%} zeros in each 1x1 kernel"
     errors = [o.max_rel_error for o in observation.outputs if o.max_rel_error is not None]
-    error = f", right within {max(errors):.1e}" if errors else ""
+    right = f", right within {max(errors):.1e}" if errors else ""
     count = f"{observation.spmm} SpMM operators, " if observation.spmm else ""
     weak = "" if observation.responds else "; but its outputs are the same for all inputs, which says little"
-    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{error}{weak}"
+    return f"converted{zeros}, it runs {observation.outcome} in {where}: {count}as forecast{right}{weak}"
 
 
-def _judge(done: Repair, seen: Verification, setting: Setting) -> None:
+def _judge(done: ConfigRepair, seen: Verification, setting: Setting) -> None:
     """Whether what ran is what was forecast of the Keras model, and right."""
     if seen.observation is None or seen.error:
         raise NotProved(f"the converted model could not be judged: {seen.error}")
     model = done.after.plan.model
-    plan = forecast(done.after.keras, model.path, model.format or "", setting.profile, done.after.assumed).plan
+    after = done.after
+    plan = forecast(after.keras, after.document, model.path, model.format or "", setting.profile, after.assumed).plan
     observed, wanted = seen.observation.outcome, plan.outcome.value
     if observed != wanted:
         raise NotProved(f"once converted it is {observed}, and {wanted} was forecast")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.keras.config_search import Options, Repair, repair
+from xnnlint.fixes.keras.config_search import ConfigRepair, repair
+from xnnlint.fixes.request import FixRequest
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 
@@ -22,7 +23,7 @@ def fix_model(
     goal: str = "runtime",
     runtime: str = DEFAULT_RUNTIME,
     cpu: str = DEFAULT_CPU,
-) -> tuple[Any, Repair]:
+) -> tuple[Any, ConfigRepair]:
     """A new model that runs sparse as far as layers can be changed, and what was changed.
 
     Args:
@@ -41,7 +42,7 @@ def fix_model(
         raise XnnlintError(f"{type(model).__name__} is no Keras model")
     if goal not in ("runtime", "policy"):
         raise XnnlintError(f"the goal {goal!r} is not known; it is 'runtime' or 'policy'")
-    options = Options(load_profile(runtime, cpu), unsafe_fixes, assume_pruned, policy=goal == "policy")
+    options = FixRequest(load_profile(runtime, cpu), unsafe_fixes, assume_pruned=assume_pruned, policy=goal == "policy")
     with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
         path = str(Path(folder, "model.keras"))
         try:
@@ -49,13 +50,13 @@ def fix_model(
         except Exception as error:
             raise XnnlintError(f"the model {model.name!r} cannot be saved ({error})") from error
         done = repair(path, options)
-    done.path = str(model.name)
+    done.result.path = str(model.name)
     try:
-        fixed = type(model).from_config(done.document["config"])
+        fixed = type(model).from_config(done.after.document["config"])
     except Exception as error:
         raise XnnlintError(f"the model {model.name!r} cannot be built from its changed config ({error})") from error
     _carry_over(model, fixed)
-    for name, weights in done.new_weights.items():
+    for name, weights in done.after.new_weights.items():
         fixed.get_layer(name).set_weights(list(weights))
     return fixed, done
 

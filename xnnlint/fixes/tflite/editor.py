@@ -1,7 +1,8 @@
 """The editor of .tflite files: operators and tensors can be added, rewired and removed; everything else survives.
 
-The object API is that of the LiteRT wheel (see schema.py for why). That it loses nothing of a file is not believed but
-seen: on opening, the file is written once without any change, and every field of it must be there again (lossless.py).
+The object API is that of the LiteRT wheel (object_api.py says why). That it loses nothing of a file is not believed
+but seen: on opening, the file is written once without any change, and every field of it must be there again
+(lossless.py).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
@@ -33,6 +35,18 @@ _TOO_LARGE = 2**31 - 2**24
 _SLACK = 64
 
 
+class Purpose(Enum):
+    """What the kernel of a 1x1 convolution that a fix made is for, where it is none of the model's own: to run more of
+    these in SpMM is no gain.
+
+    `MOVES_CHANNELS`: zeros and ones that put channels in their places. `STEM_WEIGHTS`: the weights of a first
+    convolution, which nobody prunes.
+    """
+
+    MOVES_CHANNELS = "moves-channels"
+    STEM_WEIGHTS = "stem-weights"
+
+
 class Op:
     """An operator.
 
@@ -41,13 +55,14 @@ class Op:
         inputs, outputs: tensor indices; -1 for an input that is left out.
         uid: names it for the whole life of the edit, whatever is inserted or removed around it: "#7" for what was
             operator 7 of the file, "#7+RESHAPE" for a RESHAPE that was made for it.
+        index: its place in the file as it was opened; None for one that was put in.
         raw: the OperatorT; `options` of it are named as in the generated module (`strideH`, `keepDims`).
     """
 
-    __slots__ = ("inputs", "outputs", "raw", "type", "uid")
+    __slots__ = ("index", "inputs", "outputs", "raw", "type", "uid")
 
-    def __init__(self, raw: Any, type_: str, uid: str) -> None:
-        self.raw, self.type, self.uid = raw, type_, uid
+    def __init__(self, raw: Any, type_: str, uid: str, index: int | None = None) -> None:
+        self.raw, self.type, self.uid, self.index = raw, type_, uid, index
         self.inputs = [int(t) for t in raw.inputs] if raw.inputs is not None else []
         self.outputs = [int(t) for t in raw.outputs] if raw.outputs is not None else []
 
@@ -66,16 +81,19 @@ class Edit:
     Args:
         data: the whole file.
         path: as the user gave it, for messages.
+        purposes: of tensors of the first subgraph that an earlier edit put in.
 
     Attributes:
         graphs: the subgraphs; fixes change the first, `main`, which is the one that is planned.
     """
 
-    def __init__(self, data: bytes, path: str) -> None:
+    def __init__(self, data: bytes, path: str, purposes: Mapping[int, Purpose] | None = None) -> None:
         self.path, self.data = path, data
         self.has_identifier = data[4:8] == schema.IDENTIFIER
         self.model = schema.read(data)
         self.graphs = [GraphEdit(self, index, raw) for index, raw in enumerate(self.model.subgraphs or [])]
+        if purposes:
+            self.main.purposes.update(purposes)
         self._referenced = [graph.referenced() for graph in self.graphs]
         self._buffers, self._used_buffers = len(self.model.buffers or ()), self._buffers_in_use()
 
@@ -138,21 +156,25 @@ class Edit:
         return len(self.model.buffers) - 1
 
     def to_bytes(self) -> bytes:
-        """The changed file. What the changes left without a reader goes; tensors get the indices of the new file.
+        """The changed file, as `settle` leaves it.
 
         Raises:
             ModelError: it would be too large for one flatbuffer.
         """
-        for graph, before in zip(self.graphs, self._referenced, strict=True):
-            graph.drop_idle()
-            graph.drop_unreferenced(before)
-        self._referenced = [graph.referenced() for graph in self.graphs]
-        self._empty_unreferenced_buffers()
+        self.settle()
         if sum(len(b.data) for b in self.model.buffers or () if b.data is not None) > _TOO_LARGE:
             raise ModelError(self.path, "the changed file would be larger than 2 GB, which this version cannot write")
         for graph in self.graphs:
             graph.store()
         return _with_archive(schema.write(self.model, identifier=self.has_identifier), self.data)
+
+    def settle(self) -> None:
+        """Takes out what the changes left without a reader; tensors get the indices that they have in the new file."""
+        for graph, before in zip(self.graphs, self._referenced, strict=True):
+            graph.drop_idle()
+            graph.drop_unreferenced(before)
+        self._referenced = [graph.referenced() for graph in self.graphs]
+        self._empty_unreferenced_buffers()
 
     def _buffers_in_use(self) -> set[int]:
         used = {int(m.buffer) for m in self.model.metadata or ()}
@@ -172,16 +194,23 @@ class Edit:
 
 
 class GraphEdit:
-    """One subgraph of an `Edit`: `tensors` (TensorT objects by index), `operators` in execution order, and what the
-    subgraph reads and gives: `inputs`, `outputs`."""
+    """One subgraph of an `Edit`.
+
+    Attributes:
+        tensors: TensorT objects by index.
+        operators: in execution order.
+        inputs, outputs: what the subgraph reads and gives.
+        purposes: of the constants that fixes put in, where they have one, by tensor.
+    """
 
     def __init__(self, edit: Edit, index: int, raw: Any) -> None:
         self.edit, self.index, self.raw = edit, index, raw
         raw.tensors = self.tensors = raw.tensors if raw.tensors is not None else []
         self._original = len(self.tensors)
-        self.operators = [Op(op, edit.type_of(op), f"#{i}") for i, op in enumerate(raw.operators or ())]
+        self.operators = [Op(op, edit.type_of(op), f"#{i}", i) for i, op in enumerate(raw.operators or ())]
         self.inputs = [int(t) for t in raw.inputs] if raw.inputs is not None else []
         self.outputs = [int(t) for t in raw.outputs] if raw.outputs is not None else []
+        self.purposes: dict[int, Purpose] = {}
         self._idle = {op.uid for op in self._without_readers()}
 
     # Looking
@@ -189,6 +218,11 @@ class GraphEdit:
     def producer(self, tensor: int) -> Op | None:
         """The operator that writes a tensor, or None."""
         return next((op for op in self.operators if tensor in op.outputs), None) if tensor >= 0 else None
+
+    def unpacker(self, tensor: int) -> Op | None:
+        """The DENSIFY or DEQUANTIZE that writes a tensor, or None."""
+        op = self.producer(tensor)
+        return op if op is not None and op.type in UNPACKING and len(op.inputs) == 1 and op.inputs[0] >= 0 else None
 
     def consumers(self, tensor: int) -> list[Op]:
         """The operators that read a tensor, each once, in execution order."""
@@ -199,22 +233,34 @@ class GraphEdit:
         return next((op for op in self.operators if op.uid == uid), None)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        """As stored; a dynamic dimension is 1."""
+        """As stored; a dynamic dimension is 1, and an input that is left out has none."""
+        if tensor < 0:
+            return ()
         shape = self.tensors[tensor].shape
         return tuple(int(d) for d in shape) if shape is not None else ()
 
     def signature(self, tensor: int) -> tuple[int, ...]:
         """The shape with -1 for dynamic dimensions."""
+        if tensor < 0:
+            return ()
         signature = self.tensors[tensor].shapeSignature
         return tuple(int(d) for d in signature) if signature is not None and len(signature) else self.shape(tensor)
 
     def dtype(self, tensor: int) -> str:
-        """TensorType by name."""
-        return schema.name_of("TensorType", self.tensors[tensor].type)
+        """TensorType by name; "" of an input that is left out."""
+        return "" if tensor < 0 else schema.name_of("TensorType", self.tensors[tensor].type)
 
     def name(self, tensor: int) -> str:
         name = self.tensors[tensor].name
         return name.decode("utf-8", "replace") if isinstance(name, bytes) else name or ""
+
+    def is_of_unknown_size(self, tensor: int) -> bool:
+        """Whether more than the batch is dynamic."""
+        return tensor >= 0 and any(size < 0 for size in self.signature(tensor)[1:])
+
+    def inputs_of_unknown_size(self) -> list[str]:
+        """The names of the inputs that are."""
+        return [self.name(t) for t in self.inputs if self.is_of_unknown_size(t)]
 
     def is_quantized(self, tensor: int) -> bool:
         """Whether a tensor has quantization parameters that mean something."""
@@ -279,8 +325,11 @@ class GraphEdit:
         self.tensors[made].quantization = self.tensors[tensor].quantization
         return made
 
-    def add_constant(self, name: str, values: np.ndarray) -> int:
+    def add_constant(self, name: str, values: np.ndarray, purpose: Purpose | None = None) -> int:
         """A new dense constant.
+
+        Args:
+            purpose: what it is for, where the convolution with it is not counted.
 
         Raises:
             KeyError: numpy's type is none of TFLite's.
@@ -289,6 +338,8 @@ class GraphEdit:
 
         tensor = self.add_tensor(name, values.shape, dtype=_DTYPES[values.dtype.name])
         self.tensors[tensor].buffer = self.edit.add_buffer(np.ascontiguousarray(values).tobytes())
+        if purpose is not None:
+            self.purposes[tensor] = purpose
         return tensor
 
     def insert(
@@ -401,6 +452,7 @@ class GraphEdit:
     def _renumber(self, places: dict[int, int]) -> None:
         import numpy as np
 
+        self.purposes = {places[t]: purpose for t, purpose in self.purposes.items() if t in places}
         self.inputs = [places[t] for t in self.inputs]
         self.outputs = [places[t] for t in self.outputs]
         for op in self.operators:

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint import atomic
 from xnnlint.errors import ModelError, XnnlintError
-from xnnlint.fixes.tflite.search_changes import Options, Result, boldest_first, search
+from xnnlint.fixes.change import boldest_first
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.result import Repair
+from xnnlint.fixes.tflite.file_search import FileResult, search
+from xnnlint.fixes.tflite.file_version import FileVersion
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_proof import Proof, Prover
+    from xnnlint.fixes.tflite.file_proof import FileProof, Prover
 
-NOT_PROVEN = "it was not proven"
+FileRepair = Repair[FileVersion]
 # Weights and their copy have to fit into memory.
 _LARGEST = 2**31
 # How many kinds of changes are done without, one at a time, where a proof fails.
 _RETRIES = 3
 
 
-@dataclass
-class TfliteRepair:
-    """What was done to a file, or would be.
-
-    Attributes:
-        path: as the user gave it.
-        proof: None where nothing was changed, or no proof was wanted.
-        written: where the result is, or ""; backup: where the file as it was is, or "".
-    """
-
-    path: str
-    result: Result
-    proof: Proof | None = None
-    written: str = ""
-    backup: str = ""
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def changes(self) -> tuple[object, ...]:
-        return self.result.changes
-
-    @property
-    def exit_code(self) -> int:
-        return 1 if self.result.remaining else 0
-
-
-class Fixer:
+class FileFixer:
     """Fixes one file after the other; a context manager, since it keeps the processes that prove.
 
     Args:
@@ -56,18 +34,18 @@ class Fixer:
         proof: whether to prove what is written.
     """
 
-    def __init__(self, options: Options, *, proof: bool = True) -> None:
+    def __init__(self, options: FixRequest, *, proof: bool = True) -> None:
         self.options, self.proof = options, proof
         self._stack = ExitStack()
         self._prover: Prover | None = None
 
-    def __enter__(self) -> Fixer:
+    def __enter__(self) -> FileFixer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def fix(self, path: str, target: str = "", *, backup: str = "") -> TfliteRepair:
+    def fix(self, path: str, target: str = "", *, backup: str = "") -> FileRepair:
         """Works out the changes of a file, proves them, and writes the result.
 
         Args:
@@ -79,8 +57,8 @@ class Fixer:
             ModelError: the file cannot be read, or not be changed without loss.
             XnnlintError: it was not proven, so that nothing was written; or it cannot be proven here.
         """
-        data = _read(path)
-        done = TfliteRepair(path, _search(data, path, self.options))
+        data = read_file(path)
+        done = FileRepair(_search(data, path, self.options))
         if not target:
             return done
         if not done.result.after.plan.is_correct:
@@ -98,7 +76,7 @@ class Fixer:
         done.written, done.backup = target, backup
         return done
 
-    def _prove_some(self, done: TfliteRepair, data: bytes, target: str) -> None:
+    def _prove_some(self, done: FileRepair, data: bytes, target: str) -> None:
         """Proves the changes, or fewer: without one of the kinds that one would rather do without.
 
         Raises:
@@ -117,7 +95,7 @@ class Fixer:
                     return
         raise XnnlintError(f"{target}: not written: {proof.reason}")
 
-    def _prove(self, result: Result) -> Proof:
+    def _prove(self, result: FileResult) -> FileProof:
         if self._prover is None:
             from xnnlint.fixes.tflite.file_proof import Prover
 
@@ -140,7 +118,12 @@ def is_tflite(path: str | os.PathLike[str]) -> bool:
     return head[4:8] == b"TFL3" or (place.suffix.lower() == ".tflite" and not format_of(path, head))
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """A .tflite file that can be changed.
+
+    Raises:
+        ModelError: it is none, or too large.
+    """
     from xnnlint.loaders import load
 
     # The reader bounds what a file may claim, and says what is wrong with it.
@@ -152,7 +135,7 @@ def _read(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def _search(data: bytes, path: str, options: Options) -> Result:
+def _search(data: bytes, path: str, options: FixRequest) -> FileResult:
     """`search`, of which a mistake of ours in one file must not keep others from being fixed."""
     from xnnlint.linter.engine import internal
 

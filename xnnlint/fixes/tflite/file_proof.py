@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xnnlint.errors import XnnlintError
-from xnnlint.fixes.tflite.operator_change import Exactness
+from xnnlint.fixes.change import Exactness
+from xnnlint.fixes.result import Proof
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import compare as compare_values
 from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
 from xnnlint.runtime.verify import DIFFERS, compare
 from xnnlint.runtime.workers import Run, Worker
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.search_changes import Result
+    from xnnlint.fixes.tflite.file_search import FileResult
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.verify import Verification
 
@@ -39,27 +40,21 @@ _TIMEOUT = 600.0
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was seen.
+class FileProof(Proof):
+    """What was seen, in figures.
 
     Attributes:
-        passed: whether the file may be written.
-        reason: why not, as the end of a sentence; "" where it passed.
         max_rel_error, max_abs_error: of old and new outputs in the reference kernels; None where not compared.
         tolerance: what was allowed; None for changes that change what the model computes.
         reference: the kernels that computed both: "kernels" (reference ones), "optimized-kernels" or "xnnpack-avx".
         observation: the real run of the new file.
-        facts: sentences on what was proved.
     """
 
-    passed: bool
-    reason: str = ""
     max_rel_error: float | None = None
     max_abs_error: float | None = None
     tolerance: float | None = None
     reference: str | None = None
     observation: Observation | None = None
-    facts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -111,7 +106,7 @@ class Prover:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def prove(self, result: Result) -> Proof:
+    def prove(self, result: FileResult) -> FileProof:
         """Looks at the file before and after; neither is changed."""
         exactness = {change.exactness for change in result.changes}
         tolerance = None if Exactness.DIFFERENT in exactness else max((TOLERANCE[e] for e in exactness), default=0.0)
@@ -129,13 +124,6 @@ class Prover:
         if tolerance is not None and compared.reference not in (None, "kernels"):
             # Optimized kernels of other shapes sum in another order, even where the sums are the same.
             tolerance = max(TOLERANCE.values())
-        common = {
-            "tolerance": tolerance,
-            "reference": compared.reference,
-            "observation": verified.observation,
-            "max_rel_error": compared.relative if compared.reference else None,
-            "max_abs_error": compared.absolute if compared.reference else None,
-        }
         reason = compared.trouble
         if not reason and tolerance is not None and not compared.relative <= tolerance:
             reason = (
@@ -143,9 +131,16 @@ class Prover:
                 f"changes may differ by {tolerance:.0e}"
             )
         reason = reason or _run_trouble(verified)
-        if reason:
-            return Proof(False, reason, **common)
-        return Proof(True, facts=tuple(self._facts(compared, verified, tolerance)), **common)
+        return FileProof(
+            passed=not reason,
+            reason=reason,
+            facts=() if reason else tuple(self._facts(compared, verified, tolerance)),
+            tolerance=tolerance,
+            reference=compared.reference,
+            observation=verified.observation,
+            max_rel_error=compared.relative if compared.reference else None,
+            max_abs_error=compared.absolute if compared.reference else None,
+        )
 
     def observe(self, path: Path) -> Observation:
         """One file in the real runtime."""
@@ -223,7 +218,7 @@ class Prover:
 
     # The real run
 
-    def _verify(self, path: Path, result: Result) -> Verification:
+    def _verify(self, path: Path, result: FileResult) -> Verification:
         profile = load_profile(self.runtime, self.target.cpu)
         plan = make_plan(result.after.plan.model, profile)
         return compare(str(path), plan, self.observe(path))

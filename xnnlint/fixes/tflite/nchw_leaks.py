@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.operator_change import View
-from xnnlint.xnnpack.execution import REDUCTIONS, is_order_free, reduce_in_nchw
-from xnnlint.xnnpack.ir import Layout, Node, Value
+from xnnlint.fixes.tflite.graph_view import View
+from xnnlint.xnnpack.execution import is_order_free, reduce_in_nchw
+from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan
 
 

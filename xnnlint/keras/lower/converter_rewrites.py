@@ -8,10 +8,11 @@ against files that it converted. A pattern's result stands where its last operat
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from xnnlint.keras.lower.program import Constant, Node, Program, Value, elements
+from xnnlint.keras.lower.program import Constant, Node, Program, Value, broadcast, elements
 
 Rule = Callable[["Rewriter", Node], bool]
 
@@ -71,7 +72,9 @@ class Rewriter:
         node.name = like.name
         return True
 
-    def change(self, node: Node, type_: str, inputs: list[Value | None], attributes: dict | None = None) -> bool:
+    def change(
+        self, node: Node, type_: str, inputs: list[Value | None], attributes: dict[str, Any] | None = None
+    ) -> bool:
         """Makes an operator another one, where it stands; keeps its output."""
         old = [v for v in node.inputs if v is not None]
         node.type, node.inputs, node.attributes = type_, inputs, attributes or {}
@@ -106,7 +109,7 @@ class Rewriter:
 
     def merge_equal(self) -> None:
         """Of operators that compute the same the first stays (MLIR's CSE)."""
-        first: dict[tuple, Node] = {}
+        first: dict[Any, Node] = {}
         for node in self.program.nodes:
             if node not in self.alive or node.type == "CUSTOM":
                 continue
@@ -331,7 +334,7 @@ def _two_additions(rewriter: Rewriter, node: Node) -> bool:
     if a is None or b is None or first.inputs[1] is None or node.inputs[1] is None:
         return False
     total = a.derive("ADD", lambda v: v + b.array, [b])
-    shape = np.broadcast_shapes(first.inputs[1].shape or (), node.inputs[1].shape or ())
+    shape = broadcast(first.inputs[1].shape or (), node.inputs[1].shape or ())
     return rewriter.change(node, "ADD", [first.inputs[0], Value(shape, "FLOAT32", total)], node.attributes)
 
 
@@ -403,7 +406,7 @@ def _known_sizes(rewriter: Rewriter, node: Node) -> bool:
 
 
 _INTEGER_FUNCTIONS: dict[str, Callable[[Node, list[np.ndarray]], np.ndarray]] = {
-    "REDUCE_PROD": lambda node, values: np.prod(values[0], dtype=np.int32),
+    "REDUCE_PROD": lambda node, values: np.asarray(np.prod(values[0], dtype=np.int32)),
     "PACK": lambda node, values: np.stack(values),
     "CONCATENATION": lambda node, values: np.concatenate(values),
     "MUL": lambda node, values: values[0] * values[1],
@@ -694,9 +697,8 @@ def _fuse_into_following(rewriter: Rewriter, node: Node) -> bool:
     axes = tuple(d for d in range(len(weights.shape or ())) if d != axis)
 
     def shifted(values: np.ndarray) -> np.ndarray:
-        return (
-            values.sum(axis=axes) * (sign * other.array.reshape(-1)[0]) + (0 if bias is None else bias.array)
-        ).astype(np.float32)
+        moved: np.ndarray = values.sum(axis=axes) * (sign * other.array.reshape(-1)[0])
+        return (moved + (0 if bias is None else bias.array)).astype(np.float32)
 
     total = filter_.derive(("shifted", sign), shifted, [other, *([bias] if bias is not None else [])])
     inputs[2] = _make(total, (channels,))

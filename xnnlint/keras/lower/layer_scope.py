@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.errors import NotSupported
+from xnnlint.keras.config_values import Options
 from xnnlint.keras.description import Layer
 from xnnlint.keras.lower.program import Constant, Node, Program, Shape, Step, Value
 
@@ -23,12 +25,9 @@ if TYPE_CHECKING:
 
 # A config can claim any number of weights; so many take 1 GB.
 _MAX_ELEMENTS = 1 << 28
+_MOST = (1 << 31) - 1
 _NOT_PLAIN = re.compile("[^A-Za-z0-9]")
-_NUMPY_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
-
-
-class Unsupported(Exception):
-    """A layer, or a use of one, whose operators are not known here; the text says why, in half a sentence."""
+CONSTANT_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
 
 
 @dataclass
@@ -99,8 +98,8 @@ class Scope:
     training: Any = None
 
     @property
-    def config(self) -> dict[str, Any]:
-        return self.layer.config
+    def config(self) -> Options:
+        return Options(self.layer.config)
 
     @property
     def is_keras_3(self) -> bool:
@@ -116,7 +115,7 @@ class Scope:
             return False
         said = kwargs.get("training", args[1] if len(args) > 1 else None)
         said = self.training if said is None else said
-        is_frozen = "Norm" in self.layer.class_name and not self.config.get("trainable", True)
+        is_frozen = "Norm" in self.layer.class_name and not self.layer.config.get("trainable", True)
         return said not in (None, False, 0) and not is_frozen
 
     # -- operators
@@ -167,7 +166,9 @@ class Scope:
         """A constant of the layer's own code or config."""
         import numpy as np
 
-        array = np.asarray(values, dtype=_NUMPY_TYPES[dtype])
+        # What is too large for 32 bits becomes infinite, as it does in TensorFlow.
+        with np.errstate(over="ignore"):
+            array = np.asarray(values, dtype=CONSTANT_TYPES[dtype])
         array.flags.writeable = False
         constant = Constant(lambda: array, (dtype, array.shape, array.tobytes()), (f"{self.prefix}/{at}",))
         return Value(array.shape, dtype, constant, name=f"{self.prefix}/{at}")
@@ -177,8 +178,16 @@ class Scope:
 
         Args:
             more: further constants of the same TensorFlow operation, which TFLite has as attributes.
+
+        Raises:
+            NotSupported: one takes more than 32 bits; products of sizes do not show before they are stored.
         """
-        value = self.constant(values, at, "INT32")
+        import numpy as np
+
+        numbers = np.asarray(values)
+        if numbers.dtype == object or (numbers.size and max(abs(numbers.max()), abs(numbers.min())) > _MOST):
+            raise NotSupported("it computes sizes of more than 32 bits")
+        value = self.constant(numbers, at, "INT32")
         assert value.constant is not None
         value.constant.sources += tuple(f"{self.prefix}/{name}" for name in more)
         return value
@@ -192,15 +201,17 @@ class Scope:
             at: the operation that reads it, such as "Conv2D/ReadVariableOp".
 
         Raises:
-            Unsupported: the file holds another shape than the config says, or none though it has weights.
+            NotSupported: the file holds another shape than the config says, or none though it has weights.
         """
         import numpy as np
 
         if any(d is None for d in shape):
-            raise Unsupported("its number of channels cannot be told")
+            raise NotSupported("its number of channels is unknown")
         expected = tuple(int(d) for d in shape if d is not None)
-        if not 0 <= math.prod(expected) <= _MAX_ELEMENTS:
-            raise Unsupported(f"it claims {math.prod(expected):,} weights")
+        if any(d < 0 for d in expected):
+            raise NotSupported(f"it claims weights of the shape {list(expected)}")
+        if math.prod(expected) > _MAX_ELEMENTS:
+            raise NotSupported(f"it claims {math.prod(expected):,} weights")
         stored = self.layer.weights.get(name)
         key = (*(self.layer.path or (self.layer.name,)), name)
         source = self.builder.variable(key, f"{self.prefix}/{at}")
@@ -208,10 +219,10 @@ class Scope:
             found = stored().shape
             if found != expected:
                 problem = f"its variable {name!r} has the shape {list(found)}"
-                raise Unsupported(f"{problem}, and its config says {list(expected)}")
+                raise NotSupported(f"{problem}, and its config says {list(expected)}")
             constant = Constant(partial(_floats, stored), ("variable", *key), (source,))
         elif self.builder.has_weights:
-            raise Unsupported(f"the file holds no variable {name!r} for it")
+            raise NotSupported(f"the file holds no variable {name!r} for it")
         else:
             constant = Constant(
                 lambda: np.full(expected, default, np.float32),
@@ -236,10 +247,10 @@ def axis_of(axis: int, rank: int) -> int:
     """An axis counted from the front.
 
     Raises:
-        Unsupported: there is no such axis.
+        NotSupported: there is no such axis.
     """
     if not -rank <= axis < rank:
-        raise Unsupported(f"it works along axis {axis} of a tensor with {rank} dimensions")
+        raise NotSupported(f"it works along axis {axis} of a tensor with {rank} dimensions")
     return axis % rank
 
 
@@ -247,20 +258,32 @@ def shape_of(value: Value, *ranks: int) -> Shape:
     """The shape of a value, which must have one of the given ranks if any are given.
 
     Raises:
-        Unsupported: the shape or the rank is not what it must be.
+        NotSupported: the shape or the rank is not what it must be.
     """
     if value.shape is None:
-        raise Unsupported("the shape of its input cannot be told")
+        raise NotSupported("the shape of its input is unknown")
     if ranks and len(value.shape) not in ranks:
-        raise Unsupported(f"its input has {len(value.shape)} dimensions")
+        raise NotSupported(f"its input has {len(value.shape)} dimensions")
     return value.shape
 
 
-def channels_last(config: dict[str, Any]) -> None:
+def channels_last(config: Options) -> None:
     """Refuses data_format="channels_first".
 
     Raises:
-        Unsupported: it is that.
+        NotSupported: it is that.
     """
-    if config.get("data_format") not in (None, "channels_last"):
-        raise Unsupported("its data_format is channels_first")
+    if config.given("data_format") not in (None, "channels_last"):
+        raise NotSupported("its data_format is channels_first")
+
+
+def is_same(config: Options) -> bool:
+    """Whether a window is padded so that a stride of 1 keeps the size.
+
+    Raises:
+        NotSupported: its padding is another one than "same" and "valid".
+    """
+    padding = config.word("padding", default="valid").lower()
+    if padding not in ("same", "valid"):
+        raise NotSupported(f"its padding is {padding!r}")
+    return padding == "same"

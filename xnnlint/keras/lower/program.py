@@ -67,7 +67,7 @@ class Constant:
         return count_zeros(self.array)
 
     def count_zeros_by(self, count: Callable[[], int]) -> None:
-        """Sets a way to tell the number of zeros that is faster than to count them."""
+        """Sets a faster way to the number of zeros than to count them."""
         self._count = count
 
     @property
@@ -106,12 +106,14 @@ class Constant:
         """This constant times a scalar, or a vector along one axis, in single precision as the converter folds it."""
 
         def broadcast(values: np.ndarray) -> np.ndarray:
+            import numpy as np
+
             by = factor.array.reshape(-1)
             if by.size == 1 or values.ndim == 1:
                 by = by if values.ndim <= 1 else by.reshape([1] * values.ndim)
             else:
                 by = by.reshape([-1 if d == axis % values.ndim else 1 for d in range(values.ndim)])
-            return values / by if divide else values * by
+            return np.asarray(values / by if divide else values * by)
 
         def zeros() -> int:
             import numpy as np
@@ -136,7 +138,7 @@ class Value:
     """A tensor: an input of the model, a constant, or what a node computes.
 
     Attributes:
-        shape: None where not even the rank can be told.
+        shape: None where not even the rank is known.
         dtype: TensorType of the TFLite schema by name.
     """
 
@@ -145,6 +147,10 @@ class Value:
     constant: Constant | None = None
     producer: Node | None = None
     name: str = ""
+
+    def __repr__(self) -> str:
+        # Without its producer, and so all of the program before it.
+        return f"<tensor {self.name}>"
 
     @property
     def rank(self) -> int | None:
@@ -156,7 +162,7 @@ class Value:
 
     @property
     def key(self) -> Any:
-        """What tells this tensor from others: two constants that are equal are one."""
+        """What keeps this tensor apart from others: two constants that are equal are one."""
         return ("constant", self.constant.key) if self.constant is not None else id(self)
 
 
@@ -228,7 +234,7 @@ def elements(shape: Shape) -> int | None:
 
 
 def broadcast(*shapes: Shape | None) -> Shape | None:
-    """The shape of an elementwise operation's result; a dimension that cannot be told is None."""
+    """The shape of an elementwise operation's result; a dimension that is unknown is None."""
     if any(s is None for s in shapes):
         return None
     known = [s for s in shapes if s is not None]

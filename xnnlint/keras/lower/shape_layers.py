@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from xnnlint.keras.lower.layer_scope import Scope, Unsupported, axis_of, channels_last, shape_of
+from xnnlint.errors import NotSupported
+from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
 from xnnlint.keras.lower.program import Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.registry import layer
 
 _NONE = {"fused_activation_function": "NONE"}
 
@@ -57,10 +60,11 @@ def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
     return scope.op("RESHAPE", [x, scope.integers([-1 if n is None else n for n in left], f"{at}/shape")], left, at)
 
 
+@layer("Reshape")
 def reshape(scope: Scope, x: Value) -> Value:
     """Reshape: the batch stays, and is looked up at run time if it is dynamic. Keras 3 writes what -1 stands for."""
     shape = shape_of(x)
-    target = [int(n) for n in scope.config["target_shape"]]
+    target = scope.config.wholes("target_shape", least=-1)
     rest = elements(shape[1:])
     resolved: list[int | None] = [None if n == -1 else n for n in target]
     if -1 in target and rest is not None:
@@ -74,11 +78,12 @@ def reshape(scope: Scope, x: Value) -> Value:
     return scope.op("RESHAPE", [x, sizes], (shape[0], *resolved), "Reshape")
 
 
+@layer("Flatten")
 def flatten(scope: Scope, x: Value) -> Value:
     """Flatten; Keras 2 has a constant target where all but the batch is known, Keras 3 looks up the batch."""
     shape = shape_of(x)
     if len(shape) < 2:
-        raise Unsupported("its input has one dimension")
+        raise NotSupported("its input has one dimension")
     rest = elements(shape[1:])
     if rest is None or scope.builder.dialect == "keras3":
         sizes = batch_and(scope, x, [-1 if rest is None else rest], "Reshape/shape")
@@ -86,9 +91,10 @@ def flatten(scope: Scope, x: Value) -> Value:
     return scope.op("RESHAPE", [x, scope.integers([-1, rest], "Const")], (shape[0], rest), "Reshape")
 
 
+@layer("Permute")
 def permute(scope: Scope, x: Value) -> Value:
     """Permute: axes counted from 1, without the batch."""
-    order = [0, *(int(d) for d in scope.config["dims"])]
+    order = [0, *scope.config.wholes("dims")]
     return transpose_by(scope, x, order, "transpose")
 
 
@@ -96,57 +102,61 @@ def transpose_by(scope: Scope, x: Value, order: list[int], at: str) -> Value:
     """A TRANSPOSE."""
     shape = shape_of(x)
     if sorted(order) != list(range(len(shape))):
-        raise Unsupported("its order of axes does not fit its input")
+        raise NotSupported("its order of axes does not fit its input")
     return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], tuple(shape[d] for d in order), at)
 
 
 # -- pooling
 
+_POOLS = ("MaxPooling", "AveragePooling", "MaxPool", "AvgPool")
 
+
+@layer(*(f"{kind}{dimensions}D" for kind in _POOLS for dimensions in (1, 2)))
 def pool(scope: Scope, x: Value) -> Value:
     """MaxPooling and AveragePooling in one or two dimensions."""
     config = scope.config
     channels_last(config)
     line = len(shape_of(x, 3, 4)) == 3
-    size, stride = config.get("pool_size", 2), config.get("strides")
-    size = list(size) if isinstance(size, (list, tuple)) else [size] * (1 if line else 2)
-    stride = size if stride is None else list(stride) if isinstance(stride, (list, tuple)) else [stride] * len(size)
+    axes = 1 if line else 2
+    size = config.wholes("pool_size", default=2, count=axes, least=1)
+    stride = config.wholes("strides", default=size, count=axes, least=1)
     if line:
         x = expand_axis(scope, x, 2, "ExpandDims")
         size, stride = [size[0], 1], [stride[0], 1]
     shape = shape_of(x)
-    same = str(config.get("padding", "valid")).lower() == "same"
+    same = is_same(config)
     type_, at = ("MAX_POOL_2D", "MaxPool") if "Max" in scope.layer.class_name else ("AVERAGE_POOL_2D", "AvgPool")
     attributes = {
         "padding": "SAME" if same else "VALID",
-        "stride_h": int(stride[0]),
-        "stride_w": int(stride[1]),
-        "filter_height": int(size[0]),
-        "filter_width": int(size[1]),
+        "stride_h": stride[0],
+        "stride_w": stride[1],
+        "filter_height": size[0],
+        "filter_width": size[1],
         **_NONE,
     }
-    out = tuple(window(n, int(k), int(s), same) for n, k, s in zip(shape[1:3], size, stride, strict=True))
+    out = tuple(window(n, k, s, same) for n, k, s in zip(shape[1:3], size, stride, strict=True))
     y = scope.op(type_, [x], (shape[0], *out, shape[3]), at, attributes)
     return squeeze_axis(scope, y, 2, "Squeeze") if line else y
 
 
+@layer(*(f"Global{kind}{dimensions}D" for kind in _POOLS for dimensions in (1, 2, 3)))
 def global_pool(scope: Scope, x: Value) -> Value:
     """Global pooling over every axis between batch and channels."""
     config = scope.config
     channels_last(config)
     rank = len(shape_of(x, 3, 4, 5))
     type_, at = ("REDUCE_MAX", "Max") if "Max" in scope.layer.class_name else ("MEAN", "Mean")
-    axes: Any = list(range(1, rank - 1))
-    return reduce(scope, x, type_, axes if rank > 3 else axes[0], bool(config.get("keepdims", False)), at)
+    axes = list(range(1, rank - 1))
+    return reduce(scope, x, type_, axes if rank > 3 else axes[0], config.flag("keepdims"), at)
 
 
-def reduce(scope: Scope, x: Value, type_: str, axis: Any, keep: bool, at: str) -> Value:
+def reduce(scope: Scope, x: Value, type_: str, axis: int | list[int] | None, keep: bool, at: str) -> Value:
     """A reduction over axes as the user wrote them; over all where that is None."""
     shape = shape_of(x)
     axes = range(len(shape)) if axis is None else [axis] if isinstance(axis, int) else axis
-    gone = {axis_of(int(a), len(shape)) for a in axes}
+    gone = {axis_of(a, len(shape)) for a in axes}
     out = tuple(1 if d in gone else n for d, n in enumerate(shape) if keep or d not in gone)
-    written = axis if isinstance(axis, int) else [int(a) for a in axes]
+    written = axis if isinstance(axis, int) else list(axes)
     reduced = scope.integers(written, f"{at}/reduction_indices")
     return scope.op(type_, [x, reduced], out, at, {"keep_dims": keep})
 
@@ -154,38 +164,30 @@ def reduce(scope: Scope, x: Value, type_: str, axis: Any, keep: bool, at: str) -
 # -- padding, cutting, resizing
 
 
+@layer("ZeroPadding1D", "ZeroPadding2D")
 def zero_padding(scope: Scope, x: Value) -> Value:
     """ZeroPadding1D and ZeroPadding2D."""
     channels_last(scope.config)
     rank = len(shape_of(x, 3, 4))
-    given = scope.config["padding"]
-    pairs = _pairs(given, rank - 2)
-    return pad(scope, x, [[0, 0], *pairs, [0, 0]], "Pad")
+    pairs = scope.config.pairs("padding", count=rank - 2)
+    return pad(scope, x, [(0, 0), *pairs, (0, 0)], "Pad")
 
 
-def _pairs(given: Any, count: int) -> list[list[int]]:
-    """[[before, after], ...] from what Keras allows: a number, one for each axis, or a pair for each axis."""
-    if isinstance(given, int):
-        return [[given, given]] * count
-    if count == 1:
-        return [[int(given[0]), int(given[1])]] if isinstance(given[0], int) else [[int(n) for n in given[0]]]
-    return [[int(g), int(g)] if isinstance(g, int) else [int(n) for n in g] for g in given]
-
-
-def pad(scope: Scope, x: Value, paddings: list[list[int]], at: str) -> Value:
+def pad(scope: Scope, x: Value, paddings: Sequence[tuple[int, int]], at: str) -> Value:
     """A PAD with zeros."""
     shape = shape_of(x)
     if len(paddings) != len(shape):
-        raise Unsupported("its padding does not fit its input")
+        raise NotSupported("its padding does not fit its input")
     out = tuple(None if n is None else n + sum(p) for n, p in zip(shape, paddings, strict=True))
     return scope.op("PAD", [x, scope.integers(paddings, f"{at}/paddings")], out, at)
 
 
+@layer("Cropping1D", "Cropping2D")
 def cropping(scope: Scope, x: Value) -> Value:
     """Cropping1D and Cropping2D."""
     channels_last(scope.config)
     shape = shape_of(x, 3, 4)
-    pairs = _pairs(scope.config["cropping"], len(shape) - 2)
+    pairs = scope.config.pairs("cropping", count=len(shape) - 2)
     begin, end = [0, *(p[0] for p in pairs), 0], [0, *(-p[1] for p in pairs), 0]
     ends = 1 | 1 << (len(shape) - 1)
     masks = {"begin_mask": ends, "end_mask": ends, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
@@ -205,29 +207,29 @@ _RESIZE = {
 }
 
 
-def resize(scope: Scope, x: Value, size: list[int | None], method: str) -> Value:
+def resize(scope: Scope, x: Value, size: Sequence[int | None], method: str) -> Value:
     """tf.image.resize to a fixed size, as layers use it."""
     shape = shape_of(x, 4)
     if method not in _RESIZE:
-        raise Unsupported(f"it resizes by {method!r}")
+        raise NotSupported(f"it resizes by {method!r}")
     if None in size:
-        raise Unsupported("it resizes a map of unknown size")
+        raise NotSupported("it resizes a map of unknown size")
     type_, at = _RESIZE[method]
     target = scope.integers(size, "resize/size")
     return scope.op(type_, [x, target], (shape[0], *size, shape[3]), at, dict(_HALF_PIXEL))
 
 
+@layer("UpSampling2D")
 def up_sampling(scope: Scope, x: Value) -> Value:
     """UpSampling2D."""
     config = scope.config
     channels_last(config)
     shape = shape_of(x, 4)
-    factor = config.get("size", 2)
-    factors = list(factor) if isinstance(factor, (list, tuple)) else [factor, factor]
-    method = str(config.get("interpolation", "nearest"))
+    factors = config.pair("size", default=2)
+    method = config.word("interpolation", default="nearest")
     if method == "nearest" and scope.is_keras_3:
         for axis, factor in enumerate(factors, 1):
-            x = _repeat(scope, x, int(factor), axis, "Repeat" if axis == 1 else "Repeat_1")
+            x = _repeat(scope, x, factor, axis, "Repeat" if axis == 1 else "Repeat_1")
         return x
     if None in shape[1:3] and method in _RESIZE:
         whole = scope.op("SHAPE", [x], (4,), "Shape", {"out_type": "INT32"}, "INT32")
@@ -236,7 +238,7 @@ def up_sampling(scope: Scope, x: Value) -> Value:
         target = scope.op("MUL", [sides, times], (2,), "mul", dict(_NONE), "INT32")
         type_, at = _RESIZE[method]
         return scope.op(type_, [x, target], (shape[0], None, None, shape[3]), at, dict(_HALF_PIXEL))
-    size = [None if n is None else n * int(f) for n, f in zip(shape[1:3], factors, strict=True)]
+    size = [None if n is None else n * f for n, f in zip(shape[1:3], factors, strict=True)]
     return resize(scope, x, size, method)
 
 
@@ -245,7 +247,7 @@ def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
     shape = shape_of(x, 4)
     size = shape[axis]
     if size is None:
-        raise Unsupported("it repeats rows or columns of an unknown number")
+        raise NotSupported("it repeats rows or columns of an unknown number")
     spread = expand_axis(scope, x, axis + 1, f"{at}/ExpandDims")
     times = [count if d == axis + 1 else 1 for d in range(5)]
     tiled = tuple(count if d == axis + 1 else n for d, n in enumerate(shape_of(spread)))
@@ -271,13 +273,15 @@ def _part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value
     return scope.op("STRIDED_SLICE", [whole, *cut], (end - begin,), at, masks, "INT32")
 
 
+@layer("Resizing")
 def resizing(scope: Scope, x: Value) -> Value:
     """Resizing."""
     config = scope.config
     channels_last(config)
-    if config.get("crop_to_aspect_ratio") or config.get("pad_to_aspect_ratio"):
-        raise Unsupported("it keeps the aspect ratio")
-    return resize(scope, x, [int(config["height"]), int(config["width"])], str(config.get("interpolation", "bilinear")))
+    if config.flag("crop_to_aspect_ratio") or config.flag("pad_to_aspect_ratio"):
+        raise NotSupported("it keeps the aspect ratio")
+    size = [config.whole("height", least=1), config.whole("width", least=1)]
+    return resize(scope, x, size, config.word("interpolation", default="bilinear"))
 
 
 # -- several inputs
@@ -291,7 +295,7 @@ def concatenate(scope: Scope, values: list[Value], axis: int, at: str = "concat"
     rank = len(shapes[0])
     place = axis_of(axis, rank)
     if any(len(s) != rank for s in shapes):
-        raise Unsupported("its inputs have different ranks")
+        raise NotSupported("its inputs have different ranks")
     joined = [s[place] for s in shapes]
     out: list[int | None] = []
     for d in range(rank):
@@ -304,7 +308,7 @@ def concatenate(scope: Scope, values: list[Value], axis: int, at: str = "concat"
 def merge(scope: Scope, values: list[Value], type_: str, at: str, attributes: dict[str, Any] | None = None) -> Value:
     """The same operator between the first two tensors, then between the result and each further one."""
     if len(values) < 2:
-        raise Unsupported("it has one input")
+        raise NotSupported("it has one input")
     y = values[0]
     for other in values[1:]:
         y = scope.op(type_, [y, other], aligned(y, other), at, attributes)

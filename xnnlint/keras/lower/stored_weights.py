@@ -29,7 +29,7 @@ def is_encoded(node: Node) -> bool:
     if node.type not in WEIGHTED or constant is None or weights is None or len(weights.shape or ()) not in (2, 4):
         return False
     elements = math.prod(n or 1 for n in weights.shape or ())
-    return elements > 0 and np.float32(constant.zeros / elements) >= np.float32(MIN_ZERO_SHARE)
+    return elements > 0 and bool(np.float32(constant.zeros / elements) >= np.float32(MIN_ZERO_SHARE))
 
 
 def uses_blocks(node: Node) -> bool:
@@ -43,7 +43,7 @@ def uses_blocks(node: Node) -> bool:
     blocks = constant.array.reshape(shape[0], -1, BLOCK)
     empty = int((~blocks.any(axis=2)).sum()) * BLOCK
     elements = constant.array.size
-    return np.float32(empty / elements) / np.float32(constant.zeros / elements) > np.float32(_BLOCK_SHARE)
+    return bool(np.float32(empty / elements) / np.float32(constant.zeros / elements) > np.float32(_BLOCK_SHARE))
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,17 @@ class Encoding:
     def segments(self) -> np.ndarray:
         """For each row where its elements start, and at last how many there are."""
         rows, columns = self._rows.shape[:2]
-        return np.searchsorted(self._places, np.arange(rows + 1) * columns).astype(np.int32)
+        return np.asarray(np.searchsorted(self._places, np.arange(rows + 1) * columns), np.int32)
 
     @cached_property
     def indices(self) -> np.ndarray:
         """For each stored element its place in its row."""
-        return (self._places % self._rows.shape[1]).astype(np.int32)
+        return np.asarray(self._places % self._rows.shape[1], np.int32)
 
     @cached_property
     def values(self) -> np.ndarray:
         """The stored elements."""
-        stored = self._rows.reshape(-1, self.block)[self._places].reshape(-1)
+        stored: np.ndarray = self._rows.reshape(-1, self.block)[self._places].reshape(-1)
         stored.flags.writeable = False
         return stored
 

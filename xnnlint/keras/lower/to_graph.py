@@ -7,18 +7,18 @@ The forecast is for the export that a user of sparse inference does: weights pru
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.errors import NotSupported
+from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
-from xnnlint.keras.lower.layer_scope import Builder, Scope, Unsupported, normalize
+from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import BLOCK, Encoding, is_encoded, uses_blocks
-from xnnlint.loaders.keras.read_config import shape_of_input
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
 
 
 def _forget_sizes(program: Program) -> None:
-    """Takes from outputs the sizes that the converter does not tell: those where a computed shape has -1.
+    """Takes from outputs the sizes that the converter does not know: those where a computed shape has -1.
 
     Keras 2 writes Reshape((-1, classes)) like that where the batch is dynamic.
     """
-    untold: dict[Value, Any] = {}
+    partly: dict[Value, Any] = {}
     for node in program.nodes:
         if node.type == "RESHAPE":
             packed = node.inputs[1].producer if len(node.inputs) > 1 and node.inputs[1] is not None else None
@@ -74,41 +74,34 @@ def _forget_sizes(program: Program) -> None:
             numbers = [v.constant.array.reshape(-1).tolist() if v is not None and v.constant else None for v in sizes]
             shape = node.output.shape
             if [-1] in numbers and shape is not None and len(shape) == len(numbers):
-                untold[node.output] = tuple(None if n == [-1] else d for n, d in zip(numbers, shape, strict=True))
+                partly[node.output] = tuple(None if n == [-1] else d for n, d in zip(numbers, shape, strict=True))
         elif node.type in _KEEP_SIZES and node.output.shape is not None:
-            shapes = [untold[v] for v in node.inputs if v in untold and len(untold[v]) == len(node.output.shape)]
+            shapes = [partly[v] for v in node.inputs if v in partly and len(partly[v]) == len(node.output.shape)]
             if shapes:
                 pairs = zip(node.output.shape, *shapes, strict=True)
-                untold[node.output] = tuple(None if None in sizes else size for size, *sizes in pairs)
-    pending = [value for value in program.outputs if value in untold]
+                partly[node.output] = tuple(None if None in sizes else size for size, *sizes in pairs)
+    pending = [value for value in program.outputs if value in partly]
     while pending:
         value = pending.pop()
-        shape = untold.pop(value, None)
+        shape = partly.pop(value, None)
         if shape is not None:
             value.shape = shape
             producer = value.producer
-            pending += [v for v in producer.inputs if v in untold] if producer is not None else []
+            pending += [v for v in producer.inputs if v in partly] if producer is not None else []
 
 
 def _precision_notes(model: KerasModel) -> list[str]:
     """What to say of layers that compute in 16 or 64 bits."""
-    found = {_policy(layer) for layer in _all_layers(model) if layer.class_name != "InputLayer"}
+    found = {_policy(layer) for layer in model.all_layers() if layer.class_name != "InputLayer"}
     mixed = sorted(name for name in found if name.startswith("mixed_"))
     others = sorted(found.intersection(_OTHER_PRECISIONS))
     if not mixed and not others:
         return []
-    told = [f"mixed precision ({', '.join(mixed)})"] if mixed else []
+    named = [f"mixed precision ({', '.join(mixed)})"] if mixed else []
     return [
-        f"The model computes in {', '.join(told + others)}, which the converter does not take: build it with"
+        f"The model computes in {', '.join(named + others)}, which the converter does not take: build it with"
         " the policy float32 for the export. The forecast is for that."
     ]
-
-
-def _all_layers(model: KerasModel) -> Iterator[Layer]:
-    for layer in model.layers:
-        yield layer
-        if layer.model is not None:
-            yield from _all_layers(layer.model)
 
 
 def _policy(layer: Layer) -> str:
@@ -198,7 +191,7 @@ class _Calls:
         added = len(self.builder.program.nodes)
         try:
             return lower_call(scope, args, kwargs)
-        except Unsupported as reason:
+        except NotSupported as reason:
             del self.builder.program.nodes[added:]
             return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
 

@@ -12,33 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from xnnlint.errors import NotSupported
+from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
-from xnnlint.keras.lower.layer_scope import Scope, Unsupported, axis_of, channels_last, shape_of
+from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
 from xnnlint.keras.lower.program import Constant, Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, expand_axis, reduce, squeeze_axis
 
 # `_fused_can_be_used` of tf_keras/layers/normalization/layer_normalization.py.
 _SMALLEST_FUSED_EPSILON = 1.001e-5
+# More would be made room for by a number in a file.
+_MOST_ROWS = 1 << 28
 _RELU_FREE = {"fused_activation_function": "NONE"}
-
-
-def _pair(value: Any, default: int = 1) -> tuple[int, int]:
-    if value is None:
-        return default, default
-    if isinstance(value, (list, tuple)):
-        return (int(value[0]), int(value[-1]))
-    return int(value), int(value)
-
-
-def _one(value: Any, default: int = 1) -> int:
-    return _pair(value, default)[0]
-
-
-def _same(config: dict[str, Any]) -> bool:
-    padding = str(config.get("padding", "valid")).lower()
-    if padding not in ("same", "valid"):
-        raise Unsupported(f"its padding is {padding!r}")
-    return padding == "same"
 
 
 def _zero_bias(scope: Scope, channels: int) -> Value:
@@ -48,7 +34,7 @@ def _zero_bias(scope: Scope, channels: int) -> Value:
 
 
 def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
-    if not scope.config.get("use_bias", True):
+    if not scope.config.flag("use_bias", default=True):
         return x
     reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
     bias = scope.weight("bias", (channels,), f"{reader}/ReadVariableOp")
@@ -133,7 +119,7 @@ def _convolution(
     if dilation == (1, 1) or batch is not None:
         return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
     if height is None or width is None:
-        raise Unsupported("it is dilated, on a map of unknown size")
+        raise NotSupported("it is dilated, on a map of unknown size")
     block = scope.integers(dilation, f"{at}/SpaceToBatchND/block_shape")
     before, crops = [], []
     inner: list[int] = []
@@ -161,93 +147,105 @@ def _channels(scope: Scope, x: Value, kernel: str, groups: int = 1) -> int | Non
     return shape_of(x, 4)[3]
 
 
+@layer("Conv2D", "Convolution2D")
 def conv_2d(scope: Scope, x: Value) -> Value:
     """Conv2D."""
     config = scope.config
     channels_last(config)
-    filters, groups = int(config["filters"]), int(config.get("groups") or 1)
+    filters, groups = config.whole("filters", least=0), config.whole("groups", default=1, least=1)
     channels = _channels(scope, x, "kernel", groups)
-    size = _pair(config["kernel_size"])
+    size = config.pair("kernel_size")
     if channels is None or channels % groups:
-        raise Unsupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     at = "convolution" if scope.is_keras_3 else "Conv2D"
     kernel = scope.weight("kernel", (*size, channels // groups, filters), f"{at}/ReadVariableOp", default=1.0)
     if size == (1, 1):
         kernel = _pruned(scope, kernel)
-    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
-    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, _same(config))
-    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+    stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
+    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, is_same(config))
+    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
 
+@layer("DepthwiseConv2D")
 def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
     """DepthwiseConv2D."""
     config = scope.config
     channels_last(config)
     channels = _channels(scope, x, "depthwise_kernel")
-    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
+    multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
     filters = _depthwise_filters(channels, multiplier)
     kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
-    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
     kernel = _reshaped(kernel, (1, *size, filters))
-    y = _convolution(scope, x, kernel, "depthwise", stride, dilation, _same(config), multiplier)
-    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+    y = _convolution(scope, x, kernel, "depthwise", stride, dilation, is_same(config), multiplier)
+    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
 
 def _depthwise_filters(channels: int | None, multiplier: int) -> int:
     if channels is None:
-        raise Unsupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     return channels * multiplier
 
 
+@layer("SeparableConv2D", "SeparableConvolution2D")
 def separable_conv_2d(scope: Scope, x: Value) -> Value:
     """SeparableConv2D: a depthwise convolution and one of 1x1."""
     config = scope.config
     channels_last(config)
     channels = _channels(scope, x, "depthwise_kernel")
-    multiplier, size = int(config.get("depth_multiplier") or 1), _pair(config["kernel_size"])
-    filters, middle = int(config["filters"]), _depthwise_filters(channels, multiplier)
+    multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
+    filters, middle = config.whole("filters", least=0), _depthwise_filters(channels, multiplier)
     at = "separable_conv2d"
     depthwise = scope.weight("depthwise_kernel", (*size, channels, multiplier), f"{at}/ReadVariableOp", default=1.0)
     pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
-    stride, dilation = _pair(config.get("strides")), _pair(config.get("dilation_rate"))
+    stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
     depthwise = _reshaped(depthwise, (1, *size, middle))
-    y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, _same(config), multiplier)
+    y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, is_same(config), multiplier)
     y = _convolution(scope, y, _transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
-    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
 
+def _one(config: Options, name: str, default: int | None = None) -> int:
+    """A size along one axis, which is stored as a number or a list of one."""
+    return config.wholes(name, default=default, count=1, least=1)[0]
+
+
+@layer("Conv1D", "Convolution1D")
 def conv_1d(scope: Scope, x: Value) -> Value:
     """Conv1D: a Conv2D on a map of one row."""
     config = scope.config
     channels_last(config)
     shape = shape_of(x, 3)
-    channels, filters, groups = shape[2], int(config["filters"]), int(config.get("groups") or 1)
-    size, dilation = _one(config["kernel_size"]), _one(config.get("dilation_rate"))
+    channels, filters = shape[2], config.whole("filters", least=0)
+    groups = config.whole("groups", default=1, least=1)
+    size, dilation = _one(config, "kernel_size"), _one(config, "dilation_rate", default=1)
     if channels is None or channels % groups:
-        raise Unsupported("its number of input channels cannot be told")
+        raise NotSupported("its number of input channels is unknown")
     if dilation != 1:
-        raise Unsupported("it is dilated")
+        raise NotSupported("it is dilated")
     kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
     wide = _transposed(_reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
-    stride = (1, _one(config.get("strides")))
+    stride = (1, _one(config, "strides", default=1))
     x = expand_axis(scope, x, -3, "Conv1D/ExpandDims")
-    y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), _same(config))
+    y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), is_same(config))
     y = squeeze_axis(scope, y, 1, "Conv1D/Squeeze")
-    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
 
+@layer("Conv2DTranspose", "Convolution2DTranspose")
 def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     """Conv2DTranspose."""
     config = scope.config
     channels_last(config)
     shape = shape_of(x, 4)
-    filters, size, stride = int(config["filters"]), _pair(config["kernel_size"]), _pair(config.get("strides"))
-    same = _same(config)
-    if _pair(config.get("dilation_rate")) != (1, 1) or config.get("output_padding") not in (None, [0, 0]):
-        raise Unsupported("it is dilated or has an output_padding")
+    filters, size = config.whole("filters", least=0), config.pair("kernel_size")
+    stride = config.pair("strides", default=1)
+    same = is_same(config)
+    if config.pair("dilation_rate", default=1) != (1, 1) or config.given("output_padding") not in (None, [0, 0]):
+        raise NotSupported("it is dilated or has an output_padding")
     kernel = scope.weight("kernel", (*size, filters, shape[3]), "conv2d_transpose/ReadVariableOp", default=1.0)
     if shape[1] is None or shape[2] is None:
-        raise Unsupported("it works on a map of unknown size")
+        raise NotSupported("it works on a map of unknown size")
     out = tuple(
         n * s if same else n * s + max(k - s, 0) for n, k, s in zip((shape[1], shape[2]), size, stride, strict=True)
     )
@@ -255,16 +253,17 @@ def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     attributes = {"padding": "SAME" if same else "VALID", "stride_h": stride[0], "stride_w": stride[1], **_RELU_FREE}
     inputs = [target, _transposed(kernel, (2, 0, 1, 3)), x]
     y = scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
-    return activate(scope, _add_bias(scope, y, filters), config.get("activation"))
+    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
 
+@layer("Dense")
 def dense(scope: Scope, x: Value) -> Value:
     """Dense: FULLY_CONNECTED, between reshapes where the input has more than two axes."""
     config = scope.config
     shape = shape_of(x)
     if len(shape) < 2:
-        raise Unsupported(f"its input has {len(shape)} dimensions")
-    units, features = int(config["units"]), shape[-1]
+        raise NotSupported(f"its input has {len(shape)} dimensions")
+    units, features = config.whole("units", least=0), shape[-1]
     at = "MatMul" if len(shape) == 2 else "Tensordot"
     kernel = scope.weight("kernel", (features, units), f"{'Cast' if scope.is_keras_3 else at}/ReadVariableOp", 1.0)
     weights = _transposed(kernel, (1, 0))
@@ -277,7 +276,7 @@ def dense(scope: Scope, x: Value) -> Value:
         y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
     else:
         y = _tensordot(scope, x, weights, out, attributes)
-    return activate(scope, _add_bias(scope, y, units), config.get("activation"))
+    return activate(scope, _add_bias(scope, y, units), config.given("activation"))
 
 
 def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
@@ -305,6 +304,12 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     return scope.op("RESHAPE", [y, target], out, at)
 
 
+_BATCH_NORMALIZATIONS = (
+    "BatchNormalization",
+    "BatchNormalizationV1",
+    "BatchNormalizationV2",
+    "SyncBatchNormalization",
+)
 # What reads the moving mean, the moving variance, gamma and beta.
 _STATISTICS = {
     "fused": (
@@ -323,15 +328,15 @@ _STATISTICS = {
 }
 
 
+@layer(*_BATCH_NORMALIZATIONS, same_in_training=False)
 def batch_normalization(scope: Scope, x: Value) -> Value:
     """BatchNormalization in inference: one MUL and one ADD with constants."""
     config = scope.config
     shape = shape_of(x)
-    axis = config.get("axis", -1)
-    axis = axis_of(int(axis[0] if isinstance(axis, (list, tuple)) else axis), len(shape))
+    axis = axis_of(config.wholes("axis", default=-1, count=1)[0], len(shape))
     fused = len(shape) == 4 and axis == 3 and not scope.is_keras_3
     readers = _STATISTICS["keras3" if scope.is_keras_3 else "fused" if fused else "plain"]
-    wanted = {"gamma": config.get("scale", True), "beta": config.get("center", True)}
+    wanted = {"gamma": config.flag("scale", default=True), "beta": config.flag("center", default=True)}
     mean, variance, gamma, beta = (
         scope.weight(name, (shape[axis],), reader, default=float(name in ("gamma", "moving_variance")))
         if wanted.get(name, True)
@@ -339,7 +344,7 @@ def batch_normalization(scope: Scope, x: Value) -> Value:
         for name, reader in zip(("moving_mean", "moving_variance", "gamma", "beta"), readers, strict=True)
     )
     assert mean is not None and variance is not None
-    scale, offset = _normalizing(scope, mean, variance, gamma, beta, float(config.get("epsilon", 1e-3)))
+    scale, offset = _normalizing(scope, mean, variance, gamma, beta, config.real("epsilon", default=1e-3))
     if len(shape) == 4 and axis == 1 and not scope.is_keras_3:
         return _normalize_channels_first(scope, x, scale, offset)
     if axis != len(shape) - 1:
@@ -375,55 +380,60 @@ def _normalizing(
     scale = by_name["v"].derive(("scale", epsilon), factor, [by_name["g"]] if "g" in by_name else [])
 
     def shift(values: np.ndarray) -> np.ndarray:
-        less = values * scale.array
-        return (by_name["b"].array if "b" in by_name else np.float32(0)) - less
+        return np.asarray((by_name["b"].array if "b" in by_name else np.float32(0)) - values * scale.array)
 
     offset = by_name["m"].derive("offset", shift, [scale, *([by_name["b"]] if "b" in by_name else [])])
-    return tuple(Value(mean.shape, "FLOAT32", c, name=scope.prefix) for c in (scale, offset))  # type: ignore[return-value]
+    return (
+        Value(mean.shape, "FLOAT32", scale, name=scope.prefix),
+        Value(mean.shape, "FLOAT32", offset, name=scope.prefix),
+    )
 
 
+@layer("Rescaling")
 def rescaling(scope: Scope, x: Value) -> Value:
     """Rescaling: x * scale + offset."""
     y = x
     for type_, option, at, default in (("MUL", "scale", "Cast/x", 1.0), ("ADD", "offset", "Cast_1/x", 0.0)):
-        value = scope.config.get(option, default)
-        if isinstance(value, dict):
-            value = (value.get("config") or {}).get("value", default)
-        other = scope.constant(value, at)
+        other = scope.constant(scope.config.array(option, default=default), at)
         y = scope.op(type_, [y, other], broadcast(y.shape, other.shape), type_.lower(), dict(_RELU_FREE))
     return y
 
 
+@layer("LayerScale")
 def layer_scale(scope: Scope, x: Value) -> Value:
     """LayerScale of keras/src/applications/convnext.py: x * gamma; archives of Keras 2 do not name the variable."""
     if not scope.layer.module.endswith(".applications.convnext"):
-        raise Unsupported("it is a custom layer LayerScale")
-    size = int(scope.config["projection_dim"])
+        raise NotSupported("it is a custom layer LayerScale")
+    size = scope.config.whole("projection_dim", least=0)
     names = list(scope.layer.weights)
     gamma = scope.weight(names[0] if len(names) == 1 else "gamma", (size,), "mul/ReadVariableOp")
     return scope.op("MUL", [x, gamma], broadcast(x.shape, gamma.shape), "mul", dict(_RELU_FREE))
 
 
+@layer("Normalization")
 def normalization(scope: Scope, x: Value) -> Value:
     """Normalization: (x - mean) / max(sqrt(variance), 1e-7), with statistics that do not change."""
     config = scope.config
     shape = shape_of(x)
-    if config.get("invert"):
-        raise Unsupported("it is inverted")
-    axes = config.get("axis", -1)
-    axes = [axes] if isinstance(axes, int) else list(axes or [])
-    kept = {axis_of(int(a), len(shape)) for a in axes}
+    if config.flag("invert"):
+        raise NotSupported("it is inverted")
+    # None, which means one mean for all, is a value here.
+    axes = [] if config.values.get("axis", -1) is None else config.wholes("axis", default=-1)
+    kept = {axis_of(a, len(shape)) for a in axes}
     spread = tuple(int(n or 1) if d in kept else 1 for d, n in enumerate(shape))
     flat = tuple(n for d, n in enumerate(shape) if d in kept)
-    if config.get("mean") is not None:
-        mean, variance = (scope.constant(config[n], at) for n, at in (("mean", "sub/y"), ("variance", "Sqrt/x")))
+    if config.given("mean") is not None:
+        mean, variance = (scope.constant(config.array(n), at) for n, at in (("mean", "sub/y"), ("variance", "Sqrt/x")))
     else:
         mean = scope.weight("mean", flat, "sub/y")
         variance = scope.weight("variance", flat, "Sqrt/x", default=1.0)
     assert mean.constant is not None and variance.constant is not None
+    count = math.prod(spread)
+    if any(elements(v.shape or ()) not in (1, count) for v in (mean, variance)):
+        raise NotSupported(f"its statistics do not fit its input of the shape {list(shape)}")
 
     def spread_out(values: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (int(np.prod(spread)),)).reshape(spread)
+        return np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (count,)).reshape(spread)
 
     centre = mean.constant.derive(("spread", spread), spread_out)
     deviation = variance.constant.derive(
@@ -438,13 +448,15 @@ def _normalized_rows(scope: Scope, x: Value, rank: int, channels: int) -> tuple[
     shape = shape_of(x)
     count = elements(shape[:-1])
     if count is not None:
+        if not 0 <= count <= _MOST_ROWS:
+            raise NotSupported(f"it normalizes {count:,} rows")
         ones, zeros = (
             Value((count,), "FLOAT32", Constant(partial(np.full, count, n, np.float32), (at, count)))
             for n, at in ((1.0, "ones"), (0.0, "zeros"))
         )
         target = scope.integers([1, count, channels, 1], "Reshape/shape")
         return scope.integers(shape, "Shape"), target, ones, zeros, count
-    ints = {"dtype": "INT32"}
+    ints: dict[str, Any] = {"dtype": "INT32"}
     whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, **ints)
     cut = [scope.integers([n], f"strided_slice/stack_{i}") for i, n in enumerate((0, rank - 1, 1))]
     front = scope.op("STRIDED_SLICE", [whole, *cut], (rank - 1,), "strided_slice", {"begin_mask": 1}, **ints)
@@ -464,13 +476,12 @@ def _normalized_rows(scope: Scope, x: Value, rank: int, channels: int) -> tuple[
     return whole, target, filled[0], filled[1], None
 
 
+@layer("LayerNormalization")
 def layer_normalization(scope: Scope, x: Value) -> Value:
     """LayerNormalization over the last axis."""
     config, shape = scope.config, shape_of(x)
-    axes = config.get("axis", -1)
-    axes = [axes] if isinstance(axes, int) else list(axes)
-    if [axis_of(int(a), len(shape)) for a in axes] != [len(shape) - 1]:
-        raise Unsupported("it is a LayerNormalization over other axes than the last one")
+    if [axis_of(a, len(shape)) for a in config.wholes("axis", default=-1)] != [len(shape) - 1]:
+        raise NotSupported("it is a LayerNormalization over other axes than the last one")
     return _layer_normalization_3(scope, x) if scope.is_keras_3 else _layer_normalization_2(scope, x)
 
 
@@ -478,19 +489,19 @@ def _layer_normalization_3(scope: Scope, x: Value) -> Value:
     """`layer_normalization` of keras/backend/tensorflow: x * factor + (beta - mean * factor)."""
     config, shape = scope.config, shape_of(x)
     channels, rows, plain = shape[-1], (*shape[:-1], 1), dict(_RELU_FREE)
-    if config.get("rms_scaling"):
-        raise Unsupported("it scales by the root mean square")
+    if config.flag("rms_scaling"):
+        raise NotSupported("it scales by the root mean square")
     mean = reduce(scope, x, "MEAN", [-1], True, "moments/mean")
     squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
     variance = reduce(scope, squares, "MEAN", [-1], True, "moments/variance")
-    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "add/y")
+    epsilon = scope.constant(config.real("epsilon", default=1e-3), "add/y")
     factor = scope.op("RSQRT", [scope.op("ADD", [variance, epsilon], rows, "add", plain)], rows, "Rsqrt")
     wide = (*(1 for _ in shape[1:]), int(channels or 0))
-    if config.get("scale", True):
+    if config.flag("scale", default=True):
         gamma = _reshaped(scope.weight("gamma", (channels,), "Reshape/ReadVariableOp", default=1.0), wide)
         factor = scope.op("MUL", [factor, gamma], shape, "mul", dict(plain))
     less = scope.op("MUL", [scope.op("NEG", [mean], rows, "Neg"), factor], factor.shape, "mul_1", dict(plain))
-    if config.get("center", True):
+    if config.flag("center", default=True):
         beta = _reshaped(scope.weight("beta", (channels,), "Reshape_1/ReadVariableOp"), wide)
         less = scope.op("ADD", [less, beta], shape, "add_1", dict(plain))
     y = scope.op("MUL", [x, factor], shape, "mul_2", dict(plain))
@@ -504,14 +515,14 @@ def _layer_normalization_by_moments(scope: Scope, x: Value) -> Value:
     mean = reduce(scope, x, "MEAN", [axis], True, "moments/mean")
     squares = scope.op("SQUARED_DIFFERENCE", [x, mean], shape, "moments/SquaredDifference")
     variance = reduce(scope, squares, "MEAN", [axis], True, "moments/variance")
-    epsilon = scope.constant(float(config["epsilon"]), "batchnorm/add/y")
+    epsilon = scope.constant(config.real("epsilon", default=1e-3), "batchnorm/add/y")
     factor = scope.op("ADD", [variance, epsilon], rows, "batchnorm/add", dict(plain))
     factor = scope.op("RSQRT", [factor], rows, "batchnorm/Rsqrt")
-    if config.get("scale", True):
+    if config.flag("scale", default=True):
         gamma = scope.weight("gamma", (shape[-1],), "batchnorm/mul/ReadVariableOp", default=1.0)
         factor = scope.op("MUL", [factor, gamma], shape, "batchnorm/mul", dict(plain))
     y = scope.op("MUL", [x, factor], shape, "batchnorm/mul_1", dict(plain))
-    centred = config.get("center", True)
+    centred = config.flag("center", default=True)
     if not centred:
         mean = scope.op("NEG", [mean], rows, "batchnorm/Neg")
     less = scope.op("MUL", [mean, factor], factor.shape, "batchnorm/mul_2", dict(plain))
@@ -526,8 +537,8 @@ def _layer_normalization_2(scope: Scope, x: Value) -> Value:
     config, shape = scope.config, shape_of(x)
     rank, channels = len(shape), shape[-1]
     if channels is None:
-        raise Unsupported("its number of channels cannot be told")
-    if float(config.get("epsilon", 1e-3)) < _SMALLEST_FUSED_EPSILON:
+        raise NotSupported("its number of channels is unknown")
+    if config.real("epsilon", default=1e-3) < _SMALLEST_FUSED_EPSILON:
         return _layer_normalization_by_moments(scope, x)
     whole, target, ones, zeros, rows = _normalized_rows(scope, x, rank, channels)
     y = scope.op("RESHAPE", [x, target], (1, rows, channels, 1), "Reshape")
@@ -541,7 +552,7 @@ def _layer_normalization_2(scope: Scope, x: Value) -> Value:
     y = add("TRANSPOSE", [y, scope.integers([0, 2, 3, 1], "FusedBatchNormV3/perm")], last, {})
     mean = add("MEAN", [y, axes_], (rows,), {"keep_dims": False})
     spread = add("MEAN", [add("SQUARED_DIFFERENCE", [y, mean], last, {}), axes_], (rows,), {"keep_dims": False})
-    epsilon = scope.constant(float(config.get("epsilon", 1e-3)), "FusedBatchNormV3/epsilon")
+    epsilon = scope.constant(config.real("epsilon", default=1e-3), "FusedBatchNormV3/epsilon")
     factor = add("MUL", [ones, add("RSQRT", [add("ADD", [spread, epsilon], (rows,))], (rows,), {})], (rows,))
     scaled = add("MUL", [y, factor], last)
     shift = add("SUB", [zeros, add("MUL", [mean, factor], (rows,))], (rows,))
@@ -549,7 +560,7 @@ def _layer_normalization_2(scope: Scope, x: Value) -> Value:
     y = add("TRANSPOSE", [y, scope.integers([0, 3, 1, 2], "FusedBatchNormV3/back")], (1, rows, channels, 1), {})
     y = scope.op("RESHAPE", [y, whole], shape, "Reshape_1")
     for type_, name, wanted, default in (("MUL", "gamma", "scale", 1.0), ("ADD", "beta", "center", 0.0)):
-        if config.get(wanted, True):
+        if config.flag(wanted, default=True):
             at = type_.lower()
             other = scope.weight(name, (channels,), f"{at}/ReadVariableOp", default=default)
             y = scope.op(type_, [y, other], shape, at, dict(_RELU_FREE))

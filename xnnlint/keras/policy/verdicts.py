@@ -1,4 +1,4 @@
-"""What TFMOT's `PruneForLatencyOnXNNPack` says of a Keras model, told from its config.
+"""What TFMOT's `PruneForLatencyOnXNNPack` says of a Keras model, from its config.
 
 A static model of tensorflow/model-optimization, sparsity/keras/pruning_policy.py (6fbc2ce, the same in release 0.8.1):
 the same search over the same graph, so the same verdict. The policy raises for the first thing that it meets; here
@@ -182,7 +182,8 @@ class _Judge:
     def verdict(self) -> PolicyVerdict:
         start, no_start = self.wiring.lookup(self.inputs, self._is_start, self.wiring.consumers)
         end, no_end = self.wiring.lookup(self.outputs, self._is_end, self._producers)
-        refusals, possible = [], {""}
+        refusals: list[Refusal] = []
+        possible = {""}
         if no_start or not start:
             possible = {NO_START}
             refusals += self._without_start()
@@ -265,7 +266,7 @@ class _Judge:
     def _instead_of_pooling(self, way: Iterable[str], found: Collection[str]) -> str:
         """What is on the way to an output that some input reaches without a pooling."""
         nested = [self.wiring.layers[path].model for path in way]
-        if any(class_of(layer) == POOLING for model in nested if model for layer in _all_layers(model)):
+        if any(class_of(layer) == POOLING for model in nested if model for layer in model.all_layers()):
             return "only one inside of a nested model, where the policy does not look"
         ends = self._likely_ends()
         other = [p for p in self._in_order(way) if p in ends and not self._is_end(p)]
@@ -379,13 +380,6 @@ def _after(refusal: Refusal, earlier: object) -> Refusal:
     )
 
 
-def _all_layers(model: KerasModel) -> Iterator[Layer]:
-    for layer in model.layers:
-        yield layer
-        if layer.model is not None:
-            yield from _all_layers(layer.model)
-
-
 def _channels_of_input(wiring: _Wiring, path: str) -> int | None:
     """Channels of the map that a layer is given; None where the file leaves it open."""
     layer = wiring.layers[path]
@@ -409,11 +403,12 @@ def _channels_of_output(wiring: _Wiring, path: str) -> int | None:
     if layer.class_name == "InputLayer":
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         return shape[-1] if isinstance(shape, (list, tuple)) and shape else None
-    if isinstance(config.get("filters"), int):
-        return config["filters"]
+    filters = config.get("filters")
+    if isinstance(filters, int):
+        return filters
     if layer.class_name == "Concatenate":
         parts = [_channels_of_output(wiring, ref) for ref in wiring.producers[path]]
-        # Calls of a layer on one tensor several times are not told apart here.
+        # Calls of a layer on one tensor several times are not kept apart here.
         calls = [call.inputs() for call in layer.calls]
         alike = len(calls) == 1 and len(calls[0]) == len(parts)
         return sum(p for p in parts if p is not None) if alike and None not in parts else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.keras.description import KerasModel, Layer
 from xnnlint.loaders.keras import read_zip
-from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, all_layers, parse_json, read_model
+from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, parse_json, read_model
 from xnnlint.loaders.keras.read_hdf5 import File, Node
 from xnnlint.loaders.keras.read_mapped import map_file
 from xnnlint.loaders.keras.read_variables import apply_masks, number_variables, reader, variable_names
@@ -134,7 +134,7 @@ class _Weights:
 
     def read(self, model: KerasModel) -> None:
         seen = set()
-        for layer in all_layers(model):
+        for layer in model.all_layers():
             if _key(layer) in seen:
                 self.repeated.add(id(layer))
             seen.add(_key(layer))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from xnnlint.keras.config_values import shape_in, shape_of_input
 from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
 from xnnlint.loaders.keras.read_known_layers import KNOWN_LAYERS
 
@@ -70,7 +71,7 @@ def parse_json(text: bytes | str, what: str) -> Any:
 
 
 def _tuple_or_dict(value: dict[str, Any]) -> Any:
-    """SavedModels, and some arguments elsewhere, tell tuples from lists (json_utils.py of keras-team/tf-keras)."""
+    """SavedModels, and some arguments elsewhere, mark tuples (json_utils.py of keras-team/tf-keras)."""
     if value.get("class_name") == "__tuple__" and isinstance(value.get("items"), list):
         return tuple(value["items"])
     return value
@@ -96,14 +97,6 @@ def read_model(entry: Any, keras_version: str = "") -> KerasModel:
             "begin it with keras.Input(shape), or call model.build(shape) before saving",
         )
     return model
-
-
-def all_layers(model: KerasModel) -> Iterator[Layer]:
-    """Every layer of a model and of the models in it, in the order of the file; a nested model before its layers."""
-    for layer in model.layers:
-        yield layer
-        if layer.model is not None:
-            yield from all_layers(layer.model)
 
 
 def _dialect(entry: Any, keras_version: str) -> str:
@@ -175,7 +168,7 @@ class _Reader:
             config=config,
             path=(*path, name),
             module=str(entry.get("module") or ""),
-            build_shape=_shape_or_none(_build_shape(entry)),
+            build_shape=shape_in(_build_shape(entry)),
         )
         if class_name == "InputLayer" and shape_of_input(config) is None:
             # Keras 3 has lists of them for inputs that are nests of tensors.
@@ -196,7 +189,7 @@ class _Reader:
             raise Unreadable(f"a pruning wrapper in {_place(path)} wraps no layer", DAMAGED)
         layer.pruning = True
         layer.wrapper = str(entry.get("name") or config.get("name") or f"prune_low_magnitude_{layer.name}")
-        layer.build_shape = layer.build_shape or _shape_or_none(_build_shape(entry))
+        layer.build_shape = layer.build_shape or shape_in(_build_shape(entry))
         if "batch_input_shape" in config:
             layer.config = {**layer.config, "batch_input_shape": config["batch_input_shape"]}
         return layer
@@ -483,32 +476,14 @@ def _input_shape(entry: Any, config: Any, layers: list[Layer]) -> list[int | Non
             if (known := shape_of_input(first)) is not None:
                 return list(known)
     for shape in (config.get("build_input_shape"), _build_shape(entry), layers[0].build_shape if layers else None):
-        if (known := _shape_or_none(shape)) is not None:
+        if (known := shape_in(shape)) is not None:
             return list(known)
     return None
-
-
-def shape_of_input(config: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """The shape that an InputLayer's config gives, batch first; None where it gives none."""
-    shapes = (_shape_or_none(config.get(key)) for key in ("batch_input_shape", "batch_shape"))
-    return next(filter(None, shapes), None)
 
 
 def _build_shape(entry: Any) -> Any:
     build = entry.get("build_config") if isinstance(entry, dict) else None
     return build.get("input_shape") if isinstance(build, dict) else None
-
-
-def _shape_or_none(value: Any) -> tuple[int | None, ...] | None:
-    if isinstance(value, dict):
-        value = value.get("items", value.get("config"))
-    if not isinstance(value, (list, tuple)) or not value:
-        return None
-    if isinstance(value[0], (list, tuple)):
-        value = value[0]
-    if all(size is None or type(size) is int for size in value):
-        return tuple(value)
-    return None
 
 
 def _place(path: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from xnnlint.keras.description import KerasModel, Layer
-from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, all_layers, parse_json, read_model
+from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, parse_json, read_model
 from xnnlint.loaders.keras.read_hdf5 import File, Node
 from xnnlint.loaders.keras.read_mapped import map_file
 from xnnlint.loaders.keras.read_variables import apply_masks, is_pruning_variable, reader, short_name, variable_names
@@ -108,7 +108,7 @@ def _inner_path(layer: Layer, stored: str) -> list[str]:
 
 def _share_out(model: KerasModel, variables: dict[str, Variable]) -> None:
     """Shares out a nested model's variables among its layers: by the layer in the name, or else by their order."""
-    layers = [layer for layer in all_layers(model) if layer.model is None]
+    layers = [layer for layer in model.all_layers() if layer.model is None]
     by_layer: dict[str, dict[str, Variable]] = {}
     for name, variable in variables.items():
         for part in name.split("/")[:-1]:
@@ -131,6 +131,6 @@ def _by_order(layers: Iterable[Layer], variables: list[Variable]) -> None:
     frozen = [slot for slot in slots if slot[1] in _NOT_TRAINABLE or slot[0].config.get("trainable") is False]
     slots = [slot for slot in slots if slot not in frozen] + frozen
     if len(slots) != len(variables) or any(layer.wrapper for layer, _ in slots):
-        raise Unreadable("the weights of a nested model cannot be told apart", "save it as .keras")
+        raise Unreadable("the weights of a nested model cannot be kept apart", "save it as .keras")
     for (layer, name), variable in zip(slots, variables, strict=True):
         layer.weights[name] = variable

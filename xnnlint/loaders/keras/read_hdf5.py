@@ -198,7 +198,7 @@ class File:
     def _unpack(self, layout: struct.Struct, offset: int) -> int:
         if offset + layout.size > self.size:
             raise Hdf5Error(f"it refers to byte {offset:,}, past its end")
-        return layout.unpack_from(self.data, offset)[0]
+        return int(layout.unpack_from(self.data, offset)[0])
 
     def u8(self, offset: int) -> int:
         return self._unpack(_U8, offset)
@@ -415,7 +415,7 @@ def _plain(file: File, type_: _Type, offset: int, count: int) -> list[Any]:
         return [piece.rstrip(b"\0 ").decode("utf8", "replace") for piece in pieces]
     import numpy as np
 
-    return np.frombuffer(data, type_.numpy, count).tolist()
+    return list(np.frombuffer(data, type_.numpy, count).tolist())
 
 
 def _strings(file: File, offset: int, count: int) -> list[str]:

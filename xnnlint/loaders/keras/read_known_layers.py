@@ -1,7 +1,8 @@
 """Names of the layers of Keras 2, tf_keras 2.21 and Keras 3.15, and of TFMOT's wrappers.
 
-Legacy files name a layer's class without its module, so that only this tells a built-in layer from a custom one of the
-user. It holds every class in `keras.layers` and `tf_keras.layers`, and those that those packages write for functions.
+Legacy files name a layer's class without its module, so that only this keeps a built-in layer apart from a custom one
+of the user. It holds every class in `keras.layers` and `tf_keras.layers`, and those that those packages write for
+functions.
 """
 
 from __future__ import annotations

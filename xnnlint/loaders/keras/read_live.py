@@ -1,6 +1,6 @@
 """Reads a model that is in memory: one of tf_keras or of Keras 3, whatever its backend.
 
-Neither package is imported here. The model tells its own config, as when it is saved, and hands out its weights; it is
+Neither package is imported here. The model gives its own config, as when it is saved, and hands out its weights; it is
 never called on data. `load_callable` is the one place where code of the user's runs, because the user names it.
 """
 
@@ -31,7 +31,7 @@ def read_live(model: Any) -> KerasModel:
         model: a Functional or Sequential model.
 
     Raises:
-        ModelError: it is none, or cannot tell its config; its `path` is the model's name.
+        ModelError: it is none, or does not give its config; its `path` is the model's name.
     """
     name = str(getattr(model, "name", "") or type(model).__name__)
     if not all(hasattr(type(model), attribute) for attribute in ("get_config", "to_json", "layers", "weights")):
@@ -42,7 +42,7 @@ def read_live(model: Any) -> KerasModel:
         # Whatever the layers' own get_config raises; Keras raises NotImplementedError for subclassed models.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ModelError(
-            name, f"the model cannot tell its config ({reason})", "build it with the Functional API"
+            name, f"the model does not give its config ({reason})", "build it with the Functional API"
         ) from None
     try:
         entry = parse_json(text, "its config")

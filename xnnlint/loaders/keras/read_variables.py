@@ -145,7 +145,7 @@ def is_pruning_variable(name: str) -> bool:
 
 def _masked(weight: Callable[[], np.ndarray], mask: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
     def read() -> np.ndarray:
-        values = weight() * mask()
+        values: np.ndarray = weight() * mask()
         values.flags.writeable = False
         return values
 

@@ -132,8 +132,7 @@ def _start(data: memoryview, member: Member) -> int:
     """Where the data of a file begins: behind its own header, whose extra field is another than the directory's."""
     if member.header + 30 > len(data) or bytes(data[member.header : member.header + 4]) != SIGNATURE:
         raise Unreadable(f"{member.name} is damaged", DAMAGED)
-    name, extra = struct.unpack_from("<HH", data, member.header + 26)
-    start = member.header + 30 + name + extra
+    start: int = member.header + 30 + sum(struct.unpack_from("<HH", data, member.header + 26))
     if start + member.packed > len(data):
         raise Unreadable(f"{member.name} is cut short", "the file is truncated or damaged")
     return start

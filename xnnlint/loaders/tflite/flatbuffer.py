@@ -81,7 +81,7 @@ class Reader:
 
     def follow(self, position: int) -> int:
         """The absolute position to which the offset stored at a position points."""
-        return position + _U32.unpack_from(self.data, position)[0]
+        return position + int(_U32.unpack_from(self.data, position)[0])
 
     def spend(self, cost: int) -> None:
         self.budget -= cost

@@ -1,4 +1,4 @@
-"""What a person calls an operator: the Keras layer's name, told from the tensor names in the file.
+"""What a person calls an operator: the Keras layer's name, from the tensor names in the file.
 
 TFLite operators have no names, tensors have. The converter names an operator's output after every TensorFlow operation
 that it fused into it, "/"-scoped and ";"-joined: `net/bn/FusedBatchNormV3;net/expand/Conv2D;net/project/Conv2D1`.

@@ -8,6 +8,11 @@ that flatc generated for two published packages.
 It is here as data, not as generated classes, for three reasons: the published classes lag behind the files that people
 have (the newest `tflite` package knows neither external buffers nor the newer types), none of them checks that an
 offset stays inside the file, and importing them costs more time than reading a model.
+
+Which schema serves what: this one serves reading (loaders/tflite) and building (modelbuilder), neither of which needs
+anything installed. Fixes of .tflite files change a whole file and write it again, also the parts of it that nobody here
+knows: they use the object API in the wheel of LiteRT, which is generated from the schema of the very runtime that
+judges them (fixes/tflite/object_api.py). The `tflite` package and that wheel judge this one in the tests.
 """
 
 from __future__ import annotations
@@ -383,6 +388,10 @@ def options_of() -> dict[str, str]:
 
 def is_enum(type_: str) -> bool:
     return type_ in _ENUMS
+
+
+def is_union(type_: str) -> bool:
+    return type_ in _UNIONS
 
 
 def has_table(name: str) -> bool:

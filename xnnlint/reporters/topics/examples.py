@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import apply_unary, pruned, stem, trunk
+from xnnlint.modelbuilder.modelfile import Value
 
 Middle = Callable[[ModelBuilder, Value], Value]
 
@@ -162,6 +163,11 @@ def _multiplied(g: ModelBuilder, x: Value) -> None:
     g.output(g.op("BATCH_MATMUL", [flat, weights], [(*flat.shape[:2], 8)])[0])
 
 
+def _halves_added(g: ModelBuilder, x: Value) -> Value:
+    first, second = g.split(x, 2)
+    return g.binary("ADD", first, second)
+
+
 def _shapes(kind: str) -> Iterator[Example]:
     middles: dict[str, tuple[str, Middle]] = {
         "MAX_POOL_2D": ("2x2, stride 2", lambda g, x: g.pool(kind, x, 2)),
@@ -179,7 +185,7 @@ def _shapes(kind: str) -> Iterator[Example]:
             "a part of the channels",
             lambda g, x: g.strided_slice(x, (0, 0, 0, 0), (*x.shape[:3], 8), (1, 1, 1, 1)),
         ),
-        "SPLIT": ("the channels in halves", lambda g, x: g.binary("ADD", *g.split(x, 2))),
+        "SPLIT": ("the channels in halves", _halves_added),
         "TRANSPOSE_CONV": ("2x2, stride 2", lambda g, x: g.transpose_conv(x, 16)),
         "SOFTMAX": ("over the channels", lambda g, x: g.softmax(x)),
         "SQUEEZE": ("and EXPAND_DIMS, of the batch", lambda g, x: g.expand_dims(g.squeeze(x, (0,)), 0)),

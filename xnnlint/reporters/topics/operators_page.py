@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xnnlint.linter.findings import Severity
-from xnnlint.linter.rule import own_rules
+from xnnlint.linter.rule_registry import own_rules
 from xnnlint.loaders.tflite.schema_tables import enum
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.reporters.topics.examples import Example, examples_of
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.xnnpack.delegate import acceptance
-from xnnlint.xnnpack.delegate.accept_checks import Scope
-from xnnlint.xnnpack.plan import make_plan
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
+from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_CPU, every_runtime, load_profile
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.delegate.accept_checks import Rejection
+    from xnnlint.xnnpack.delegate.rejection import Rejection
     from xnnlint.xnnpack.plan import Plan
 
 SOURCE = "google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Subgraph::VisitNode`"
 _DENSIFY = """\
 DENSIFY expands weights that are stored sparse. A converter puts it behind them
-where it is told to keep sparsity (EXPERIMENTAL_SPARSITY).
+where it is asked to keep sparsity (EXPERIMENTAL_SPARSITY).
 
 The delegate expands them once, when it is applied: in a run there is no DENSIFY
 any more. What is left of it is the mark that these weights are sparse. Without
@@ -119,7 +120,7 @@ def _fate(plan: Plan, op: int) -> str:
     """What becomes of one operator."""
     delegation = plan.delegation
     rejection: Rejection | None = delegation.rejected.get(op) if delegation is not None else None
-    if rejection is not None and rejection.condition == "operator-type":
+    if rejection is not None and rejection.condition is Objection.OPERATOR_TYPE:
         return "left to TFLite"
     if rejection is not None:
         return f"left to TFLite ({rejection.required} is asked for, and it has {rejection.actual})"
@@ -162,14 +163,14 @@ def conditions(kind: str) -> list[str]:
     asked: dict[str, list[str]] = {}
     seen: list[set[str]] = []
     for size in (3, 5):
-        told = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
-        fitting = [len(op.inputs) for _, op, objections in told if "inputs" not in {o.condition for o in objections}]
+        tried = [(graph, op, _objections(check, graph, op)) for graph, op in _wrong(kind, size)]
+        fitting = [len(op.inputs) for _, op, found in tried if Objection.INPUTS not in {o.condition for o in found}]
         texts: set[str] = set()
-        for graph, op, objections in told:
+        for graph, op, objections in tried:
             usual = len(op.inputs) == max(fitting, default=1)
             for objection in objections:
                 rank = graph.tensors[0].rank
-                if rank == 4 or (objection.condition == "rank" and str(rank) not in objection.required):
+                if rank == 4 or (objection.condition is Objection.RANK and str(rank) not in objection.required):
                     texts.add(objection.required)
                     place = _place(op, objection.tensor) if usual else ""
                     places = asked.setdefault(objection.required, [])
@@ -180,7 +181,7 @@ def conditions(kind: str) -> list[str]:
     return [f"{', '.join(where)}: {text}" if where else text for text, where in lasting]
 
 
-def _objections(check: acceptance.Check, graph: Graph, op: Operator) -> list[Rejection]:
+def _objections(check: Check, graph: Graph, op: Operator) -> list[Rejection]:
     """All that the delegate objects to; it may not come to the end with an operator as wrong as that."""
     found: list[Rejection] = []
     try:
@@ -193,7 +194,7 @@ def _objections(check: acceptance.Check, graph: Graph, op: Operator) -> list[Rej
 
 def _wrong(kind: str, size: int) -> Iterator[tuple[Graph, Operator]]:
     """Operators that are wrong in many ways, in graphs of their own."""
-    type_ = {"type": "CUSTOM", "custom_code": kind} if kind in acceptance.CUSTOM else {"type": kind}
+    is_custom = kind in acceptance.CUSTOM
     kinds = product(("STRING", "INT8", "FLOAT32"), (4, 7, 1), (1, 2, 3, 4, 6, 0), (1, 4), _OPTIONS, _CONSTANTS)
     for dtype, rank, inputs, outputs, attributes, constant in kinds:
         if constant is not None and (dtype != "FLOAT32" or rank != 4 or inputs < 2):
@@ -202,7 +203,9 @@ def _wrong(kind: str, size: int) -> Iterator[tuple[Graph, Operator]]:
         tensors = [Tensor(i, f"t{i}", dtype, (size,) * rank) for i in range(inputs + outputs)]
         if constant is not None:
             tensors[1:inputs] = [_parameter(i, constant) for i in range(1, inputs)]
-        op = Operator(0, inputs=ends[0], outputs=ends[1], name="x", attributes=dict(attributes), **type_)
+        op = Operator(
+            0, "CUSTOM" if is_custom else kind, *ends, dict(attributes), custom_code=kind if is_custom else "", name="x"
+        )
         yield Graph(tensors, [op], ends[0], ends[1]), op
 
 

@@ -47,3 +47,8 @@ class Condition(str, Enum):
     MAP_BEFORE_FULLY_CONNECTED = "map-before-fully-connected"
     RIGHT_RESULTS = "right-results"
     LOADS_AND_RUNS = "loads-and-runs"
+    # What TFMOT's pruning policy asks on the way there.
+    POLICY_START = "policy-start"
+    POLICY_END = "policy-end"
+    POLICY_LAYER = "policy-layer"
+    POLICY_AGREES = "policy-agrees"

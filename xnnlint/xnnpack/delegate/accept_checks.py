@@ -6,12 +6,13 @@ Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc, the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from xnnlint.model.graph import Graph, Operator, Tensor
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.profile import Profile
 
 MAX_RANK = 6  # XNN_MAX_TENSOR_DIMS in google/XNNPACK include/xnnpack.h
@@ -22,23 +23,6 @@ ACTIVATION_RANGES = {"NONE": (-INF, INF), "RELU": (0.0, INF), "RELU_N1_TO_1": (-
 
 FLOATS = ("FLOAT32", "FLOAT16")
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why the delegate leaves an operator to TFLite.
-
-    Attributes:
-        condition: stable key of the condition, such as "fused-activation" or "shape-not-constant".
-        required: what the delegate asks for, in words.
-        actual: what the model has, in words.
-        tensor: index of the tensor at fault, None where no single one is.
-    """
-
-    condition: str
-    required: str
-    actual: str
-    tensor: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +48,10 @@ class Scope:
     def is_static(self, tensor: int) -> bool:
         stored = self.graph.tensors[tensor]
         return stored.is_constant or stored.is_external or tensor in self.quasi_static
+
+
+Check = Callable[[Scope, Operator], Iterator[Rejection]]
+"""What the delegate objects to in an operator of one type, in its order."""
 
 
 def name_of(tensor: Tensor) -> str:
@@ -96,13 +84,13 @@ def arity(
     """Numbers of inputs and outputs; no input but the `optional` slots may be left out."""
     low, high = (inputs, inputs) if isinstance(inputs, int) else inputs
     if not low <= len(op.inputs) <= high:
-        yield Rejection("inputs", _count(low, high, "input"), f"{len(op.inputs)} inputs")
+        yield Rejection(Objection.INPUTS, _count(low, high, "input"), f"{len(op.inputs)} inputs")
     for slot, tensor in enumerate(op.inputs):
         if tensor < 0 and slot not in optional:
-            yield Rejection("inputs", f"input {slot}", "left out")
+            yield Rejection(Objection.INPUTS, f"input {slot}", "left out")
     low, high = (outputs, outputs) if isinstance(outputs, int) else outputs
     if not low <= len(op.outputs) <= high or any(t < 0 for t in op.outputs):
-        yield Rejection("outputs", _count(low, high, "output"), f"{len(op.outputs)} outputs")
+        yield Rejection(Objection.OUTPUTS, _count(low, high, "output"), f"{len(op.outputs)} outputs")
 
 
 def _count(low: int, high: int, what: str) -> str:
@@ -143,17 +131,19 @@ def q8(tensor: Tensor) -> Iterator[Rejection]:
 def _per_tensor(tensor: Tensor) -> Iterator[Rejection]:
     q = tensor.quantization
     if q is None or not q.scale:
-        yield Rejection("quantization", "a scale for the tensor", f"none at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "a scale for the tensor", f"none at {name_of(tensor)}", tensor.index)
     elif q.quantized_dimension != 0 or len(q.scale) != 1:
         yield Rejection(
-            "quantization", "one scale for the tensor", f"{len(q.scale)} at {name_of(tensor)}", tensor.index
+            Objection.QUANTIZATION, "one scale for the tensor", f"{len(q.scale)} at {name_of(tensor)}", tensor.index
         )
     elif tensor.dtype == "UINT8" and len(q.zero_point) != 1:
-        yield Rejection("quantization", "one zero point", f"{len(q.zero_point)} at {name_of(tensor)}", tensor.index)
+        yield Rejection(
+            Objection.QUANTIZATION, "one zero point", f"{len(q.zero_point)} at {name_of(tensor)}", tensor.index
+        )
 
 
 def _wrong_type(tensor: Tensor, required: str) -> Rejection:
-    return Rejection("dtype", required, f"{tensor.dtype} at {name_of(tensor)}", tensor.index)
+    return Rejection(Objection.DTYPE, required, f"{tensor.dtype} at {name_of(tensor)}", tensor.index)
 
 
 def usable_scale(scale: float) -> bool:
@@ -165,7 +155,7 @@ def _scales(tensor: Tensor) -> Iterator[Rejection]:
     assert tensor.quantization is not None
     for scale in tensor.quantization.scale:
         if not usable_scale(scale):
-            yield Rejection("quantization", "positive scales", f"{scale:g} at {name_of(tensor)}", tensor.index)
+            yield Rejection(Objection.QUANTIZATION, "positive scales", f"{scale:g} at {name_of(tensor)}", tensor.index)
             return
 
 
@@ -182,11 +172,11 @@ def filter_type(tensor: Tensor, channel_dimension: int) -> Iterator[Rejection]:
         return
     q = tensor.quantization
     if q is None or not q.scale:
-        yield Rejection("quantization", "scales", f"none at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "scales", f"none at {name_of(tensor)}", tensor.index)
         return
     if len(q.scale) > 1 and q.quantized_dimension != channel_dimension:
         yield Rejection(
-            "quantization",
+            Objection.QUANTIZATION,
             f"scales along dimension {channel_dimension}",
             f"along dimension {q.quantized_dimension} at {name_of(tensor)}",
             tensor.index,
@@ -194,7 +184,7 @@ def filter_type(tensor: Tensor, channel_dimension: int) -> Iterator[Rejection]:
     yield from _scales(tensor)
     zero_point = q.zero_point[0] if q.zero_point else 0
     if len(q.scale) > 1 and zero_point != 0:
-        yield Rejection("quantization", "zero point 0", f"{zero_point} at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "zero point 0", f"{zero_point} at {name_of(tensor)}", tensor.index)
 
 
 def fully_connected_filter_type(tensor: Tensor) -> Iterator[Rejection]:
@@ -212,13 +202,13 @@ def fully_connected_filter_type(tensor: Tensor) -> Iterator[Rejection]:
         return  # the runtime only logs this case
     if len(q.scale) > 1 and q.quantized_dimension != 0:
         yield Rejection(
-            "quantization",
+            Objection.QUANTIZATION,
             "scales along dimension 0",
             f"along dimension {q.quantized_dimension} at {name_of(tensor)}",
             tensor.index,
         )
     if tensor.dtype == "INT2" and len(q.scale) != tensor.shape[0]:
-        yield Rejection("quantization", "a scale for each channel", f"one at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "a scale for each channel", f"one at {name_of(tensor)}", tensor.index)
 
 
 def bias_type(tensor: Tensor) -> Iterator[Rejection]:
@@ -230,11 +220,11 @@ def bias_type(tensor: Tensor) -> Iterator[Rejection]:
         return
     q = tensor.quantization
     if q is None or not q.scale or q.quantized_dimension != 0:
-        yield Rejection("quantization", "scales along dimension 0", f"none at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "scales along dimension 0", f"none at {name_of(tensor)}", tensor.index)
         return
     yield from _scales(tensor)
     if len(q.scale) == 1 and q.zero_point and q.zero_point[0] != 0:
-        yield Rejection("quantization", "zero point 0", f"{q.zero_point[0]} at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.QUANTIZATION, "zero point 0", f"{q.zero_point[0]} at {name_of(tensor)}", tensor.index)
 
 
 def filter_and_bias_types(scope: Scope, filter_index: int, bias_index: int) -> Iterator[Rejection]:
@@ -245,14 +235,14 @@ def filter_and_bias_types(scope: Scope, filter_index: int, bias_index: int) -> I
     if filter_dtype == "FLOAT16" and bias_dtype == "FLOAT32" and scope.profile["fp16_filter_with_fp32_bias"]:
         return
     yield Rejection(
-        "bias", f"a {filter_dtype} bias beside the {filter_dtype} filter", f"a {bias_dtype} bias", bias_index
+        Objection.BIAS, f"a {filter_dtype} bias beside the {filter_dtype} filter", f"a {bias_dtype} bias", bias_index
     )
 
 
 def same_types(*tensors: Tensor) -> Iterator[Rejection]:
     found = {t.dtype for t in tensors}
     if len(found) > 1:
-        yield Rejection("dtype", "one type for all tensors", " and ".join(sorted(found)))
+        yield Rejection(Objection.DTYPE, "one type for all tensors", " and ".join(sorted(found)))
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------
@@ -263,10 +253,10 @@ def shape(tensor: Tensor, low: int, high: int | None = None) -> Iterator[Rejecti
     high = low if high is None else high
     if not low <= tensor.rank <= high:
         required = f"rank {low}" if low == high else f"rank {low} to {high}"
-        yield Rejection("rank", required, f"rank {tensor.rank} at {name_of(tensor)}", tensor.index)
+        yield Rejection(Objection.RANK, required, f"rank {tensor.rank} at {name_of(tensor)}", tensor.index)
     elif any(d <= 0 for d in tensor.shape):
         yield Rejection(
-            "empty-dimension", "dimensions above 0", f"{list(tensor.shape)} at {name_of(tensor)}", tensor.index
+            Objection.EMPTY_DIMENSION, "dimensions above 0", f"{list(tensor.shape)} at {name_of(tensor)}", tensor.index
         )
 
 
@@ -274,19 +264,19 @@ def vector(tensor: Tensor, what: str, leading_ones: bool = False) -> Iterator[Re
     """`CheckShapeTensorShape`."""
     if tensor.rank == 1 or (leading_ones and all(d == 1 for d in tensor.shape[:-1])):
         return
-    yield Rejection("rank", f"a rank-1 {what} tensor", f"rank {tensor.rank} at {name_of(tensor)}", tensor.index)
+    yield Rejection(Objection.RANK, f"a rank-1 {what} tensor", f"rank {tensor.rank} at {name_of(tensor)}", tensor.index)
 
 
 # -- where values come from ----------------------------------------------------------------------------------------
 
 
-def constant_parameter(scope: Scope, tensor: Tensor, what: str, condition: str) -> Iterator[Rejection]:
+def constant_parameter(scope: Scope, tensor: Tensor, what: str, condition: Objection) -> Iterator[Rejection]:
     """`CheckTensorStaticAllocation` for a tensor that the delegate turns into a parameter of the node."""
     if not tensor.is_constant:
         yield Rejection(condition, f"constant {what} tensor", origin(scope.graph, tensor), tensor.index)
 
 
-def static_weight(scope: Scope, tensor: Tensor, what: str, condition: str) -> Iterator[Rejection]:
+def static_weight(scope: Scope, tensor: Tensor, what: str, condition: Objection) -> Iterator[Rejection]:
     """`CheckTensorStaticAllocation` where constants behind DENSIFY or DEQUANTIZE pass too."""
     if not scope.is_static(tensor.index):
         yield Rejection(condition, f"constant {what}", origin(scope.graph, tensor), tensor.index)
@@ -298,18 +288,20 @@ def static_weight(scope: Scope, tensor: Tensor, what: str, condition: str) -> It
 def fused_activation(op: Operator) -> Iterator[Rejection]:
     activation = op.attributes.get("fused_activation_function", "NONE")
     if activation not in ACTIVATION_RANGES:
-        yield Rejection("fused-activation", "fused activation NONE, RELU, RELU6 or RELU_N1_TO_1", str(activation))
+        yield Rejection(
+            Objection.FUSED_ACTIVATION, "fused activation NONE, RELU, RELU6 or RELU_N1_TO_1", str(activation)
+        )
 
 
 def padding(op: Operator) -> Iterator[Rejection]:
     if op.attributes.get("padding", "SAME") not in ("SAME", "VALID"):
-        yield Rejection("padding", "padding SAME or VALID", str(op.attributes["padding"]))
+        yield Rejection(Objection.PADDING, "padding SAME or VALID", str(op.attributes["padding"]))
 
 
 def positive(op: Operator, *names: str) -> Iterator[Rejection]:
     for name in names:
         if number(op, name) <= 0:
-            yield Rejection(name.replace("_", "-"), f"{name} above 0", str(op.attributes.get(name)))
+            yield Rejection(Objection(name.replace("_", "-")), f"{name} above 0", str(op.attributes.get(name)))
 
 
 _DEFAULTS = {"dilation_w_factor": 1, "dilation_h_factor": 1}

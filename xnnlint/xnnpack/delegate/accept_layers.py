@@ -12,7 +12,8 @@ from typing import Any
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import Rejection, Scope
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.windows import mediapipe_options, transpose_padding
 
 _FLOAT32 = ("FLOAT32",)
@@ -25,12 +26,12 @@ def _tensors(scope: Scope, op: Operator) -> list[Tensor]:
 def _bias(scope: Scope, op: Operator, slot: int) -> Iterator[Rejection]:
     """A rank-1 static bias; the operator is refused where it is left out."""
     if op.inputs[slot] < 0:
-        yield Rejection("bias", "a constant bias", "none")
+        yield Rejection(Objection.BIAS, "a constant bias", "none")
         return
     bias = scope.graph.tensors[op.inputs[slot]]
     yield from check.bias_type(bias)
     yield from check.shape(bias, 1)
-    yield from check.static_weight(scope, bias, "bias", "bias")
+    yield from check.static_weight(scope, bias, "bias", Objection.BIAS)
     yield from check.filter_and_bias_types(scope, op.inputs[1], bias.index)
 
 
@@ -42,7 +43,7 @@ def _conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.shape(x, 4)
     yield from check.filter_type(weights, channel_dimension=0)
     yield from check.shape(weights, 4)
-    yield from check.static_weight(scope, weights, "filter", "static-filter")
+    yield from check.static_weight(scope, weights, "filter", Objection.STATIC_FILTER)
     yield from _bias(scope, op, 2)
     yield from check.float_or_q8(y)
     yield from check.shape(y, 4)
@@ -51,7 +52,7 @@ def _conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     if not dynamically_quantized:
         yield from check.same_types(x, weights)
     if x.shape[3] < weights.shape[3]:
-        yield Rejection("groups", f"at least {weights.shape[3]} input channels", str(x.shape[3]), x.index)
+        yield Rejection(Objection.GROUPS, f"at least {weights.shape[3]} input channels", str(x.shape[3]), x.index)
     yield from check.padding(op)
     yield from check.fused_activation(op)
 
@@ -63,7 +64,7 @@ def _depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.shape(x, 4)
     yield from check.filter_type(weights, channel_dimension=3)
     yield from check.shape(weights, 4)
-    yield from check.static_weight(scope, weights, "filter", "static-filter")
+    yield from check.static_weight(scope, weights, "filter", Objection.STATIC_FILTER)
     yield from _bias(scope, op, 2)
     yield from check.float_or_q8(y)
     yield from check.shape(y, 4)
@@ -71,7 +72,7 @@ def _depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.positive(op, "stride_w", "stride_h", "depth_multiplier")
     channels, multiplier = weights.shape[3], check.number(op, "depth_multiplier")
     if channels % multiplier:
-        yield Rejection("depth-multiplier", f"a divisor of the {channels} output channels", str(multiplier))
+        yield Rejection(Objection.DEPTH_MULTIPLIER, f"a divisor of the {channels} output channels", str(multiplier))
     yield from check.positive(op, "dilation_w_factor", "dilation_h_factor")
     yield from check.padding(op)
     yield from check.fused_activation(op)
@@ -79,10 +80,12 @@ def _depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
 
 def _fully_connected(scope: Scope, op: Operator) -> Iterator[Rejection]:
     if op.version == 8:
-        yield Rejection("sparse-fully-connected", "dense weights, or sparse weights behind DENSIFY", "version 8")
+        yield Rejection(
+            Objection.SPARSE_FULLY_CONNECTED, "dense weights, or sparse weights behind DENSIFY", "version 8"
+        )
     weights_format = op.attributes.get("weights_format", "DEFAULT")
     if weights_format != "DEFAULT":
-        yield Rejection("weights-format", "weights format DEFAULT", str(weights_format))
+        yield Rejection(Objection.WEIGHTS_FORMAT, "weights format DEFAULT", str(weights_format))
     yield from check.arity(op, (2, 3), 1, optional=(2,))
     x, weights, y = scope.graph.tensors[op.inputs[0]], scope.graph.tensors[op.inputs[1]], scope.graph.output_tensor(op)
     dynamic_weights = scope.profile["dynamic_fully_connected"]
@@ -90,7 +93,7 @@ def _fully_connected(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.shape(weights, 2)
     if not (dynamic_weights and weights.dtype == "FLOAT32"):
         yield from check.fully_connected_filter_type(weights)
-        yield from check.static_weight(scope, weights, "weights", "static-filter")
+        yield from check.static_weight(scope, weights, "weights", Objection.STATIC_FILTER)
     bias = scope.graph.input_tensor(op, 2)
     if bias is not None:
         yield from _fully_connected_bias(scope, op, bias, dynamic_weights)
@@ -102,10 +105,12 @@ def _fully_connected(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield from check.same_types(x, weights)
     zero_point = _single_zero_point(weights)
     if not dynamically_quantized and weights.dtype == "INT8" and zero_point:
-        yield Rejection("quantization", "zero point 0 of the weights", str(zero_point), weights.index)
+        yield Rejection(Objection.QUANTIZATION, "zero point 0 of the weights", str(zero_point), weights.index)
     for dtype, multiple in (("INT4", 2), ("INT2", 4)):
         if weights.dtype == dtype and weights.shape[1] % multiple:
-            yield Rejection("channels", f"input channels divisible by {multiple}", str(weights.shape[1]), weights.index)
+            yield Rejection(
+                Objection.CHANNELS, f"input channels divisible by {multiple}", str(weights.shape[1]), weights.index
+            )
     yield from check.fused_activation(op)
 
 
@@ -115,9 +120,9 @@ def _fully_connected_bias(scope: Scope, op: Operator, bias: Tensor, dynamic: boo
         for dim in bias.shape:
             elements *= dim
         if elements != channels:
-            yield Rejection("bias", f"{channels} elements of the bias", str(elements), bias.index)
+            yield Rejection(Objection.BIAS, f"{channels} elements of the bias", str(elements), bias.index)
         yield from check.bias_type(bias)
-        yield from check.static_weight(scope, bias, "bias", "bias")
+        yield from check.static_weight(scope, bias, "bias", Objection.BIAS)
     yield from check.filter_and_bias_types(scope, op.inputs[1], bias.index)
 
 
@@ -133,25 +138,29 @@ def _transpose_conv(scope: Scope, op: Operator) -> Iterator[Rejection]:
     y = scope.graph.output_tensor(op)
     yield from check.dtype(output_shape, ("INT32",))
     yield from check.vector(output_shape, "shape")
-    yield from check.constant_parameter(scope, output_shape, "output shape", "shape-not-constant")
+    yield from check.constant_parameter(scope, output_shape, "output shape", Objection.SHAPE_NOT_CONSTANT)
     if output_shape.shape[0] != 4:
-        yield Rejection("rank", "4 output dimensions", str(output_shape.shape[0]), output_shape.index)
+        yield Rejection(Objection.RANK, "4 output dimensions", str(output_shape.shape[0]), output_shape.index)
     yield from check.shape(weights, 4)
-    yield from check.static_weight(scope, weights, "filter", "static-filter")
+    yield from check.static_weight(scope, weights, "filter", Objection.STATIC_FILTER)
     yield from check.float_or_q8(x, _FLOAT32)
     yield from check.shape(x, 4)
     yield from check.filter_type(weights, channel_dimension=0)
     if rest:
         yield from check.bias_type(rest[0])
         yield from check.shape(rest[0], 1)
-        yield from check.static_weight(scope, rest[0], "bias", "bias")
+        yield from check.static_weight(scope, rest[0], "bias", Objection.BIAS)
     yield from check.float_or_q8(y, _FLOAT32)
     yield from check.shape(y, 4)
     _, height, width, channels = (int(d) for d in check.constant(output_shape))
     if weights.shape[0] != channels:
-        yield Rejection("channels", f"{channels} output channels of the filter", str(weights.shape[0]), weights.index)
+        yield Rejection(
+            Objection.CHANNELS, f"{channels} output channels of the filter", str(weights.shape[0]), weights.index
+        )
     if weights.shape[3] != x.shape[3]:
-        yield Rejection("channels", f"{x.shape[3]} input channels of the filter", str(weights.shape[3]), weights.index)
+        yield Rejection(
+            Objection.CHANNELS, f"{x.shape[3]} input channels of the filter", str(weights.shape[3]), weights.index
+        )
     yield from _transpose_window(op.attributes, x, weights, (height, width))
     yield from check.fused_activation(op)
 
@@ -161,11 +170,11 @@ def _transpose_window(
 ) -> Iterator[Rejection]:
     stride = (int(options.get("stride_h", 0)), int(options.get("stride_w", 0)))
     if min(stride) <= 0:
-        yield Rejection("stride", "strides above 0", f"{stride[0]}x{stride[1]}")
+        yield Rejection(Objection.STRIDE, "strides above 0", f"{stride[0]}x{stride[1]}")
     mode = options.get("padding", "SAME")
     window = transpose_padding(mode, x.shape[1:3], output, weights.shape[1:3], stride)  # type: ignore[arg-type]
     if isinstance(window, str):
-        yield Rejection("padding", "padding that the output shape follows from", window)
+        yield Rejection(Objection.PADDING, "padding that the output shape follows from", window)
 
 
 def _batch_matmul(scope: Scope, op: Operator) -> Iterator[Rejection]:
@@ -180,15 +189,15 @@ def _batch_matmul(scope: Scope, op: Operator) -> Iterator[Rejection]:
         assert b.quantization is not None
         zero_point = b.quantization.zero_point[0] if b.quantization.zero_point else 0
         if zero_point:
-            yield Rejection("quantization", "zero point 0 of the second input", str(zero_point), b.index)
+            yield Rejection(Objection.QUANTIZATION, "zero point 0 of the second input", str(zero_point), b.index)
     yield from check.float_or_q8(y)
     if not dynamically_quantized:
         yield from check.same_types(a, b)
         if b.dtype == "INT8" and b.quantization is not None and len(b.quantization.scale) > 1:
-            yield Rejection("quantization", "one scale for the second input", "one for each channel", b.index)
+            yield Rejection(Objection.QUANTIZATION, "one scale for the second input", "one for each channel", b.index)
     for tensor in (a, b):
         if tensor.rank < 2:
-            yield Rejection("rank", "rank 2 or above", f"rank {tensor.rank}", tensor.index)
+            yield Rejection(Objection.RANK, "rank 2 or above", f"rank {tensor.rank}", tensor.index)
 
 
 def _pool(scope: Scope, op: Operator) -> Iterator[Rejection]:
@@ -205,9 +214,9 @@ def _pool(scope: Scope, op: Operator) -> Iterator[Rejection]:
     size = (check.number(op, "filter_height"), check.number(op, "filter_width"))
     window = f"filter {size[0]}x{size[1]}, stride {stride[0]}x{stride[1]}"
     if stride[0] > size[0] or stride[1] > size[1]:
-        yield Rejection("pool-stride", "strides up to the filter's size", window)
+        yield Rejection(Objection.POOL_STRIDE, "strides up to the filter's size", window)
     if size == (1, 1) and max(stride) > 1:
-        yield Rejection("pool-stride", "stride 1 with a 1x1 filter", window)
+        yield Rejection(Objection.POOL_STRIDE, "stride 1 with a 1x1 filter", window)
     yield from check.padding(op)
     yield from check.fused_activation(op)
 
@@ -219,8 +228,8 @@ def _mediapipe_deconvolution(scope: Scope, op: Operator) -> Iterator[Rejection]:
     for tensor, rank in ((x, 4), (weights, 4), (bias, 1), (y, 4)):
         yield from check.dtype(tensor, _FLOAT32)
         yield from check.shape(tensor, rank)
-    yield from check.static_weight(scope, weights, "filter", "static-filter")
-    yield from check.static_weight(scope, bias, "bias", "bias")
+    yield from check.static_weight(scope, weights, "filter", Objection.STATIC_FILTER)
+    yield from check.static_weight(scope, bias, "bias", Objection.BIAS)
     yield from _transpose_window(mediapipe_options(op), x, weights, y.shape[1:3])  # type: ignore[arg-type]
 
 
@@ -244,14 +253,14 @@ def _mediapipe_pool(scope: Scope, op: Operator, values: list[int], index: int) -
     size = (options["filter_height"], options["filter_width"])
     if min(*stride, *size) <= 0 or stride != size:
         window = f"filter {size[0]}x{size[1]}, stride {stride[0]}x{stride[1]}"
-        yield Rejection("pool-stride", "strides equal to the filter's size", window)
+        yield Rejection(Objection.POOL_STRIDE, "strides equal to the filter's size", window)
     if options["fused_activation_function"] not in check.ACTIVATION_RANGES:
-        yield Rejection("fused-activation", "no fused activation", options["fused_activation_function"])
+        yield Rejection(Objection.FUSED_ACTIVATION, "no fused activation", options["fused_activation_function"])
     if options["padding"] == "unknown":
-        yield Rejection("padding", "padding SAME or VALID", "unknown")
+        yield Rejection(Objection.PADDING, "padding SAME or VALID", "unknown")
 
 
-CHECKS = {
+CHECKS: dict[str, Check] = {
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
@@ -260,7 +269,7 @@ CHECKS = {
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
 }
-CUSTOM_CHECKS = {
+CUSTOM_CHECKS: dict[str, Check] = {
     "Convolution2DTransposeBias": _mediapipe_deconvolution,
     "MaxPoolingWithArgmax2D": _mediapipe_max_pooling,
     "MaxUnpooling2D": _mediapipe_unpooling,

@@ -7,15 +7,10 @@ there the first one that fails decides. Shapes are those stored in the file (dyn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.delegate import accept_layers, accept_shapes, accept_simple
-from xnnlint.xnnpack.delegate.accept_checks import Rejection, Scope
-
-__all__ = ["BUILTINS", "CUSTOM", "Check", "Rejection", "Scope", "refusal"]
-
-Check = Callable[[Scope, Operator], Iterator[Rejection]]
+from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
+from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 
 BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
 CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
@@ -32,8 +27,8 @@ def refusal(scope: Scope, op: Operator) -> Rejection | None:
     check = CUSTOM.get(op.custom_code) if is_custom else BUILTINS.get(op.type)
     name = op.custom_code if is_custom else op.type
     if check is None or name in scope.profile["undelegated_operators"]:
-        return Rejection("operator-type", "an operator that XNNPACK supports", name)
+        return Rejection(Objection.OPERATOR_TYPE, "an operator that XNNPACK supports", name)
     for kind, option, value in scope.profile["undelegated_options"]:
         if op.type == kind and op.attributes.get(option, False) == value:
-            return Rejection("option", f"another {option}", f"{option}={value}")
+            return Rejection(Objection.OPTION, f"another {option}", f"{option}={value}")
     return next(check(scope, op), None)

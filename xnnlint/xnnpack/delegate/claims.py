@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from xnnlint.model.graph import Graph, Operator
-from xnnlint.xnnpack.delegate.acceptance import Rejection, Scope, refusal
-from xnnlint.xnnpack.delegate.definitions import undefinable
-from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition, Unpacking
+from xnnlint.xnnpack.delegate.accept_checks import Scope
+from xnnlint.xnnpack.delegate.acceptance import refusal
+from xnnlint.xnnpack.delegate.delegation import Delegation, Partition, Unpacking
 from xnnlint.xnnpack.delegate.partition import Subset, partition
-from xnnlint.xnnpack.lower.lowering import lower
+from xnnlint.xnnpack.delegate.rejection import Rejection
 from xnnlint.xnnpack.profile import Profile
-
-__all__ = ["Delegation", "Failure", "Partition", "Rejection", "Unpacking", "delegate"]
+from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 _FP16_CONSUMERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
@@ -36,13 +35,13 @@ class _Claims:
     rejected: dict[int, Rejection] = field(default_factory=dict)
 
 
-def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] = ()) -> Delegation:
+def delegate(graph: Graph, profile: Profile, assume: Iterable[Waiver] = ()) -> Delegation:
     """Which operators the delegate takes, into which partitions.
 
     Args:
-        assume: waivers; `("delegated", op)` treats an operator as accepted whatever stands against it.
+        assume: those of kind `DELEGATED` treat an operator as accepted whatever stands against it.
     """
-    assumed = frozenset(op for kind, op in assume if kind == "delegated")
+    assumed = frozenset(op for kind, op in assume if kind is WaiverKind.DELEGATED)
     claims = _claim(graph, profile, assumed)
     claimed = claims.delegated | claims.unpack_ops
     subsets = partition(graph, claimed)
@@ -57,7 +56,7 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
             continue
         partitions.append(_partition(graph, subset, len(partitions), claims, unpacked))
         schedule.append(partitions[-1])
-    delegation = Delegation(
+    return Delegation(
         partitions=partitions,
         rejected=claims.rejected,
         unpacked=unpacked,
@@ -69,10 +68,6 @@ def delegate(graph: Graph, profile: Profile, assume: Iterable[tuple[str, int]] =
         assumed=assumed & claimed,
         variables=dict(claims.scope.variables),
     )
-    for entry in partitions:
-        subgraph = lower(graph, entry, delegation, profile)
-        delegation.failure = delegation.failure or undefinable(graph, subgraph, profile)
-    return delegation
 
 
 def _claim(graph: Graph, profile: Profile, assumed: frozenset[int]) -> _Claims:

@@ -13,23 +13,26 @@ from collections.abc import Iterator
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK
 from xnnlint.xnnpack.delegate.delegation import Failure
+from xnnlint.xnnpack.fault import Fault, TensorRef, Wrong
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.profile import Profile
 
-# Types of (filter, input, bias, output) that a node with weights can have; None for an absent bias.
-_FLOAT_WEIGHTS = {
+Types = tuple[str, str, "str | None", str]
+"""Types of (filter, input, bias, output) that a node with weights can have; None for an absent bias."""
+
+_FLOAT_WEIGHTS: set[Types] = {
     ("fp32", "fp32", "fp32", "fp32"),
     ("fp32", "fp16", "fp32", "fp16"),
     ("fp16", "fp32", "fp16", "fp32"),
     ("fp16", "fp32", "fp32", "fp32"),
 }
-_FP16_WEIGHTS = {("fp16", "fp16", "fp16", "fp16"), ("fp16", "fp16", "fp32", "fp16")}
-_Q8_WEIGHTS = {("qint8", "qint8", "qint32", "qint8"), ("quint8", "quint8", "qint32", "quint8")}
-_QC8_WEIGHTS = {("qcint8", "qint8", "qcint32", "qint8"), ("qcint8", "qdint8", "fp32", "fp32")}
+_FP16_WEIGHTS: set[Types] = {("fp16", "fp16", "fp16", "fp16"), ("fp16", "fp16", "fp32", "fp16")}
+_Q8_WEIGHTS: set[Types] = {("qint8", "qint8", "qint32", "qint8"), ("quint8", "quint8", "qint32", "quint8")}
+_QC8_WEIGHTS: set[Types] = {("qcint8", "qint8", "qcint32", "qint8"), ("qcint8", "qdint8", "fp32", "fp32")}
 _DEPTHWISE = _FLOAT_WEIGHTS | _FP16_WEIGHTS | _Q8_WEIGHTS | {("qcint8", "qint8", "qcint32", "qint8")}
 _CONVOLUTION = _FLOAT_WEIGHTS | _FP16_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS | {("qcint8", "qdint8", "fp32", "fp16")}
 _DECONVOLUTION = _FLOAT_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS
-_SMALL_WEIGHTS = {
+_SMALL_WEIGHTS: set[Types] = {
     (filter_, *rest)
     for filter_ in ("qcint2", "qcint4", "qcint8")
     for rest in (
@@ -39,7 +42,7 @@ _SMALL_WEIGHTS = {
         ("qint8", "qint32", "qint8"),
     )
 }
-_WEIGHTED = {
+_WEIGHTED: dict[str, set[Types]] = {
     NodeType.CONVOLUTION_2D: _CONVOLUTION,
     NodeType.DEPTHWISE_CONVOLUTION_2D: _DEPTHWISE,
     NodeType.DECONVOLUTION_2D: _DECONVOLUTION,
@@ -57,78 +60,72 @@ _SAME_TYPES = _MOVES | {
 }
 
 
-# What only the operators refuse that the runtime makes of the nodes, with what would be right.
-UNREAD_PART = "nobody reads the first part of the split, and this runtime then sets up none of its parts"
-REPEATED_AXIS = "it names an axis twice, which this runtime refuses"
-
-
 def undefinable(graph: Graph, subgraph: Subgraph, profile: Profile) -> Failure | None:
     """The first value or node of a fresh subgraph that XNNPACK refuses, None where it takes all."""
     nodes = [node for node in subgraph.nodes if node.operator != "assumed"]
     for node in nodes:
         for value in (subgraph.values[v] for v in (*node.inputs, *node.outputs)):
-            for reason in _value(value):
-                return Failure(node.op, reason)
+            for fault in _value(value):
+                return Failure(node.op, fault)
     for node in nodes:
-        for reason in _node(graph, subgraph, node, profile):
-            return Failure(node.op, reason)
+        for fault in _node(graph, subgraph, node, profile):
+            return Failure(node.op, fault)
     counts = subgraph.consumer_counts()
     for node in nodes:
         if node.type == NodeType.EVEN_SPLIT and profile["split_needs_first_part"]:
             first, *others = (counts[part] for part in node.outputs)
             if not first and any(others):
-                return Failure(node.op, UNREAD_PART)
+                return Failure(node.op, Fault(Wrong.FIRST_PART_UNREAD))
     return None
 
 
-def _value(value: Value) -> Iterator[str]:
-    where = f"tensor {value.tensor}" + (f" ({value.tensor_name})" if value.tensor_name else "")
+def _value(value: Value) -> Iterator[Fault]:
+    tensor = TensorRef(value.tensor, value.tensor_name)
     if value.dtype == "invalid":
-        yield f"XNNPACK has no type for {where}"
+        yield Fault(Wrong.NO_SUCH_TYPE, subject=tensor)
     if value.rank > MAX_RANK:
-        yield f"{where} has rank {value.rank}, and XNNPACK's limit is {MAX_RANK}"
+        yield Fault(Wrong.RANK_TOO_HIGH, MAX_RANK, value.rank, tensor)
 
 
-def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Iterator[str]:
+def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Iterator[Fault]:
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
         yield from _weights(graph, node, inputs, outputs[0], profile)
     if node.params.get("repeats_axes") and profile["repeated_axes_refused"]:
-        yield REPEATED_AXIS
+        yield Fault(Wrong.AXIS_REPEATED)
     if node.type in _SAME_TYPES:
         found = {v.dtype for v in (*inputs, *outputs)}
         if len(found) > 1:
-            yield f"{node.type} of different types: {', '.join(sorted(found))}"
+            yield Fault(Wrong.TYPES_DIFFER, actual=tuple(sorted(found)), subject=node.type)
     if node.type in _MOVES:
         scales = {_scale(graph, v) for v in (*inputs, *outputs) if v.dtype in ("qint8", "quint8")}
         if len(scales - {None}) > 1:
-            yield f"{node.type} of values with different scales"
+            yield Fault(Wrong.SCALES_DIFFER, subject=node.type)
 
 
-def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value, profile: Profile) -> Iterator[str]:
+def _weights(graph: Graph, node: Node, inputs: list[Value], output: Value, profile: Profile) -> Iterator[Fault]:
     data, filter_, *rest = inputs
     bias = rest[0] if rest else None
     dynamic = node.type == NodeType.FULLY_CONNECTED and filter_.dtype in ("fp32", "fp16")
     if not filter_.is_static and not dynamic:
-        yield "the filter has no data: its DENSIFY is claimed, but integer weights are read from the file"
+        yield Fault(Wrong.FILTER_WITHOUT_DATA)
     if bias is not None and not bias.is_static and not dynamic:
-        yield f"the bias of {node.type} isn't constant"
+        yield Fault(Wrong.BIAS_NOT_CONSTANT, subject=node.type)
     quantization = graph.tensors[filter_.tensor].quantization if filter_.tensor is not None else None
     if filter_.dtype == "qint8" and quantization is not None and quantization.zero_point[0] != 0:
-        yield f"the filter of {node.type} has zero point {quantization.zero_point[0]}"
-    wanted = _WEIGHTED[node.type]
+        yield Fault(Wrong.FILTER_ZERO_POINT, actual=quantization.zero_point[0], subject=node.type)
+    wanted: set[Types] = set(_WEIGHTED[node.type])
     if node.type == NodeType.DEPTHWISE_CONVOLUTION_2D and not profile["depthwise_fp16_filter_with_fp32_bias"]:
         wanted = wanted - {("fp16", "fp32", "fp32", "fp32")}
     if bias is None:
         wanted = {(f, i, None, o) for f, i, _, o in wanted}
     types = (filter_.dtype, data.dtype, bias.dtype if bias else None, output.dtype)
     if types not in wanted:
-        names = zip(("filter", "input", "bias", "output"), types, strict=True)
-        yield f"{node.type} of types that don't go together: " + ", ".join(f"{n} {t}" for n, t in names if t)
+        yield Fault(Wrong.WEIGHT_TYPES, actual=types, subject=node.type)
     if node.type == NodeType.CONVOLUTION_2D:
         groups = node.params["groups"]
         if filter_.shape[0] % groups:
-            yield f"{filter_.shape[0]} output channels can't be split into {groups} groups"
+            yield Fault(Wrong.GROUPS_UNEVEN, groups, filter_.shape[0])
 
 
 def _scale(graph: Graph, value: Value) -> tuple[float, int] | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xnnlint.xnnpack.delegate.acceptance import Rejection
+from xnnlint.xnnpack.delegate.rejection import Rejection
+from xnnlint.xnnpack.fault import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Failure:
     """Why applying the delegate makes the whole model fail to load."""
 
     op: int
-    reason: str
+    fault: Fault
 
 
 @dataclass(slots=True)
@@ -68,7 +69,6 @@ class Delegation:
         schedule: the whole execution plan; each entry a `Partition`, or the index of an operator that TFLite runs.
         assumed: operators that are delegated only because the caller asked what that would change.
         variables: resource tensor -> a tensor of the type and shape that the variable has.
-        failure: set where applying the delegate fails, which no fallback follows.
     """
 
     partitions: list[Partition]
@@ -81,4 +81,3 @@ class Delegation:
     schedule: list[Partition | int]
     assumed: frozenset[int] = frozenset()
     variables: dict[int, int] = field(default_factory=dict)
-    failure: Failure | None = None

@@ -117,7 +117,7 @@ def _fully_connected(lowering: Lowering, op: Operator) -> None:
         source = _dynamically_quantized(lowering, op, source, x.shape)
     if small and x.dtype in ("FLOAT32", "FLOAT16", "INT8"):
         static[0] = _integer_filter(lowering, weights.index)
-    params = {} if keep_num_dims or explicit else {"reshape_2d": True}
+    params: dict[str, Any] = {} if keep_num_dims or explicit else {"reshape_2d": True}
     lowering.node(
         op,
         NodeType.FULLY_CONNECTED,

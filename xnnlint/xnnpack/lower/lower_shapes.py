@@ -6,6 +6,8 @@ kin; google/XNNPACK src/subgraph/static-*.c, copy.c, concatenate.c, even-split.c
 
 from __future__ import annotations
 
+from typing import Any
+
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.delegate.accept_checks import constant, number
 from xnnlint.xnnpack.delegate.accept_shapes import is_global_pooling
@@ -32,7 +34,7 @@ def _reduce(lowering: Lowering, op: Operator) -> None:
     keep_dims = bool(op.attributes.get("keep_dims", False))
     if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
         return
-    params = {"axes": axes, "keep_dims": keep_dims, "repeats_axes": len(axes) < len(named)}
+    params: dict[str, Any] = {"axes": axes, "keep_dims": keep_dims, "repeats_axes": len(axes) < len(named)}
     lowering.node(op, _REDUCTIONS[op.type], [lowering.input(op)], [lowering.output(op)], **params)
 
 

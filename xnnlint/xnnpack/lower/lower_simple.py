@@ -108,13 +108,13 @@ def assumed(lowering: Lowering, op: Operator) -> None:
         lowering.node(op, NodeType.RESHAPE, [lowering.input(op)], [lowering.output(op)], new_shape=shape)
         return
     values = [t for t in op.inputs if t in lowering.ids]
-    data = next((t for t in values if not lowering.value(t).is_static), None)
+    data = [t for t in values if not lowering.value(t).is_static]
     outputs = [lowering.ids[t] for t in op.outputs if t in lowering.ids]
-    if data is not None and outputs:
+    if data and outputs:
         # A comparison gives BOOL, which XNNPACK has no type for.
         for v in outputs:
-            lowering.subgraph.values[v].dtype = lowering.value(data).dtype
-        lowering.node(op, NodeType.UNARY, [lowering.ids[data]], outputs, "assumed")
+            lowering.subgraph.values[v].dtype = lowering.value(data[0]).dtype
+        lowering.node(op, NodeType.UNARY, [lowering.ids[t] for t in data], outputs, "assumed")
 
 
 VISITORS = {name: _unary for name in _UNARIES} | {name: _clamp for name in _CLAMPS}

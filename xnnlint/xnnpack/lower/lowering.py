@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from xnnlint.errors import NotSupported
 from xnnlint.model.graph import Graph, Operator
+from xnnlint.xnnpack.delegate.accept_checks import number
 from xnnlint.xnnpack.delegate.delegation import Delegation, Partition
 from xnnlint.xnnpack.ir import Subgraph
 from xnnlint.xnnpack.lower import lower_layers, lower_shapes, lower_simple
 from xnnlint.xnnpack.lower.lower_values import Lowering, define_tensors
 from xnnlint.xnnpack.profile import Profile
 
-__all__ = ["lower"]
-
 _VISITORS = lower_simple.VISITORS | lower_layers.VISITORS | lower_shapes.VISITORS
 _CUSTOM = lower_layers.CUSTOM_VISITORS
-_LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_WEIGHTS_RANK = {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 2}
 
 
 def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: Profile) -> Subgraph:
@@ -44,14 +44,36 @@ def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: P
 
 def _assumed(lowering: Lowering, op: Operator) -> None:
     """An operator that XNNPACK doesn't take, as if it did: a layer with weights as what it is, without activation."""
+    try:
+        layer = _as_layer(lowering, op)
+    except NotSupported:
+        lower_simple.assumed(lowering, op)
+        return
     before = len(lowering.subgraph.nodes)
-    if op.type in _LAYERS:
-        try:
-            _VISITORS[op.type](lowering, replace(op, attributes=op.attributes | {"fused_activation_function": "NONE"}))
-        except (ArithmeticError, LookupError, TypeError, ValueError):
-            del lowering.subgraph.nodes[before:]
-        else:
-            for node in lowering.subgraph.nodes[before:]:
-                node.operator = node.operator or "assumed"
-            return
-    lower_simple.assumed(lowering, op)
+    _VISITORS[op.type](lowering, layer)
+    for node in lowering.subgraph.nodes[before:]:
+        node.operator = node.operator or "assumed"
+
+
+def _as_layer(lowering: Lowering, op: Operator) -> Operator:
+    """The operator without its activation, if it has what the node of its type is made from.
+
+    Raises:
+        NotSupported: it is no layer with weights, or one of which no node can be made.
+    """
+    rank = _WEIGHTS_RANK.get(op.type)
+    if rank is None:
+        raise NotSupported(f"{op.type} is no layer with weights")
+    tensors = lowering.graph.tensors
+    if len(op.inputs) < 2 or not op.outputs or min(*op.inputs[:2], op.outputs[0]) < 0:
+        raise NotSupported("its values, weights or output are left out")
+    x, weights = tensors[op.inputs[0]], tensors[op.inputs[1]]
+    if weights.rank != rank or (rank == 4 and x.rank != 4):
+        raise NotSupported(f"values of rank {x.rank} and weights of rank {weights.rank}")
+    if 0 in weights.shape:
+        raise NotSupported("weights without elements")
+    if op.type == "CONV_2D" and x.shape[3] < weights.shape[3]:
+        raise NotSupported("fewer channels than one group has")
+    if op.type == "DEPTHWISE_CONV_2D" and not number(op, "depth_multiplier"):
+        raise NotSupported("depth multiplier 0")
+    return replace(op, attributes=op.attributes | {"fused_activation_function": "NONE"})

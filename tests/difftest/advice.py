@@ -1,0 +1,336 @@
+"""Follows what a check advises, runs the model in the real runtime, and counts what came true.
+
+python -m tests.difftest advice --patterns                      the hand-made models
+python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
+python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each file is
+                                                                checked, and the .tflite file beside it is changed
+python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
+
+Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
+and run, and the convolutions that were promised must run SpMM, with right results. The same for each change that is
+said to unlock something alone. And where nothing is said of it, a part of the set must not give wrong results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.difftest.advice_editor import NotFollowed, follow
+from tests.difftest.compare import Observer
+from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
+from xnnlint.errors import XnnlintError
+from xnnlint.fixes.tflite.editor import UNPACKING
+from xnnlint.linter.fault_words import fault_words
+from xnnlint.xnnpack.waiver import WHOLE_MODEL, Waiver
+
+if TYPE_CHECKING:
+    from xnnlint.linter.findings import Finding
+    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.profile import Profile
+
+GOOD, BAD, TROUBLE = 0, 1, 2
+CHUNK = 100
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a check says would come of its smallest set of changes.
+
+    Attributes:
+        findings: the members of the set.
+        ops: the operators that would run SpMM, by index.
+    """
+
+    findings: tuple[Finding, ...]
+    ops: frozenset[int]
+
+    @property
+    def is_all_or_none(self) -> bool:
+        """Whether it is said that a part of the set gives wrong results."""
+        return any(f.unlocks is not None and f.unlocks.all_or_none for f in self.findings)
+
+    @property
+    def rules(self) -> str:
+        return " + ".join(f"{count} {rule}" for rule, count in sorted(Counter(f.rule for f in self.findings).items()))
+
+
+class Kind(str, Enum):
+    """What is promised. The values stand in what is printed."""
+
+    SET = "smallest set"
+    ALONE = "change alone"
+    PART = "part of a set that is not said to give wrong results"
+
+
+@dataclass
+class Figures:
+    """What is counted; names of models by what became of them.
+
+    Attributes:
+        models: all of them; right: those that need no change; hopeless: those for which no set is known.
+        true: promises that came true, by kind; by_rules: sets that did, by the rules of their members.
+        contradicted: name and kind -> how.
+        not_followed: name and kind -> the kind of advice that the editor cannot follow.
+        undecided: name and kind -> why a run could not be judged.
+    """
+
+    models: int = 0
+    right: int = 0
+    hopeless: list[str] = field(default_factory=list)
+    true: Counter[Kind] = field(default_factory=Counter)
+    by_rules: Counter[str] = field(default_factory=Counter)
+    contradicted: dict[str, str] = field(default_factory=dict)
+    not_followed: dict[str, str] = field(default_factory=dict)
+    undecided: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def promises(self) -> int:
+        return self.true.total() + len(self.contradicted) + len(self.not_followed) + len(self.undecided)
+
+    def lines(self) -> list[str]:
+        told = ", ".join(f"{self.true[kind]} of a {kind.value}" for kind in Kind)
+        lines = [
+            f"{self.models} models: {self.right} need no change, {len(self.hopeless)} have no set, "
+            f"{len(self.unread)} could not be read",
+            f"{self.promises} promises: {self.true.total()} came true ({told}), {len(self.contradicted)} contradicted, "
+            f"{len(self.not_followed)} not followed, {len(self.undecided)} undecided",
+        ]
+        lines += [f"  {count:5} sets of {rules} came true" for rules, count in self.by_rules.most_common(SHOWN)]
+        kinds = Counter(self.not_followed.values())
+        for kind, count in kinds.most_common():
+            names = [name for name, why in self.not_followed.items() if why == kind]
+            lines.append(f"not followed: {count} {kind} ({', '.join(names[:4])}{', ...' if count > 4 else ''})")
+        lines += [f"contradicted: {name}: {how}" for name, how in self.contradicted.items()]
+        lines += [f"undecided: {name}: {why}" for name, why in self.undecided.items()]
+        lines += [f"not read: {name}: {why}" for name, why in self.unread.items()]
+        if self.hopeless:
+            lines.append(f"no set: {', '.join(self.hopeless)}")
+        return lines
+
+
+def promise_of(plan: Plan, findings: list[Finding]) -> Promise | None:
+    """What the smallest set among findings promises; None where there is none."""
+    members = tuple(f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set)
+    if not members or plan.planner is None:
+        return None
+    assumed = frozenset().union(*(f.waivers for f in members))
+    wanted = frozenset(op for op in plan.planner.spmm(assumed))
+    return Promise(members, wanted)
+
+
+def translated(forecast: Plan, plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Findings about a Keras model, with conditions about the operators and tensors of the file made of it.
+
+    Raises:
+        NotFollowed: the file has other operators than were forecast.
+    """
+    sides = [[op for op in p.graph.operators if op.type not in UNPACKING] for p in (forecast, plan)]
+    if [op.type for op in sides[0]] != [op.type for op in sides[1]]:
+        raise NotFollowed("a file of other operators than were forecast")
+    operators = {WHOLE_MODEL: WHOLE_MODEL} | {a.index: b.index for a, b in zip(*sides, strict=True)}
+    tensors: dict[int, int] = {}
+    for a, b in zip(*sides, strict=True):
+        tensors |= dict(zip((*a.inputs[:1], *a.outputs), (*b.inputs[:1], *b.outputs), strict=True))
+
+    def place(waiver: Waiver) -> Waiver:
+        places = tensors if waiver.kind.is_of_tensor else operators
+        if waiver.index not in places:
+            raise NotFollowed("a condition about a tensor that the file does not have")
+        return waiver._replace(index=places[waiver.index])
+
+    return [replace(f, waivers=frozenset(map(place, f.waivers))) for f in findings]
+
+
+class Judge:
+    """Checks models, follows the advice, and runs what comes of it; a context manager.
+
+    Args:
+        profile: the runtime to check for, which is also the one that runs.
+        out: where models whose promise was contradicted are kept, or None.
+    """
+
+    def __init__(self, profile: Profile, out: Path | None = None) -> None:
+        self.profile, self.out, self.figures = profile, out, Figures()
+        self.scratch = tempfile.TemporaryDirectory(prefix="xnnlint-advice-")
+        self.observer = Observer(seeds=(0, 1))
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.observer.close()
+        self.scratch.cleanup()
+
+    def judge(self, name: str, data: bytes) -> None:
+        """One .tflite model."""
+        from xnnlint.linter.engine import find
+        from xnnlint.loaders.tflite.read_tflite import load_bytes
+        from xnnlint.xnnpack.planner import make_plan
+
+        self.figures.models += 1
+        try:
+            plan = make_plan(load_bytes(data, name), self.profile)
+            findings = find(plan)
+        except XnnlintError as error:
+            self.figures.unread[name] = str(error)
+            return
+        self.follow(name, data, plan, findings)
+
+    def judge_source(self, name: str, source: Path, file: Path) -> None:
+        """A Keras file, whose advice is followed in the .tflite file that TensorFlow's converter makes of it."""
+        from xnnlint.linter.engine import find
+        from xnnlint.loaders import load
+        from xnnlint.xnnpack.planner import make_plan
+
+        self.figures.models += 1
+        try:
+            forecast, plan = (make_plan(load(path), self.profile) for path in (source, file))
+            findings = find(forecast)
+        except XnnlintError as error:
+            self.figures.unread[name] = str(error)
+            return
+        try:
+            findings = translated(forecast, plan, findings)
+        except NotFollowed as reason:
+            if promise_of(forecast, findings) is not None:
+                self.figures.not_followed[name] = str(reason)
+            else:
+                self.figures.right += 1
+            return
+        self.follow(name, file.read_bytes(), plan, findings)
+
+    def follow(self, name: str, data: bytes, plan: Plan, findings: list[Finding]) -> None:
+        """Follows the advice that a model got."""
+        from xnnlint.linter.findings import Severity
+
+        figures, promise = self.figures, promise_of(plan, findings)
+        if promise is None:
+            if any(f.severity is Severity.ERROR for f in findings):
+                figures.hopeless.append(name)
+            else:
+                figures.right += 1
+            return
+        if self._follow(name, data, plan, Kind.SET, promise):
+            figures.by_rules[promise.rules] += 1
+        for finding in findings:
+            single = (finding,)
+            if single != promise.findings and finding.unlocks is not None and finding.unlocks.alone:
+                wanted = plan.planner.spmm(finding.waivers) if plan.planner else frozenset()
+                self._follow(name, data, plan, Kind.ALONE, Promise(single, wanted))
+        if len(promise.findings) > 1 and plan.is_correct and not promise.is_all_or_none:
+            for finding in promise.findings:
+                self._follow(name, data, plan, Kind.PART, Promise((finding,), frozenset()))
+
+    def _follow(self, name: str, data: bytes, plan: Plan, kind: Kind, promise: Promise) -> bool:
+        """Follows one promise; whether it came true."""
+        figures = self.figures
+        what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
+        try:
+            followed = follow(data, name, plan, promise.findings)
+        except (NotFollowed, XnnlintError) as reason:
+            figures.not_followed[what] = str(reason)
+            return False
+        trouble, undecided = self._trouble(name, followed.data, followed.places, promise)
+        if trouble:
+            figures.contradicted[what] = f"{promise.rules}: {trouble}"
+            self._keep(f"{name}-{kind.name.lower()}", data, followed.data)
+        elif undecided:
+            figures.undecided[what] = undecided
+        else:
+            figures.true[kind] += 1
+        return not trouble and not undecided
+
+    def _trouble(self, name: str, data: bytes, places: dict[int, int], promise: Promise) -> tuple[str, str]:
+        """How the changed file contradicts the promise, and why it could not be judged; "" for neither."""
+        from xnnlint.loaders.tflite.read_tflite import load_bytes
+        from xnnlint.xnnpack.planner import make_plan
+
+        plan = make_plan(load_bytes(data, name), self.profile)
+        promised = {places[op] for op in promise.ops if op in places}
+        path = Path(self.scratch.name) / "model.tflite"
+        path.write_bytes(data)
+        seen = self.observer(path)
+        planned = tuple(kernel.kernel for kernel in plan.operators)
+        if seen.kernels is not None and seen.kernels != planned:
+            return f"the changed file runs other operators than planned ({plan.outcome.value}, {seen.outcome})", ""
+        missing = promised - plan.spmm_ops
+        if missing:
+            why = "; ".join(fault_words(hazard.fault) for hazard in plan.hazards[:1])
+            return f"{len(missing)} of {len(promised)} run dense ({plan.outcome.value}{': ' + why if why else ''})", ""
+        if seen.outcome is None:
+            return "", seen.undecided or seen.error or "?"
+        if seen.outcome != "sparse" and (promised or seen.outcome != "dense"):
+            return f"the run is {seen.outcome} ({plan.outcome.value} by plan)", ""
+        return "", ""
+
+    def _keep(self, name: str, before: bytes, after: bytes) -> None:
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            stem = Path(name).name.removesuffix(".tflite")
+            (self.out / f"{stem}.tflite").write_bytes(before)
+            (self.out / f"{stem}.followed.tflite").write_bytes(after)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0: no promise was contradicted; 1: some; 2: it could not run."""
+    options = _parser().parse_args(arguments)
+    from xnnlint.runtime import targets
+    from xnnlint.xnnpack.profile import load_profile
+
+    try:
+        profile = load_profile(options.runtime, targets.resolve(targets.AUTO, None).cpu)
+        with Judge(profile, options.out) as judge:
+            if options.keras:
+                _judge_set(judge, options.keras)
+            for number, case in enumerate([] if options.keras else _cases(options), 1):
+                judge.judge(case.name, case.make()[0])
+                if number % CHUNK == 0:
+                    print(f"{number} models", file=sys.stderr, flush=True)
+    except XnnlintError as error:
+        print(f"tests.difftest: {error}", file=sys.stderr)
+        return TROUBLE
+    print("\n".join(judge.figures.lines()))
+    return BAD if judge.figures.contradicted else GOOD
+
+
+def _judge_set(judge: Judge, folder: Path) -> None:
+    """Every Keras file of a set that was converted as a forecast takes it: stored sparse."""
+    entries = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for number, entry in enumerate(entries, 1):
+        if entry["mode"] == "sparse" and entry["sources"]:
+            source = entry["sources"].get("keras") or entry["sources"]["h5"]
+            judge.judge_source(entry["name"], folder / source, folder / entry["file"])
+        if number % CHUNK == 0:
+            print(f"{number} models", file=sys.stderr, flush=True)
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    if options.patterns:
+        return pattern_cases()
+    return file_cases(options.files) if options.files else random_cases(options.seed, options.graphs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.difftest advice",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--graphs", type=int, default=300, metavar="N", help="number of random graphs (default 300)")
+    parser.add_argument("--seed", type=int, default=900_000, metavar="S", help="number of the first (default 900000)")
+    parser.add_argument("--patterns", action="store_true", help="the hand-made models instead of random graphs")
+    parser.add_argument("--keras", type=Path, metavar="FOLDER", help="a set that fixtures/make_keras_set.py wrote")
+    parser.add_argument("--files", nargs="+", metavar="PATH", help="models from files or folders")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the models whose promise was contradicted")
+    parser.add_argument("--runtime", default="litert-2.3", help="runtime profile (default litert-2.3, the installed)")
+    return parser

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from tests.rules.case_parts import Head, Pair, computed_shape, head, middle
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.building_blocks import pruned
+from xnnlint.modelbuilder.flatwriter import table
+
+
+def flattened(g: ModelBuilder, x: Value) -> Value:
+    """To a shape that is computed at run time."""
+    channels = x.shape[-1]
+    return g.op("RESHAPE", [x, computed_shape(g, x, (channels,))], [(1, channels)], table("ReshapeOptions"))[0]
+
+
+def _rows(told: bool) -> Head:
+    """Softmax of the map as rows of pixels; `told`: whether the file says how many."""
+
+    def part(g: ModelBuilder, x: Value) -> None:
+        _, height, width, channels = x.shape
+        size = height * width if told else 1
+        shape = computed_shape(g, x, (-1, channels))
+        y = g.softmax(g.op("RESHAPE", [x, shape], [(1, size, channels)], table("ReshapeOptions"))[0])
+        for record in g.tensors[-2:]:
+            record.signature = (-1, size if told else -1, channels)
+        g.output(y)
+
+    return part
+
+
+PAIRS = [
+    Pair(
+        "XNN902 gate without a convolution",
+        middle(lambda g, x: g.binary("MUL", x, g.mean(x, keep_dims=True))),
+        middle(lambda g, x: g.binary("MUL", x, pruned(g, g.mean(x, keep_dims=True), 16, "NONE"))),
+        "fails",
+        "MUL",
+        "no RESHAPE at mean (MEAN #",
+        "without EXPERIMENTAL_SPARSITY the model is right",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN902 an output of a computed shape",
+        head(lambda g, x: g.output(flattened(g, g.mean(x)))),
+        head(lambda g, x: g.output(g.softmax(flattened(g, g.mean(x))))),
+        "fails",
+        "RESHAPE",
+        "a computed shape at",
+        "fixed batch",
+        unlocks=False,
+    ),
+    Pair(
+        "XNN902 an output of a size that the file does not tell",
+        head(_rows(told=False)),
+        head(_rows(told=True)),
+        "fails",
+        "SOFTMAX",
+        "a computed shape at",
+        "fixed batch",
+        good_outcome="dense",
+        unlocks=False,
+    ),
+]

@@ -1,0 +1,177 @@
+"""The search for the changes that are needed, whatever the format: what can be left out, and what does no harm.
+
+A format says how an attempt is made (`attempt`), and when one version of a model is not as good as another (`fault`).
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Generic
+
+from xnnlint.fixes.change import Key, boldest_first
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.result import V
+
+_ALONE = "it cannot be changed alone"
+# Above so many places of one fix times operators, it would take minutes to try without each place; then whole halves
+# are tried, and halves of these, so many in all.
+_MAX_SINGLE = 10_000
+_MAX_HALVES = 12
+# Attempts without some change, times operators; whatever is not tried stays.
+_MAX_WORK = 6_000
+_MIN_ATTEMPTS = 25
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which changes an attempt may make.
+
+    Attributes:
+        only: these; None for all.
+        kinds: of these kinds; None for all.
+        without: none of these.
+    """
+
+    only: frozenset[Key] | None = None
+    kinds: frozenset[str] | None = None
+    without: frozenset[Key] = frozenset()
+
+    def __or__(self, other: Selection) -> Selection:
+        """What either allows, of two that both name keys, or both kinds."""
+        only = None if self.only is None or other.only is None else self.only | other.only
+        kinds = None if self.kinds is None or other.kinds is None else self.kinds | other.kinds
+        return Selection(only, kinds)
+
+    def allows(self, key: Key) -> bool:
+        return self.allows_kind(key[0]) and (self.only is None or key in self.only) and key not in self.without
+
+    def allows_kind(self, name: str) -> bool:
+        if self.kinds is not None:
+            return name in self.kinds
+        return self.only is None or any(name == kind for kind, _ in self.only)
+
+
+ALL = Selection()
+
+
+@dataclass
+class Budget:
+    """How long a search may take; what is not tried when it ends stays as it is.
+
+    Attributes:
+        seconds, attempts: at most so many; None for as many as it takes.
+        ended: whether something was not tried for it.
+    """
+
+    seconds: float | None = None
+    attempts: int | None = None
+    ended: bool = False
+    _start: float = field(default_factory=time.monotonic)
+    _made: int = 0
+
+    def spend(self) -> None:
+        """Counts an attempt."""
+        self._made += 1
+
+    def allows_more(self) -> bool:
+        late = self.seconds is not None and time.monotonic() - self._start > self.seconds
+        if late or (self.attempts is not None and self._made >= self.attempts):
+            self.ended = True
+            return False
+        return True
+
+
+class ChangeSearch(ABC, Generic[V]):
+    """The search for one model.
+
+    Attributes:
+        origin: the model as it is.
+        refused: place -> why it was not changed.
+        best: the best version so far, of which `attempt` need not do again what is the same.
+    """
+
+    def __init__(self, origin: V, options: FixRequest, budget: Budget | None = None) -> None:
+        self.origin, self.options, self.budget = origin, options, budget or Budget()
+        self.refused: dict[str, str] = {}
+        self.best = origin
+        self._tried = 0
+
+    @abstractmethod
+    def attempt(self, selection: Selection) -> V:
+        """The model with every change made that is allowed, until no other place is found."""
+
+    @abstractmethod
+    def fault(self, trial: V, best: V) -> str:
+        """Why a version is not as good as another, as a clause; "" where it is."""
+
+    def smallest(self, full: V, whole: Collection[str] = ()) -> V:
+        """Drops what the model is as good without: whole kinds of changes first, then single places.
+
+        Args:
+            whole: kinds of which single places are not tried.
+        """
+        keys = {change.key for change in full.changes}
+        self.best = needed = full
+        for name in boldest_first(full.changes):
+            needed = self._without(needed, {key for key in keys if key[0] == name})
+        for name in boldest_first(needed.changes):
+            places = [change.key for change in needed.changes if change.fix == name]
+            if name in whole or len(places) == 1:
+                continue
+            if len(places) * len(needed.plan.graph.operators) <= _MAX_SINGLE:
+                for key in places:
+                    needed = self._without(needed, {key})
+            else:
+                needed = self._without_halves(needed, places)
+        return needed
+
+    def harmless(self, groups: Iterable[Selection]) -> V:
+        """What is wrong together may be right one by one: adds group after group, and keeps those that do no harm."""
+        best: V = self.origin
+        kept: Selection | None = None
+        for group in groups:
+            if not self.budget.allows_more():
+                break
+            allowed = group if kept is None else kept | group
+            trial = self.attempt(allowed)
+            why = self.fault(trial, best) if trial.changes else _ALONE
+            if why:
+                self.left_out(group, why)
+            else:
+                best, kept = trial, allowed
+        return best
+
+    def left_out(self, group: Selection, why: str) -> None:
+        """Told of a group of changes that does harm."""
+
+    def _without_halves(self, state: V, places: list[Key]) -> V:
+        """As a rule the places behind some operator are not needed, since the cluster ends there."""
+        pending, trials = [places], 0
+        while pending and trials < _MAX_HALVES:
+            group = pending.pop()
+            middle = len(group) // 2
+            for half in (group[:middle], group[middle:]):
+                trial = self._without(state, set(half))
+                trials += 1
+                if trial is state and len(half) > 1:
+                    pending.append(half)
+                state = trial
+        return state
+
+    def _without(self, state: V, dropped: Collection[Key]) -> V:
+        keys = frozenset(change.key for change in state.changes)
+        left = keys.difference(dropped)
+        operators = len(state.plan.graph.operators)
+        if left == keys or self._tried * operators > max(_MAX_WORK, _MIN_ATTEMPTS * operators):
+            return state
+        if not self.budget.allows_more():
+            return state
+        self._tried += 1
+        trial = self.attempt(Selection(left)) if left else self.origin
+        if self.fault(trial, state):
+            return state
+        self.best = trial
+        return trial

@@ -1,0 +1,40 @@
+"""What a user can ask of a fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xnnlint.xnnpack.profile import Profile
+
+
+@dataclass(frozen=True)
+class FixRequest:
+    """How to fix.
+
+    Attributes:
+        profile: the runtime to plan for.
+        unsafe: whether changes may be made after which the model must be trained again.
+        select, ignore: names of fixes of .tflite files; without `select` all.
+        batch: of a .tflite file, what a dynamic batch becomes; None leaves it.
+        prune: of a .tflite file, the share of zeros to prune its 1x1 kernels to; None prunes nothing.
+        everything: whether also what helps nothing is changed in a .tflite file, to test the changes themselves.
+        assume_pruned: of a Keras model, the share of zeros to plan for; None for the usual one where the model is not
+            pruned yet.
+        policy: whether TFMOT's pruning policy shall take the Keras model, too.
+    """
+
+    profile: Profile
+    unsafe: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    batch: int | None = None
+    prune: float | None = None
+    everything: bool = False
+    assume_pruned: float | None = None
+    policy: bool = False
+
+    def allows(self, name: str) -> bool:
+        """Whether a fix of a .tflite file was chosen."""
+        return name not in self.ignore and (not self.select or name in self.select)

@@ -1,0 +1,120 @@
+"""What a search for changes found, and what was done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from xnnlint.fixes.change import Change
+    from xnnlint.linter.findings import Finding
+    from xnnlint.xnnpack.plan import Plan
+
+
+class Version(Protocol):
+    """A model with some changes made, and what the runtime does with it."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def changes(self) -> Sequence[Change]: ...
+
+
+V = TypeVar("V", bound=Version)
+
+
+@dataclass
+class Result(Generic[V]):
+    """What was found; nothing is proven or written.
+
+    Attributes:
+        path: the model, as the user gave it.
+        before, after: the model as it was, and with the changes; the same where there are none.
+        refused: (place, reason) of what could have been changed and was not.
+        findings: of the model with the changes.
+        remaining: those of them that stand between the model and sparse, or make it wrong.
+        complete: False where the budget ended first: then there may be better changes, or fewer that do the same.
+    """
+
+    path: str
+    before: V
+    after: V
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    remaining: list[Finding] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """In the order in which they are made."""
+        return self.after.changes
+
+    def answers(self, finding: Finding) -> list[Change]:
+        """The changes that are made at the place of a finding of `before`, for its condition."""
+        return [change for change in self.changes if change.answers(finding)]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was seen of a changed model before it may be written.
+
+    Attributes:
+        passed: whether it may.
+        reason: why not, as the end of a sentence; "" where it may.
+        facts: sentences on what was proved, without full stops.
+    """
+
+    passed: bool = True
+    reason: str = ""
+    facts: tuple[str, ...] = ()
+
+
+@dataclass
+class Repair(Generic[V]):
+    """What was done to a model file, or would be.
+
+    Attributes:
+        result: the changes, and what comes of them.
+        proof: None where nothing was changed, or no proof was wanted.
+        written: where the changed model is, or ""; backup: where the model as it was is, or "".
+    """
+
+    result: Result[V]
+    proof: Proof | None = None
+    written: str = ""
+    backup: str = ""
+
+    def add_facts(self, facts: Iterable[str]) -> None:
+        """Something more was proved."""
+        proof = self.proof or Proof()
+        self.proof = replace(proof, facts=(*proof.facts, *facts))
+
+    @property
+    def path(self) -> str:
+        return self.result.path
+
+    @property
+    def before(self) -> V:
+        return self.result.before
+
+    @property
+    def after(self) -> V:
+        return self.result.after
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        return self.result.changes
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        return self.result.refused
+
+    @property
+    def remaining(self) -> list[Finding]:
+        return self.result.remaining
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.remaining else 0

@@ -1,0 +1,200 @@
+"""Finds out which changes make a .tflite file better, by planning after each.
+
+A set of changes is as good as the plan of the changed file. What the plan does not need is not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xnnlint.fixes.change import CannotChange, Change, Key
+from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.result import Result
+from xnnlint.fixes.tflite.editor import Edit
+from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.fixes.tflite.graph_view import View
+from xnnlint.fixes.tflite.known_fixes import check_names
+from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
+from xnnlint.fixes.tflite.operator_lines import OperatorLines
+from xnnlint.fixes.tflite.rescue import Way, follow, ways
+from xnnlint.linter.findings import Applicability, Severity
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.xnnpack.planner import make_plan
+
+FileResult = Result[FileVersion]
+# A change can make room for another one, but only so often.
+_ROUNDS = 6
+_RESCUES = 6
+_UNKNOWN_SIZE = "sizes other than its batch are known only at run time"
+
+
+def search(
+    data: bytes, path: str, options: FixRequest, budget: Budget | None = None, *, show: bool = True
+) -> FileResult:
+    """Works out the changes of a file; nothing is proven or written.
+
+    Args:
+        show: whether changes shall say which operators they remove and add, which takes a while in a large model.
+
+    Raises:
+        ModelError: the file cannot be read, or changed without loss.
+        XnnlintError: a fix of an unknown name was asked for, or the object API is not installed.
+    """
+    check_names(options)
+    return _FileSearch(data, path, options, budget, show).run()
+
+
+class _FileSearch(ChangeSearch[FileVersion]):
+    def __init__(self, data: bytes, path: str, options: FixRequest, budget: Budget | None, show: bool) -> None:
+        self.path, self.show, self.options = path, show, options
+        super().__init__(self._read(data), options, budget)
+        self.edit = Edit.open(data, path)
+        self.fixers = [
+            fixer
+            for fixer in operator_fixers()
+            if options.allows(fixer.name) and (options.unsafe or fixer.applicability is Applicability.SAFE)
+        ]
+
+    def run(self) -> FileResult:
+        if unknown := self.edit.main.inputs_of_unknown_size():
+            refused = [(name, f"{_UNKNOWN_SIZE}; convert the model with fixed ones first") for name in unknown]
+            return self._result(self._for_any_size(), refused)
+        full = self.attempt(ALL)
+        if self.options.everything and full.plan.is_correct:
+            return self._result(self._told(full), list(self.refused.items()))
+        candidates = [self.origin]
+        if full.worth > self.origin.worth:
+            candidates.append(self._smallest(full))
+        elif full.changes:
+            candidates.append(self._one_kind_after_another(full))
+        candidates += [self._rescue(version) for version in (full, self.origin) if not version.plan.is_correct]
+        best = self._told(max(candidates, key=lambda version: (version.worth, -len(version.changes))))
+        changed = {change.place for change in best.changes}
+        return self._result(best, [item for item in self.refused.items() if item[0] not in changed])
+
+    def _result(self, best: FileVersion, refused: list[tuple[str, str]]) -> FileResult:
+        from xnnlint.linter.engine import find
+
+        findings = find(best.plan)
+        remaining = [finding for finding in findings if finding.severity is Severity.ERROR]
+        return Result(self.path, self.origin, best, refused, findings, remaining, not self.budget.ended)
+
+    # Sizes that are known only at run time
+
+    def _for_any_size(self) -> FileVersion:
+        """The plan, and whatever is computed to prove a change, are of one size; what is right at that one may be wrong
+        at others. Of what is right at all of them, the last way is the most thorough."""
+        if self.origin.plan.is_correct:
+            return self.origin
+        anywhere = [way for way in self._ways(self.origin) if way.rescue.any_size]
+        return (self._follow(self.origin, anywhere[-1]) if anywhere else None) or self.origin
+
+    # One set of changes
+
+    def attempt(self, selection: Selection) -> FileVersion:
+        """Makes every change that is allowed, planning again until no fix finds another place."""
+        return self._attempt(selection)
+
+    def fault(self, trial: FileVersion, best: FileVersion) -> str:
+        return "" if trial.worth >= best.worth else "less of the model would run sparse, or it would be wrong"
+
+    def _told(self, version: FileVersion) -> FileVersion:
+        """The same with the operators before and after each change, for which the search has no time."""
+        if not self.show:
+            return version
+        keys = frozenset(change.key for change in version.changes)
+        told = {change.key: change for change in self._attempt(Selection(keys), told=True).changes} if keys else {}
+        return replace(version, changes=tuple(told.get(change.key, change) for change in version.changes))
+
+    def _attempt(self, selection: Selection, *, told: bool = False) -> FileVersion:
+        fixers = [fixer for fixer in self.fixers if selection.allows_kind(fixer.name)]
+        edit, version = self.edit.again(), self.origin
+        done: set[Key] = set()
+        for number in range(_ROUNDS):
+            if (selection.only is not None and done >= selection.only) or (number and not self.budget.allows_more()):
+                break
+            made = self._round(View(edit.main, version.plan, self.options), fixers, done, selection, told)
+            if not made:
+                break
+            version = self._planned(edit, (*version.changes, *made), version)
+        return version
+
+    def _round(
+        self, view: View, fixers: Sequence[OperatorFixer], done: set[Key], selection: Selection, told: bool
+    ) -> list[Change]:
+        made = []
+        lines = OperatorLines(view.graph) if told else None
+        for fixer in fixers:
+            for op in list(fixer.sites(view)):
+                key = (fixer.name, op.uid)
+                if key in done or not selection.allows(key) or op not in view.graph.operators:
+                    continue
+                done.add(key)
+                if not fixer.any_size and any(view.graph.is_of_unknown_size(t) for t in (*op.inputs, *op.outputs)):
+                    self.refused[view.place(op)] = _UNKNOWN_SIZE
+                    continue
+                try:
+                    made.append(make(fixer, view, op, lines))
+                except CannotChange as reason:
+                    self.refused[view.place(op)] = str(reason)
+        return made
+
+    def _planned(self, edit: Edit, changes: tuple[Change, ...], previous: FileVersion) -> FileVersion:
+        """The file as an edit has made it; one that leads to the best is not written and planned again."""
+        known = self.best.with_changes([change.key for change in changes])
+        if known is not None:
+            edit.settle()
+            return replace(known, changes=changes)
+        self.budget.spend()
+        version = self._read(edit.to_bytes())
+        # Only now tensors have the indices of the file.
+        purposes = dict(edit.main.purposes)
+        return replace(version, changes=changes, purposes=purposes, previous=previous)
+
+    def _read(self, data: bytes) -> FileVersion:
+        return FileVersion(data, make_plan(load_bytes(data, self.path), self.options.profile))
+
+    # Only what is needed
+
+    def _smallest(self, full: FileVersion) -> FileVersion:
+        return self.smallest(full, whole={fixer.name for fixer in self.fixers if fixer.whole})
+
+    def _one_kind_after_another(self, full: FileVersion) -> FileVersion:
+        kinds = dict.fromkeys(change.fix for change in full.changes)
+        best = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
+        return self._smallest(best) if best.worth > self.origin.worth else self.origin
+
+    # Rescue
+
+    def _rescue(self, version: FileVersion) -> FileVersion:
+        """The best of what makes a wrong or failing model right; the version itself where nothing does."""
+        best = version
+        for _ in range(_RESCUES):
+            trials = [trial for way in self._ways(best) if (trial := self._follow(best, way)) is not None]
+            if not trials:
+                break
+            right = [trial for trial in trials if trial.plan.is_correct]
+            if right:
+                return max(right, key=lambda trial: trial.worth)
+            better = min(trials, key=lambda trial: len(trial.plan.hazards))
+            if len(better.plan.hazards) >= len(best.plan.hazards):
+                break
+            best = better
+        return best
+
+    def _ways(self, version: FileVersion) -> list[Way]:
+        view = View(Edit(version.data, self.path, version.purposes).main, version.plan, self.options)
+        return [way for way in ways(view) if self.options.allows(way.rescue.name)]
+
+    def _follow(self, version: FileVersion, way: Way) -> FileVersion | None:
+        edit = Edit(version.data, self.path, version.purposes)
+        try:
+            change = follow(way, View(edit.main, version.plan, self.options))
+        except CannotChange as reason:
+            self.refused[way.place] = str(reason)
+            return None
+        # The uids of this edit count from the file as it was changed before.
+        change = replace(change, site=f"{len(version.changes)}:{change.site}")
+        return self._planned(edit, (*version.changes, change), version)

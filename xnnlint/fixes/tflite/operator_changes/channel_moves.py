@@ -1,0 +1,166 @@
+"""Operators that only move channels about, as 1x1 convolutions of zeros and ones, which are as sparse as can be.
+
+A row of such a kernel has a single one, so that SpMM does nothing but copy. Concatenation is the sum of convolutions
+that put each part in its place. The products with zero are exact for all finite values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xnnlint.fixes.change import CannotChange
+from xnnlint.fixes.tflite.editor import Op
+from xnnlint.fixes.tflite.graph_parts import activation, is_float, is_map
+from xnnlint.fixes.tflite.graph_view import View
+from xnnlint.fixes.tflite.object_api import number
+from xnnlint.fixes.tflite.operator_changes.pointwise_forms import selecting_convolution
+from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.xnnpack.conditions.condition import Condition
+
+_MOST_PARTS = 8
+_MOST_CHANNELS = 1024
+
+
+class AddInPlace(OperatorFixer):
+    """Each part in its channels, zeros in the others, and the sum of all."""
+
+    name = "concatenate-by-adding"
+    stage = Stage.CHANNELS
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
+    summary = "CONCATENATION of channels -> 1x1 convolutions that put each part in its place, and ADD"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        graph = view.graph
+        for op in view.of_type("CONCATENATION"):
+            if op.options is None or op.options.axis not in (3, -1) or not 1 < len(op.inputs) <= _MOST_PARTS:
+                continue
+            shape = graph.shape(op.outputs[0])
+            maps = all(is_map(graph, t) for t in op.inputs) and is_float(graph, *op.inputs, *op.outputs)
+            if maps and shape[1:3] != (1, 1) and shape[3] <= _MOST_CHANNELS:
+                yield op
+
+    def apply(self, view: View, op: Op) -> str:
+        graph = view.graph
+        total, out, fused, first = graph.shape(op.outputs[0])[3], op.outputs[0], activation(op), 0
+        placed = []
+        for index, source in enumerate(op.inputs):
+            channels = graph.shape(source)[3]
+            target = graph.add_like(out, f"_place{index}")
+            rows = [c - first if first <= c < first + channels else None for c in range(total)]
+            selecting_convolution(view, op, source, target, rows)
+            placed.append(target)
+            first += channels
+        value = placed[0]
+        for index, part in enumerate(placed[1:], 2):
+            last = index == len(placed)
+            summed = out if last else graph.add_like(out, f"_sum{index}")
+            kind = number("ActivationFunctionType", fused if last else "NONE")
+            graph.insert("ADD", [value, part], [summed], near=op, options="AddOptions", fusedActivationFunction=kind)
+            value = summed
+        graph.remove(op)
+        return f"put its {len(placed)} parts in their places with 1x1 convolutions, and add them"
+
+
+class SelectChannels(OperatorFixer):
+    """A slice of channels, a gathering of some, or a shuffle of all."""
+
+    name = "select-channels"
+    stage = Stage.CHANNELS
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
+    summary = "SPLIT, SLICE, GATHER and shuffles of channels -> 1x1 convolutions that select"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        for op in view.of_type("SPLIT", "SLICE", "STRIDED_SLICE", "GATHER", "TRANSPOSE"):
+            if _selected(view, op) is not None:
+                yield op
+
+    def apply(self, view: View, op: Op) -> str:
+        found = _selected(view, op)
+        if found is None:
+            raise CannotChange("it does more than to select channels")
+        source, selections, replaced = found
+        if max(len(channels) for _, channels in selections) > _MOST_CHANNELS:
+            raise CannotChange(f"more than {_MOST_CHANNELS} channels")
+        was = op.type
+        for target, channels in selections:
+            selecting_convolution(view, op, source, target, list(channels))
+        for other in replaced:
+            view.graph.remove(other)
+        if was == "TRANSPOSE":
+            return "shuffle the channels with a 1x1 convolution"
+        return f"select the channels with 1x1 convolutions instead of {was}"
+
+
+Selection = tuple[int, list[tuple[int, list[int]]], list[Op]]
+
+
+def _selected(view: View, op: Op) -> Selection | None:
+    """The map that is read, for each output its channels, and the operators that this stands for."""
+    graph = view.graph
+    source = op.inputs[1] if op.type == "SPLIT" else op.inputs[0]
+    if source < 0 or not is_float(graph, source, *op.outputs):
+        return None
+    if op.type == "TRANSPOSE":
+        return _shuffle(view, op)
+    shape = graph.shape(source)
+    if not is_map(graph, source) or shape[1:3] == (1, 1):
+        return None
+    every = list(range(shape[3]))
+    if op.type == "SPLIT":
+        axis = graph.constant(op.inputs[0])
+        if axis is None or int(axis.reshape(-1)[0]) not in (3, -1):
+            return None
+        width = shape[3] // len(op.outputs)
+        return source, [(t, every[i * width : (i + 1) * width]) for i, t in enumerate(op.outputs)], [op]
+    channels = _of_slice(view, op, shape)
+    return None if channels is None else (source, [(op.outputs[0], channels)], [op])
+
+
+def _of_slice(view: View, op: Op, shape: tuple[int, ...]) -> list[int] | None:
+    """The channels that SLICE, STRIDED_SLICE or GATHER takes; None where it takes not all pixels."""
+    graph = view.graph
+    out = graph.shape(op.outputs[0])
+    if len(out) != 4 or out[:3] != shape[:3] or not out[3]:
+        return None
+    if op.type == "GATHER":
+        indices = graph.constant(op.inputs[1])
+        if indices is None or op.options is None or op.options.axis not in (3, -1) or op.options.batchDims:
+            return None
+        return [int(i) for i in indices.reshape(-1)] if indices.ndim == 1 else None
+    begin = graph.constant(op.inputs[1])
+    if begin is None or begin.shape != (4,):
+        return None
+    if op.type == "SLICE":
+        return list(range(int(begin[3]), int(begin[3]) + out[3])) if begin[3] >= 0 else None
+    options, strides = op.options, graph.constant(op.inputs[3])
+    if strides is None or (strides < 1).any() or options is None:
+        return None
+    if options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask or (strides[:3] != 1).any():
+        return None
+    first = 0 if options.beginMask & 8 else int(begin[3]) % shape[3]
+    return [first + i * int(strides[3]) for i in range(out[3])]
+
+
+def _shuffle(view: View, op: Op) -> Selection | None:
+    """RESHAPE to groups, TRANSPOSE of the last two dimensions, RESHAPE back: a shuffle of channels."""
+    import numpy as np
+
+    graph = view.graph
+    first, readers = graph.producer(op.inputs[0]), graph.consumers(op.outputs[0])
+    order = graph.constant(op.inputs[1])
+    if first is None or first.type != "RESHAPE" or len(readers) != 1 or readers[0].type != "RESHAPE" or order is None:
+        return None
+    last, source = readers[0], first.inputs[0]
+    shape, grouped = graph.shape(source), graph.shape(first.outputs[0])
+    outside = {first.outputs[0], op.outputs[0]} & set(graph.outputs)
+    if outside or graph.consumers(first.outputs[0]) != [op] or not is_map(graph, source):
+        return None
+    if graph.shape(last.outputs[0]) != shape or len(grouped) != 5 or grouped[:3] != shape[:3]:
+        return None
+    if order.tolist() != [0, 1, 2, 4, 3]:
+        return None
+    channels = np.arange(shape[3]).reshape(grouped[3:]).T.reshape(-1).tolist()
+    return source, [(last.outputs[0], channels)], [first, op, last]
+
+
+FIXERS: tuple[OperatorFixer, ...] = (AddInPlace(), SelectChannels())

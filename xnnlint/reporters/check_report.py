@@ -1,0 +1,101 @@
+"""What a report of `xnnlint check` gets, and what it is: the base class of every format.
+
+A report gets model by model, so that no run keeps more than one model in memory: `begin`, `add` for each model, `end`.
+Each returns what to write then: lines for a person, or text that is written as it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from xnnlint.linter.findings import Severity
+
+if TYPE_CHECKING:
+    from xnnlint.linter.baseline import Baseline
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.styled_lines import Line
+    from xnnlint.xnnpack.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSetting:
+    """What a report knows besides the models.
+
+    Attributes:
+        profile: the runtime and CPU of the run.
+        width: columns to wrap text at.
+        for_pipe: a program reads the text: no name is shortened, and the verdict is one line.
+        with_plan: the table of operators is wanted in text.
+        verbose: every finding by itself, with the rule's condition and its sources.
+        quiet: only of models that fail, and no summary; what a program reads stays whole.
+        statistics: how often each rule was found is wanted at the end.
+        root: the folder that relative paths count from; see `source_paths.source_root`.
+        baseline: the accepted findings, where there are any; knows the stale entries at the end.
+    """
+
+    profile: Profile
+    width: int = 80
+    for_pipe: bool = True
+    with_plan: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    statistics: bool = False
+    root: str = "."
+    baseline: Baseline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJudgement:
+    """What the run makes of one model.
+
+    Attributes:
+        fail_on: the least severity of a finding that makes it fail; None where findings never do.
+        failures: why it fails besides its findings, a sentence each.
+        profile: the runtime and CPU that it was checked for; None for the run's.
+        reports: whether the findings of a rule, by code and name, would be reported.
+    """
+
+    fail_on: Severity | None = Severity.ERROR
+    failures: tuple[str, ...] = ()
+    profile: Profile | None = None
+    reports: Callable[[str, str], bool] = lambda code, name: True
+
+    def is_grave(self, finding: Finding) -> bool:
+        """Whether a finding makes the model fail."""
+        return self.fail_on is not None and finding.severity.rank <= self.fail_on.rank
+
+    def fails(self, model: ModelReport) -> bool:
+        """Whether the model makes the exit code 1 or 2."""
+        return model.error is not None or bool(self.failures) or any(map(self.is_grave, model.findings))
+
+
+class CheckReport(ABC):
+    """One report in one format.
+
+    Attributes:
+        name: what --format calls it; the module is called `NAME_report`.
+        for_people: whether --quiet leaves out the models that pass; a program gets them all.
+        counts_rules: whether it has a place for --statistics.
+    """
+
+    name: ClassVar[str]
+    for_people: ClassVar[bool] = False
+    counts_rules: ClassVar[bool] = False
+
+    @abstractmethod
+    def __init__(self, setting: ReportSetting) -> None: ...
+
+    def begin(self) -> str | list[Line]:
+        """What stands before the first model."""
+        return ""
+
+    @abstractmethod
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str | list[Line]:
+        """What is reported of a model right away."""
+
+    def end(self, exit_code: int) -> str | list[Line]:
+        """What is reported when all models are known, and how the run ends."""
+        return ""

@@ -1,0 +1,94 @@
+"""What several formats say alike: where a finding is, what it says in one sentence, and numbers in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from xnnlint.linter.findings import Applicability
+from xnnlint.reporters.styled_lines import name, safe
+
+if TYPE_CHECKING:
+    from xnnlint.linter.findings import Finding, ModelReport
+
+_APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
+
+
+def place(finding: Finding, *, with_type: bool = True) -> str:
+    """`conv_pw_3 (CONV_2D #12)`, or "" for the model as a whole."""
+    where = finding.location
+    kind = " ".join(
+        [
+            *([safe(where.type)] if where.type and with_type else []),
+            *([f"#{where.op}"] if where.op is not None else []),
+        ]
+    )
+    called = name(where.name or where.tensor)
+    if called and kind:
+        return f"{called} ({kind})"
+    return called or kind
+
+
+def condition(finding: Finding, message: str = "") -> str:
+    """The message (or another one) with the required and the actual value; what comes from the model is escaped."""
+    asked = [f"{label} {safe(text)}" for label, text in _values(finding) if text]
+    return safe(message or finding.message) + (f" ({'; '.join(asked)})" if asked else "")
+
+
+def remedy(finding: Finding) -> str:
+    """`Safe fix: ...`, or "" where there is none."""
+    return f"{_APPLICABILITY[finding.fix.applicability]}: {safe(finding.fix.title)}" if finding.fix is not None else ""
+
+
+def sentence(finding: Finding) -> str:
+    """Where, what, and what to do, in one line."""
+    where = place(finding)
+    text = f"{where}: {condition(finding)}" if where else condition(finding)
+    return f"{text}. {remedy(finding)}" if finding.fix is not None else text
+
+
+def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
+    return ("required:", finding.required), ("actual:", finding.actual)
+
+
+def outcome_of(model: ModelReport) -> str:
+    """The outcome's word; "unreadable" or "unknown" where there is none."""
+    if model.error is not None:
+        return "unreadable"
+    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
+
+
+def group(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that say the same of several places, together, in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        said = (impersonal(finding, "\0"), finding.required, finding.unlocks)
+        key = (finding.rule, finding.severity, finding.location.type, *said)
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def impersonal(finding: Finding, pronoun: str) -> str:
+    """The message without the place's own name, so that it can be said once of many places."""
+    own = finding.location.name
+    return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", pronoun, finding.message) if own else finding.message
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Whole percent that never says 0% or 100% of what is neither."""
+    return share_text(part / whole if whole else 0.0)
+
+
+def share_text(share: float) -> str:
+    """The same of a share from 0 to 1."""
+    rounded = round(100 * share)
+    if rounded == 0 and share > 0:
+        return "<1%"
+    if rounded == 100 and share < 1:
+        return ">99%"
+    return f"{rounded}%"

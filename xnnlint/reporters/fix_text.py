@@ -1,0 +1,167 @@
+"""What was done to a model, or would be, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.fixes.change import Change
+from xnnlint.fixes.result import Repair
+from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.linter.findings import Finding
+from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
+
+if TYPE_CHECKING:
+    from xnnlint.fixes.keras.config_version import ConfigVersion
+
+_SHOWN = 4
+_WORTH_A_WORD = 1.2
+_HANGING = 8
+_EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
+_IN_CODE = "make the same changes in the script that builds the model"
+_TRY_UNSAFE = "--unsafe-fixes may do more; train again after it"
+_NOT_PROVEN = "no: it was not proven (--no-proof)"
+
+
+def repair_lines(done: Repair[Any], width: int, *, unsafe: bool, diff: bool = False) -> list[Line]:
+    """The report in text.
+
+    Args:
+        width: columns to wrap to; operators and code are never broken.
+        unsafe: whether unsafe fixes were allowed.
+        diff: whether to show every place of a .tflite file with the operators removed and added; of a Keras model every
+            place is always shown.
+    """
+    is_file = isinstance(done.after, FileVersion)
+    count = len(done.changes)
+    head = f"{count} change{'s' * (count != 1)}" if count else "nothing to change"
+    lines: list[Line] = wrap([Span(f"{safe(done.path)}: {head}", STRONG)], width)
+    if not is_file:
+        lines += _layers(done.changes, width)
+    else:
+        lines += _places(done.changes, width) if diff else _kinds(done.changes, width)
+    lines.append([])
+    verdict = file_verdict if is_file else config_verdict
+    lines += _row("before", verdict(done.before), width)
+    if count:
+        lines += _row("after", verdict(done.after), width)
+        lines += _proved(done, width)
+        if not is_file:
+            lines += _row("code", _IN_CODE, width)
+        elif cost := _cost(done.before, done.after):
+            lines += _row("cost", cost, width)
+    for place, reason in done.refused:
+        lines += _row("left", f"{_named(place, is_file)}: {safe(reason)}", width)
+    lines += _remaining(done.remaining, width, is_file, unsafe)
+    if done.written:
+        was = "the file as it was is" if is_file else "the model as it was is in"
+        kept = f"; {was} {safe(done.backup)}" if done.backup else ""
+        lines += _row("written", f"{safe(done.written)}{kept}", width)
+    return lines
+
+
+def _row(key: str, text: str, width: int, style: str = "") -> list[Line]:
+    return wrap([Span(f"{key:7} {text}", style)], width, hanging=_HANGING)
+
+
+def _named(place: str, is_file: bool) -> str:
+    """A tensor's name can be as long as its file; a layer's is the user's own."""
+    return name(place) if is_file else safe(place)
+
+
+def _proved(done: Repair[Any], width: int) -> list[Line]:
+    if done.proof is not None and done.proof.facts:
+        return _row("proved", "; ".join(done.proof.facts), width)
+    return _row("proved", _NOT_PROVEN, width, BAD) if done.written else []
+
+
+def _remaining(findings: Iterable[Finding], width: int, is_file: bool, unsafe: bool) -> list[Line]:
+    lines: list[Line] = []
+    for finding in findings:
+        where = _named(finding.location.name or "the model", is_file)
+        lines += _row("remains", f"{finding.rule} at {where}: {safe(finding.message)}", width)
+    if lines and not unsafe:
+        lines += _row("", _TRY_UNSAFE, width, FAINT)
+    return lines
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def _kinds(changes: Sequence[Change], width: int) -> list[Line]:
+    """One paragraph for each kind of change, with the places."""
+    lines: list[Line] = []
+    for kind in dict.fromkeys(change.fix for change in changes):
+        same = [change for change in changes if change.fix == kind]
+        first = same[0]
+        lines.append([])
+        lines += wrap([Span(kind, STRONG), f" ({_mark(first)}), {len(same)} place{'s' * (len(same) != 1)}"], width)
+        for change in same[:_SHOWN]:
+            lines += wrap([f"{name(change.place)}: {safe(change.text)}"], width, indent=2, hanging=4)
+        if len(same) > _SHOWN:
+            lines.append([Span(f"  and {len(same) - _SHOWN} more; --diff shows all", FAINT)])
+        lines += _effect(first, width)
+    return lines
+
+
+def _places(changes: Iterable[Change], width: int) -> list[Line]:
+    """Every place with the operators that go and come."""
+    lines: list[Line] = []
+    for change in changes:
+        lines.append([])
+        what = f": {safe(change.text)} [{change.fix}, {_mark(change)}]"
+        lines += wrap([Span(name(change.place), STRONG), what], width)
+        lines += [[Span(f"  - {safe(text)}", BAD)] for text in change.before]
+        lines += [[Span(f"  + {safe(text)}", GOOD)] for text in change.after]
+        lines += _effect(change, width)
+    return lines
+
+
+def _layers(changes: Iterable[Change], width: int) -> list[Line]:
+    """Every place with the layers as code; those that stay are shown once."""
+    lines: list[Line] = []
+    for change in changes:
+        lines.append([])
+        mark = "safe" if change.is_safe else "unsafe"
+        lines += wrap([Span(safe(change.place), STRONG), f": {safe(change.text)} ({mark})"], width)
+        lines += [[Span(f"  - {safe(text)}", BAD)] for text in change.before if text not in change.after]
+        lines += [[Span(f"  {' ' if text in change.before else '+'} {safe(text)}", GOOD)] for text in change.after]
+        lines += _effect(change, width)
+    return lines
+
+
+def _effect(change: Change, width: int) -> list[Line]:
+    return wrap([f"train again: {safe(change.effect)}"], width, indent=2, hanging=4) if change.effect else []
+
+
+def _mark(change: Change) -> str:
+    return f"{'safe' if change.is_safe else 'unsafe'}, {_EXACTNESS[change.exactness.value]}"
+
+
+# --- before and after ------------------------------------------------------------------------------------------------
+
+
+def file_verdict(version: FileVersion) -> str:
+    """What the runtime does with a .tflite file."""
+    plan, summary = version.plan, version.plan.summary
+    params = summary.pointwise_params if summary is not None else 0
+    zeros = summary.pointwise_zeros / params if summary is not None and params else 0
+    return (
+        f"{plan.outcome.value}: {len(version.spmm)} of {len(version.pointwise)} 1x1 convolutions run SpMM, "
+        f"{zeros:.0%} zeros, {len(version.data):,} bytes, {version.operators_run} operators run"
+    )
+
+
+def config_verdict(version: ConfigVersion) -> str:
+    """What the runtime would do with a Keras model."""
+    plan, summary = version.plan, version.plan.summary
+    total = summary.pointwise_convs if summary is not None else 0
+    taken = "" if version.assumed is None else f", with {version.assumed:.0%} zeros in every 1x1 kernel"
+    return f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+
+
+def _cost(before: FileVersion, after: FileVersion) -> str:
+    """A sentence where the change may cost more than SpMM brings; empty where it hardly does."""
+    if after.operators_run <= _WORTH_A_WORD * before.operators_run:
+        return ""
+    return "the new file runs more operators than the old one; measure on the device whether it is faster"

@@ -1,0 +1,165 @@
+"""The report as one JSON document; its published schema is `reporters/report.schema.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from xnnlint.linter.baseline import fingerprints
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
+from xnnlint.reporters.statistics import Statistics
+
+if TYPE_CHECKING:
+    from xnnlint.keras.policy.verdicts import Refusal
+    from xnnlint.linter.baseline import Baseline
+    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.profile import Profile
+
+
+def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
+    """The whole report as plain values; consumes `models` one by one, so that each can be let go of."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "profile": _profile(profile),
+        "models": [_model(model) for model in models],
+    }
+
+
+class JsonReport(CheckReport):
+    """One document, at the end."""
+
+    name = "json"
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
+        self._setting = setting
+        self._models: list[dict[str, Any]] = []
+        self._statistics = Statistics() if setting.statistics else None
+
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
+        own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
+        self._models.append(_model(model) | own)
+        if self._statistics is not None:
+            self._statistics.add(model)
+        return ""
+
+    def end(self, exit_code: int) -> str:
+        report = document(self._setting.profile, ()) | {"models": self._models}
+        if self._statistics is not None:
+            keys = ("findings", "models", "rule", "name")
+            report["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
+        if self._setting.baseline is not None:
+            report["baseline"] = _baseline(self._setting.baseline)
+        return dumps(report) + "\n"
+
+
+def _profile(profile: Profile) -> dict[str, Any]:
+    return {
+        "runtime": profile.runtime,
+        "runtime_title": profile.runtime_title,
+        "cpu": profile.cpu,
+        "cpu_title": profile.cpu_title,
+        "facts": {name: fact.value for name, fact in profile.facts.items()},
+    }
+
+
+def _model(model: ModelReport) -> dict[str, Any]:
+    plan = model.plan
+    return {
+        "path": model.path,
+        "format": model.format,
+        "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
+        "kernels": [_kernel(kernel) for kernel in plan.kernels] if plan is not None else [],
+        "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
+        "findings": [
+            _finding(finding) | {"fingerprint": fingerprint}
+            for finding, fingerprint in zip(model.findings, fingerprints(model.findings), strict=True)
+        ],
+        "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
+        "error": model.error,
+        **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
+        **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    stale = [
+        {
+            "path": one.path,
+            "rule": one.entry.rule if one.entry else None,
+            "layer": one.entry.layer if one.entry else None,
+        }
+        for one in baseline.finish()
+    ]
+    return {"file": baseline.file, "stale": stale}
+
+
+def _policy(model: ModelReport) -> dict[str, Any]:
+    verdict = model.policy
+    assert verdict is not None
+    return {
+        "takes": verdict.takes,
+        "message": verdict.message,
+        "possible_messages": sorted(verdict.possible),
+        "prunable": list(verdict.prunable),
+        "refusals": [_refusal(refusal, model.plan) for refusal in verdict.refusals],
+        "notes": [*verdict.notes, *model.policy_notes],
+    }
+
+
+def _refusal(refusal: Refusal, plan: Plan | None) -> dict[str, Any]:
+    from xnnlint.linter.policy_check import runtime_view
+
+    runtime = runtime_view(refusal, plan)
+    return {
+        "layer": refusal.path,
+        "class": refusal.class_name,
+        "stage": refusal.stage.value,
+        "reached": refusal.reached,
+        "required": refusal.required,
+        "actual": refusal.actual,
+        "runtime": runtime.does.value,
+        "runtime_text": runtime.text,
+    }
+
+
+def _kernel(kernel: Kernel) -> dict[str, Any]:
+    return {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
+
+
+def _summary(summary: Summary) -> dict[str, int]:
+    # int(): counts may come as numpy integers, which json refuses.
+    return {
+        "pointwise_convs": int(summary.pointwise_convs),
+        "spmm": int(summary.spmm),
+        "pointwise_macs": int(summary.pointwise_macs),
+        "spmm_macs": int(summary.spmm_macs),
+        "pointwise_params": int(summary.pointwise_params),
+        "pointwise_zeros": int(summary.pointwise_zeros),
+        "partitions": int(summary.partitions),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    unlocks, fix = finding.unlocks, finding.fix
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "required": finding.required,
+        "actual": finding.actual,
+        "location": {"op": finding.location.op, "name": finding.location.name},
+        "unlocks": None
+        if unlocks is None
+        else {
+            "alone": int(unlocks.alone),
+            "alone_macs": float(unlocks.alone_macs),
+            "with_others": int(unlocks.with_others),
+            "in_smallest_set": bool(unlocks.in_smallest_set),
+        },
+        "fix": None if fix is None else {"title": fix.title, "applicability": fix.applicability.value},
+    }

@@ -1,0 +1,136 @@
+"""Markdown for a CI job's summary: a table of the models, then the findings of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.finding_words import condition, group, impersonal, outcome_of, percent, place, remedy
+from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.styled_lines import name, safe
+from xnnlint.reporters.tally import ModelTally
+
+if TYPE_CHECKING:
+    from xnnlint.linter.findings import Finding, ModelReport
+
+SHOWN_PLACES = 10
+LARGEST = 900_000
+"""Characters after which only the models' own rows go on: GitHub shows no summary of more than 1 MiB."""
+
+_ALWAYS = str.maketrans({c: f"&#{ord(c)};" for c in "\\`*[]<>|&~#!$@{}^"})
+_CODE = re.compile(r"[\w./:;,+=()# -]+", re.ASCII)
+
+
+class MarkdownReport(CheckReport):
+    """One page, at the end."""
+
+    name = "markdown"
+    for_people = True
+    counts_rules = True
+
+    def __init__(self, setting: ReportSetting) -> None:
+        self._setting = setting
+        self._tally = ModelTally()
+        self._statistics = Statistics()
+        self._parts = _Parts()
+
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
+        self._tally.add(model)
+        self._statistics.add(model)
+        self._parts.rows.append(model_row(model, judged.fails(model)))
+        self._parts.add(list(details(model, judged.failures)))
+        return ""
+
+    def end(self, exit_code: int) -> str:
+        profile = self._setting.profile
+        lines = [f"## xnnlint: {text(self._tally.counts())}" if self._tally.models else "## xnnlint: no models", ""]
+        lines += [f"Forecast for {text(profile.runtime_title)} on {text(profile.cpu_title)}.", ""]
+        lines += ["| Model | Check | Outcome | SpMM | Zeros | Findings |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += self._parts.rows
+        lines += self._parts.details
+        if self._parts.left_out:
+            lines += ["", f"The findings of {self._parts.left_out} more models are left out: the summary is too large."]
+        if self._setting.statistics:
+            lines += ["", "### Rules", "", "| Findings | Models | Rule |", "| --- | --- | --- |"]
+            for count, models, rule, rule_name in self._statistics.rows():
+                lines.append(f"| {count} | {models} | {rule} {text(rule_name)} |")
+        return "\n".join(lines) + "\n"
+
+
+@dataclass
+class _Parts:
+    rows: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    size: int = 0
+    left_out: int = 0
+
+    def add(self, lines: list[str]) -> None:
+        self.size += sum(len(line) + 1 for line in lines)
+        if not lines or self.size <= LARGEST:
+            self.details += lines
+        else:
+            self.left_out += 1
+
+
+def text(words: str) -> str:
+    """Text that Markdown shows as it is, in a table, too; nothing in it is read as markup, HTML or a mention."""
+    escaped = safe(words).translate(_ALWAYS)
+    # Between letters an underscore is one; elsewhere it may start emphasis.
+    escaped = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", "&#95;", escaped)
+    return re.sub(r"(?i)\b(www)\.|(?<=[a-z]):(?=//)", lambda m: f"{m[1]}&#46;" if m[1] else "&#58;", escaped)
+
+
+def code(words: str) -> str:
+    """A name: in a code span if it is a tame one, else as escaped text."""
+    shown = name(words)
+    return f"`{shown}`" if _CODE.fullmatch(shown) and shown.strip() == shown else text(shown)
+
+
+def model_row(model: ModelReport, failed: bool) -> str:
+    """The model's row in the first table."""
+    summary = model.plan.summary if model.plan is not None else None
+    share = f"{summary.spmm} of {summary.pointwise_convs}" if summary is not None else ""
+    zeros = percent(summary.pointwise_zeros, summary.pointwise_params) if summary and summary.pointwise_params else ""
+    result = "**unreadable**" if model.error is not None else "**fail**" if failed else "pass"
+    outcome = "" if model.error is not None else outcome_of(model)
+    tally = ModelTally()
+    tally.add(model)
+    cells = [code(model.path), result, outcome, share, zeros, tally.found() if model.error is None else ""]
+    return f"| {' | '.join(cells)} |"
+
+
+def details(model: ModelReport, failures: Iterable[str] = ()) -> Iterator[str]:
+    """The findings of one model, those that say the same of several places in one row."""
+    if not (model.findings or model.error or failures):
+        return
+    yield from ("", f"### {code(model.path)}", "")
+    if model.error is not None:
+        yield text(model.error)
+    for failure in failures:
+        yield from (text(failure), "")
+    if model.findings:
+        yield from ("| Severity | Rule | Where | What | Fix |", "| --- | --- | --- | --- | --- |")
+    for findings in _alike(model.findings):
+        first = findings[0]
+        what = condition(first) if len(findings) == 1 else condition(first, impersonal(first, "this one"))
+        rule = f"{first.rule} {text(first.name)}"
+        cells = [first.severity.value, rule, _places(findings), text(what), text(remedy(first))]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _alike(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Findings of which everything but the place is the same."""
+    for related in group(findings):
+        same: dict[tuple[object, ...], list[Finding]] = {}
+        for finding in related:
+            same.setdefault((finding.actual, finding.fix), []).append(finding)
+        yield from same.values()
+
+
+def _places(findings: Sequence[Finding]) -> str:
+    places = [code(place(finding)) for finding in findings if place(finding)]
+    shown = ", ".join(places[:SHOWN_PLACES])
+    return f"{shown} and {len(places) - SHOWN_PLACES} more" if len(places) > SHOWN_PLACES else shown
