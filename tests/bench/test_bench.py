@@ -20,8 +20,9 @@ from xnnlint.bench.operators import Ran, TimedOperator, by_layer, timed_operator
 from xnnlint.bench.ratio import Ratio, ratio_of
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders import load
-from xnnlint.reporters.bench_json import measurement_document, schema
+from xnnlint.reporters.bench_json import measurement_document
 from xnnlint.reporters.bench_text import measurement_lines
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.observation import Observation
@@ -160,7 +161,7 @@ def test_sparse_is_faster_on_the_wide_guide(capsys, monkeypatch):
     code, out, err = run(capsys, monkeypatch, "bench", str(WIDE), "--seconds", "3", "--format", "json")
     assert err == ""
     document = json.loads(out)
-    jsonschema.validate(document, schema())
+    jsonschema.validate(document, published_schema("bench"))
     assert (code, document["exit_code"]) == (0, 0)
     # 1.4 times on an idle machine.
     assert document["ratio"]["value"] > 1.1
@@ -183,7 +184,7 @@ def test_a_model_that_fails_is_not_timed(capsys, monkeypatch):
     name = str(PATTERNS / "head_keepdims_dense.tflite")
     code, out, _ = run(capsys, monkeypatch, "bench", name, "--format", "json")
     document = json.loads(out)
-    jsonschema.validate(document, schema())
+    jsonschema.validate(document, published_schema("bench"))
     assert (code, document["ratio"], document["results"]["outcome"]) == (1, None, "fails")
 
 
@@ -244,7 +245,7 @@ def test_a_log_through_the_program(capsys, monkeypatch):
     assert "  whole run                         38.2" in out
     code, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--log", str(log), "--format", "json")
     document = json.loads(out)
-    jsonschema.validate(document, schema())
+    jsonschema.validate(document, published_schema("bench"))
     assert document["variants"][0]["log"] == {"path": str(log), "threads": 1, "runs": 23544}
 
 
@@ -342,7 +343,7 @@ def test_an_operator_that_ran_differently_is_named(setting):
 
 def test_the_document_of_made_up_numbers(setting):
     document = measurement_document(measurement(), setting, None, "A CPU")
-    jsonschema.validate(document, schema())
+    jsonschema.validate(document, published_schema("bench"))
     assert document["variants"][1]["families"]["spmm"] == 4.0
 
 

@@ -204,7 +204,7 @@ def test_equal_operators_of_two_partitions_share_a_row(tmp_path):
 
 
 def test_two_logs_give_a_ratio(tmp_path):
-    from xnnlint.fixes.tflite.encoding import stored_dense
+    from xnnlint.fixes.tflite.sparse_encoding import stored_dense
 
     dense = tmp_path / "dense.tflite"
     dense.write_bytes(stored_dense(GUIDE.read_bytes(), "guide"))

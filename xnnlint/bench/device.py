@@ -29,12 +29,14 @@ class DeviceRun:
         path: the model as given; with two, the second one.
         profile: the runtime that fits the logs best, of those that were asked for.
         sides, logs: one or two, in the order given.
+        rates: of the predicted times; None where there are none for that CPU.
     """
 
     path: str
     profile: Profile
     sides: tuple[Side, ...]
     logs: tuple[DeviceLog, ...]
+    rates: CostProfile | None = None
 
     @property
     def ratio(self) -> Ratio | None:
@@ -71,6 +73,8 @@ def read_runs(
     """
     if len(models) != len(logs) or not 1 <= len(models) <= 2:
         raise XnnlintError(f"--log: {len(models)} models and {len(logs)} logs; give one or two models, a log for each")
+    from xnnlint.cost.profile import shipped_profile
+
     read = [read_log(path) for path in logs]
     data = [model_bytes(path) for path in models]
     labels = ("measured",) if len(models) == 1 else ("first", "second")
@@ -80,7 +84,7 @@ def read_runs(
             _side(label, model, content, log, profile, rates)
             for label, model, content, log in zip(labels, models, data, read, strict=True)
         )
-        run = DeviceRun(models[-1], profile, sides, tuple(read))
+        run = DeviceRun(models[-1], profile, sides, tuple(read), rates or shipped_profile(profile.cpu))
         if best is None or len(run.differing) < len(best.differing):
             best = run
         if not best.differing:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.search_changes import Result
+    from xnnlint.fixes.request import FixRequest
+    from xnnlint.fixes.tflite.file_search import FileResult
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
@@ -90,14 +90,15 @@ def pair_if_pruned(path: str, profile: Profile, share: float, *, unsafe: bool) -
     Raises:
         XnnlintError: pruning would make nothing sparse.
     """
-    from xnnlint.fixes.tflite.search_changes import Options, fixes, search
+    from xnnlint.fixes.request import FixRequest
+    from xnnlint.fixes.tflite.operator_fixer import operator_fixers
     from xnnlint.linter.findings import Applicability
 
     data = _dense(model_bytes(path), path)
     select: tuple[str, ...] = ()
     if not unsafe:
-        select = (*(fix.name for fix in fixes() if fix.applicability is Applicability.SAFE), PRUNE)
-    result = search(data, path, Options(profile, unsafe=True, select=select, settings={PRUNE: share}))
+        select = (*(fixer.name for fixer in operator_fixers() if fixer.applicability is Applicability.SAFE), PRUNE)
+    result = _search(data, path, FixRequest(profile, unsafe=True, select=select, prune=share))
     if not result.after.plan.spmm_ops:
         more = "" if unsafe else "; --unsafe-fixes may do more"
         raise XnnlintError(f"{path}: pruned to {share:.0%} it would run dense all the same{more}")
@@ -120,22 +121,19 @@ def model_bytes(path: str) -> bytes:
     Raises:
         XnnlintError: it cannot be read, or TensorFlow is not installed.
     """
-    from xnnlint.fixes.tflite.file_fixer import is_tflite
+    from xnnlint.fixes.tflite.file_fixer import is_tflite, read_file
 
     if is_tflite(path):
-        from xnnlint.loaders import load
-
-        load(path)  # says in a sentence what is wrong with a file
-        return Path(path).read_bytes()
+        return read_file(path)
     from xnnlint.runtime.tensorflow_converter import convert
 
     return convert(path, batch=1)
 
 
 def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, instead: str) -> Pair:
-    from xnnlint.fixes.tflite.search_changes import Options, search
+    from xnnlint.fixes.request import FixRequest
 
-    result = search(data, path, Options(profile, unsafe=unsafe))
+    result = _search(data, path, FixRequest(profile, unsafe=unsafe))
     if not result.changes:
         what = f"{instead}, and no fix changes that" if instead else "there is nothing to fix"
         more = "" if unsafe else "; --unsafe-fixes may do more, --assume-pruned times it as if it were pruned"
@@ -145,7 +143,13 @@ def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, inste
     return Pair(path, Comparison.FIXED, before, after, _counted(result))
 
 
-def _counted(result: Result) -> tuple[tuple[str, int], ...]:
+def _search(data: bytes, path: str, request: FixRequest) -> FileResult:
+    from xnnlint.fixes.tflite.file_search import search
+
+    return search(data, path, request, show=False)
+
+
+def _counted(result: FileResult) -> tuple[tuple[str, int], ...]:
     counts: dict[str, int] = {}
     for change in result.changes:
         counts[change.fix] = counts.get(change.fix, 0) + 1
@@ -153,8 +157,8 @@ def _counted(result: Result) -> tuple[tuple[str, int], ...]:
 
 
 def _dense(data: bytes, path: str) -> bytes:
-    from xnnlint.fixes.tflite.encoding import stored_dense
-    from xnnlint.fixes.tflite.operator_change import CannotChange
+    from xnnlint.fixes.change import CannotChange
+    from xnnlint.fixes.tflite.sparse_encoding import stored_dense
 
     try:
         return stored_dense(data, path)

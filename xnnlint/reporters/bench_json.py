@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.bench.operators import by_family
-from xnnlint.reporters.json_document import tool
+from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 
 if TYPE_CHECKING:
     from xnnlint.bench.device import DeviceRun
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
     from xnnlint.runtime.verify import Setting
     from xnnlint.xnnpack.profile import Profile
-
-SCHEMA_VERSION = 1
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the document."""
-    return json.loads(resources.files(__package__).joinpath("bench.schema.json").read_text(encoding="utf-8"))
 
 
 def measurement_document(measured: Measurement, setting: Setting, gain: Gain | None, cpu_model: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xnnlint.bench.families import Family
 from xnnlint.bench.operators import Cell, LayerTimes, TimedOperator, by_family, by_layer
 from xnnlint.bench.variants import Comparison
+from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -213,10 +214,10 @@ def _device_facts(run: DeviceRun) -> Iterator[tuple[str, list[Piece]]]:
         if differing := [operator for operator in side.operators if not operator.agrees]:
             yield "differs", _differences(differing)
         for hazard in plan.hazards[:1]:
-            yield "wrong", [Span(safe(hazard.text), BAD)]
+            yield "wrong", [Span(safe(fault_words(hazard.fault)), BAD)]
     yield "planned", [f"for {run.profile.runtime} on {run.profile.cpu}"]
     yield (
-        "of",
+        "figure of",
         ["that device, with that build of TFLite; times are averages, and the profiler's own time is in the run"],
     )
 
