@@ -190,7 +190,7 @@ def test_a_model_that_fails_is_not_timed(capsys, monkeypatch):
 
 @pytest.mark.judge
 def test_two_files_and_kept_variants(capsys, monkeypatch, tmp_path):
-    code, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--seconds", "0.5", "--keep", str(tmp_path))
+    run(capsys, monkeypatch, "bench", str(GUIDE), "--seconds", "0.5", "--keep", str(tmp_path))
     names = [tmp_path / f"guide_sparse.{label}.tflite" for label in ("sparse", "dense")]
     assert all(name.is_file() for name in names)
     _, out, _ = run(capsys, monkeypatch, "bench", *map(str, names), "--seconds", "2", "--format", "json")

@@ -1,7 +1,7 @@
 """From a node of a planned XNNPACK subgraph to its work.
 
 Each function below stands for one operator of XNNPACK and says in which counts its time grows. What the loops are is
-read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (see calibration/calibrate.py).
+read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (xnnlint/calibration).
 """
 
 from __future__ import annotations
