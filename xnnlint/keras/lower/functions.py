@@ -273,7 +273,7 @@ def _squeeze(bound: Arguments) -> Value:
     return squeeze_axis(bound.scope, x, axes[0], "Squeeze")
 
 
-_CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "UINT8")
+_CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "INT64", "UINT8")
 
 
 def _cast(bound: Arguments) -> Value:
@@ -283,6 +283,14 @@ def _cast(bound: Arguments) -> Value:
     if x.dtype == "FLOAT32":
         return x
     return bound.scope.op("CAST", [x], x.shape, "Cast", {"in_data_type": x.dtype, "out_data_type": "FLOAT32"})
+
+
+def _argmax(bound: Arguments) -> Value:
+    x, axis = bound.tensor("x"), bound.whole("axis", default=0)
+    shape = shape_of(x)
+    out = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
+    where = bound.scope.integers(axis, "ArgMax/dimension")
+    return bound.scope.op("ARG_MAX", [x, where], out, "ArgMax", {"output_type": "INT64"}, "INT64")
 
 
 def _identity(bound: Arguments) -> Value:
@@ -384,6 +392,7 @@ named(_comparison("GREATER_EQUAL", "GreaterEqual"), tf="math.greater_equal __ope
 named(_comparison("LESS", "Less"), tf="math.less __operators__.lt", keras="Less")
 named(_comparison("LESS_EQUAL", "LessEqual"), tf="math.less_equal __operators__.le", keras="LessEqual")
 named(Function(("condition", "x", "y"), _where), tf="where", keras="Where")
+named(Function(("x", "axis"), _argmax), tf="math.argmax argmax")
 named(Function(("values", "axis"), _stack), tf="stack", keras="Stack")
 named(_unary("ABS", "Abs"), tf="math.abs", keras="Absolute Abs")
 named(_unary("SQUARE", "Square"), tf="math.square", keras="Square")

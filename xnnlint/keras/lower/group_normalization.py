@@ -34,9 +34,29 @@ def group_normalization(scope: Scope, x: Value) -> Value:
     if not groups or sizes[-1] % groups:
         raise NotSupported(f"it has {groups} groups of {sizes[-1]} channels")
     inner = [*sizes[:-1], groups, sizes[-1] // groups]
-    if scope.is_keras_3:
-        raise NotSupported("the lowering of GroupNormalization is not known here")
-    return _of_keras_2(scope, x, inner)
+    return _of_keras_3(scope, x, inner) if scope.is_keras_3 else _of_keras_2(scope, x, inner)
+
+
+def _of_keras_3(scope: Scope, x: Value, inner: list[int]) -> Value:
+    """`call` of keras/src/layers/normalization/group_normalization.py: x * factor + (beta - mean * factor)."""
+    batch, rank = shape_of(x)[0], len(inner) + 1
+    axes, out, rows = [*range(1, rank - 2), rank - 1], (batch, *inner), _kept(batch, inner)
+    wide = (*(1 for _ in inner[:-1]), *inner[-2:])
+    y = scope.op("RESHAPE", [x, scope.integers([-1, *inner], "Reshape/shape")], out, "Reshape")
+    mean = reduce(scope, y, "MEAN", axes, True, "moments/mean")
+    variance = reduce(scope, _squared_distance(scope, y, mean, "moments"), "MEAN", axes, True, "moments/variance")
+    epsilon = scope.constant(scope.config.real("epsilon", default=1e-3), "add/y")
+    factor = scope.op("RSQRT", [scope.op("ADD", [variance, epsilon], rows, "add", dict(_PLAIN))], rows, "Rsqrt")
+    if scope.config.flag("scale", default=True):
+        gamma = _vector(scope, "gamma", wide, 1.0)
+        factor = scope.op("MUL", [factor, gamma], (batch, *wide[1:]), "mul", dict(_PLAIN))
+    less = scope.op("MUL", [scope.op("NEG", [mean], rows, "Neg"), factor], factor.shape, "mul", dict(_PLAIN))
+    if scope.config.flag("center", default=True):
+        beta = _vector(scope, "beta", wide, 0.0)
+        less = scope.op("ADD", [less, beta], (batch, *wide[1:]), "add", dict(_PLAIN))
+    y = scope.op("MUL", [y, factor], out, "mul", dict(_PLAIN))
+    y = scope.op("ADD", [y, less], out, "add", dict(_PLAIN))
+    return scope.op("RESHAPE", [y, _whole_shape(scope, x, "Reshape")], shape_of(x), "Reshape")
 
 
 def _of_keras_2(scope: Scope, x: Value, inner: list[int]) -> Value:
@@ -89,9 +109,9 @@ def _whole_shape(scope: Scope, x: Value, at: str) -> Value:
     return scope.op("SHAPE", [x], (len(shape),), "Shape", {"out_type": "INT32"}, "INT32")
 
 
-def _squared_distance(scope: Scope, y: Value, mean: Value) -> Value:
+def _squared_distance(scope: Scope, y: Value, mean: Value, at: str = _MOMENTS) -> Value:
     """Of five dimensions, which SQUARED_DIFFERENCE does not broadcast."""
-    step = scope.step(f"{_MOMENTS}/SquaredDifference")
+    step = scope.step(f"{at}/SquaredDifference")
     difference = scope.op("SUB", [y, mean], y.shape, step, dict(_PLAIN))
     return scope.op("SQUARE", [difference], y.shape, step)
 

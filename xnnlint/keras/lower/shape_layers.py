@@ -46,7 +46,7 @@ def reshape_to(scope: Scope, x: Value, target: list[int], at: str) -> Value:
         known *= n if n != -1 else 1
     if count is not None and known and -1 in target:
         resolved[target.index(-1)] = count // known
-    return scope.op("RESHAPE", [x, scope.integers(target, f"{at}/shape")], tuple(resolved), at)
+    return scope.op("RESHAPE", [x, scope.integers(target, f"{at}/shape")], tuple(resolved), at, dtype=x.dtype)
 
 
 def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
@@ -54,7 +54,7 @@ def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
     shape = list(shape_of(x))
     place = axis_of(axis, len(shape) + 1)
     shape.insert(place, 1)
-    return scope.op("EXPAND_DIMS", [x, scope.integers(axis, f"{at}/dim")], tuple(shape), at)
+    return scope.op("EXPAND_DIMS", [x, scope.integers(axis, f"{at}/dim")], tuple(shape), at, dtype=x.dtype)
 
 
 def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
@@ -62,8 +62,9 @@ def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
     shape = shape_of(x)
     left = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
     if left.count(None) > 1:
-        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)})
-    return scope.op("RESHAPE", [x, scope.integers([-1 if n is None else n for n in left], f"{at}/shape")], left, at)
+        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)}, x.dtype)
+    target = scope.integers([-1 if n is None else n for n in left], f"{at}/shape")
+    return scope.op("RESHAPE", [x, target], left, at, dtype=x.dtype)
 
 
 @layer("Reshape")
@@ -109,7 +110,8 @@ def transpose_by(scope: Scope, x: Value, order: list[int], at: str) -> Value:
     shape = shape_of(x)
     if sorted(order) != list(range(len(shape))):
         raise NotSupported("its order of axes does not fit its input")
-    return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], tuple(shape[d] for d in order), at)
+    out = tuple(shape[d] for d in order)
+    return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], out, at, dtype=x.dtype)
 
 
 # -- pooling
