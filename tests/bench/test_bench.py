@@ -17,7 +17,6 @@ from xnnlint.bench import variants
 from xnnlint.bench.families import Family, family_of
 from xnnlint.bench.measure import Effort, Measurement, Side, measure
 from xnnlint.bench.operators import Ran, TimedOperator, by_layer, timed_operators
-from xnnlint.bench.ratio import Ratio, ratio_of
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders import load
 from xnnlint.reporters.bench_json import measurement_document
@@ -26,6 +25,7 @@ from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.observation import Observation
+from xnnlint.runtime.ratio import Ratio, ratio_of
 from xnnlint.runtime.timing import NotTimed
 from xnnlint.runtime.verify import Setting, choose
 from xnnlint.xnnpack.profile import load_profile
