@@ -12,7 +12,6 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import DATA, FIXTURES
-from xnnlint.bench import ratio as ratios
 from xnnlint.bench import variants
 from xnnlint.bench.families import Family, family_of
 from xnnlint.bench.measure import Effort, Measurement, Side, measure
@@ -23,6 +22,7 @@ from xnnlint.reporters.bench_json import measurement_document
 from xnnlint.reporters.bench_text import measurement_lines
 from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
+from xnnlint.runtime import ratio as ratios
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.observation import Observation
 from xnnlint.runtime.ratio import Ratio, ratio_of
