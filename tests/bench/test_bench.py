@@ -12,20 +12,20 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import DATA, FIXTURES
-from xnnlint.bench import ratio as ratios
 from xnnlint.bench import variants
 from xnnlint.bench.families import Family, family_of
 from xnnlint.bench.measure import Effort, Measurement, Side, measure
 from xnnlint.bench.operators import Ran, TimedOperator, by_layer, timed_operators
-from xnnlint.bench.ratio import Ratio, ratio_of
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders import load
 from xnnlint.reporters.bench_json import measurement_document
 from xnnlint.reporters.bench_text import measurement_lines
 from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
+from xnnlint.runtime import ratio as ratios
 from xnnlint.runtime import releases, targets
 from xnnlint.runtime.observation import Observation
+from xnnlint.runtime.ratio import Ratio, ratio_of
 from xnnlint.runtime.timing import NotTimed
 from xnnlint.runtime.verify import Setting, choose
 from xnnlint.xnnpack.profile import load_profile

@@ -8,11 +8,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
+from xnnlint.runtime.ratio import Ratio
 
 from .device_log import DeviceLog, Entry, read_log
 from .measure import Side
 from .operators import Ran, TimedOperator, timed_operators
-from .ratio import Ratio
 from .variants import Variant, model_bytes
 
 if TYPE_CHECKING:

@@ -10,26 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xnnlint.errors import XnnlintError
+from xnnlint.runtime.ratio import Ratio
 
 from .operators import Ran, TimedOperator, timed_operators
-from .ratio import MOST, Ratio, ratio_of
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
-    from xnnlint.runtime.targets import Target
     from xnnlint.runtime.timing import OperatorTime, Timing
     from xnnlint.runtime.verify import Setting
 
     from .variants import Pair, Variant
-
-PRECISE = 0.02
-"""How far the ends of the interval may be from the ratio, relative to it."""
-LEAST = 3
-"""Processes; with fewer, an interval says nothing."""
-ROUNDS = 50
-"""Runs of each variant in a process, at most."""
-_SHARE, _SHORTEST, _LONGEST = 0.1, 0.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +97,11 @@ def measure(
     threads: int = 1,
     progress: Callable[[int, Ratio | None], None] = lambda processes, ratio: None,
 ) -> Measurement:
-    """Time a pair, each process with both variants in turns, until the ratio is known to `PRECISE` or time is up.
+    """Time a pair, each process with both variants in turns, until the ratio is known well enough or time is up.
 
     Args:
         setting: where; from `runtime.verify.choose`.
-        seconds: for the timing; at least `LEAST` processes run whatever they take.
+        seconds: for the timing; see `runtime.timing_pair.time_pair`.
         threads: of XNNPACK.
         progress: is called before each process, with how many are done and the ratio so far.
 
@@ -120,6 +110,7 @@ def measure(
     """
     from xnnlint.runtime.observe import fast_folder
     from xnnlint.runtime.timing import timed_library
+    from xnnlint.runtime.timing_pair import time_pair
 
     timed_library(setting.target)
     with tempfile.TemporaryDirectory(prefix="xnnlint-", dir=fast_folder()) as folder:
@@ -132,14 +123,14 @@ def measure(
             sides = (Side(pair.before, None), Side(pair.after, None))
             return Measurement(pair, *sides, None, observation, Effort(threads, 0, 0, 0))
         started = time.monotonic()
-        timings, ratio = _processes(paths, setting.target, seconds, threads, progress)
-    rounds = statistics.fmean(len(after.walls) for _, after in timings)
-    effort = Effort(threads, len(timings), rounds, time.monotonic() - started)
+        timed = time_pair(paths, setting.target, seconds=seconds, threads=threads, progress=progress)
+    rounds = statistics.fmean(len(after.walls) for after in timed.after)
+    effort = Effort(threads, len(timed.after), rounds, time.monotonic() - started)
     before, after = (
         Side(variant, statistics.geometric_mean(timing.total for timing in of_side), _operators(variant, of_side))
-        for variant, of_side in zip((pair.before, pair.after), zip(*timings, strict=True), strict=True)
+        for variant, of_side in zip((pair.before, pair.after), (timed.before, timed.after), strict=True)
     )
-    return Measurement(pair, before, after, ratio, observation, effort)
+    return Measurement(pair, before, after, timed.ratio, observation, effort)
 
 
 def _observed(path: Path, setting: Setting) -> Observation:
@@ -149,34 +140,6 @@ def _observed(path: Path, setting: Setting) -> Observation:
     target = setting.target
     (observation,) = observe([path], cpu=target.cpu, litert_version=target.release.version, seeds=setting.seeds)
     return observation
-
-
-def _processes(
-    paths: Sequence[Path],
-    target: Target,
-    seconds: float,
-    threads: int,
-    progress: Callable[[int, Ratio | None], None],
-) -> tuple[list[tuple[Timing, Timing]], Ratio]:
-    from xnnlint.runtime.timing import time_models
-
-    share = min(max(seconds * _SHARE, _SHORTEST), _LONGEST)
-    timings: list[tuple[Timing, Timing]] = []
-    started, ratio = time.monotonic(), None
-    while len(timings) < MOST:
-        progress(len(timings), ratio)
-        before, after = time_models(paths, target, rounds=ROUNDS, seconds=share, threads=threads)
-        for name, timing in (("before", before), ("after", after)):
-            if timing.error is not None:
-                raise XnnlintError(f"the variant {name!r} cannot be timed: {timing.error}")
-        timings.append((before, after))
-        ratio = ratio_of([one.total / other.total for one, other in timings])
-        spent = time.monotonic() - started
-        is_last = ratio.precision <= PRECISE or spent * (1 + 1 / len(timings)) > seconds
-        if is_last and len(timings) >= LEAST:
-            break
-    assert ratio is not None
-    return timings, ratio
 
 
 def _operators(variant: Variant, timings: Sequence[Timing]) -> tuple[TimedOperator, ...]:

@@ -20,8 +20,8 @@ from xnnlint.cli.status_line import status_line
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
-    from xnnlint.bench.ratio import Ratio
     from xnnlint.bench.variants import Pair
+    from xnnlint.runtime.ratio import Ratio
     from xnnlint.xnnpack.profile import Profile
 
 MOST_THREADS = 64

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from xnnlint.bench.device_log import DeviceLog
     from xnnlint.bench.measure import Measurement, Side
     from xnnlint.bench.operators import TimedOperator
-    from xnnlint.bench.ratio import Ratio
     from xnnlint.cost.predict import Gain
+    from xnnlint.runtime.ratio import Ratio
     from xnnlint.runtime.verify import Setting
     from xnnlint.xnnpack.profile import Profile
 

@@ -27,8 +27,8 @@ from xnnlint.reporters.styled_lines import (
 if TYPE_CHECKING:
     from xnnlint.bench.device import DeviceRun
     from xnnlint.bench.measure import Measurement, Side
-    from xnnlint.bench.ratio import Ratio
     from xnnlint.cost.predict import Gain
+    from xnnlint.runtime.ratio import Ratio
     from xnnlint.runtime.verify import Setting
 
 LABEL = 11  # columns of "predicted  " and the like
