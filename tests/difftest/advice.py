@@ -3,7 +3,7 @@
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
 python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each file is
-                                                                checked, and the .tflite file beside it is changed
+                                                                checked, and the .tflite file beside it changed
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
