@@ -11,7 +11,6 @@ from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
-from ._text import named
 
 
 class ClusterEndMissing(Rule):
@@ -66,7 +65,7 @@ class ClusterEndMissing(Rule):
                 yield self.finding(
                     f"nothing in {where} ends a sparse cluster, so XNNPACK does not look for one",
                     required="MEAN or SUM over H and W, or DEPTH_TO_SPACE, on every way to an output",
-                    actual=f"none behind {named(plan.graph, branch.node.op)}",
+                    actual="none behind it",
                     location=locate(plan, branch.node.op),
                     fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                     "tf.nn.depth_to_space",

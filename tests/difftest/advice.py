@@ -2,13 +2,13 @@
 
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
-python -m tests.difftest advice --keras FOLDER                  what fixtures/make_keras_set.py wrote: each file is
-                                                                checked, and the .tflite file beside it changed
+python -m tests.difftest advice --keras FOLDER                  Keras files that fixtures/make_keras_set.py wrote
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
 and run, and the convolutions that were promised must run SpMM, with right results. The same for each change that is
-said to unlock something alone. And where nothing is said of it, a part of the set must not give wrong results.
+said to unlock something alone. And where nothing is said of it, a part of the set must not give wrong results. Advice
+about a Keras file is followed in the .tflite file beside it.
 """
 
 from __future__ import annotations

@@ -163,7 +163,11 @@ class _Editor:
         )
 
     def _exit(self, tensor: int, _: str) -> None:
-        """DEPTH_TO_SPACE ends the cluster; SPACE_TO_DEPTH gives the readers outside the map that they had."""
+        """DEPTH_TO_SPACE ends the cluster; SPACE_TO_DEPTH gives the readers outside the map that they had.
+
+        Where the channels don't divide by 4 it would take a 1x1 convolution, which counts for the zeros of the cluster;
+        there a pooling ends it, and a dense layer makes a map of what is pooled.
+        """
         from xnnlint.fixes.tflite.nchw_leaks import Leak
         from xnnlint.fixes.tflite.operator_changes.cluster_exits import leave
 
@@ -171,6 +175,11 @@ class _Editor:
         if len(self.graph.shape(tensor)) != 4:
             raise NotFollowed("an end behind a value that is no map")
         inside = tuple(op for op in self.inside[tensor] if op in self.graph.operators)
+        if self.graph.shape(tensor)[3] % 4:
+            new, old = self.graph.displace(producer, "_nchw")
+            self.graph.rewire(old, new, inside)
+            self._pool(new, old, near=self.graph.operators[self.graph.operators.index(producer) + 1])
+            return
         try:
             leave(self.view, Leak(tensor, producer, inside, live=False))
         except CannotChange as reason:
@@ -420,39 +429,54 @@ class _Editor:
         shape = graph.shape(source)
         if len(shape) != 4:
             raise NotFollowed("a pooling of a value that is no map")
-        if self._is_broadcast(op):
+        broadcast = self._broadcast(op)
+        if broadcast:
             op.inputs[1] = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
-            graph.set_shape(target, (shape[0], 1, 1, shape[3]))
+            for tensor in broadcast:
+                graph.set_shape(tensor, (shape[0], 1, 1, shape[3]))
             self._pointwise_behind(op)
             return
+        self._pool(source, target, near=op)
+        graph.remove(op)
+
+    def _pool(self, source: int, target: int, *, near: Op) -> None:
+        """MEAN, RESHAPE, and a dense layer where the target is larger than what is pooled."""
+        graph, shape = self.graph, self.graph.shape(source)
         pooled = graph.add_like(source, "_pooled", (shape[0], 1, 1, shape[3]))
         axes = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
-        graph.insert("MEAN", [source, axes], [pooled], near=op, options="ReducerOptions", keepDims=True)
+        graph.insert("MEAN", [source, axes], [pooled], near=near, options="ReducerOptions", keepDims=True)
         elements = math.prod(graph.shape(target))
         if elements != math.prod(graph.shape(pooled)):
             if graph.shape(target)[:1] != shape[:1] and shape[0] != 1:
                 raise NotFollowed("a pooling over the batch")
             flat = graph.add_like(source, "_flat", (shape[0], shape[3]))
-            self._shape_to(pooled, flat, near=op)
+            self._shape_to(pooled, flat, near=near)
             per_image = elements // shape[0]
             if per_image * shape[3] > LARGEST:
                 raise NotFollowed("a pooling of which much is computed")
             pooled = graph.add_like(source, "_dense", (shape[0], per_image))
-            self._dense(flat, pooled, near=op)
-        self._shape_to(pooled, target, near=op)
-        graph.remove(op)
+            self._dense(flat, pooled, near=near)
+        self._shape_to(pooled, target, near=near)
 
-    def _is_broadcast(self, op: Op) -> bool:
-        """Whether a pooling with keepdims is only added to maps, or multiplied by them, which takes any axes."""
-        readers = self.graph.consumers(op.outputs[0])
-        return (
-            op.type in ("MEAN", "SUM")
-            and op.options.keepDims
-            and op.outputs[0] not in self.graph.outputs
-            and self.graph.signature(op.outputs[0])[0] > 0
-            and bool(readers)
-            and all(reader.type in ("ADD", "MUL") and len(set(reader.inputs)) == 2 for reader in readers)
-        )
+    def _broadcast(self, op: Op) -> set[int]:
+        """What becomes of a pooling with keepdims until it is added to maps, or multiplied by them, which takes any
+        axes; empty where something else happens to it."""
+        found = {op.outputs[0]}
+        if op.type not in ("MEAN", "SUM") or not op.options.keepDims:
+            return set()
+        pending = [op.outputs[0]]
+        while pending:
+            tensor = pending.pop()
+            readers = self.graph.consumers(tensor)
+            if not readers or tensor in self.graph.outputs or self.graph.signature(tensor)[0] < 0:
+                return set()
+            for reader in readers:
+                if len(reader.inputs) == 1:  # An elementwise operator.
+                    found.add(reader.outputs[0])
+                    pending.append(reader.outputs[0])
+                elif reader.type not in ("ADD", "MUL") or len(found.intersection(reader.inputs)) != 1:
+                    return set()
+        return found
 
     def _dense(self, source: int, target: int, *, near: Op) -> None:
         (_, channels), (_, units) = self.graph.shape(source), self.graph.shape(target)

@@ -208,7 +208,7 @@ class Model:
     def run(self, seeds: list[list[str]], work: str) -> dict:
         """Run once per seed; the profile is taken of the first run only."""
         ready = self.compile()
-        events: list[ProfilerEvent] = []
+        events: list[list] = []
         files = []
         for number, sources in enumerate(seeds):
             for buffer, source in zip(ready.inputs, sources, strict=True):
@@ -219,14 +219,14 @@ class Model:
             if number == 0:
                 ready.start_profile()
                 ready.run()
-                events = ready.stop_profile()
+                # Before anything else runs: the names are the profiler's memory, which the runtime uses again.
+                events = [[e.event_type, tag(e), e.metadata1, e.source] for e in ready.stop_profile()]
             else:
                 ready.run()
             files.append([ready.read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(ready.outputs)])
         shapes = self._output_shapes(ready.compiled)
         self.release()
-        listed = [[event.event_type, tag(event), event.metadata1, event.source] for event in events]
-        return {"events": listed, "outputs": files, "shapes": shapes}
+        return {"events": events, "outputs": files, "shapes": shapes}
 
     def _output_shapes(self, compiled: ctypes.c_void_p) -> list[list[int]]:
         """As they are after the run, which need not be those of the file."""
@@ -285,7 +285,7 @@ class Compiled:
         self.runtime.call("LiteRtStartProfiler", self.profiler)
 
     def stop_profile(self) -> list[ProfilerEvent]:
-        """The events since the start; none is kept for the next time."""
+        """The events since the start; none is kept for the next time. Their tags last until the next run."""
         self.runtime.call("LiteRtStopProfiler", self.profiler)
         count = ctypes.c_int()
         self.runtime.call("LiteRtGetNumProfilerEvents", self.profiler, ctypes.byref(count))

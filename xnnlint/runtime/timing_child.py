@@ -22,11 +22,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 
-import litert_child
+import litert_child  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
 OPERATOR_EVENTS = (2, 8)  # OPERATOR_INVOKE_EVENT, DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT
 WARM_UP = 2
@@ -38,7 +38,7 @@ class Timed:
     def __init__(self, runtime: litert_child.LiteRt, path: str, threads: int) -> None:
         self.error: str | None = None
         self.walls: list[int] = []
-        self.operators: list[list] = []
+        self.operators: list[list[Any]] = []
         self.model: litert_child.Model | None = None
         self.ready: litert_child.Compiled | None = None
         try:
@@ -47,7 +47,7 @@ class Timed:
         except litert_child.CallFailed as error:
             self.error = str(error)
 
-    def described(self) -> dict:
+    def described(self) -> dict[str, Any]:
         if self.error is not None or self.model is None:
             return {"error": self.error}
         return {"inputs": litert_child.public(self.model.inputs)}
@@ -87,7 +87,7 @@ class Timed:
         for entry, event in zip(self.operators, events):  # noqa: B905
             entry[3].append(event.elapsed_us)
 
-    def result(self) -> dict:
+    def result(self) -> dict[str, Any]:
         return {"error": self.error} if self.error else {"walls": self.walls, "operators": self.operators}
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Timed:
 def serve(runtime: litert_child.LiteRt, requests: TextIO, replies: TextIO) -> None:
     """Answer jobs until the parent closes the pipe."""
 
-    def reply(answer: dict) -> None:
+    def reply(answer: dict[str, Any]) -> None:
         answer["rss_kib"] = litert_child.peak_rss_kib()
         replies.write(json.dumps(answer) + "\n")
         replies.flush()

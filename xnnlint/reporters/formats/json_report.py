@@ -160,6 +160,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
             "alone_macs": float(unlocks.alone_macs),
             "with_others": int(unlocks.with_others),
             "in_smallest_set": bool(unlocks.in_smallest_set),
+            "all_or_none": bool(unlocks.all_or_none),
         },
         "fix": None if fix is None else {"title": fix.title, "applicability": fix.applicability.value},
     }

@@ -131,6 +131,7 @@ def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fing
             "alone": int(finding.unlocks.alone),
             "withOthers": int(finding.unlocks.with_others),
             "inSmallestSet": bool(finding.unlocks.in_smallest_set),
+            "allOrNone": bool(finding.unlocks.all_or_none),
         }
     if finding.fix is not None:
         properties["fix"] = {"title": safe(finding.fix.title), "applicability": finding.fix.applicability.value}

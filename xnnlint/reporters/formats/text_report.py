@@ -192,6 +192,8 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             named = rules[0] if len(rules) == 1 else f"{', '.join(rules[:-1])} and {rules[-1]}"
             what = f"{len(chosen)} changes together, for {named}; they unlock"
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
+        if any(f.unlocks is not None and f.unlocks.all_or_none for f in chosen):
+            yield "Make them all: fewer of them give wrong results."
     elif outcome is Outcome.DENSE and not unseen and not unknown and summary is not None and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
