@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
 from xnnlint.cost.profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
 from xnnlint.cost.work import TFLITE, Work
+from xnnlint.xnnpack.layout import THRESHOLD
 from xnnlint.xnnpack.plan import Outcome, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, STORED_DENSE, Waiver, WaiverKind
 
@@ -171,8 +172,8 @@ def gain_if_pruned(
     gains = []
     for share in shares:
         waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
-        # Two thirds of zeros are what the runtime asks for (see layout.py); below that pruning changes nothing.
-        assumed = planner.plan(plan.assumed | waivers) if share > 2 / 3 else plan
+        # At or below the threshold pruning changes nothing.
+        assumed = planner.plan(plan.assumed | waivers) if share > THRESHOLD else plan
         found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
         gains += [found] if found is not None else []
     return tuple(gains)

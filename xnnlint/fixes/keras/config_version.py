@@ -18,6 +18,7 @@ from xnnlint.linter.policy_check import PolicyCase, policy_rules
 from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_variables import variable_names
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.planner import make_plan
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # What a model that is not pruned yet is taken to be pruned to; the runtime wants more than two thirds.
 USUAL_SPARSITY = 0.8
-_ENOUGH = 2 / 3
 # What training mends, and no change of layers.
 _OF_PRUNING = (Condition.ENOUGH_ZEROS, Condition.STORED_SPARSE, Condition.PRUNED)
 
@@ -98,7 +98,7 @@ def first_forecast(
         return plan(options.assume_pruned)
     as_it_is = plan(None)
     summary = as_it_is.plan.summary
-    pruned = summary is not None and summary.pointwise_zeros > _ENOUGH * summary.pointwise_params
+    pruned = summary is not None and passes_zeros_test(summary.pointwise_zeros, summary.pointwise_params)
     return as_it_is if pruned else plan(USUAL_SPARSITY)
 
 
