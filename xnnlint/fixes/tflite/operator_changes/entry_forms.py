@@ -132,6 +132,7 @@ class EntryByPicking(_Entry):
     """One channel for each tap, then a 1x1 convolution."""
 
     name = "entry-by-picking"
+    rivals = ("entry-in-parts", "padding-on-all-sides")
     stage = Stage.ENTRY
     fulfils = frozenset({Condition.STEM})
     summary = "a first convolution of stride 2 padded by SAME on even sizes -> entry and depthwise of ones, then 1x1"
@@ -196,6 +197,7 @@ class EntryInParts(_Entry):
     """The sum of several, each on a shifted copy of the image."""
 
     name = "entry-in-parts"
+    rivals = ("padding-on-all-sides",)
     stage = Stage.ENTRY
     fulfils = frozenset({Condition.STEM})
     exactness = Exactness.ROUNDING
