@@ -1,7 +1,7 @@
 """Which changes belong together: those of one kind, and those that make one cluster of operators sparse.
 
-A cluster is what runs in NCHW between an entry and its exits. It gains as a whole or not at all, since XNNPACK runs none
-of it sparse where one part of it cannot; another cluster of the same model gains by itself.
+A cluster is what runs in NCHW between an entry and its exits. It gains as a whole or not at all, since XNNPACK runs
+none of it sparse where one part of it cannot; another cluster of the same model gains by itself.
 """
 
 from __future__ import annotations

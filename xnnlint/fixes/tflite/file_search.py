@@ -1,9 +1,9 @@
 """Finds out which changes make a .tflite file better, by planning after each.
 
-A set of changes is as good as the plan of the changed file: right first, then fast, as predicted (see `judge`). A change
-alone tells little, since only together they make a cluster sparse. So the search begins with all of them, takes the
+A set of changes is as good as the plan of the changed file: right first, then fast, as predicted (see `judge`). One
+change tells little, since only together they make a cluster sparse. So the search begins with all of them, takes the
 cheaper of two ways that reach the same, leaves out what nothing is lost without, and then what the model is faster
-without. What is then still slower than the file as it is, is not done.
+without. What is still slower than the file as it is, is not done.
 """
 
 from __future__ import annotations
