@@ -190,13 +190,19 @@ def test_a_model_that_fails_is_not_timed(capsys, monkeypatch):
 
 @pytest.mark.judge
 def test_two_files_and_kept_variants(capsys, monkeypatch, tmp_path):
-    code, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--seconds", "0.5", "--keep", str(tmp_path))
+    run(capsys, monkeypatch, "bench", str(GUIDE), "--seconds", "0.5", "--keep", str(tmp_path))
     names = [tmp_path / f"guide_sparse.{label}.tflite" for label in ("sparse", "dense")]
     assert all(name.is_file() for name in names)
-    code, out, _ = run(capsys, monkeypatch, "bench", *map(str, names), "--seconds", "0.5", "--threads", "2")
-    assert code == 1
-    assert "slower: the second is 0." in out
-    assert "2 threads" in out
+    _, out, _ = run(capsys, monkeypatch, "bench", *map(str, names), "--seconds", "2", "--format", "json")
+    document = json.loads(out)
+    assert (document["comparison"], document["where"]["threads"]) == ("files", 1)
+    assert document["ratio"]["value"] < 0.95
+
+
+@pytest.mark.judge
+def test_with_more_threads_nothing_is_predicted(capsys, monkeypatch):
+    _, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--seconds", "0.5", "--threads", "2")
+    assert "2 threads" in out and "predicted" not in out
 
 
 @pytest.mark.judge
@@ -243,6 +249,7 @@ def test_a_log_through_the_program(capsys, monkeypatch):
     assert code == 0
     assert out.splitlines()[0].endswith("guide_sparse.tflite: ran as predicted")
     assert "  whole run                         38.2" in out
+    assert "scaled: nobody has measured on arm64 yet" in " ".join(out.split())
     code, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--log", str(log), "--format", "json")
     document = json.loads(out)
     jsonschema.validate(document, published_schema("bench"))
@@ -351,3 +358,36 @@ def test_before_that_cannot_run_is_trouble(tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"not a model" * 9)
     with pytest.raises(XnnlintError, match=r"broken\.tflite"):
         variants.pair_of(str(tmp_path / "broken.tflite"), X86)
+
+
+# --- xnnlint calibrate -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.judge
+def test_a_calibration_is_written_and_read_again(capsys, monkeypatch, tmp_path):
+    """The measuring itself is not done here: it takes minutes."""
+    from xnnlint.calibration import calibrate as calibration
+    from xnnlint.cost.profile import shipped_profile
+
+    shipped = shipped_profile("x86-sse")
+    asked = []
+
+    def calibrate(target, *, networks, progress):
+        asked.append(networks)
+        progress(1, 2)
+        return calibration.Calibration(shipped, ())
+
+    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    place = tmp_path / "rates.json"
+    code, out, _ = run(capsys, monkeypatch, "calibrate", "-o", str(place), "--networks", "3")
+    assert (code, asked) == (0, [3])
+    assert out.startswith(f"{place}: {len(shipped.families)} kinds of operators")
+    log = DATA / "benchmark_model" / "guide_sparse.txt"
+    code, _, err = run(capsys, monkeypatch, "bench", str(GUIDE), "--log", str(log), "--cost-profile", str(place))
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.judge
+def test_a_calibration_needs_a_place(capsys, monkeypatch, tmp_path):
+    code, _, err = run(capsys, monkeypatch, "calibrate", "-o", str(tmp_path / "nowhere" / "rates.json"))
+    assert (code, "its folder does not exist" in err) == (2, True)

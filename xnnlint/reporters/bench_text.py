@@ -211,6 +211,10 @@ def _device_facts(run: DeviceRun) -> Iterator[tuple[str, list[Piece]]]:
         for hazard in plan.hazards[:1]:
             yield "wrong", [Span(safe(fault_words(hazard.fault)), BAD)]
     yield "planned", [f"for {run.profile.runtime} on {run.profile.cpu}"]
+    if run.rates is not None and len(run.sides) == 1:
+        is_own = run.rates.measured and run.rates.cpu == run.profile.cpu
+        scaled = "" if is_own else f", scaled: nobody has measured on {run.profile.cpu} yet"
+        yield "predicted", [f"by rates of {safe(run.rates.cpu_model)}{scaled}"]
     yield (
         "figure of",
         ["that device, with that build of TFLite; times are averages, and the profiler's own time is in the run"],
