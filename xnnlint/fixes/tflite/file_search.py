@@ -91,9 +91,10 @@ class _FileSearch(ChangeSearch[FileVersion]):
         full = self.attempt(ALL)
         if self.options.everything and full.plan.is_correct:
             return self._result(self._told(full), list(self.refused.items()))
-        candidates = [self.origin, *self._candidates(full)]
+        candidates = self._candidates(full)
         candidates += [self._rescue(version) for version in (full, self.origin) if not version.plan.is_correct]
-        best = self._told(max(candidates, key=lambda version: (self.judge.worth(version), -len(version.changes))))
+        better = [version for version in candidates if self.judge.is_worthwhile(version, self.origin)]
+        best = self._told(self.judge.best(better) if better else self.origin)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
         return replace(self._result(best, refused), declined=None if best.changes else self._declined(candidates))
@@ -141,10 +142,10 @@ class _FileSearch(ChangeSearch[FileVersion]):
 
     def _told(self, version: FileVersion) -> FileVersion:
         """The same with the operators before and after each change, for which the search has no time."""
-        if not self.show:
+        if not self.show or not version.changes:
             return version
         keys = frozenset(change.key for change in version.changes)
-        told = {change.key: change for change in self._attempt(Selection(keys), told=True).changes} if keys else {}
+        told = {change.key: change for change in self._attempt(Selection(keys), told=True).changes}
         return replace(version, changes=tuple(told.get(change.key, change) for change in version.changes))
 
     def _attempt(self, selection: Selection, *, told: bool = False) -> FileVersion:
@@ -203,7 +204,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
         found = []
         if full.changes and full.plan.is_correct:
             found = self._refined(self._by_cheaper_ways(full))
-        if full.changes and not any(self.judge.worth(v) > self.judge.worth(self.origin) for v in found):
+        if full.changes and not any(self.judge.is_worthwhile(version, self.origin) for version in found):
             kinds = dict.fromkeys(change.fix for change in full.changes)
             version = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
             if version.changes and version.plan.is_correct:
@@ -224,7 +225,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
                 taken = sites & {change.site for change in bare.changes if change.fix == rival}
                 chosen = without.union(product(kinds, taken))
                 trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
-                if taken and trial.reach >= best.reach and self.judge.is_faster(trial, best):
+                if taken and self.judge.is_cheaper(trial, best):
                     best, without = trial, chosen
         return best
 

@@ -6,6 +6,7 @@ reaches more convolutions with SpMM, or has fewer changes, is better.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _WITHOUT_RATES = "arm64"
 # Times that differ by less, relative and in microseconds, are the same: small operators are predicted no better.
 _SLACK, _SMALLEST = 0.01, 0.5
+# How many times as fast a version has to be that is neither right in the place of a wrong one nor runs more SpMM.
+_WORTHWHILE = 1.05
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,29 @@ class Judge:
         fast = -version.microseconds
         return (1, fast, *version.reach) if self.by_time else (1, *version.reach, fast)
 
+    def best(self, versions: Sequence[FileVersion]) -> FileVersion:
+        """Of some that are right; of those that are as fast as the fastest, the one that reaches most."""
+        if self.by_time:
+            limit = self.still_as_fast(min(version.microseconds for version in versions))
+            versions = [version for version in versions if version.microseconds <= limit]
+        return max(versions, key=lambda version: (version.reach, -version.microseconds, -len(version.changes)))
+
+    def is_worthwhile(self, version: FileVersion, origin: FileVersion) -> bool:
+        """Whether a version is right, and better than the file as it is by more than what hardly shows."""
+        if not version.plan.is_correct or self.worth(version) <= self.worth(origin):
+            return False
+        if not origin.plan.is_correct or version.reach > origin.reach:
+            return True
+        return self.by_time and version.microseconds * _WORTHWHILE < origin.microseconds
+
     def is_faster(self, version: FileVersion, other: FileVersion) -> bool:
         """Whether a version is right, and tellingly faster than another."""
         return version.plan.is_correct and self.still_as_fast(version.microseconds) < other.microseconds
+
+    def is_cheaper(self, version: FileVersion, other: FileVersion) -> bool:
+        """Whether a version reaches as much in less time; or more, where that is what counts."""
+        more = not self.by_time and version.reach > other.reach
+        return version.reach >= other.reach and (more or self.is_faster(version, other))
 
     def still_as_fast(self, microseconds: float) -> float:
         """Up to what another time is the same as this one."""
