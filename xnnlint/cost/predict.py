@@ -182,14 +182,25 @@ def gain_if_pruned(
 def _gain(
     plan: Plan, profile: CostProfile | None, share: float | None, shares: Mapping[int, float] | None
 ) -> Gain | None:
-    sparse = predict(plan, profile, shares)
     dense_plan = without_sparse_path(plan)
-    dense = predict(dense_plan, profile, shares) if dense_plan is not None else sparse
+    return _compared(dense_plan if dense_plan is not None else plan, plan, profile, share, shares)
+
+
+def compared(before: Plan, after: Plan, profile: CostProfile | None = None) -> Gain | None:
+    """How many times as fast one model, `after`, is as another, both planned for the same CPU; None where nothing can
+    be said."""
+    return _compared(before, after, profile, None, None)
+
+
+def _compared(
+    before: Plan, after: Plan, profile: CostProfile | None, share: float | None, shares: Mapping[int, float] | None
+) -> Gain | None:
+    dense, sparse = predict(before, profile, shares), predict(after, profile, shares)
     if sparse is None or dense is None:
         return None
     ratio = dense.total / sparse.total if sparse.total else 1.0
     low, high = _interval(dense, sparse, ratio)
-    return Gain(dense, sparse, ratio, low, high, plan.outcome, share)
+    return Gain(dense, sparse, ratio, low, high, after.outcome, share)
 
 
 def without_sparse_path(plan: Plan) -> Plan | None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.node_condition import Verdict
 from xnnlint.xnnpack.conditions.registry import Judgement, judge
 from xnnlint.xnnpack.define import define
-from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.execution import execute
 from xnnlint.xnnpack.fault import Fault, Wrong

@@ -23,7 +23,6 @@ from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
 SSE = load_profile("litert-2.3", "x86-sse")
 
 
