@@ -15,13 +15,13 @@ from itertools import product
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Measured, Result
 from xnnlint.fixes.tflite.change_groups import of_clusters
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.judge import Judge
 from xnnlint.fixes.tflite.known_fixes import check_names
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.operator_lines import OperatorLines
