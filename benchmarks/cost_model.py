@@ -21,13 +21,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xnnlint.fixes.tflite.encoding import stored_dense
-from xnnlint.fixes.tflite.search_changes import Options, search
-
 from xnnlint.cost.plan_work import xnnpack_work
 from xnnlint.cost.predict import Prediction, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.sparse_encoding import stored_dense
 from xnnlint.loaders import load
 from xnnlint.runtime import targets
 from xnnlint.runtime.timing import Timing, time_models
@@ -109,7 +109,7 @@ def _variants(path: Path, folder: Path, runtime: Profile, prune: float | None) -
     if make_plan(load(path), runtime).outcome is Outcome.SPARSE:
         yield kept("dense", stored_dense(data, str(path)))
     if prune is not None:
-        result = search(data, str(path), Options(runtime, unsafe=True, settings={"prune": prune}))
+        result = search(data, str(path), FixRequest(runtime, unsafe=True, prune=prune), show=False)
         if result.changes:
             yield kept("fixed", result.after.data)
             yield kept("fixed, dense", stored_dense(result.after.data, str(path)))

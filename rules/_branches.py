@@ -28,6 +28,12 @@ class OpenBranch:
     output: Value
     through: tuple[Node, ...]
 
+    @property
+    def tensor(self) -> int:
+        """The value's tensor; a branch without one is none."""
+        assert self.value.tensor is not None
+        return self.value.tensor
+
 
 def ends(part: PartitionPlan) -> list[Node]:
     """The nodes of a partition that can end a cluster."""

@@ -70,5 +70,5 @@ class ClusterEndMissing(Rule):
                     fix="end the branch with GlobalAveragePooling2D(keepdims=True) and a Reshape or Flatten, or with "
                     "tf.nn.depth_to_space",
                     applicability=Applicability.UNSAFE,
-                    waivers=[Waiver(WaiverKind.EXIT, t) for t in (branch.value.tensor,) if t is not None],
+                    waivers=[Waiver(WaiverKind.EXIT, branch.tensor)],
                 )

@@ -130,7 +130,7 @@ def test_every_command_of_the_readme_works(command, tmp_path, capsys, monkeypatc
     assert end.value.code in (0, 1), capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["check", "fix", "verify"])
+@pytest.mark.parametrize("command", ["check", "fix", "verify", "bench"])
 def test_every_option_is_in_the_readme(command, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["xnnlint", command, "--help"])
     with pytest.raises(SystemExit):

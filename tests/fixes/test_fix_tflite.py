@@ -28,7 +28,7 @@ pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra"
 
 from xnnlint.fixes.change import Exactness
 from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.tflite import file_search
+from xnnlint.fixes.tflite import file_search, known_fixes
 from xnnlint.fixes.tflite import fix_table as catalog
 from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.fixes.tflite import sparse_encoding as encoding
@@ -109,7 +109,7 @@ def run(capsys, monkeypatch, *arguments: str) -> tuple[int, str, str]:
 @pytest.mark.judge
 @pytest.mark.parametrize(("fix", "pattern", "spmm"), CASES, ids=[f"{fix}-{name}" for fix, name, _ in CASES])
 def test_a_fix_makes_a_model_sparse_and_the_run_proves_it(prover, fix, pattern, spmm):
-    result = fixed(PATTERNS[pattern].build(), ignore=("leave-through-depth-to-space",))
+    result = fixed(PATTERNS[pattern].build(), ignore=("leave-through-depth-to-space",), even_if_slower=True)
     assert fix in {change.fix for change in result.changes}
     proof = prover.prove(result)
     assert proof.passed, proof.reason
@@ -248,9 +248,9 @@ def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monke
     """The lie is needed for nothing: without it the rest is proven, and written."""
     honest = operator_fixers()
     monkeypatch.setattr("xnnlint.fixes.tflite.file_search._FileSearch._smallest", lambda self, full: full)
-    monkeypatch.setattr(
-        file_search, "operator_fixers", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
-    )
+    fixers = (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
+    for module in (file_search, known_fixes):
+        monkeypatch.setattr(module, "operator_fixers", lambda: fixers)
     target = tmp_path / "fixed.tflite"
     with FileFixer(FixRequest(PROFILE)) as fixer:
         done = fixer.fix(str(DENSE_ZEROS), str(target))
@@ -545,7 +545,7 @@ def network(
     ids=["picked", "four stems", "5x5 of stride 2", "odd", "squeeze and excite", "both"],
 )
 def test_a_dynamic_batch_stays_dynamic(prover, fix, data, spmm):
-    result = fixed(data)
+    result = fixed(data, even_if_slower=True)
     assert fix in {change.fix for change in result.changes}
     proof = prover.prove(result)
     assert proof.passed, proof.reason
@@ -636,19 +636,7 @@ def test_convolutions_that_only_move_channels_are_no_gain():
     x = builder.conv2d(x, 16, zeros=0.8, storage="sparse", fused="RELU")
     x = builder.concat([x, builder.unary("LOGISTIC", x)])
     builder.output(builder.fully_connected(builder.mean(x), 5))
-    result = fixed(builder.build())
+    result = fixed(builder.build(), even_if_slower=True)
     assert [change.fix for change in result.changes] == ["concatenate-by-adding"]
     assert len(result.after.plan.spmm_ops) == 3
     assert len(result.after.spmm) == len(result.after.pointwise) == 1
-
-
-def test_more_operators_than_before_are_told(capsys, monkeypatch, tmp_path):
-    """An exact replacement may take many operators for one: whether that is faster is not for the plan to say."""
-    max_pool = str(FIXTURES / "patterns/body_max_pool.tflite")
-    _, out, _ = run(capsys, monkeypatch, max_pool, "--no-proof", "-o", str(tmp_path / "fixed.tflite"))
-    assert "measure on the device whether it is faster" in " ".join(out.split())
-    _, out, _ = run(capsys, monkeypatch, max_pool, "--diff", "--format", "json")
-    document = json.loads(out)
-    assert document["after"]["operators_run"] > 1.2 * document["before"]["operators_run"]
-    _, out, _ = run(capsys, monkeypatch, str(DENSE_ZEROS), "--no-proof", "-o", str(tmp_path / "other.tflite"))
-    assert "measure on the device" not in " ".join(out.split())

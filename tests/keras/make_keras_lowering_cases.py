@@ -1,13 +1,15 @@
 """Writes keras_lowering_cases.json.gz: configs of Keras models, and what the converter and the runtime make of them.
 
-    python -m tests.keras.make_keras_lowering_cases KERAS_SET [MORE...] [--observations FILE...]
+    python -m tests.keras.make_keras_lowering_cases FOLDER... [--keras-set FOLDER] [--observations FILE...]
 
-KERAS_SET is the folder that fixtures/make_keras_set.py fills, MORE are folders that make_keras_lowering_models.py
-fills. Taken are the models converted with EXPERIMENTAL_SPARSITY in which every 1x1 Conv2D, and nothing else, has 80%
-zeros, so that the config alone says what they are. Operators are those of the converted file, in its order; kernels,
-and for the models of KERAS_SET the outcome, those of the real runtime, which is asked for them unless a FILE has them
-already (JSON lines with path, outcome and kernels). The outputs of the models of MORE tell nothing: for weights that
-are all positive, most are the same whatever goes in.
+Each FOLDER is one that make_keras_lowering_models.py fills, KERAS_SET the one that fixtures/make_keras_set.py fills.
+Cases of models that are in none of them stay as they are recorded.
+
+Taken are the models converted with EXPERIMENTAL_SPARSITY in which every 1x1 Conv2D, and nothing else, has 80% zeros, so
+that the config alone says what they are. Operators are those of the converted file, in its order; kernels, and for the
+models of KERAS_SET the outcome, those of the real runtime, which is asked for them unless a FILE has them already (JSON
+lines with path, outcome and kernels). The outputs of the others say nothing: for weights that are all positive, most
+are the same whatever goes in.
 """
 
 from __future__ import annotations
@@ -70,24 +72,25 @@ def run_of(name: str, seen: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("more", type=Path, nargs="*")
+    parser.add_argument("folders", type=Path, nargs="*")
+    parser.add_argument("--keras-set", type=Path)
     parser.add_argument("--observations", type=Path, nargs="*", default=[])
     options = parser.parse_args()
-    manifest = json.loads((options.folder / "manifest.json").read_text())
+    folder: Path = options.keras_set
+    manifest = json.loads((folder / "manifest.json").read_text()) if folder is not None else []
     models = [m for m in manifest if m["mode"] == "sparse" and m["group"] == "small" and is_plain(m["name"])]
-    further = [converted for folder in options.more for converted in sorted(folder.glob("*.tflite"))]
-    runs = observed([*(options.folder / m["file"] for m in models), *further], options.observations)
-    cases = []
+    further = [converted for more in options.folders for converted in sorted(more.glob("*.tflite"))]
+    runs = observed([*(folder / m["file"] for m in models), *further], options.observations)
+    cases = {case["name"]: case for case in json.loads(gzip.decompress(CASES.read_bytes()))}
     for model in models:
         name = model["name"]
-        case = read_case(name, options.folder / model["sources"]["keras"], options.folder / model["file"])
-        cases.append({**case, "outcome": runs[name]["outcome"], "kernels": runs[name]["kernels"]})
+        case = read_case(name, folder / model["sources"]["keras"], folder / model["file"])
+        cases[name] = {**case, "outcome": runs[name]["outcome"], "kernels": runs[name]["kernels"]}
     for converted in further:
         case = read_case(converted.stem, converted.with_suffix(".keras"), converted)
-        cases.append({**case, **run_of(converted.stem, runs[converted.stem])})
+        cases[case["name"]] = {**case, **run_of(converted.stem, runs[converted.stem])}
     # No time in the header: the same cases give the same bytes.
-    CASES.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
+    CASES.write_bytes(gzip.compress(json.dumps([*cases.values()], separators=(",", ":")).encode(), 9, mtime=0))
     print(f"{len(cases)} cases, {CASES.stat().st_size:,} bytes")
 
 

@@ -135,6 +135,20 @@ BODIES: dict[str, Body] = {
     "permute_and_reshape_for_nothing": lambda x: L.Reshape((16, 12, 20))(L.Permute((3, 1, 2))(x)),
     "reshape": lambda x: L.Reshape((20, 12, 16))(x),
     "reshape_unknown": lambda x: L.Reshape((12, 20, 16))(L.Reshape((-1, 16))(x)),
+    "relu_behind_reshape": lambda x: L.ReLU()(L.Reshape((20, 12, 20))(bare(x, 20))),
+    "group_norm": lambda x: L.GroupNormalization(4)(x),
+    "group_norm_of_one": lambda x: L.GroupNormalization(1, scale=False)(x),
+    "group_norm_of_each": lambda x: L.ReLU()(L.GroupNormalization(-1, center=False)(x)),
+    "unit_norm": lambda x: L.UnitNormalization()(x),
+    "unit_norm_of_channels_and_width": lambda x: L.UnitNormalization(axis=(2, 3))(x),
+    "center_crop": lambda x: L.CenterCrop(8, 11)(x),
+    "center_crop_of_height": lambda x: L.CenterCrop(7, 20)(x),
+    "slices_with_steps": lambda x: L.Concatenate()([x[:, ::2, ::2], x[:, 1::2, 1::2]]),
+    "slices_to_focus": lambda x: L.Concatenate()(
+        [x[:, ::2, ::2, :], x[:, 1::2, ::2, :], x[:, ::2, 1::2, :], x[:, 1::2, 1::2, :]]
+    ),
+    "slice_of_every_third": lambda x: x[:, 1:-1:3, :, ::4],
+    "slice_backwards": lambda x: x[:, :, ::-1],
 }
 for _name in (
     "swish",
@@ -178,6 +192,13 @@ if DIALECT == "keras2":
         "leaky_layer_of_zero": lambda x: L.LeakyReLU(0.0)(L.Conv2D(16, 1)(x)),
         "norm_axis_1": lambda x: L.BatchNormalization(axis=1)(x),
         "layer_norm_without_weights": lambda x: L.LayerNormalization(epsilon=1e-6, center=False, scale=False)(x),
+        "tf_pad_reflect": lambda x: tf.pad(x, [[0, 0], [1, 1], [2, 1], [0, 0]], mode="REFLECT"),
+        "tf_pad_symmetric": lambda x: tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC"),
+        "tf_stack": lambda x: tf.reshape(tf.stack([x, conv(x, 16)], axis=-1), [-1, 12, 20, 32]),
+        "tf_where": lambda x: tf.where(x > 0.5, x, x * 0.1),
+        "tf_where_number": lambda x: tf.where(tf.less(x, 1.0), x, 0.0),
+        "tf_argmax": lambda x: x * tf.cast(tf.expand_dims(tf.argmax(x, axis=-1), -1), tf.float32),
+        "tf_space_to_depth": lambda x: tf.nn.space_to_depth(x, 2),
     }
 else:
     BODIES |= {
@@ -190,6 +211,14 @@ else:
         "ops_expand_two": lambda x: x * keras.ops.expand_dims(keras.ops.mean(x, axis=(1, 2)), (1, 2)),
         "ops_stop_gradient": lambda x: keras.ops.stop_gradient(x),
         "up_by_one": lambda x: L.UpSampling2D(1)(x),
+        "ops_pad_reflect": lambda x: keras.ops.pad(x, [[0, 0], [1, 1], [2, 1], [0, 0]], mode="reflect"),
+        "ops_pad_symmetric": lambda x: keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric"),
+        "ops_stack": lambda x: keras.ops.reshape(keras.ops.stack([x, conv(x, 16)], axis=-1), (-1, 12, 20, 32)),
+        "ops_where": lambda x: keras.ops.where(x > 0.5, x, x * 0.1),
+        "ops_where_number": lambda x: keras.ops.where(keras.ops.less(x, 1.0), x, 0.0),
+        "ops_argmax": lambda x: x * keras.ops.cast(keras.ops.expand_dims(keras.ops.argmax(x, axis=-1), -1), "float32"),
+        "ops_space_to_depth": lambda x: keras.ops.space_to_depth(x, 2),
+        "ops_depth_to_space": lambda x: keras.ops.depth_to_space(x, 2),
         "training_true": lambda x: L.BatchNormalization()(L.Dropout(0.2)(x, training=True), training=True),
     }
 
@@ -266,6 +295,13 @@ def sequence() -> Any:
     return keras.Model(x, L.Dense(3)(L.GlobalMaxPooling1D()(L.MaxPooling1D()(y))))
 
 
+def depthwise_sequence() -> Any:
+    x = image((40, 6))
+    y = L.ReLU()(L.BatchNormalization()(L.DepthwiseConv1D(3, padding="same", depth_multiplier=2)(x)))
+    y = L.DepthwiseConv1D(5, strides=2, use_bias=False, activation="relu")(y)
+    return keras.Model(x, L.Dense(3)(L.GlobalAveragePooling1D()(L.SeparableConv1D(8, 3, activation="relu")(y))))
+
+
 def any_size(last: Body) -> Any:
     x = image((None, None, 3))
     return keras.Model(x, last(L.Conv2D(4, 1)(x)))
@@ -285,6 +321,7 @@ WHOLE: dict[str, Callable[[], Any]] = {
     "reshaped_at_end": reshaped_at_end,
     "dense_on_rows": dense_on_rows,
     "sequence": sequence,
+    "depthwise_sequence": depthwise_sequence,
     "flatten_unknown": lambda: any_size(L.Flatten()),
     "up_unknown": lambda: any_size(L.UpSampling2D(2, interpolation="bilinear")),
     "sequential": lambda: keras.Sequential(
@@ -294,7 +331,8 @@ WHOLE: dict[str, Callable[[], Any]] = {
 # Where a fixed batch makes another file.
 FIXED = (
     "se_reshape", "se_reshape_for_nothing", "dense_on_map", "permute", "reshape", "layer_norm", "conv_dilated_same",
-    "transposed", "up_nearest", "tf_shuffle", "tf_expand",
+    "transposed", "up_nearest", "tf_shuffle", "tf_expand", "group_norm", "group_norm_of_one", "center_crop", "tf_stack",
+    "ops_stack",
 )  # fmt: skip
 
 

@@ -27,14 +27,14 @@ from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
-from xnnlint.xnnpack.delegate import acceptance
-from xnnlint.xnnpack.delegate.claims import delegate
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.operators import CUSTOM_OPERATORS, OPERATORS
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_RUNTIME, every_runtime, load_profile
 
-KNOWN = [*acceptance.BUILTINS, *acceptance.CUSTOM]
+KNOWN = [*OPERATORS, *CUSTOM_OPERATORS]
 conditions, operator_page = cache(operators.conditions), cache(operators.operator_page)
 WITH_EXAMPLES = [name for name in operator_names() if examples_of(name)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned, stem, tail, trunk
 from xnnlint.xnnpack import define
 from xnnlint.xnnpack.fault import Wrong
-from xnnlint.xnnpack.lower import lowering
+from xnnlint.xnnpack.operators import OPERATORS
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.planner import Planner, make_plan
 from xnnlint.xnnpack.profile import PORTABLE, load_profile
@@ -190,7 +191,7 @@ def test_a_mistake_in_lowering_is_no_layer_of_another_kind(monkeypatch: pytest.M
 
     made = planner(behind_trunk(lambda g, x: g.conv2d(x, 8, fused="TANH")))
     refused = next(iter(made.plan().delegation.rejected))
-    monkeypatch.setitem(lowering._VISITORS, "CONV_2D", wrong)
+    monkeypatch.setitem(OPERATORS, "CONV_2D", replace(OPERATORS["CONV_2D"], lower=wrong))
     with pytest.raises(TypeError, match="a mistake of ours"):
         Planner(made.model, made.profile).plan((Waiver(WaiverKind.DELEGATED, refused),))
 

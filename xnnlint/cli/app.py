@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from xnnlint.cli.bench_command import bench
+from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
 from xnnlint.cli.config_command import config
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
@@ -30,6 +32,8 @@ COMMANDS = (
     (fix, "Change models so that they run sparse, and are right."),
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
+    (bench, "Time a model sparse and dense, here or from a device's log."),
+    (calibrate, "Time this machine's operators, for predicted times."),
     (config, "Show the settings for a model, and where each comes from."),
     (rules, "List the rules."),
     (explain, "Explain a rule, an outcome or an operator."),

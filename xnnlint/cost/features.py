@@ -1,7 +1,7 @@
 """From a node of a planned XNNPACK subgraph to its work.
 
 Each function below stands for one operator of XNNPACK and says in which counts its time grows. What the loops are is
-read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (see calibrate.py).
+read from google/XNNPACK (src/operators/*.c, src/configs/*.c at 75db3c0); the rates are measured (xnnlint/calibration).
 """
 
 from __future__ import annotations
@@ -363,7 +363,8 @@ def _joined(context: Context) -> Work:
     axis = context.node.params.get("axis", output.rank - 1)
     parts = max(len(context.node.inputs), len(context.node.outputs))
     run = math.prod(output.shape[axis:]) / max(1, parts)
-    return _runs(context, "copy", max(1, int(run)))
+    work = _runs(context, "copy", max(1, int(run)))
+    return Work(work.family, {**work.counts, "parts": parts})
 
 
 def _sliced(context: Context) -> Work:

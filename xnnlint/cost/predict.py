@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
 from xnnlint.cost.profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
 from xnnlint.cost.work import TFLITE, Work
+from xnnlint.xnnpack.layout import THRESHOLD
 from xnnlint.xnnpack.plan import Outcome, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, STORED_DENSE, Waiver, WaiverKind
 
@@ -30,6 +31,9 @@ SHARES = (0.7, 0.8, 0.9)
 """Shares of zeros that a forecast is asked for."""
 CONFIDENCE = 1.64
 """Standard errors on both sides of a time: nine of ten whole models should lie inside (docs/cost-model.md)."""
+OUTSIDE = 1.5
+"""How much larger errors are than the profile's own for networks that people build, which differ more from the grid
+than its networks from each other."""
 _STAND_INS = {"unary": "unary:sigmoid", "binary": "binary:add"}
 
 
@@ -126,7 +130,7 @@ def predict(
     operators = [*_of_xnnpack(plan, profile, shares), *_of_tflite(plan, profile)]
     rest = profile.rest.time(len(plan.operators), len(plan.partitions), border_elements(plan))
     total = sum(operator.microseconds for operator in operators) + rest
-    error = math.hypot(total * profile.errors.total, *_uncertain(operators, profile).values())
+    error = math.hypot(OUTSIDE * profile.errors.total * total, *_uncertain(operators, profile).values())
     pointwise = {op for op in pointwise_ops(plan.graph)} | plan.spmm_ops
     return Prediction(
         operators=tuple(operators),
@@ -168,8 +172,8 @@ def gain_if_pruned(
     gains = []
     for share in shares:
         waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
-        # Two thirds of zeros are what the runtime asks for (see layout.py); below that pruning changes nothing.
-        assumed = planner.plan(plan.assumed | waivers) if share > 2 / 3 else plan
+        # At or below the threshold pruning changes nothing.
+        assumed = planner.plan(plan.assumed | waivers) if share > THRESHOLD else plan
         found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
         gains += [found] if found is not None else []
     return tuple(gains)
@@ -178,14 +182,25 @@ def gain_if_pruned(
 def _gain(
     plan: Plan, profile: CostProfile | None, share: float | None, shares: Mapping[int, float] | None
 ) -> Gain | None:
-    sparse = predict(plan, profile, shares)
     dense_plan = without_sparse_path(plan)
-    dense = predict(dense_plan, profile, shares) if dense_plan is not None else sparse
+    return _compared(dense_plan if dense_plan is not None else plan, plan, profile, share, shares)
+
+
+def compared(before: Plan, after: Plan, profile: CostProfile | None = None) -> Gain | None:
+    """How many times as fast one model, `after`, is as another, both planned for the same CPU; None where nothing can
+    be said."""
+    return _compared(before, after, profile, None, None)
+
+
+def _compared(
+    before: Plan, after: Plan, profile: CostProfile | None, share: float | None, shares: Mapping[int, float] | None
+) -> Gain | None:
+    dense, sparse = predict(before, profile, shares), predict(after, profile, shares)
     if sparse is None or dense is None:
         return None
     ratio = dense.total / sparse.total if sparse.total else 1.0
     low, high = _interval(dense, sparse, ratio)
-    return Gain(dense, sparse, ratio, low, high, plan.outcome, share)
+    return Gain(dense, sparse, ratio, low, high, after.outcome, share)
 
 
 def without_sparse_path(plan: Plan) -> Plan | None:
@@ -279,7 +294,7 @@ def _interval(dense: Prediction, sparse: Prediction, ratio: float) -> tuple[floa
     if dense.operators == sparse.operators:
         return ratio, ratio
     before, after = (_uncertain(variant.operators, variant.profile) for variant in (dense, sparse))
-    square = dense.profile.errors.ratio**2
+    square = (OUTSIDE * dense.profile.errors.ratio) ** 2
     for family in before.keys() | after.keys():
         square += (before.get(family, 0.0) / dense.total - after.get(family, 0.0) / sparse.total) ** 2
     spread = math.exp(CONFIDENCE * math.sqrt(square))

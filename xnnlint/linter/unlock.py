@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Finding, Severity, Unlock
 from xnnlint.model.macs import pointwise_macs
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_ops
+from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Replanner
@@ -24,6 +26,8 @@ Change = frozenset["Waiver"]
 MANY = 60
 # Of so many changes every part is tried for wrong results.
 SMALL = 5
+_SPLITTING = (Condition.CONSUMER_INSIDE, Condition.OUTPUT_OUTSIDE)
+_CROSSING = (WaiverKind.EXIT, WaiverKind.ENTRY)
 
 
 def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
@@ -41,8 +45,8 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     # A cluster end put behind a value takes it away from readers that another change would have made part of the
     # cluster, and where a graph falls apart either the operator is replaced or each part gets its own stem and end, so
     # several ways are tried.
-    splitting = {f.waivers for f in findings if f.rule in ("XNN203", "XNN204")}
-    crossing = {c for c in changes if any(kind in ("exit", "entry") for kind, _ in c)}
+    splitting = {f.waivers for f in findings if f.condition in _SPLITTING}
+    crossing = {c for c in changes if any(kind in _CROSSING for kind, _ in c)}
     starts = [[c for c in changes if c not in without] for without in ((), splitting, crossing)]
     smallest, then = search.smallest(starts, now)
     all_or_none = search.has_wrong_parts(smallest)
@@ -155,4 +159,4 @@ class _Search:
 
 
 def _only_operators(change: Change) -> bool:
-    return all(kind in ("compatible", "pruned") for kind, _ in change)
+    return all(kind in (WaiverKind.COMPATIBLE, WaiverKind.PRUNED) for kind, _ in change)

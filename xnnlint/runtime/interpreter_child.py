@@ -95,7 +95,7 @@ class ProfilerHook:
     GET_PLAN = ctypes.CFUNCTYPE(ctypes.c_int, POINTER, ctypes.POINTER(ctypes.POINTER(ctypes.c_int)))
 
     def __init__(self) -> None:
-        self.events: list[list] = []
+        self.events: list[list[Any]] = []
         self.main_context: int | None = None
         self._get_plan: Any = None
         self._functions = [
@@ -149,7 +149,7 @@ class Runner:
         self.hook = ProfilerHook()
         return self.module.Interpreter(model_path=path, experimental_delegates=[self.hook])
 
-    def tensor(self, detail: dict) -> dict:
+    def tensor(self, detail: dict[str, Any]) -> dict[str, Any]:
         return {
             "index": int(detail["index"]),
             "name": detail["name"],
@@ -164,7 +164,7 @@ class Runner:
             for detail in interpreter.get_tensor_details()
         )
 
-    def run(self, interpreter: Any, seeds: list[list[str]], work: str) -> dict:
+    def run(self, interpreter: Any, seeds: list[list[str]], work: str) -> dict[str, Any]:
         """Run once per seed; inputs come in the order of get_input_details()."""
         numpy = self.numpy
         interpreter.allocate_tensors()
@@ -188,7 +188,7 @@ class Runner:
             files.append(written)
         return {"events": events, "outputs": files, "shapes": shapes}
 
-    def tflite_events(self, interpreter: Any) -> list[list]:
+    def tflite_events(self, interpreter: Any) -> list[list[Any]]:
         """Operators that TFLite ran itself, as if it had profiled them."""
         assert self.hook is not None
         operators = {detail["index"]: detail["op_name"] for detail in interpreter._get_ops_details()}
@@ -199,7 +199,7 @@ class Runner:
 def serve(runner: Runner, requests: TextIO, replies: TextIO) -> None:
     """Answer jobs until the parent closes the pipe. An error ends the job, not the child."""
 
-    def reply(answer: dict) -> None:
+    def reply(answer: dict[str, Any]) -> None:
         answer["rss_kib"] = peak_rss_kib()
         replies.write(json.dumps(answer) + "\n")
         replies.flush()

@@ -21,7 +21,7 @@ import sys
 
 TYPE_CHECKING = False  # importing typing, like pathlib, takes a tenth of a second under emulation
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
 MAX_RANK = 8
 CPU_ACCELERATOR = 1
@@ -152,11 +152,11 @@ class Model:
         self.outputs = self._tensors("Output")
         self.owned: list[tuple[str, ctypes.c_void_p]] = []
 
-    def _tensors(self, side: str) -> list[dict]:
+    def _tensors(self, side: str) -> list[dict[str, Any]]:
         count = self.runtime.size(f"LiteRtGetNumSignature{side}s", self.signature)
         return [self._tensor(side, position) for position in range(count)]
 
-    def _tensor(self, side: str, position: int) -> dict:
+    def _tensor(self, side: str, position: int) -> dict[str, Any]:
         runtime = self.runtime
         tensor = runtime.handle(f"LiteRtGetSignature{side}TensorByIndex", self.signature, ctypes.c_size_t(position))
         name, index, kind = ctypes.c_char_p(), ctypes.c_uint32(), RankedTensorType()
@@ -173,7 +173,7 @@ class Model:
             "ranked": kind,
         }
 
-    def _buffers(self, compiled: ctypes.c_void_p, side: str, tensors: list[dict]) -> list[ctypes.c_void_p]:
+    def _buffers(self, compiled: ctypes.c_void_p, side: str, tensors: list[dict[str, Any]]) -> list[ctypes.c_void_p]:
         runtime = self.runtime
         made = []
         for position, tensor in enumerate(tensors):
@@ -205,10 +205,10 @@ class Model:
         outputs = self._buffers(compiled, "Output", self.outputs)
         return Compiled(runtime, compiled, profiler, inputs, outputs)
 
-    def run(self, seeds: list[list[str]], work: str) -> dict:
+    def run(self, seeds: list[list[str]], work: str) -> dict[str, Any]:
         """Run once per seed; the profile is taken of the first run only."""
         ready = self.compile()
-        events: list[ProfilerEvent] = []
+        events: list[list[Any]] = []
         files = []
         for number, sources in enumerate(seeds):
             for buffer, source in zip(ready.inputs, sources, strict=True):
@@ -219,15 +219,14 @@ class Model:
             if number == 0:
                 ready.start_profile()
                 ready.run()
-                events = ready.stop_profile()
+                # Before anything else runs: the names are the profiler's memory, which the runtime uses again.
+                events = [[e.event_type, tag(e), e.metadata1, e.source] for e in ready.stop_profile()]
             else:
                 ready.run()
             files.append([ready.read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(ready.outputs)])
         shapes = self._output_shapes(ready.compiled)
-        # The names of the operators live as long as the model does.
-        listed = [[event.event_type, tag(event), event.metadata1, event.source] for event in events]
         self.release()
-        return {"events": listed, "outputs": files, "shapes": shapes}
+        return {"events": events, "outputs": files, "shapes": shapes}
 
     def _output_shapes(self, compiled: ctypes.c_void_p) -> list[list[int]]:
         """As they are after the run, which need not be those of the file."""
@@ -286,7 +285,7 @@ class Compiled:
         self.runtime.call("LiteRtStartProfiler", self.profiler)
 
     def stop_profile(self) -> list[ProfilerEvent]:
-        """The events since the start; none is kept for the next time."""
+        """The events since the start; none is kept for the next time. Their tags last until the next run."""
         self.runtime.call("LiteRtStopProfiler", self.profiler)
         count = ctypes.c_int()
         self.runtime.call("LiteRtGetNumProfilerEvents", self.profiler, ctypes.byref(count))
@@ -328,7 +327,7 @@ def tag(event: ProfilerEvent) -> str:
     return (event.tag or b"").decode("utf-8", "replace")
 
 
-def public(tensors: list[dict]) -> list[dict]:
+def public(tensors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The tensors without what only this process can use."""
     return [{key: value for key, value in tensor.items() if key != "ranked"} for tensor in tensors]
 
@@ -336,7 +335,7 @@ def public(tensors: list[dict]) -> list[dict]:
 def serve(runtime: LiteRt, requests: TextIO, replies: TextIO) -> None:
     """Answer jobs until the parent closes the pipe. An error ends the job, not the child."""
 
-    def reply(answer: dict) -> None:
+    def reply(answer: dict[str, Any]) -> None:
         answer["rss_kib"] = peak_rss_kib()
         replies.write(json.dumps(answer) + "\n")
         replies.flush()

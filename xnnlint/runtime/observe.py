@@ -220,7 +220,8 @@ def _comparable(run: Run, reference: Run) -> bool:
     if not run.ran:
         return True
     assert run.tensors is not None and reference.tensors is not None
-    mine, theirs = ({(t["index"], t["type"]) for t in side.tensors["outputs"]} for side in (run, reference))
+    both = (run.tensors, reference.tensors)
+    mine, theirs = ({(t["index"], t["type"]) for t in tensors["outputs"]} for tensors in both)
     return mine == theirs
 
 
@@ -278,7 +279,8 @@ def _worst(arrays: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> tupl
 
 def _response(expected: Sequence[np.ndarray]) -> float | None:
     """How much an output differs between the first seed and the others."""
-    return _worst(expected[1:], expected[:1] * (len(expected) - 1))[1] if len(expected) > 1 else None
+    others = expected[1:]
+    return _worst(others, [expected[0]] * len(others))[1] if others else None
 
 
 def _nonfinite(arrays: Sequence[np.ndarray]) -> int:

@@ -88,7 +88,7 @@ class Child:
             raise ChildTimeout(f"no answer within {timeout:g} seconds") from None
         if line is None:
             raise ChildEnded(describe_exit(self._process.wait()), self.log_tail())
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         self.rss_kib = answer.pop("rss_kib", 0)
         return answer
 

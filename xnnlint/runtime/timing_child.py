@@ -5,12 +5,13 @@ Standard library only, as litert_child.py, whose use of the API it shares. Start
     parent: {"models": [path...], "threads": number}
     child:  {"models": [{"inputs": [tensor...]} or {"error": text}, ...]}
     parent: {"inputs": [[file per input] or null, ...], "rounds": number, "seconds": number}
-    child:  {"timings": [{"walls": [nanoseconds...], "operators": [[type, tag, index, [microseconds...]]...]}
+    child:  {"timings": [{"walls": [nanoseconds...], "profiled": [nanoseconds...],
+                          "operators": [[type, tag, index, [microseconds...]]...]}
                          or {"error": text}, ...]}
 
 In each round every model runs three times: once that does not count, since the models before it have taken the caches,
-once for the clock, and once for the profiler. A model whose file is null is not run. An operator's readings are those
-of its profiler event, one for each round, whole microseconds.
+once for the clock, and once for the profiler and the clock ("profiled"). A model whose file is null is not run. An
+operator's readings are those of its profiler event, one for each round, whole microseconds.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 
-import litert_child
+import litert_child  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
 OPERATOR_EVENTS = (2, 8)  # OPERATOR_INVOKE_EVENT, DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT
 WARM_UP = 2
@@ -38,7 +39,8 @@ class Timed:
     def __init__(self, runtime: litert_child.LiteRt, path: str, threads: int) -> None:
         self.error: str | None = None
         self.walls: list[int] = []
-        self.operators: list[list] = []
+        self.profiled: list[int] = []
+        self.operators: list[list[Any]] = []
         self.model: litert_child.Model | None = None
         self.ready: litert_child.Compiled | None = None
         try:
@@ -47,7 +49,7 @@ class Timed:
         except litert_child.CallFailed as error:
             self.error = str(error)
 
-    def described(self) -> dict:
+    def described(self) -> dict[str, Any]:
         if self.error is not None or self.model is None:
             return {"error": self.error}
         return {"inputs": litert_child.public(self.model.inputs)}
@@ -74,7 +76,9 @@ class Timed:
             self.ready.run()
             self.walls.append(time.perf_counter_ns() - begin)
             self.ready.start_profile()
+            begin = time.perf_counter_ns()
             self.ready.run()
+            self.profiled.append(time.perf_counter_ns() - begin)
             self._note([e for e in self.ready.stop_profile() if e.event_type in OPERATOR_EVENTS])
         except litert_child.CallFailed as error:
             self.error = str(error)
@@ -87,8 +91,10 @@ class Timed:
         for entry, event in zip(self.operators, events):  # noqa: B905
             entry[3].append(event.elapsed_us)
 
-    def result(self) -> dict:
-        return {"error": self.error} if self.error else {"walls": self.walls, "operators": self.operators}
+    def result(self) -> dict[str, Any]:
+        if self.error:
+            return {"error": self.error}
+        return {"walls": self.walls, "profiled": self.profiled, "operators": self.operators}
 
     def close(self) -> None:
         if self.model is not None:
@@ -98,7 +104,7 @@ class Timed:
 def serve(runtime: litert_child.LiteRt, requests: TextIO, replies: TextIO) -> None:
     """Answer jobs until the parent closes the pipe."""
 
-    def reply(answer: dict) -> None:
+    def reply(answer: dict[str, Any]) -> None:
         answer["rss_kib"] = litert_child.peak_rss_kib()
         replies.write(json.dumps(answer) + "\n")
         replies.flush()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.search import Excluded, nothing, search
@@ -28,6 +28,19 @@ OUTCOME, OPERATORS, PARTITIONS, TFLITE_OPERATORS = "outcome", "operators", "part
 
 AGREES, DIFFERS, TROUBLE = 0, 1, 2
 _CONVERT = "convert it with tf.lite.TFLiteConverter and verify the .tflite file"
+
+
+class Ran(Protocol):
+    """What a run showed; see Observation."""
+
+    @property
+    def kernels(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def kernel_indices(self) -> tuple[int, ...] | None: ...
+
+    @property
+    def tflite_ops(self) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +255,7 @@ def compare(path: str, plan: Plan, observation: Observation) -> Verification:
     return Verification(path, plan, observation, rows, tuple(differs), error)
 
 
-def align(plan: Plan, observation: Observation) -> tuple[Row, ...]:
+def align(plan: Plan, observation: Ran) -> tuple[Row, ...]:
     """Predicted and observed operators side by side, in the order in which they run."""
     if observation.kernels is None:
         return ()

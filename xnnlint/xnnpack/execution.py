@@ -9,7 +9,7 @@ data in memory. Sources: google/XNNPACK src/subgraph/*.c (`create_*`, `reshape_*
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -138,29 +138,13 @@ class _Runner:
     # -- one operator
 
     def step(self, node: Node) -> None:
-        match node.type:
-            case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D:
-                self.convolution(node)
-            case NodeType.FULLY_CONNECTED:
-                if self.value(node.outputs[0]).nchw:
-                    self.pointwise_nchw(node)
-                else:
-                    self.fully_connected(node)
-            case NodeType.UNARY | NodeType.COPY:
-                self.unary(node)
-            case NodeType.BINARY:
-                self.binary(node)
-            case NodeType.RESIZE_BILINEAR | NodeType.DEPTH_TO_SPACE_2D:
-                self.reads_by_input_mark(node)
-            case NodeType.GLOBAL_AVERAGE_POOLING_2D:
-                ok = self.arrives(node.inputs[0], as_nchw=self.value(node.inputs[0]).nchw)
-                self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
-            case _ if node.type in (*REDUCTIONS, NodeType.REDUCE_MAX, NodeType.REDUCE_MIN):
-                self.reduce(node)
-            case NodeType.RESHAPE:
-                self.reshape(node)
-            case _:
-                self.plain_nhwc(node)
+        STEPS[node.type](self, node)
+
+    def global_average_pooling(self, node: Node) -> None:
+        """Its kernel is chosen by the mark of its input."""
+        source = node.inputs[0]
+        ok = self.arrives(source, as_nchw=self.value(source).nchw)
+        self.put(node, self.value(node.outputs[0]).shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
 
     def pass_on(self, node: Node) -> None:
         """An operator that is only assumed: it honours the layout marks."""
@@ -217,7 +201,10 @@ class _Runner:
         self.put(node, (*shape[:3], channels), _order(ok, True), Wrong.READS_WRONG_ORDER)
 
     def fully_connected(self, node: Node) -> None:
-        """`reshape_fully_connected_operator` in fully-connected.c."""
+        """`create_fully_connected_operator` and `reshape_fully_connected_operator` in fully-connected.c."""
+        if self.value(node.outputs[0]).nchw:
+            self.pointwise_nchw(node)
+            return
         source, target = node.inputs[0], self.value(node.outputs[0])
         shape = self.states[source].shape
         weights = self.value(node.inputs[1]).shape
@@ -362,6 +349,31 @@ class _Runner:
         shape, ok = result or (target.shape, False)
         ok = ok and all(self.arrives(v, as_nchw=target.nchw) for v in node.inputs)
         self.put(node, shape, _order(ok, target.nchw), Wrong.WRONG_SHAPE)
+
+
+# What the operators of each node type do. Those of `plain_nhwc` know no layout but NHWC.
+STEPS: dict[str, Callable[[_Runner, Node], None]] = {
+    NodeType.CONVOLUTION_2D: _Runner.convolution,
+    NodeType.DEPTHWISE_CONVOLUTION_2D: _Runner.convolution,
+    NodeType.FULLY_CONNECTED: _Runner.fully_connected,
+    NodeType.UNARY: _Runner.unary,
+    NodeType.COPY: _Runner.unary,
+    NodeType.BINARY: _Runner.binary,
+    NodeType.RESIZE_BILINEAR: _Runner.reads_by_input_mark,
+    NodeType.DEPTH_TO_SPACE_2D: _Runner.reads_by_input_mark,
+    NodeType.GLOBAL_AVERAGE_POOLING_2D: _Runner.global_average_pooling,
+    **dict.fromkeys((*REDUCTIONS, NodeType.REDUCE_MAX, NodeType.REDUCE_MIN), _Runner.reduce),
+    NodeType.RESHAPE: _Runner.reshape,
+    **dict.fromkeys(
+        (
+            *(NodeType.DECONVOLUTION_2D, NodeType.SPACE_TO_DEPTH_2D, NodeType.CONSTANT_PAD, NodeType.EXPAND_DIMS),
+            *(NodeType.CONVERT, NodeType.CONCATENATE, NodeType.EVEN_SPLIT, NodeType.SOFTMAX, NodeType.SLICE),
+            *(NodeType.TRANSPOSE, NodeType.AVERAGE_POOLING_2D, NodeType.MAX_POOLING_2D, NodeType.ARGMAX_POOLING_2D),
+            *(NodeType.UNPOOLING_2D, NodeType.BATCH_MATRIX_MULTIPLY, NodeType.OTHER),
+        ),
+        _Runner.plain_nhwc,
+    ),
+}
 
 
 def _output_size(node: Node, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -6,7 +6,9 @@ src/xnnpack/microkernel-type-defs.inc, and the functions named below.
 
 from __future__ import annotations
 
-from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
+from collections.abc import Callable
+
+from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.profile import Profile
 
 _UNARY = {
@@ -60,7 +62,6 @@ _SUMS = {
     NodeType.SUM: "Sum",
     NodeType.SUM_SQUARED: "Normalize",
 }
-_REDUCE = {NodeType.REDUCE_MAX: "Reduce Max (ND) Reduce", NodeType.REDUCE_MIN: "Reduce Min (ND) Reduce"}
 
 _BITS = {"fp32": "X32", "fp16": "X16", "qint8": "X8", "quint8": "X8", "int32": "X32"}
 _FLOAT = {"fp32": "F32", "fp16": "F16", "qint8": "QS8", "quint8": "QU8"}
@@ -111,7 +112,7 @@ def _convolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     return f"Convolution (NHWC, {types}) {kernel}"
 
 
-def _deconvolution_name(node: Node, subgraph: Subgraph) -> str:
+def _deconvolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     """`is_subconv2d` in src/operators/deconvolution-nhwc.c."""
     p = node.params
     (height, width), (stride_h, stride_w) = p["kernel"], p["stride"]
@@ -136,61 +137,86 @@ def _elementwise_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     return name
 
 
+def _bits(value: Value) -> str:
+    return _BITS.get(value.dtype, "X32")
+
+
+def _types(value: Value) -> str:
+    return _FLOAT.get(value.dtype, "F32")
+
+
+def _typed(value: Value, profile: Profile) -> str:
+    return f", {_types(value)}" if profile["elementwise_names"] == "typed" else ""
+
+
+def _sum_name(node: Node, x: Value, profile: Profile) -> str:
+    # Quantized sums still run the older kernel.
+    kernel = profile["reduce_kernel"] if x.dtype in ("fp32", "fp16") else "Reduce"
+    return f"{_SUMS[node.type]} (ND{_typed(x, profile)}) {kernel}"
+
+
+def _average_pooling_name(node: Node, x: Value, profile: Profile) -> str:
+    kernel = "Pixelwise Average Pooling" if node.params.get("same_padding") else "Average Pooling"
+    return f"Average Pooling (NHWC, {_types(x)}) {kernel}"
+
+
+def _global_name(node: Node, x: Value, profile: Profile) -> str:
+    return f"{node.operator.removesuffix('_1d').removesuffix('_2d').replace('_', ' ').title()} (NWC, {_types(x)})"
+
+
+def _copy_name(node: Node, x: Value, profile: Profile) -> str:
+    return f"Copy (NC, {_bits(x)})"
+
+
+# By node type: of all values of the node, and of its first input alone.
+_OF_VALUES: dict[str, Callable[[Node, Subgraph, Profile], str]] = {
+    NodeType.CONVOLUTION_2D: _convolution_name,
+    NodeType.DEPTHWISE_CONVOLUTION_2D: _convolution_name,
+    NodeType.FULLY_CONNECTED: _convolution_name,
+    NodeType.DECONVOLUTION_2D: _deconvolution_name,
+    NodeType.UNARY: _elementwise_name,
+    NodeType.BINARY: _elementwise_name,
+}
+_OF_INPUT: dict[str, Callable[[Node, Value, Profile], str]] = {
+    NodeType.CONVERT: lambda node, x, profile: "Convert (NC)",
+    NodeType.RESIZE_BILINEAR: lambda node, x, profile: (
+        f"Resize Bilinear ({'NCHW' if x.nchw else 'NHWC'}{_typed(x, profile)})"
+    ),
+    NodeType.DEPTH_TO_SPACE_2D: lambda node, x, profile: (
+        f"Depth To Space ({'NCHW2NHWC' if x.nchw else 'NHWC'}, {_bits(x)}) Transpose"
+    ),
+    NodeType.SPACE_TO_DEPTH_2D: lambda node, x, profile: f"Space To Depth (NHWC, {_bits(x)}) Transpose",
+    NodeType.GLOBAL_AVERAGE_POOLING_2D: lambda node, x, profile: (
+        f"Global Average Pooling ({'NCW' if x.nchw else 'NWC'}, {_types(x)})"
+    ),
+    NodeType.OTHER: _global_name,
+    **dict.fromkeys(_SUMS, _sum_name),
+    NodeType.REDUCE_MAX: lambda node, x, profile: "Reduce Max (ND) Reduce",
+    NodeType.REDUCE_MIN: lambda node, x, profile: "Reduce Min (ND) Reduce",
+    NodeType.CONSTANT_PAD: lambda node, x, profile: f"Constant Pad (ND, {_bits(x)})",
+    NodeType.RESHAPE: lambda node, x, profile: (
+        _copy_name(node, x, profile) if profile["reshape_as_copy"] else "Static Reshape (NC)"
+    ),
+    NodeType.EXPAND_DIMS: lambda node, x, profile: "Static Expand Dims (NC)",
+    NodeType.COPY: _copy_name,
+    NodeType.CONCATENATE: _copy_name,
+    NodeType.EVEN_SPLIT: _copy_name,
+    NodeType.SOFTMAX: lambda node, x, profile: f"Softmax (NC, {_types(x)})",
+    NodeType.SLICE: lambda node, x, profile: f"Slice (ND, {_bits(x)})",
+    NodeType.TRANSPOSE: lambda node, x, profile: f"Transpose (ND, {_bits(x)})" + (" Transpose" if x.rank > 1 else ""),
+    NodeType.AVERAGE_POOLING_2D: _average_pooling_name,
+    NodeType.MAX_POOLING_2D: lambda node, x, profile: f"Max Pooling (NHWC, {_POOLED.get(x.dtype, 'F32')})",
+    NodeType.ARGMAX_POOLING_2D: lambda node, x, profile: "ArgMax Pooling (NHWC, F32)",
+    NodeType.UNPOOLING_2D: lambda node, x, profile: "Unpooling (NHWC, X32)",
+    NodeType.BATCH_MATRIX_MULTIPLY: lambda node, x, profile: f"Batch Matrix Multiply (NC, {_types(x)}) GEMM",
+}
+NAMED = frozenset((*_OF_VALUES, *_OF_INPUT))
+"""The node types of which the name is known."""
+
+
 def kernel_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     """The profiler's name for the operator of a node, once the layouts are set."""
-    source = subgraph.values[node.inputs[0]]
-    bits = _BITS.get(source.dtype, "X32")
-    types = _FLOAT.get(source.dtype, "F32")
-    typed = f", {types}" if profile["elementwise_names"] == "typed" else ""
-    match node.type:
-        case NodeType.CONVOLUTION_2D | NodeType.DEPTHWISE_CONVOLUTION_2D | NodeType.FULLY_CONNECTED:
-            return _convolution_name(node, subgraph, profile)
-        case NodeType.DECONVOLUTION_2D:
-            return _deconvolution_name(node, subgraph)
-        case NodeType.UNARY | NodeType.BINARY:
-            return _elementwise_name(node, subgraph, profile)
-        case NodeType.CONVERT:
-            return "Convert (NC)"
-        case NodeType.RESIZE_BILINEAR:
-            return f"Resize Bilinear ({'NCHW' if source.nchw else 'NHWC'}{typed})"
-        case NodeType.DEPTH_TO_SPACE_2D:
-            return f"Depth To Space ({'NCHW2NHWC' if source.nchw else 'NHWC'}, {bits}) Transpose"
-        case NodeType.SPACE_TO_DEPTH_2D:
-            return f"Space To Depth (NHWC, {bits}) Transpose"
-        case NodeType.GLOBAL_AVERAGE_POOLING_2D:
-            return f"Global Average Pooling ({'NCW' if source.nchw else 'NWC'}, {types})"
-        case NodeType.CONSTANT_PAD:
-            return f"Constant Pad (ND, {bits})"
-        case NodeType.RESHAPE:
-            return f"Copy (NC, {bits})" if profile["reshape_as_copy"] else "Static Reshape (NC)"
-        case _ if node.type in _SUMS:
-            # Quantized sums still run the older kernel.
-            kernel = profile["reduce_kernel"] if source.dtype in ("fp32", "fp16") else "Reduce"
-            return f"{_SUMS[node.type]} (ND{typed}) {kernel}"
-        case NodeType.OTHER if node.operator.startswith("global_"):
-            return f"{node.operator.removesuffix('_1d').removesuffix('_2d').replace('_', ' ').title()} (NWC, {types})"
-        case NodeType.EXPAND_DIMS:
-            return "Static Expand Dims (NC)"
-        case NodeType.COPY | NodeType.CONCATENATE | NodeType.EVEN_SPLIT:
-            return f"Copy (NC, {bits})"
-        case NodeType.SOFTMAX:
-            return f"Softmax (NC, {types})"
-        case NodeType.SLICE:
-            return f"Slice (ND, {bits})"
-        case NodeType.TRANSPOSE:
-            return f"Transpose (ND, {bits})" + (" Transpose" if source.rank > 1 else "")
-        case NodeType.AVERAGE_POOLING_2D:
-            kernel = "Pixelwise Average Pooling" if node.params.get("same_padding") else "Average Pooling"
-            return f"Average Pooling (NHWC, {types}) {kernel}"
-        case NodeType.MAX_POOLING_2D:
-            return f"Max Pooling (NHWC, {_POOLED.get(source.dtype, 'F32')})"
-        case NodeType.ARGMAX_POOLING_2D:
-            return "ArgMax Pooling (NHWC, F32)"
-        case NodeType.UNPOOLING_2D:
-            return "Unpooling (NHWC, X32)"
-        case NodeType.BATCH_MATRIX_MULTIPLY:
-            return f"Batch Matrix Multiply (NC, {types}) GEMM"
-        case _ if node.type in _REDUCE:
-            return _REDUCE[node.type]
-        case _:
-            return node.type
+    of_values = _OF_VALUES.get(node.type)
+    if of_values is not None:
+        return of_values(node, subgraph, profile)
+    return _OF_INPUT[node.type](node, subgraph.values[node.inputs[0]], profile)

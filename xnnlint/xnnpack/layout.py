@@ -38,6 +38,7 @@ class Break(NamedTuple):
 
 
 NUMERATOR, DENOMINATOR = 2, 3
+THRESHOLD = NUMERATOR / DENOMINATOR
 """More than this share of a cluster's weights must be zero: `xnn_subgraph_rewrite_for_nchw`."""
 
 

@@ -165,6 +165,11 @@ class Plan:
         """Whether the model runs, and gives right results."""
         return self.outcome in (Outcome.SPARSE, Outcome.DENSE)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it does, right or wrong."""
+        return self.outcome is not Outcome.FAILS
+
 
 def worst(plans: Iterable[Plan]) -> Plan:
     """The plan of the runtime that makes least of a model: fails, wrong results, dense, sparse with fewest SpMM."""

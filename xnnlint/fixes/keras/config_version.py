@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.lower.to_graph import lower
@@ -18,6 +19,7 @@ from xnnlint.linter.policy_check import PolicyCase, policy_rules
 from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_variables import variable_names
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.planner import make_plan
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 # What a model that is not pruned yet is taken to be pruned to; the runtime wants more than two thirds.
 USUAL_SPARSITY = 0.8
-_ENOUGH = 2 / 3
 # What training mends, and no change of layers.
 _OF_PRUNING = (Condition.ENOUGH_ZEROS, Condition.STORED_SPARSE, Condition.PRUNED)
 
@@ -46,6 +47,7 @@ class ConfigVersion:
         assumed: the share of zeros that its 1x1 kernels are taken to have, or None for those that they have.
         document: the config with the changes.
         changes: in the order in which they are made.
+        microseconds: predicted time of a run; 0 where nothing can be said.
     """
 
     keras: KerasModel
@@ -54,6 +56,12 @@ class ConfigVersion:
     assumed: float | None
     document: dict[str, Any]
     changes: tuple[Change, ...] = ()
+    microseconds: float = 0.0
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """How many convolutions run SpMM."""
+        return (len(self.plan.spmm_ops),)
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
@@ -96,7 +104,8 @@ def forecast(
     if policy:
         case = PolicyCase(judge(keras), plan)
         findings += [f for rule in policy_rules() for f in rule.check_policy(case) if f.severity is Severity.ERROR]
-    return ConfigVersion(keras, plan, findings, assumed, document, changes)
+    time = Judge.of(profile.cpu).microseconds(plan)
+    return ConfigVersion(keras, plan, findings, assumed, document, changes, time)
 
 
 def first_forecast(
@@ -108,7 +117,7 @@ def first_forecast(
         return plan(options.assume_pruned)
     as_it_is = plan(None)
     summary = as_it_is.plan.summary
-    pruned = summary is not None and summary.pointwise_zeros > _ENOUGH * summary.pointwise_params
+    pruned = summary is not None and passes_zeros_test(summary.pointwise_zeros, summary.pointwise_params)
     return as_it_is if pruned else plan(USUAL_SPARSITY)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from xnnlint.errors import NotSupported
 
 # What registers the lowerings.
-from xnnlint.keras.lower import activations, merging_layers, shape_layers, weighted_layers  # noqa: F401
+from xnnlint.keras.lower import activations, group_normalization, merging_layers, shape_layers, weighted_layers  # noqa: F401
 from xnnlint.keras.lower.functions import KERAS3_OPERATIONS, TF_FUNCTIONS, call_function
 from xnnlint.keras.lower.layer_scope import Scope
 from xnnlint.keras.lower.program import Value

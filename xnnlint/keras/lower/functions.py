@@ -14,10 +14,11 @@ from xnnlint.keras.config_values import Options, whole
 from xnnlint.keras.lower.activations import activate as named_activation
 from xnnlint.keras.lower.activations import clip, elu_layer, gelu, leaky_relu, log_softmax, relu_layer, softmax, unary
 from xnnlint.keras.lower.layer_scope import CONSTANT_TYPES, Scope, axis_of, shape_of
-from xnnlint.keras.lower.program import Shape, Value, broadcast
+from xnnlint.keras.lower.program import Value, broadcast
 from xnnlint.keras.lower.shape_layers import (
     concatenate,
     expand_axis,
+    mirror,
     pad,
     reduce,
     reshape_to,
@@ -25,6 +26,7 @@ from xnnlint.keras.lower.shape_layers import (
     squeeze_axis,
     transpose_by,
 )
+from xnnlint.keras.lower.weighted_layers import l2_normalize
 
 _NONE = {"fused_activation_function": "NONE"}
 Result = Value | list[Value]
@@ -89,6 +91,32 @@ def _as_type(scope: Scope, value: Value, dtype: str, at: str) -> Value:
     return scope.constant(value.constant.array, f"{at}/y", dtype)
 
 
+def _comparison(type_: str, at: str) -> Function:
+    def emit(bound: Arguments) -> Value:
+        x, y = bound.tensor("x"), bound.tensor("y")
+        return bound.scope.op(type_, [x, y], broadcast(x.shape, y.shape), at, dtype="BOOL")
+
+    return Function(("x", "y"), emit)
+
+
+def _where(bound: Arguments) -> Value:
+    condition, x, y = bound.tensor("condition"), bound.tensor("x"), bound.tensor("y")
+    if condition.dtype != "BOOL":
+        raise NotSupported("its condition is no comparison")
+    shape = broadcast(condition.shape, x.shape, y.shape)
+    return bound.scope.op("SELECT_V2", [condition, x, y], shape, "SelectV2", dtype=x.dtype)
+
+
+def _stack(bound: Arguments) -> Value:
+    values, axis = bound.tensors("values"), bound.whole("axis", default=0)
+    shape = list(shape_of(values[0]))
+    if any(value.shape != values[0].shape for value in values):
+        raise NotSupported("its inputs have different shapes")
+    shape.insert(axis_of(axis, len(shape) + 1), len(values))
+    packing = {"values_count": len(values), "axis": axis}
+    return bound.scope.op("PACK", list(values), tuple(shape), "stack", packing, values[0].dtype)
+
+
 def _unary(type_: str, at: str) -> Function:
     return Function(("x",), lambda bound: unary(bound.scope, type_, bound.tensor("x", "features"), at))
 
@@ -148,18 +176,14 @@ def _leaky_relu(bound: Arguments) -> Value:
 
 
 def _l2_normalize(bound: Arguments) -> Value:
-    x, scope = bound.tensor("x"), bound.scope
-    rank = len(shape_of(x))
-    if [axis_of(a, rank) for a in bound.wholes("axis", "dim")] != [rank - 1]:
-        raise NotSupported("it is an L2 norm along other axes than the last one")
-    return scope.op("L2_NORMALIZATION", [x], x.shape, "l2_normalize", dict(_NONE))
+    return l2_normalize(bound.scope, bound.tensor("x"), bound.wholes("axis", "dim"))
 
 
 def _blocks(type_: str, at: str) -> Function:
     def emit(bound: Arguments) -> Value:
         x, block = bound.tensor("x"), bound.whole("block_size", least=1)
         batch, height, width, channels = shape_of(x, 4)
-        if bound.given("data_format") not in (None, "NHWC"):
+        if bound.given("data_format") not in (None, "NHWC", "channels_last"):
             raise NotSupported("its data_format is not NHWC")
         if type_ == "DEPTH_TO_SPACE":
             grow: tuple[Callable[[int], int], Callable[[int], int]] = (lambda n: n * block, lambda n: n // block**2)
@@ -173,10 +197,12 @@ def _blocks(type_: str, at: str) -> Function:
 
 
 def _pad(bound: Arguments) -> Value:
-    if bound.word("mode", default="constant").lower() != "constant" or bound.real("constant_values", default=0.0):
-        raise NotSupported("it pads with something else than zeros")
+    mode = bound.word("mode", default="constant").upper()
+    if mode not in ("CONSTANT", "REFLECT", "SYMMETRIC") or bound.real("constant_values", default=0.0):
+        raise NotSupported("it pads with something else than zeros or the map mirrored")
     x = bound.tensor("x")
-    return pad(bound.scope, x, bound.pairs("paddings", "pad_width", count=len(shape_of(x))), "Pad")
+    pairs = bound.pairs("paddings", "pad_width", count=len(shape_of(x)))
+    return pad(bound.scope, x, pairs, "Pad") if mode == "CONSTANT" else mirror(bound.scope, x, pairs, mode)
 
 
 def _split(bound: Arguments) -> list[Value]:
@@ -247,7 +273,7 @@ def _squeeze(bound: Arguments) -> Value:
     return squeeze_axis(bound.scope, x, axes[0], "Squeeze")
 
 
-_CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "UINT8")
+_CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "INT64", "UINT8")
 
 
 def _cast(bound: Arguments) -> Value:
@@ -257,6 +283,14 @@ def _cast(bound: Arguments) -> Value:
     if x.dtype == "FLOAT32":
         return x
     return bound.scope.op("CAST", [x], x.shape, "Cast", {"in_data_type": x.dtype, "out_data_type": "FLOAT32"})
+
+
+def _argmax(bound: Arguments) -> Value:
+    x, axis = bound.tensor("x"), bound.whole("axis", default=0)
+    shape = shape_of(x)
+    out = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
+    where = bound.scope.integers(axis, "ArgMax/dimension")
+    return bound.scope.op("ARG_MAX", [x, where], out, "ArgMax", {"output_type": "INT64"}, "INT64")
 
 
 def _identity(bound: Arguments) -> Value:
@@ -286,7 +320,7 @@ def _power(bound: Arguments) -> Value:
 
 
 def _getitem(bound: Arguments) -> Value:
-    """x[...] with whole numbers, slices of step 1 and an ellipsis."""
+    """x[...] with whole numbers, slices and an ellipsis."""
     x, spec = bound.tensor("x"), bound.given("spec", "slice_spec", "key")
     items = list(spec) if isinstance(spec, (list, tuple)) else [spec]
     items = [_as_slice(item) for item in items]
@@ -297,13 +331,15 @@ def _getitem(bound: Arguments) -> Value:
     items += [slice(None)] * (len(shape) - len(items))
     if len(items) != len(shape):
         raise NotSupported("it takes other parts of a tensor than slices")
-    begin, end, out = [], [], []
+    begin, end, steps, out = [], [], [], []
     masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
     for d, (item, size) in enumerate(zip(items, shape, strict=True)):
         first, last = (item.start, item.stop) if isinstance(item, slice) else (item, None)
         whole = (first is None or isinstance(first, int)) and (last is None or isinstance(last, int))
-        if not whole or (isinstance(item, slice) and item.step not in (None, 1)):
+        step = item.step if isinstance(item, slice) and item.step is not None else 1
+        if not whole or not isinstance(step, int) or not step:
             raise NotSupported("it takes other parts of a tensor than slices")
+        steps.append(step)
         if not isinstance(item, slice):
             masks["shrink_axis_mask"] |= 1 << d
             begin.append(first)
@@ -314,7 +350,9 @@ def _getitem(bound: Arguments) -> Value:
         begin.append(first or 0)
         end.append(last or 0)
         out.append(None if size is None else len(range(size)[item]))
-    return _strided_slice(bound.scope, x, begin, end, masks, tuple(out))
+    cut = (begin, ""), (end, "_1"), (steps, "_2")
+    stacks = [bound.scope.integers(numbers, f"strided_slice/stack{suffix}") for numbers, suffix in cut]
+    return bound.scope.op("STRIDED_SLICE", [x, *stacks], tuple(out), "strided_slice", masks, x.dtype)
 
 
 def _as_slice(item: Any) -> Any:
@@ -322,15 +360,6 @@ def _as_slice(item: Any) -> Any:
     if isinstance(item, dict) and set(item) == {"start", "stop", "step"}:
         return slice(item["start"], item["stop"], item["step"])
     return item
-
-
-def _strided_slice(
-    scope: Scope, x: Value, begin: list[int], end: list[int], masks: dict[str, int], shape: Shape
-) -> Value:
-    cut = [
-        scope.integers(n, f"strided_slice/stack{s}") for n, s in ((begin, ""), (end, "_1"), ([1] * len(begin), "_2"))
-    ]
-    return scope.op("STRIDED_SLICE", [x, *cut], shape, "strided_slice", masks, x.dtype)
 
 
 TF_FUNCTIONS: dict[str, Function] = {}
@@ -358,6 +387,13 @@ named(_binary("DIV", "truediv", swap=True), tf="__operators__.rtruediv")
 named(_binary("MAXIMUM", "Maximum", commutes=True), tf="math.maximum", keras="Maximum")
 named(_binary("MINIMUM", "Minimum", commutes=True), tf="math.minimum", keras="Minimum")
 named(_binary("SQUARED_DIFFERENCE", "SquaredDifference", commutes=True), tf="math.squared_difference")
+named(_comparison("GREATER", "Greater"), tf="math.greater __operators__.gt", keras="Greater")
+named(_comparison("GREATER_EQUAL", "GreaterEqual"), tf="math.greater_equal __operators__.ge", keras="GreaterEqual")
+named(_comparison("LESS", "Less"), tf="math.less __operators__.lt", keras="Less")
+named(_comparison("LESS_EQUAL", "LessEqual"), tf="math.less_equal __operators__.le", keras="LessEqual")
+named(Function(("condition", "x", "y"), _where), tf="where", keras="Where")
+named(Function(("x", "axis"), _argmax), tf="math.argmax argmax")
+named(Function(("values", "axis"), _stack), tf="stack", keras="Stack")
 named(_unary("ABS", "Abs"), tf="math.abs", keras="Absolute Abs")
 named(_unary("SQUARE", "Square"), tf="math.square", keras="Square")
 named(_unary("SQRT", "Sqrt"), tf="math.sqrt", keras="Sqrt")
@@ -405,8 +441,8 @@ named(Function(("x", "dtype"), _cast), tf="cast", keras="Cast")
 named(Function(("x", "paddings", "mode"), _pad), tf="pad compat.v1.pad", keras="Pad")
 named(Function(("x",), _identity), tf="identity stop_gradient convert_to_tensor", keras="Identity StopGradient")
 named(Function(("x",), _shape), tf="shape compat.v1.shape")
-named(_blocks("DEPTH_TO_SPACE", "DepthToSpace"), tf="nn.depth_to_space compat.v1.depth_to_space")
-named(_blocks("SPACE_TO_DEPTH", "SpaceToDepth"), tf="nn.space_to_depth compat.v1.space_to_depth")
+named(_blocks("DEPTH_TO_SPACE", "DepthToSpace"), tf="nn.depth_to_space compat.v1.depth_to_space", keras="DepthToSpace")
+named(_blocks("SPACE_TO_DEPTH", "SpaceToDepth"), tf="nn.space_to_depth compat.v1.space_to_depth", keras="SpaceToDepth")
 named(Function(("x", "size", "method"), _resize), tf="image.resize", keras="Resize")
 named(Function(("x", "spec"), _getitem), tf="__operators__.getitem", keras="GetItem")
 named(_activation("hard_silu"), keras="HardSilu")

@@ -16,13 +16,19 @@ _NONE = {"fused_activation_function": "NONE"}
 # -- shapes at run time
 
 
-def batch_and(scope: Scope, x: Value, rest: list[int], at: str, number: str = "strided_slice") -> Value:
-    """A shape: the batch of a tensor, and then fixed numbers; computed at run time where the batch is dynamic."""
+def batch_and(
+    scope: Scope, x: Value, rest: list[int], at: str, number: str = "strided_slice", shape: str = "Shape"
+) -> Value:
+    """A shape: the batch of a tensor, and then fixed numbers; computed at run time where the batch is dynamic.
+
+    Args:
+        at, number, shape: names of the operations that put it together, take the batch, and ask for the whole shape.
+    """
     batch = shape_of(x)[0]
     if batch is not None:
         return scope.integers([batch, *rest], at)
     rank = len(shape_of(x))
-    whole = scope.op("SHAPE", [x], (rank,), "Shape", {"out_type": "INT32"}, "INT32")
+    whole = scope.op("SHAPE", [x], (rank,), shape, {"out_type": "INT32"}, "INT32")
     stacks = [scope.integers([n], f"{number}/stack{s}") for n, s in ((0, ""), (1, "_1"), (1, "_2"))]
     masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
     first = scope.op("STRIDED_SLICE", [whole, *stacks], (), number, masks, "INT32")
@@ -40,7 +46,7 @@ def reshape_to(scope: Scope, x: Value, target: list[int], at: str) -> Value:
         known *= n if n != -1 else 1
     if count is not None and known and -1 in target:
         resolved[target.index(-1)] = count // known
-    return scope.op("RESHAPE", [x, scope.integers(target, f"{at}/shape")], tuple(resolved), at)
+    return scope.op("RESHAPE", [x, scope.integers(target, f"{at}/shape")], tuple(resolved), at, dtype=x.dtype)
 
 
 def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
@@ -48,7 +54,7 @@ def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
     shape = list(shape_of(x))
     place = axis_of(axis, len(shape) + 1)
     shape.insert(place, 1)
-    return scope.op("EXPAND_DIMS", [x, scope.integers(axis, f"{at}/dim")], tuple(shape), at)
+    return scope.op("EXPAND_DIMS", [x, scope.integers(axis, f"{at}/dim")], tuple(shape), at, dtype=x.dtype)
 
 
 def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
@@ -56,8 +62,9 @@ def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
     shape = shape_of(x)
     left = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
     if left.count(None) > 1:
-        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)})
-    return scope.op("RESHAPE", [x, scope.integers([-1 if n is None else n for n in left], f"{at}/shape")], left, at)
+        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)}, x.dtype)
+    target = scope.integers([-1 if n is None else n for n in left], f"{at}/shape")
+    return scope.op("RESHAPE", [x, target], left, at, dtype=x.dtype)
 
 
 @layer("Reshape")
@@ -103,7 +110,8 @@ def transpose_by(scope: Scope, x: Value, order: list[int], at: str) -> Value:
     shape = shape_of(x)
     if sorted(order) != list(range(len(shape))):
         raise NotSupported("its order of axes does not fit its input")
-    return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], tuple(shape[d] for d in order), at)
+    out = tuple(shape[d] for d in order)
+    return scope.op("TRANSPOSE", [x, scope.integers(order, f"{at}/perm")], out, at, dtype=x.dtype)
 
 
 # -- pooling
@@ -182,6 +190,16 @@ def pad(scope: Scope, x: Value, paddings: Sequence[tuple[int, int]], at: str) ->
     return scope.op("PAD", [x, scope.integers(paddings, f"{at}/paddings")], out, at)
 
 
+def mirror(scope: Scope, x: Value, paddings: Sequence[tuple[int, int]], mode: str) -> Value:
+    """A MIRROR_PAD.
+
+    Args:
+        mode: "REFLECT" or "SYMMETRIC".
+    """
+    out = tuple(None if n is None else n + sum(p) for n, p in zip(shape_of(x), paddings, strict=True))
+    return scope.op("MIRROR_PAD", [x, scope.integers(paddings, "MirrorPad/paddings")], out, "MirrorPad", {"mode": mode})
+
+
 @layer("Cropping1D", "Cropping2D")
 def cropping(scope: Scope, x: Value) -> Value:
     """Cropping1D and Cropping2D."""
@@ -198,6 +216,26 @@ def cropping(scope: Scope, x: Value) -> Value:
     ]
     middle = (None if n is None else n - sum(p) for n, p in zip(shape[1:-1], pairs, strict=True))
     return scope.op("STRIDED_SLICE", [x, *cut], (shape[0], *middle, shape[-1]), "strided_slice", masks)
+
+
+@layer("CenterCrop")
+def center_crop(scope: Scope, x: Value) -> Value:
+    """CenterCrop of a map that is large enough: Keras 2 has a SLICE of it, Keras 3 x[:, a:b, c:d]."""
+    channels_last(scope.config)
+    batch, height, width, channels = shape_of(x, 4)
+    size = [scope.config.whole("height", least=1), scope.config.whole("width", least=1)]
+    if height is None or width is None or channels is None or height < size[0] or width < size[1]:
+        raise NotSupported("it makes a map larger, or one of unknown size smaller")
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    out = (batch, *size, channels)
+    if not scope.is_keras_3:
+        begin = scope.integers([0, top, left, 0], "crop_to_bounding_box/stack")
+        target = batch_and(scope, x, [*size, channels], "crop_to_bounding_box/stack_1")
+        return scope.op("SLICE", [x, begin, target], out, "crop_to_bounding_box/Slice")
+    masks = {"begin_mask": 9, "end_mask": 9, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    ends = ([0, top, left, 0], ""), ([0, top + size[0], left + size[1], 0], "_1"), ([1] * 4, "_2")
+    cut = [scope.integers(numbers, f"strided_slice/stack{suffix}") for numbers, suffix in ends]
+    return scope.op("STRIDED_SLICE", [x, *cut], out, "strided_slice", masks)
 
 
 _HALF_PIXEL = {"align_corners": False, "half_pixel_centers": True}

@@ -51,7 +51,7 @@ def _transposed(kernel: Value, order: tuple[int, ...]) -> Value:
     return Value(tuple(kernel.shape[d] for d in order), "FLOAT32", derived, name=kernel.name)
 
 
-def _reshaped(kernel: Value, shape: tuple[int, ...]) -> Value:
+def reshaped(kernel: Value, shape: tuple[int, ...]) -> Value:
     constant = kernel.constant
     assert constant is not None
     derived = constant.derive(("reshaped", shape), lambda a: a.reshape(shape), keeps_zeros=True)
@@ -176,7 +176,7 @@ def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
     filters = _depthwise_filters(channels, multiplier)
     kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
-    kernel = _reshaped(kernel, (1, *size, filters))
+    kernel = reshaped(kernel, (1, *size, filters))
     y = _convolution(scope, x, kernel, "depthwise", stride, dilation, is_same(config), multiplier)
     return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
 
@@ -199,7 +199,7 @@ def separable_conv_2d(scope: Scope, x: Value) -> Value:
     depthwise = scope.weight("depthwise_kernel", (*size, channels, multiplier), f"{at}/ReadVariableOp", default=1.0)
     pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
-    depthwise = _reshaped(depthwise, (1, *size, middle))
+    depthwise = reshaped(depthwise, (1, *size, middle))
     y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, is_same(config), multiplier)
     y = _convolution(scope, y, _transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
     return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
@@ -224,12 +224,58 @@ def conv_1d(scope: Scope, x: Value) -> Value:
     if dilation != 1:
         raise NotSupported("it is dilated")
     kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
-    wide = _transposed(_reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
+    wide = _transposed(reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
     stride = (1, _one(config, "strides", default=1))
     x = expand_axis(scope, x, -3, "Conv1D/ExpandDims")
     y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), is_same(config))
     y = squeeze_axis(scope, y, 1, "Conv1D/Squeeze")
     return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
+
+
+@layer("DepthwiseConv1D")
+def depthwise_conv_1d(scope: Scope, x: Value) -> Value:
+    """DepthwiseConv1D: a DepthwiseConv2D on a map of one row, with the stride in both directions."""
+    config = scope.config
+    channels_last(config)
+    channels, multiplier = shape_of(x, 3)[2], config.whole("depth_multiplier", default=1, least=1)
+    size, filters = _one(config, "kernel_size"), _depthwise_filters(channels, multiplier)
+    kernel = scope.weight("depthwise_kernel", (size, channels, multiplier), "ExpandDims_1/ReadVariableOp", default=1.0)
+    y = expand_axis(scope, x, 1, "ExpandDims")
+    y = _row_of_depthwise(scope, y, reshaped(kernel, (1, 1, size, filters)), "depthwise", multiplier)
+    return _bias_and_drop_row(scope, y, filters)
+
+
+@layer("SeparableConv1D", "SeparableConvolution1D")
+def separable_conv_1d(scope: Scope, x: Value) -> Value:
+    """SeparableConv1D: a SeparableConv2D on a map of one row, with the stride in both directions."""
+    config = scope.config
+    channels_last(config)
+    channels, multiplier = shape_of(x, 3)[2], config.whole("depth_multiplier", default=1, least=1)
+    size, middle = _one(config, "kernel_size"), _depthwise_filters(channels, multiplier)
+    filters, at = config.whole("filters", least=0), "separable_conv2d"
+    depthwise = scope.weight("depthwise_kernel", (size, channels, multiplier), "ExpandDims_1/ReadVariableOp", 1.0)
+    pointwise = scope.weight("pointwise_kernel", (1, middle, filters), "ExpandDims_2/ReadVariableOp", 1.0)
+    y = expand_axis(scope, x, 1, "ExpandDims")
+    y = _row_of_depthwise(scope, y, reshaped(depthwise, (1, 1, size, middle)), f"{at}/depthwise", multiplier)
+    wide = _transposed(reshaped(pointwise, (1, 1, middle, filters)), (3, 0, 1, 2))
+    y = _convolution(scope, y, wide, at, (1, 1), (1, 1), same=False)
+    return _bias_and_drop_row(scope, y, filters)
+
+
+def _row_of_depthwise(scope: Scope, x: Value, kernel: Value, at: str, multiplier: int) -> Value:
+    """A depthwise convolution with the stride and dilation of a layer in one dimension."""
+    stride, dilation = (_one(scope.config, name, default=1) for name in ("strides", "dilation_rate"))
+    same = is_same(scope.config)
+    return _convolution(scope, x, kernel, at, (stride, stride), (1, dilation), same, multiplier)
+
+
+def _bias_and_drop_row(scope: Scope, y: Value, filters: int) -> Value:
+    """What follows a convolution on a map of one row: Keras 2 adds the bias first, Keras 3 last."""
+    if scope.is_keras_3:
+        y = _add_bias(scope, squeeze_axis(scope, y, 1, "Squeeze"), filters)
+    else:
+        y = squeeze_axis(scope, _add_bias(scope, y, filters), 1, "Squeeze")
+    return activate(scope, y, scope.config.given("activation"))
 
 
 @layer("Conv2DTranspose", "Convolution2DTranspose")
@@ -349,7 +395,7 @@ def batch_normalization(scope: Scope, x: Value) -> Value:
         return _normalize_channels_first(scope, x, scale, offset)
     if axis != len(shape) - 1:
         spread = tuple(int(shape[d] or 1) if d == axis else 1 for d in range(len(shape)))
-        scale, offset = (_reshaped(v, spread) for v in (scale, offset))
+        scale, offset = (reshaped(v, spread) for v in (scale, offset))
     step = scope.step("FusedBatchNormV3") if fused else None
     y = scope.op("MUL", [x, scale], shape, step or "batchnorm/mul_1", dict(_RELU_FREE))
     return scope.op("ADD", [y, offset], shape, step or "batchnorm/add_1", dict(_RELU_FREE))
@@ -387,6 +433,32 @@ def _normalizing(
         Value(mean.shape, "FLOAT32", scale, name=scope.prefix),
         Value(mean.shape, "FLOAT32", offset, name=scope.prefix),
     )
+
+
+@layer("UnitNormalization")
+def unit_normalization(scope: Scope, x: Value) -> Value:
+    """UnitNormalization: x by its length along some axes; `_normalize` of keras/src/ops/nn.py in Keras 3."""
+    axes = scope.config.wholes("axis", default=-1)
+    if not scope.is_keras_3:
+        return l2_normalize(scope, x, axes)
+    total = reduce(scope, scope.op("SQUARE", [x], x.shape, "Square"), "SUM", axes, True, "Sum")
+    inverse = scope.op("RSQRT", [total], total.shape, "Rsqrt")
+    inverse = scope.op("MINIMUM", [inverse, scope.constant(1e12, "Minimum/y")], total.shape, "Minimum")
+    return scope.op("MUL", [x, inverse], x.shape, "mul", dict(_RELU_FREE))
+
+
+def l2_normalize(scope: Scope, x: Value, axes: list[int]) -> Value:
+    """tf.math.l2_normalize, which the converter knows along the last axis (L2NormalizePattern)."""
+    shape = shape_of(x)
+    gone = [axis_of(a, len(shape)) for a in axes]
+    at = "l2_normalize"
+    if gone == [len(shape) - 1]:
+        return scope.op("L2_NORMALIZATION", [x], shape, at, dict(_RELU_FREE))
+    square = scope.op("SQUARE", [x], shape, f"{at}/Square")
+    total = reduce(scope, square, "SUM", axes, True, f"{at}/Sum")
+    least = scope.op("MAXIMUM", [total, scope.constant(1e-12, f"{at}/Maximum/y")], total.shape, f"{at}/Maximum")
+    inverse = scope.op("RSQRT", [least], total.shape, f"{at}/Rsqrt")
+    return scope.op("MUL", [x, inverse], shape, at, dict(_RELU_FREE))
 
 
 @layer("Rescaling")
@@ -498,11 +570,11 @@ def _layer_normalization_3(scope: Scope, x: Value) -> Value:
     factor = scope.op("RSQRT", [scope.op("ADD", [variance, epsilon], rows, "add", plain)], rows, "Rsqrt")
     wide = (*(1 for _ in shape[1:]), int(channels or 0))
     if config.flag("scale", default=True):
-        gamma = _reshaped(scope.weight("gamma", (channels,), "Reshape/ReadVariableOp", default=1.0), wide)
+        gamma = reshaped(scope.weight("gamma", (channels,), "Reshape/ReadVariableOp", default=1.0), wide)
         factor = scope.op("MUL", [factor, gamma], shape, "mul", dict(plain))
     less = scope.op("MUL", [scope.op("NEG", [mean], rows, "Neg"), factor], factor.shape, "mul_1", dict(plain))
     if config.flag("center", default=True):
-        beta = _reshaped(scope.weight("beta", (channels,), "Reshape_1/ReadVariableOp"), wide)
+        beta = reshaped(scope.weight("beta", (channels,), "Reshape_1/ReadVariableOp"), wide)
         less = scope.op("ADD", [less, beta], shape, "add_1", dict(plain))
     y = scope.op("MUL", [x, factor], shape, "mul_2", dict(plain))
     return scope.op("ADD", [y, less], shape, "add_2", dict(plain))

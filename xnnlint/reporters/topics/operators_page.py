@@ -15,9 +15,9 @@ from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.reporters.topics.examples import Example, examples_of
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
-from xnnlint.xnnpack.delegate import acceptance
 from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection
+from xnnlint.xnnpack.operators import CUSTOM_OPERATORS, OPERATORS
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import DEFAULT_CPU, every_runtime, load_profile
 
@@ -41,7 +41,7 @@ The delegate takes it if its input is a constant in the sparse format, of type
 
 def operator_names() -> list[str]:
     """Every operator of the TFLite schema, and the custom ones that the delegate knows."""
-    return [*enum("BuiltinOperator"), *sorted(acceptance.CUSTOM)]
+    return [*enum("BuiltinOperator"), *sorted(CUSTOM_OPERATORS)]
 
 
 def operator_page(kind: str) -> Page:
@@ -51,9 +51,9 @@ def operator_page(kind: str) -> Page:
         kind: a name of `operator_names`.
     """
     lines: list[str] = []
-    known = kind in acceptance.BUILTINS or kind in acceptance.CUSTOM
+    known = kind in OPERATORS or kind in CUSTOM_OPERATORS
     if kind == "DENSIFY":
-        from xnnlint.xnnpack.delegate.claims import SPARSE_DTYPES
+        from xnnlint.xnnpack.claims import SPARSE_DTYPES
 
         lines += _DENSIFY.format(types=" or ".join(SPARSE_DTYPES)).splitlines()
     elif not known:
@@ -159,7 +159,7 @@ _CONSTANTS = (None, 0, 2)  # what all inputs but the first hold; None where the 
 
 def conditions(kind: str) -> list[str]:
     """What the delegate asks of an operator: everything that it objects to in operators that are all wrong."""
-    check = acceptance.BUILTINS.get(kind) or acceptance.CUSTOM[kind]
+    check = (OPERATORS.get(kind) or CUSTOM_OPERATORS[kind]).accept
     asked: dict[str, list[str]] = {}
     seen: list[set[str]] = []
     for size in (3, 5):
@@ -194,7 +194,7 @@ def _objections(check: Check, graph: Graph, op: Operator) -> list[Rejection]:
 
 def _wrong(kind: str, size: int) -> Iterator[tuple[Graph, Operator]]:
     """Operators that are wrong in many ways, in graphs of their own."""
-    is_custom = kind in acceptance.CUSTOM
+    is_custom = kind in CUSTOM_OPERATORS
     kinds = product(("STRING", "INT8", "FLOAT32"), (4, 7, 1), (1, 2, 3, 4, 6, 0), (1, 4), _OPTIONS, _CONSTANTS)
     for dtype, rank, inputs, outputs, attributes, constant in kinds:
         if constant is not None and (dtype != "FLOAT32" or rank != 4 or inputs < 2):

@@ -12,7 +12,7 @@ from typing import Any
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
+from xnnlint.xnnpack.delegate.accept_checks import Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.windows import mediapipe_options, transpose_padding
 
@@ -35,7 +35,7 @@ def _bias(scope: Scope, op: Operator, slot: int) -> Iterator[Rejection]:
     yield from check.filter_and_bias_types(scope, op.inputs[1], bias.index)
 
 
-def _conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.positive(op, "stride_w", "stride_h", "dilation_w_factor", "dilation_h_factor")
     yield from check.arity(op, 3, 1, optional=(2,))
     x, weights, y = scope.graph.tensors[op.inputs[0]], scope.graph.tensors[op.inputs[1]], scope.graph.output_tensor(op)
@@ -57,7 +57,7 @@ def _conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.fused_activation(op)
 
 
-def _depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 3, 1, optional=(2,))
     x, weights, y = scope.graph.tensors[op.inputs[0]], scope.graph.tensors[op.inputs[1]], scope.graph.output_tensor(op)
     yield from check.float_or_q8(x)
@@ -78,7 +78,7 @@ def _depthwise_conv_2d(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.fused_activation(op)
 
 
-def _fully_connected(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def fully_connected(scope: Scope, op: Operator) -> Iterator[Rejection]:
     if op.version == 8:
         yield Rejection(
             Objection.SPARSE_FULLY_CONNECTED, "dense weights, or sparse weights behind DENSIFY", "version 8"
@@ -132,7 +132,7 @@ def _single_zero_point(tensor: Tensor) -> int:
     return q.zero_point[0] if q is not None and len(q.scale) == 1 and len(q.zero_point) == 1 else 0
 
 
-def _transpose_conv(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def transpose_conv(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, (3, 4), 1, optional=(3,))
     output_shape, weights, x, *rest = _tensors(scope, op)
     y = scope.graph.output_tensor(op)
@@ -177,7 +177,7 @@ def _transpose_window(
         yield Rejection(Objection.PADDING, "padding that the output shape follows from", window)
 
 
-def _batch_matmul(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def batch_matmul(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     a, b = _tensors(scope, op)
     y = scope.graph.output_tensor(op)
@@ -200,7 +200,7 @@ def _batch_matmul(scope: Scope, op: Operator) -> Iterator[Rejection]:
             yield Rejection(Objection.RANK, "rank 2 or above", f"rank {tensor.rank}", tensor.index)
 
 
-def _pool(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def pool(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 1, 1)
     x, y = scope.graph.tensors[op.inputs[0]], scope.graph.output_tensor(op)
     if op.type == "AVERAGE_POOL_2D":
@@ -221,7 +221,7 @@ def _pool(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.fused_activation(op)
 
 
-def _mediapipe_deconvolution(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def mediapipe_deconvolution(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 3, 1)
     x, weights, bias = _tensors(scope, op)
     y = scope.graph.output_tensor(op)
@@ -233,12 +233,12 @@ def _mediapipe_deconvolution(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from _transpose_window(mediapipe_options(op), x, weights, y.shape[1:3])  # type: ignore[arg-type]
 
 
-def _mediapipe_max_pooling(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def mediapipe_max_pooling(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 1, 2)
     yield from _mediapipe_pool(scope, op, [op.inputs[0], op.outputs[0]], op.outputs[1])
 
 
-def _mediapipe_unpooling(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def mediapipe_unpooling(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     yield from _mediapipe_pool(scope, op, [op.inputs[0], op.outputs[0]], op.inputs[1])
 
@@ -258,19 +258,3 @@ def _mediapipe_pool(scope: Scope, op: Operator, values: list[int], index: int) -
         yield Rejection(Objection.FUSED_ACTIVATION, "no fused activation", options["fused_activation_function"])
     if options["padding"] == "unknown":
         yield Rejection(Objection.PADDING, "padding SAME or VALID", "unknown")
-
-
-CHECKS: dict[str, Check] = {
-    "CONV_2D": _conv_2d,
-    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
-    "FULLY_CONNECTED": _fully_connected,
-    "TRANSPOSE_CONV": _transpose_conv,
-    "BATCH_MATMUL": _batch_matmul,
-    "AVERAGE_POOL_2D": _pool,
-    "MAX_POOL_2D": _pool,
-}
-CUSTOM_CHECKS: dict[str, Check] = {
-    "Convolution2DTransposeBias": _mediapipe_deconvolution,
-    "MaxPoolingWithArgmax2D": _mediapipe_max_pooling,
-    "MaxUnpooling2D": _mediapipe_unpooling,
-}

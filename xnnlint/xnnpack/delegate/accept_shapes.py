@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Check, Scope
+from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 
 _FLOAT32 = ("FLOAT32",)
@@ -22,7 +22,7 @@ def _ends(scope: Scope, op: Operator) -> tuple[Tensor, Tensor]:
     return scope.graph.tensors[op.inputs[0]], scope.graph.output_tensor(op)
 
 
-def _reduce(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def reduce(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     x, y = _ends(scope, op)
     axes = scope.graph.tensors[op.inputs[1]]
@@ -58,7 +58,7 @@ def _mean_keeping_dims(op: Operator, x: Tensor, y: Tensor, axes: list[int]) -> I
         yield Rejection(Objection.AXES, "a rank-4 input and axes 1 and 2", f"rank {x.rank}, axes {axes}")
 
 
-def _pad(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def pad(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     x, y = _ends(scope, op)
     paddings = scope.graph.tensors[op.inputs[1]]
@@ -75,7 +75,7 @@ def _pad(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield Rejection(Objection.PADDINGS, "paddings of 0 or above", str(int(values.min())), paddings.index)
 
 
-def _reshape(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def reshape(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, (1, 2), 1)
     x, y = _ends(scope, op)
     yield from check.float_or_q8(x)
@@ -105,7 +105,7 @@ def _same_quantization(x: Tensor, y: Tensor) -> Iterator[Rejection]:
         yield Rejection(Objection.QUANTIZATION, "the same scale and zero point at input and output", "different ones")
 
 
-def _resize_bilinear(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def resize_bilinear(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     x, y = _ends(scope, op)
     size = scope.graph.tensors[op.inputs[1]]
@@ -122,7 +122,7 @@ def _resize_bilinear(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield Rejection(Objection.SIZE, "a height and a width above 0", str(values.tolist()), size.index)
 
 
-def _concatenation(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def concatenation(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, (2, 5), 1)
     y = scope.graph.output_tensor(op)
     inputs = [scope.graph.tensors[t] for t in op.inputs]
@@ -147,7 +147,7 @@ def _parameters(scope: Scope, op: Operator, names: dict[int, str], dtypes: tuple
         yield from check.dtype(tensor, dtypes)
 
 
-def _slice(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def slice_(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 3, 1)
     x, y = _ends(scope, op)
     yield from _parameters(scope, op, {1: "begin", 2: "size"}, ("INT32", "INT64"))
@@ -160,7 +160,7 @@ def _slice(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield Rejection(Objection.SIZE, "sizes above 0", str(check.constant(size).tolist()), size.index)
 
 
-def _strided_slice(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def strided_slice(scope: Scope, op: Operator) -> Iterator[Rejection]:
     for mask in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask"):
         if check.number(op, mask):
             yield Rejection(Objection(mask.replace("_", "-")), f"{mask} 0", str(check.number(op, mask)))
@@ -178,7 +178,7 @@ def _strided_slice(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.float_or_q8(y)
 
 
-def _transpose(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def transpose(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     x, _ = _ends(scope, op)
     yield from check.float_or_q8(x)
@@ -187,7 +187,7 @@ def _transpose(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.constant_parameter(scope, permutation, "permutation", Objection.PERMUTATION_NOT_CONSTANT)
 
 
-def _split(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def split(scope: Scope, op: Operator) -> Iterator[Rejection]:
     splits = check.number(op, "num_splits")
     if splits != len(op.outputs):
         yield Rejection(Objection.OUTPUTS, f"{splits} outputs", str(len(op.outputs)))
@@ -200,7 +200,7 @@ def _split(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield from check.float_or_q8(tensor)
 
 
-def _softmax(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def softmax(scope: Scope, op: Operator) -> Iterator[Rejection]:
     beta = float(op.attributes.get("beta", 0.0))
     if beta != 1.0:
         yield Rejection(Objection.BETA, "beta 1", f"{beta:g}")
@@ -209,7 +209,7 @@ def _softmax(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield from check.float_type(tensor)
 
 
-def _block(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def block(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 1, 1)
     x, y = _ends(scope, op)
     to_depth = op.type == "SPACE_TO_DEPTH"
@@ -225,23 +225,6 @@ def _block(scope: Scope, op: Operator) -> Iterator[Rejection]:
         yield Rejection(Objection.BLOCK_SIZE, f"height and width divisible by {block}", size, x.index)
 
 
-def _expand_dims(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def expand_dims(scope: Scope, op: Operator) -> Iterator[Rejection]:
     # `VisitExpandDimsNode` begins with an unconditional error.
     yield Rejection(Objection.OPERATOR_TYPE, "an operator that XNNPACK supports", "EXPAND_DIMS")
-
-
-CHECKS: dict[str, Check] = {name: _reduce for name in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")}
-CHECKS |= {
-    "PAD": _pad,
-    "RESHAPE": _reshape,
-    "RESIZE_BILINEAR": _resize_bilinear,
-    "CONCATENATION": _concatenation,
-    "SLICE": _slice,
-    "STRIDED_SLICE": _strided_slice,
-    "TRANSPOSE": _transpose,
-    "SPLIT": _split,
-    "SOFTMAX": _softmax,
-    "DEPTH_TO_SPACE": _block,
-    "SPACE_TO_DEPTH": _block,
-    "EXPAND_DIMS": _expand_dims,
-}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from xnnlint.model.graph import Operator, Tensor
 from xnnlint.xnnpack.delegate import accept_checks as check
-from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Check, Scope
+from xnnlint.xnnpack.delegate.accept_checks import MAX_RANK, Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 
 _FLOAT_UNARIES = (
@@ -27,7 +27,7 @@ def _ends(scope: Scope, op: Operator) -> tuple[Tensor, Tensor]:
     return scope.graph.tensors[op.inputs[0]], scope.graph.output_tensor(op)
 
 
-def _unary(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def unary(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 1, 1)
     x, y = _ends(scope, op)
     yield from check.shape(x, 0, MAX_RANK)
@@ -78,7 +78,7 @@ def _scale(tensor: Tensor) -> float:
     return tensor.quantization.scale[0]
 
 
-def _binary(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def binary(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 1)
     a, b, y = scope.graph.tensors[op.inputs[0]], scope.graph.tensors[op.inputs[1]], scope.graph.output_tensor(op)
     for x in (a, b):
@@ -108,7 +108,7 @@ def _binary_scales(op: Operator, a: Tensor, b: Tensor, y: Tensor) -> Iterator[Re
             )
 
 
-def _read_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def read_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 1, 1)
     y = scope.graph.output_tensor(op)
     if y.rank == 0:
@@ -117,7 +117,7 @@ def _read_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from _variable(scope, op, y)
 
 
-def _assign_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def assign_variable(scope: Scope, op: Operator) -> Iterator[Rejection]:
     yield from check.arity(op, 2, 0)
     x = scope.graph.tensors[op.inputs[1]]
     yield from check.float_or_q8(x)
@@ -135,13 +135,6 @@ def _variable(scope: Scope, op: Operator, value: Tensor) -> Iterator[Rejection]:
         yield Rejection(Objection.VARIABLE, "one type and shape for the variable", actual, op.inputs[0])
 
 
-def _var_handle(scope: Scope, op: Operator) -> Iterator[Rejection]:
+def var_handle(scope: Scope, op: Operator) -> Iterator[Rejection]:
     # The delegate adds handles afterwards, with the reads and assignments that use them.
     yield Rejection(Objection.VARIABLE, "a variable that a delegated operator reads or assigns", "none")
-
-
-CHECKS: dict[str, Check] = {
-    name: _unary for name in (*_FLOAT_UNARIES, "DEQUANTIZE", "ELU", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "TANH")
-}
-CHECKS |= {name: _binary for name in (*_TYPED_BINARIES, *_FLOAT_BINARIES)}
-CHECKS |= {"READ_VARIABLE": _read_variable, "ASSIGN_VARIABLE": _assign_variable, "VAR_HANDLE": _var_handle}

@@ -56,7 +56,7 @@ def _integer_filter(lowering: Lowering, tensor: int) -> int:
     return lowering.subgraph.new_value(dtype, stored.shape, tensor=tensor, data=data, tensor_name=stored.name).id
 
 
-def _conv_2d(lowering: Lowering, op: Operator) -> None:
+def conv_2d(lowering: Lowering, op: Operator) -> None:
     x, weights = lowering.graph.tensors[op.inputs[0]], lowering.graph.tensors[op.inputs[1]]
     outputs, kernel_h, kernel_w, inputs = weights.shape
     window = _window(op, (kernel_h, kernel_w))
@@ -86,7 +86,7 @@ def _conv_2d(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _depthwise_conv_2d(lowering: Lowering, op: Operator) -> None:
+def depthwise_conv_2d(lowering: Lowering, op: Operator) -> None:
     weights = lowering.graph.tensors[op.inputs[1]]
     multiplier = number(op, "depth_multiplier")
     lowering.node(
@@ -101,7 +101,7 @@ def _depthwise_conv_2d(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _fully_connected(lowering: Lowering, op: Operator) -> None:
+def fully_connected(lowering: Lowering, op: Operator) -> None:
     x, weights = lowering.graph.tensors[op.inputs[0]], lowering.graph.tensors[op.inputs[1]]
     source, static = lowering.input(op), _static_inputs(lowering, op, 1)
     keep_num_dims = bool(op.attributes.get("keep_num_dims", False))
@@ -128,12 +128,12 @@ def _fully_connected(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _transpose_conv(lowering: Lowering, op: Operator) -> None:
+def transpose_conv(lowering: Lowering, op: Operator) -> None:
     size = tuple(int(d) for d in constant(lowering.graph.tensors[op.inputs[0]])[1:3])
     _deconvolution(lowering, op, op.attributes, data=2, static=(1, 3), size=size)
 
 
-def _mediapipe_deconvolution(lowering: Lowering, op: Operator) -> None:
+def mediapipe_deconvolution(lowering: Lowering, op: Operator) -> None:
     size = lowering.graph.output_tensor(op).shape[1:3]
     # The delegate doesn't apply the stored activation.
     options = mediapipe_options(op) | {"fused_activation_function": "NONE"}
@@ -175,7 +175,7 @@ def _deconvolution(
     )
 
 
-def _batch_matmul(lowering: Lowering, op: Operator) -> None:
+def batch_matmul(lowering: Lowering, op: Operator) -> None:
     a, b = lowering.graph.tensors[op.inputs[0]], lowering.graph.tensors[op.inputs[1]]
     left, right = lowering.input(op, 0), lowering.input(op, 1)
     if op.attributes.get("adj_x", False):
@@ -190,7 +190,7 @@ def _batch_matmul(lowering: Lowering, op: Operator) -> None:
     lowering.node(op, NodeType.BATCH_MATRIX_MULTIPLY, [left, right], [lowering.output(op)], transpose_b=transpose_b)
 
 
-def _pool(lowering: Lowering, op: Operator) -> None:
+def pool(lowering: Lowering, op: Operator) -> None:
     kernel = (number(op, "filter_height"), number(op, "filter_width"))
     source, target = lowering.input(op), lowering.output(op)
     if kernel == (1, 1):
@@ -211,7 +211,7 @@ def _pool(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _mediapipe_max_pooling(lowering: Lowering, op: Operator) -> None:
+def mediapipe_max_pooling(lowering: Lowering, op: Operator) -> None:
     options = mediapipe_options(op)
     lowering.node(
         op,
@@ -224,7 +224,7 @@ def _mediapipe_max_pooling(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _mediapipe_unpooling(lowering: Lowering, op: Operator) -> None:
+def mediapipe_unpooling(lowering: Lowering, op: Operator) -> None:
     options = mediapipe_options(op)
     lowering.node(
         op,
@@ -234,19 +234,3 @@ def _mediapipe_unpooling(lowering: Lowering, op: Operator) -> None:
         kernel=(options["filter_height"], options["filter_width"]),
         padding=_NO_PADDING,
     )
-
-
-VISITORS = {
-    "CONV_2D": _conv_2d,
-    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
-    "FULLY_CONNECTED": _fully_connected,
-    "TRANSPOSE_CONV": _transpose_conv,
-    "BATCH_MATMUL": _batch_matmul,
-    "AVERAGE_POOL_2D": _pool,
-    "MAX_POOL_2D": _pool,
-}
-CUSTOM_VISITORS = {
-    "Convolution2DTransposeBias": _mediapipe_deconvolution,
-    "MaxPoolingWithArgmax2D": _mediapipe_max_pooling,
-    "MaxUnpooling2D": _mediapipe_unpooling,
-}

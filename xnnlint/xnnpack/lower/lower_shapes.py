@@ -12,30 +12,28 @@ from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.delegate.accept_checks import constant, number
 from xnnlint.xnnpack.delegate.accept_shapes import is_global_pooling
 from xnnlint.xnnpack.ir import NodeType
-from xnnlint.xnnpack.lower.lower_values import Lowering
-
-_REDUCTIONS = {
-    "MEAN": NodeType.MEAN,
-    "SUM": NodeType.SUM,
-    "REDUCE_MAX": NodeType.REDUCE_MAX,
-    "REDUCE_MIN": NodeType.REDUCE_MIN,
-}
+from xnnlint.xnnpack.lower.lower_values import Lowering, Visitor
 
 
 def _numbers(lowering: Lowering, op: Operator, slot: int) -> list[int]:
     return [int(v) for v in constant(lowering.graph.tensors[op.inputs[slot]])]
 
 
-def _reduce(lowering: Lowering, op: Operator) -> None:
-    rank = lowering.value(op.inputs[0]).rank
-    # In the file's order: the runtime's re-mapping of axes for NCHW depends on it.
-    named = tuple(a + rank if a < 0 else a for a in _numbers(lowering, op, 1))
-    axes = tuple(dict.fromkeys(named))
-    keep_dims = bool(op.attributes.get("keep_dims", False))
-    if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
-        return
-    params: dict[str, Any] = {"axes": axes, "keep_dims": keep_dims, "repeats_axes": len(axes) < len(named)}
-    lowering.node(op, _REDUCTIONS[op.type], [lowering.input(op)], [lowering.output(op)], **params)
+def reduce(kind: str) -> Visitor:
+    """Defines a reduction of a node type, or what older runtimes have for it."""
+
+    def visit(lowering: Lowering, op: Operator) -> None:
+        rank = lowering.value(op.inputs[0]).rank
+        # In the file's order: the runtime's re-mapping of axes for NCHW depends on it.
+        named = tuple(a + rank if a < 0 else a for a in _numbers(lowering, op, 1))
+        axes = tuple(dict.fromkeys(named))
+        keep_dims = bool(op.attributes.get("keep_dims", False))
+        if lowering.profile["reduce_as_global_pooling"] and _global_pooling(lowering, op, keep_dims):
+            return
+        params: dict[str, Any] = {"axes": axes, "keep_dims": keep_dims, "repeats_axes": len(axes) < len(named)}
+        lowering.node(op, kind, [lowering.input(op)], [lowering.output(op)], **params)
+
+    return visit
 
 
 def _global_pooling(lowering: Lowering, op: Operator, keep_dims: bool) -> bool:
@@ -50,7 +48,7 @@ def _global_pooling(lowering: Lowering, op: Operator, keep_dims: bool) -> bool:
     return True
 
 
-def _pad(lowering: Lowering, op: Operator) -> None:
+def pad(lowering: Lowering, op: Operator) -> None:
     amounts = _numbers(lowering, op, 1)
     lowering.node(
         op,
@@ -63,14 +61,14 @@ def _pad(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _reshape(lowering: Lowering, op: Operator) -> None:
+def reshape(lowering: Lowering, op: Operator) -> None:
     has_tensor = lowering.graph.input_tensor(op, 1) is not None
     target = _numbers(lowering, op, 1) if has_tensor else [int(d) for d in op.attributes.get("new_shape", ())]
     new_shape = tuple(0 if d == -1 else d for d in target)
     lowering.node(op, NodeType.RESHAPE, [lowering.input(op)], [lowering.output(op)], new_shape=new_shape)
 
 
-def _resize_bilinear(lowering: Lowering, op: Operator) -> None:
+def resize_bilinear(lowering: Lowering, op: Operator) -> None:
     height, width = _numbers(lowering, op, 1)
     align_corners = bool(op.attributes.get("align_corners", False))
     half_pixel = bool(op.attributes.get("half_pixel_centers", False))
@@ -86,19 +84,19 @@ def _resize_bilinear(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _concatenation(lowering: Lowering, op: Operator) -> None:
+def concatenation(lowering: Lowering, op: Operator) -> None:
     axis, rank = number(op, "axis"), lowering.graph.output_tensor(op).rank
     inputs = [lowering.ids[t] for t in op.inputs]
     lowering.node(op, NodeType.CONCATENATE, inputs, [lowering.output(op)], axis=axis + rank if axis < 0 else axis)
 
 
-def _slice(lowering: Lowering, op: Operator) -> None:
+def slice_(lowering: Lowering, op: Operator) -> None:
     begins, sizes = _numbers(lowering, op, 1), _numbers(lowering, op, 2)
     ends = tuple(b + s for b, s in zip(begins, sizes, strict=True))
     lowering.node(op, NodeType.SLICE, [lowering.input(op)], [lowering.output(op)], begins=tuple(begins), ends=ends)
 
 
-def _strided_slice(lowering: Lowering, op: Operator) -> None:
+def strided_slice(lowering: Lowering, op: Operator) -> None:
     """An end of 0 stands for the end of the dimension."""
     begins, ends = _numbers(lowering, op, 1), _numbers(lowering, op, 2)
     begin_mask, end_mask = number(op, "begin_mask"), number(op, "end_mask")
@@ -111,39 +109,23 @@ def _strided_slice(lowering: Lowering, op: Operator) -> None:
     )
 
 
-def _transpose(lowering: Lowering, op: Operator) -> None:
+def transpose(lowering: Lowering, op: Operator) -> None:
     permutation = _numbers(lowering, op, 1)
     perm = tuple(p + len(permutation) if p < 0 else p for p in permutation)
     lowering.node(op, NodeType.TRANSPOSE, [lowering.input(op)], [lowering.output(op)], perm=perm)
 
 
-def _split(lowering: Lowering, op: Operator) -> None:
+def split(lowering: Lowering, op: Operator) -> None:
     axis = _numbers(lowering, op, 0)[0]
     rank = lowering.value(op.inputs[1]).rank
     outputs = [lowering.ids[t] for t in op.outputs]
     lowering.node(op, NodeType.EVEN_SPLIT, [lowering.input(op, 1)], outputs, axis=axis + rank if axis < 0 else axis)
 
 
-def _softmax(lowering: Lowering, op: Operator) -> None:
+def softmax(lowering: Lowering, op: Operator) -> None:
     lowering.node(op, NodeType.SOFTMAX, [lowering.input(op)], [lowering.output(op)])
 
 
-def _block(lowering: Lowering, op: Operator) -> None:
+def block(lowering: Lowering, op: Operator) -> None:
     kind = NodeType.DEPTH_TO_SPACE_2D if op.type == "DEPTH_TO_SPACE" else NodeType.SPACE_TO_DEPTH_2D
     lowering.node(op, kind, [lowering.input(op)], [lowering.output(op)], block_size=number(op, "block_size"))
-
-
-VISITORS = {name: _reduce for name in _REDUCTIONS}
-VISITORS |= {
-    "PAD": _pad,
-    "RESHAPE": _reshape,
-    "RESIZE_BILINEAR": _resize_bilinear,
-    "CONCATENATION": _concatenation,
-    "SLICE": _slice,
-    "STRIDED_SLICE": _strided_slice,
-    "TRANSPOSE": _transpose,
-    "SPLIT": _split,
-    "SOFTMAX": _softmax,
-    "DEPTH_TO_SPACE": _block,
-    "SPACE_TO_DEPTH": _block,
-}

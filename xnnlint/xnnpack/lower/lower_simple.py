@@ -11,49 +11,20 @@ from typing import Any
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.delegate.accept_checks import ACTIVATION_RANGES, INF
 from xnnlint.xnnpack.ir import NodeType
-from xnnlint.xnnpack.lower.lower_values import Lowering, output_range
+from xnnlint.xnnpack.lower.lower_values import Lowering, Visitor, output_range
 
-_UNARIES = {
-    "ABS": "abs",
-    "CEIL": "ceiling",
-    "COS": "cosine",
-    "DEQUANTIZE": "convert",
-    "ELU": "elu",
-    "EXP": "exp",
-    "FLOOR": "floor",
-    "GELU": "gelu",
-    "HARD_SWISH": "hardswish",
-    "LEAKY_RELU": "leaky_relu",
-    "LOG": "log",
-    "LOGISTIC": "sigmoid",
-    "NEG": "negate",
-    "QUANTIZE": "convert",
-    "ROUND": "bankers_rounding",
-    "RSQRT": "reciprocal_square_root",
-    "SIN": "sine",
-    "SQRT": "square_root",
-    "SQUARE": "square",
-    "TANH": "tanh",
-}
-_CLAMPS = ("RELU", "RELU_N1_TO_1", "RELU6")
-_BINARIES = {
-    "ADD": "add",
-    "DIV": "divide",
-    "MAXIMUM": "maximum",
-    "MINIMUM": "minimum",
-    "MUL": "multiply",
-    "PRELU": "prelu",
-    "SQUARED_DIFFERENCE": "squared_difference",
-    "SUB": "subtract",
-}
 _FUSING = ("ADD", "DIV", "MUL", "SUB")
 
 
-def _unary(lowering: Lowering, op: Operator) -> None:
-    operator, params = _UNARIES[op.type], _unary_params(op)
-    if op.type == "GELU" and op.attributes.get("approximate", False):
-        operator = "approxgelu"
-    lowering.node(op, NodeType.UNARY, [lowering.input(op)], [lowering.output(op)], operator, **params)
+def unary(operator: str) -> Visitor:
+    """Defines a unary node of XNNPACK's operator."""
+
+    def visit(lowering: Lowering, op: Operator) -> None:
+        approximate = op.type == "GELU" and op.attributes.get("approximate", False)
+        chosen = "approxgelu" if approximate else operator
+        lowering.node(op, NodeType.UNARY, [lowering.input(op)], [lowering.output(op)], chosen, **_unary_params(op))
+
+    return visit
 
 
 def _unary_params(op: Operator) -> dict[str, Any]:
@@ -64,34 +35,38 @@ def _unary_params(op: Operator) -> dict[str, Any]:
     return {}
 
 
-def _clamp(lowering: Lowering, op: Operator) -> None:
+def clamp(lowering: Lowering, op: Operator) -> None:
     lowering.clamp(op, lowering.input(op), lowering.output(op), ACTIVATION_RANGES[op.type])
 
 
-def _binary(lowering: Lowering, op: Operator) -> None:
-    inputs, output = [lowering.input(op, 0), lowering.input(op, 1)], lowering.output(op)
-    limits = output_range(op) if op.type in _FUSING else (-INF, INF)
-    operator = _BINARIES[op.type]
-    if limits == (-INF, INF):
-        lowering.node(op, NodeType.BINARY, inputs, [output], operator)
-    elif lowering.profile["binary_activation_as_clamp_node"]:
-        target = lowering.subgraph.values[output]
-        unclamped = lowering.subgraph.new_value(target.dtype, target.shape)
-        lowering.node(op, NodeType.BINARY, inputs, [unclamped.id], operator)
-        lowering.clamp(op, unclamped.id, output, limits)
-    else:
-        lowering.node(op, NodeType.BINARY, inputs, [output], operator, limits)
+def binary(operator: str) -> Visitor:
+    """Defines a binary node of XNNPACK's operator, and what a fused activation takes."""
+
+    def visit(lowering: Lowering, op: Operator) -> None:
+        inputs, output = [lowering.input(op, 0), lowering.input(op, 1)], lowering.output(op)
+        limits = output_range(op) if op.type in _FUSING else (-INF, INF)
+        if limits == (-INF, INF):
+            lowering.node(op, NodeType.BINARY, inputs, [output], operator)
+        elif lowering.profile["binary_activation_as_clamp_node"]:
+            target = lowering.subgraph.values[output]
+            unclamped = lowering.subgraph.new_value(target.dtype, target.shape)
+            lowering.node(op, NodeType.BINARY, inputs, [unclamped.id], operator)
+            lowering.clamp(op, unclamped.id, output, limits)
+        else:
+            lowering.node(op, NodeType.BINARY, inputs, [output], operator, limits)
+
+    return visit
 
 
-def _read_variable(lowering: Lowering, op: Operator) -> None:
+def read_variable(lowering: Lowering, op: Operator) -> None:
     lowering.node(op, NodeType.COPY, [lowering.input(op)], [lowering.output(op)])
 
 
-def _assign_variable(lowering: Lowering, op: Operator) -> None:
+def assign_variable(lowering: Lowering, op: Operator) -> None:
     lowering.node(op, NodeType.COPY, [lowering.input(op, 1)], [lowering.input(op, 0)])
 
 
-def _nothing(lowering: Lowering, op: Operator) -> None:
+def nothing(lowering: Lowering, op: Operator) -> None:
     """VAR_HANDLE only names a variable."""
 
 
@@ -115,8 +90,3 @@ def assumed(lowering: Lowering, op: Operator) -> None:
         for v in outputs:
             lowering.subgraph.values[v].dtype = lowering.value(data[0]).dtype
         lowering.node(op, NodeType.UNARY, [lowering.ids[t] for t in data], outputs, "assumed")
-
-
-VISITORS = {name: _unary for name in _UNARIES} | {name: _clamp for name in _CLAMPS}
-VISITORS |= {name: _binary for name in _BINARIES}
-VISITORS |= {"READ_VARIABLE": _read_variable, "ASSIGN_VARIABLE": _assign_variable, "VAR_HANDLE": _nothing}

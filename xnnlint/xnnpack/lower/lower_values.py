@@ -23,13 +23,7 @@ _PLAIN = {"FLOAT32": "fp32", "FLOAT16": "fp16"}
 _BY_TENSOR = {"INT8": "qint8", "INT4": "qint4", "INT2": "qint2", "UINT8": "quint8", "INT32": "qint32"}
 _BY_CHANNEL = {"INT8": "qcint8", "INT4": "qcint4", "INT2": "qcint2", "INT32": "qcint32"}
 
-# Operators whose other inputs become parameters of the node, not values.
-_FIRST_IS_DATA = (
-    *("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "PAD", "RESHAPE", "RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE"),
-    *("TRANSPOSE", "EXPAND_DIMS"),
-)
 _VARIABLE_ACCESS = ("READ_VARIABLE", "ASSIGN_VARIABLE")
-_DATA_SLOTS = dict.fromkeys(_FIRST_IS_DATA, (0,)) | {"SPLIT": (1,), "TRANSPOSE_CONV": (1, 2, 3)}
 
 
 def datatype(tensor: Tensor) -> str:
@@ -97,6 +91,10 @@ class Lowering:
         return None
 
 
+Visitor = Callable[[Lowering, Operator], None]
+"""Defines the nodes of an operator of one type."""
+
+
 def _unknown() -> np.ndarray:
     import numpy as np
 
@@ -114,10 +112,14 @@ def output_range(op: Operator) -> tuple[float, float]:
     return ACTIVATION_RANGES[op.attributes.get("fused_activation_function", "NONE")]
 
 
-def define_tensors(lowering: Lowering) -> None:
-    """Makes a value for each tensor in use: external ones first, then the others, each ascending by tensor index."""
+def define_tensors(lowering: Lowering, value_slots: Callable[[Operator], tuple[int, ...] | None]) -> None:
+    """Makes a value for each tensor in use: external ones first, then the others, each ascending by tensor index.
+
+    Args:
+        value_slots: the input slots of an operator that hold values, None for all.
+    """
     graph, delegation = lowering.graph, lowering.delegation
-    used = set(_used(lowering)) - delegation.aliases.keys()
+    used = set(_used(lowering, value_slots)) - delegation.aliases.keys()
     # Every fp16 tensor that stands in for an fp32 one is defined in every partition, used there or not.
     used |= set(delegation.aliases.values())
     inputs, outputs = _border(lowering)
@@ -141,12 +143,12 @@ def _border(lowering: Lowering) -> tuple[set[int], set[int]]:
     return inputs, outputs
 
 
-def _used(lowering: Lowering) -> Iterator[int]:
+def _used(lowering: Lowering, value_slots: Callable[[Operator], tuple[int, ...] | None]) -> Iterator[int]:
     for index in lowering.partition.ops:
         if index in lowering.delegation.skipped:
             continue
         op = lowering.graph.operators[index]
-        slots = _DATA_SLOTS.get(op.type)
+        slots = value_slots(op)
         yield from (t for slot, t in enumerate(op.inputs) if t >= 0 and (slots is None or slot in slots))
         yield from (t for t in op.outputs if t >= 0)
 

@@ -27,12 +27,12 @@ from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import name_of, number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.layout import passes_zeros_test
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST_TAPS = 9
-ENOUGH_ZEROS = 2 / 3
 # An entry reads so many channels, and begins a cluster.
 _ENTRY_CHANNELS = 3
 
@@ -62,7 +62,7 @@ class TapByTap(OperatorFixer):
                 1,
             ):
                 values = weights(graph, op.inputs[1])
-                if values is not None and (view.options.prune or _zero_share(values) > ENOUGH_ZEROS):
+                if values is not None and (view.options.prune or _has_enough_zeros(values)):
                     yield op
 
     def apply(self, view: View, op: Op) -> str:
@@ -157,10 +157,10 @@ def _weigh(view: View, op: Op, source: int, target: int, values: np.ndarray, *, 
     )
 
 
-def _zero_share(values: np.ndarray) -> float:
+def _has_enough_zeros(values: np.ndarray) -> bool:
     import numpy as np
 
-    return 1 - np.count_nonzero(values) / max(values.size, 1)
+    return passes_zeros_test(values.size - int(np.count_nonzero(values)), values.size)
 
 
 FIXERS: tuple[OperatorFixer, ...] = (TapByTap(),)

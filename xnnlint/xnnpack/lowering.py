@@ -13,12 +13,11 @@ from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.delegate.accept_checks import number
 from xnnlint.xnnpack.delegate.delegation import Delegation, Partition
 from xnnlint.xnnpack.ir import Subgraph
-from xnnlint.xnnpack.lower import lower_layers, lower_shapes, lower_simple
+from xnnlint.xnnpack.lower import lower_simple
 from xnnlint.xnnpack.lower.lower_values import Lowering, define_tensors
+from xnnlint.xnnpack.operators import OPERATORS, delegate_operator
 from xnnlint.xnnpack.profile import Profile
 
-_VISITORS = lower_simple.VISITORS | lower_layers.VISITORS | lower_shapes.VISITORS
-_CUSTOM = lower_layers.CUSTOM_VISITORS
 _WEIGHTS_RANK = {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 2}
 
 
@@ -29,7 +28,7 @@ def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: P
     partition.
     """
     lowering = Lowering(graph, partition, delegation, profile, Subgraph([], [], partition.sparse_hint))
-    define_tensors(lowering)
+    define_tensors(lowering, _value_slots)
     for index in partition.ops:
         op = graph.operators[index]
         if index in delegation.skipped:
@@ -37,9 +36,15 @@ def lower(graph: Graph, partition: Partition, delegation: Delegation, profile: P
         if index in delegation.assumed:
             _assumed(lowering, op)
             continue
-        visit = _CUSTOM[op.custom_code] if op.type == "CUSTOM" else _VISITORS[op.type]
-        visit(lowering, op)
+        known = delegate_operator(op.type, op.custom_code)
+        assert known is not None, f"{op} was accepted, and nobody knows it"
+        known.lower(lowering, op)
     return lowering.subgraph
+
+
+def _value_slots(op: Operator) -> tuple[int, ...] | None:
+    known = delegate_operator(op.type, op.custom_code)
+    return known.values if known is not None else None
 
 
 def _assumed(lowering: Lowering, op: Operator) -> None:
@@ -50,7 +55,7 @@ def _assumed(lowering: Lowering, op: Operator) -> None:
         lower_simple.assumed(lowering, op)
         return
     before = len(lowering.subgraph.nodes)
-    _VISITORS[op.type](lowering, layer)
+    OPERATORS[op.type].lower(lowering, layer)
     for node in lowering.subgraph.nodes[before:]:
         node.operator = node.operator or "assumed"
 

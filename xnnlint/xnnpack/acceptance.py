@@ -8,12 +8,9 @@ there the first one that fails decides. Shapes are those stored in the file (dyn
 from __future__ import annotations
 
 from xnnlint.model.graph import Operator
-from xnnlint.xnnpack.delegate import accept_layers, accept_shapes, accept_simple
-from xnnlint.xnnpack.delegate.accept_checks import Check, Scope
+from xnnlint.xnnpack.delegate.accept_checks import Scope
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
-
-BUILTINS: dict[str, Check] = accept_simple.CHECKS | accept_layers.CHECKS | accept_shapes.CHECKS
-CUSTOM: dict[str, Check] = accept_layers.CUSTOM_CHECKS
+from xnnlint.xnnpack.operators import delegate_operator
 
 
 def refusal(scope: Scope, op: Operator) -> Rejection | None:
@@ -23,12 +20,11 @@ def refusal(scope: Scope, op: Operator) -> Rejection | None:
         scope: the graph, the profile, and what is static so far in the execution order.
         op: an operator that isn't an unpacking DEQUANTIZE or DENSIFY (`delegate.delegate` claims those itself).
     """
-    is_custom = op.type == "CUSTOM"
-    check = CUSTOM.get(op.custom_code) if is_custom else BUILTINS.get(op.type)
-    name = op.custom_code if is_custom else op.type
-    if check is None or name in scope.profile["undelegated_operators"]:
+    known = delegate_operator(op.type, op.custom_code)
+    name = op.custom_code if op.type == "CUSTOM" else op.type
+    if known is None or name in scope.profile["undelegated_operators"]:
         return Rejection(Objection.OPERATOR_TYPE, "an operator that XNNPACK supports", name)
     for kind, option, value in scope.profile["undelegated_options"]:
         if op.type == kind and op.attributes.get(option, False) == value:
             return Rejection(Objection.OPTION, f"another {option}", f"{option}={value}")
-    return next(check(scope, op), None)
+    return next(known.accept(scope, op), None)

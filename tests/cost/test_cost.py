@@ -23,7 +23,6 @@ from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
 SSE = load_profile("litert-2.3", "x86-sse")
 
 
@@ -338,3 +337,25 @@ def test_real_times_are_near_the_predicted_ones(tmp_path: Path) -> None:
     measured = sum(o.microseconds for o in dense.operators) / sum(o.microseconds for o in sparse.operators)
     assert gained.ratio / 2 < measured < gained.ratio * 2
     assert measured > 1.2
+
+
+@pytest.mark.judge
+def test_calibration_measures_this_machine(tmp_path: Path) -> None:
+    from xnnlint.calibration.calibrate import calibrate
+    from xnnlint.runtime import targets
+
+    pytest.importorskip("scipy")
+    target = targets.resolve("x86-sse")
+    if target.emulated:
+        pytest.skip("AVX cannot be masked here, and emulated times tell nothing")
+    seen: list[tuple[int, int]] = []
+    made = calibrate(target, networks=2, rounds=6, progress=lambda done, of: seen.append((done, of)))
+    assert made.failed == ()
+    assert seen[-1][0] == seen[-1][1] > 0
+    profile = made.profile
+    assert (profile.cpu, profile.litert, profile.measured) == ("x86-sse", target.release.version, True)
+    assert {"gemm", "spmm", "depthwise_nchw:3x3s1"} <= profile.families.keys()
+    profile.save(tmp_path / "mine.json")
+    prediction = cost.predict(planned(network()), read_profile(tmp_path / "mine.json"))
+    assert prediction is not None
+    assert prediction.total > 0
