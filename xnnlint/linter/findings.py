@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
+    from xnnlint.linter.pruning_forecast import PruningForecast
+    from xnnlint.linter.speed import Speed
+    from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
@@ -105,7 +108,8 @@ class ModelReport:
 
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
-    the exit code. `profile` is what the plan was made for, where the configuration chose that.
+    the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
+    times are known for the CPU, `if_pruned` is what was asked with --assume-pruned, `size` None where nothing is pruned.
     """
 
     path: str
@@ -118,6 +122,9 @@ class ModelReport:
     ignored: list[Finding] = field(default_factory=list)
     accepted: list[Finding] = field(default_factory=list)
     profile: Profile | None = None
+    speed: Speed | None = None
+    if_pruned: tuple[PruningForecast, ...] = ()
+    size: StoredSize | None = None
 
     @property
     def worst(self) -> Severity | None:
