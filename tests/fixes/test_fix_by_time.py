@@ -23,7 +23,7 @@ from xnnlint.fixes.result import Measured
 from xnnlint.fixes.tflite.file_fixer import FileFixer
 from xnnlint.fixes.tflite.file_proof import Prover
 from xnnlint.fixes.tflite.file_search import FileResult, search
-from xnnlint.fixes.tflite.judge import Judge
+from xnnlint.fixes.judge import Judge
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 

@@ -22,7 +22,7 @@ _MAX_SINGLE = 10_000
 _MAX_HALVES = 12
 # Attempts without some change, times operators; whatever is not tried stays.
 _MAX_WORK = 6_000
-_MIN_ATTEMPTS = 25
+_MIN_ATTEMPTS = 15
 
 
 @dataclass(frozen=True)

@@ -155,16 +155,15 @@ class Planner:
         if claims not in self._claimed:
             delegation = delegate(self.graph, self.profile, claims)
             defined = define(self.graph, delegation, self.profile)
-            failure = None if FLOAT in claims else defined.failure
-            claimed = self._claimed[claims] = _Claimed(delegation, failure)
-            if failure is not None:
-                return claimed
-            for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True):
+            claimed = _Claimed(delegation, None if FLOAT in claims else defined.failure)
+            defines = claimed.failure is None
+            for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True) if defines else ():
                 crash = self._rewrite(subgraph, claims)
                 if crash is not None:
                     claimed.failure = Failure(crash.op, Fault(Wrong.ONLY_READER_REMOVED))
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
+            self._claimed[claims] = claimed
         return self._claimed[claims]
 
     def _rewrite(self, subgraph: Subgraph, claims: frozenset[Waiver]) -> Node | None:

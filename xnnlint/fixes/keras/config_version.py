@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.lower.to_graph import lower
@@ -46,6 +47,7 @@ class ConfigVersion:
         assumed: the share of zeros that its 1x1 kernels are taken to have, or None for those that they have.
         document: the config with the changes.
         changes: in the order in which they are made.
+        microseconds: predicted time of a run; 0 where nothing can be said.
     """
 
     keras: KerasModel
@@ -54,6 +56,12 @@ class ConfigVersion:
     assumed: float | None
     document: dict[str, Any]
     changes: tuple[Change, ...] = ()
+    microseconds: float = 0.0
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """How many convolutions run SpMM."""
+        return (len(self.plan.spmm_ops),)
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
@@ -86,7 +94,8 @@ def forecast(
     if policy:
         case = PolicyCase(judge(keras), plan)
         findings += [f for rule in policy_rules() for f in rule.check_policy(case) if f.severity is Severity.ERROR]
-    return ConfigVersion(keras, plan, findings, assumed, document, changes)
+    time = Judge.of(profile.cpu).microseconds(plan)
+    return ConfigVersion(keras, plan, findings, assumed, document, changes, time)
 
 
 def first_forecast(

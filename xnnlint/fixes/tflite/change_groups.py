@@ -1,4 +1,4 @@
-"""Which changes belong together: those of one kind, and those that make one cluster of operators sparse.
+"""Which changes belong together, since they make one cluster of operators sparse.
 
 A cluster is what runs in NCHW between an entry and its exits. It gains as a whole or not at all, since XNNPACK runs
 none of it sparse where one part of it cannot; another cluster of the same model gains by itself.
@@ -14,20 +14,12 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.file_version import FileVersion
     from xnnlint.xnnpack.plan import Plan
 
-# Where there are more places, none is tried alone.
-_MOST_PLACES = 12
+
+_UNPACKING = ("DENSIFY", "DEQUANTIZE")
 
 
-def groups(version: FileVersion, origin: FileVersion) -> list[frozenset[Key]]:
-    """What a version could be without, each once: clusters, kinds, and single places where they are few."""
-    changes = version.changes
-    of_kinds = [[c for c in changes if c.fix == kind] for kind in dict.fromkeys(change.fix for change in changes)]
-    alone = [[change] for change in changes] if len(changes) <= _MOST_PLACES else []
-    found = [*_of_clusters(version, origin), *of_kinds, *alone]
-    return list(dict.fromkeys(frozenset(change.key for change in group) for group in found if group))
-
-
-def _of_clusters(version: FileVersion, origin: FileVersion) -> list[list[Change]]:
+def of_clusters(version: FileVersion, origin: FileVersion) -> list[frozenset[Key]]:
+    """The changes of each cluster of a version, where it has several."""
     clusters = list(_clusters(version.plan))
     if len(clusters) < 2:
         return []
@@ -38,13 +30,16 @@ def _of_clusters(version: FileVersion, origin: FileVersion) -> list[list[Change]
         index = change.site.partition("+")[0].removeprefix("#")
         return {tensors[t].name for t in operators[int(index)].outputs} if index.isdigit() else set()
 
-    return [[change for change in version.changes if not names.isdisjoint(written(change))] for names in clusters]
+    return [frozenset(c.key for c in version.changes if not names.isdisjoint(written(c))) for names in clusters]
 
 
 def _clusters(plan: Plan) -> Iterator[set[str]]:
-    """The names of the tensors that each connected set of operators in NCHW writes."""
+    """The names of the tensors that each connected set of operators in NCHW writes, and of those fused into them."""
     graph = plan.graph
-    left = {kernel.op for kernel in plan.operators if kernel.nchw or kernel.is_spmm}
+    in_nchw = {kernel.op for kernel in plan.operators if kernel.nchw or kernel.is_spmm}
+    others = {kernel.op for kernel in plan.operators} - in_nchw
+    fused = {op.index for op in graph.operators if op.type not in _UNPACKING} - others - set(plan.tflite_ops)
+    left = in_nchw | fused
     while left:
         pending, cluster = [left.pop()], set[int]()
         while pending:
@@ -54,4 +49,5 @@ def _clusters(plan: Plan) -> Iterator[set[str]]:
             near |= {writer.index for t in op.inputs if (writer := graph.producer(t)) is not None}
             pending += near & left
             left -= near
-        yield {graph.tensors[t].name for index in cluster for t in graph.operators[index].outputs}
+        if cluster & in_nchw:
+            yield {graph.tensors[t].name for index in cluster for t in graph.operators[index].outputs}

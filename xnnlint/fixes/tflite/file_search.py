@@ -15,13 +15,13 @@ from itertools import product
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Measured, Result
-from xnnlint.fixes.tflite.change_groups import groups
+from xnnlint.fixes.tflite.change_groups import of_clusters
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.judge import Judge
 from xnnlint.fixes.tflite.known_fixes import check_names
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.operator_lines import OperatorLines
@@ -76,6 +76,8 @@ class _FileSearch(ChangeSearch[FileVersion]):
         self.judge = Judge.of(options.profile.cpu, even_if_slower=options.even_if_slower or options.everything)
         # Microseconds from which on a version is slower than the best that was kept.
         self._limit = math.inf
+        # The fastest version that was passed over since less of it runs sparse.
+        self._lesser: FileVersion | None = None
         super().__init__(self._read(data), options, budget)
         self.edit = Edit.open(data, path)
         self.fixers = [
@@ -130,8 +132,12 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return self._attempt(selection)
 
     def fault(self, trial: FileVersion, best: FileVersion) -> str:
-        if trial.plan.is_correct < best.plan.is_correct or (best.plan.is_correct and trial.reach < best.reach):
-            return "less of the model would run sparse, or it would be wrong"
+        if trial.plan.is_correct < best.plan.is_correct:
+            return "it would be wrong"
+        if best.plan.is_correct and trial.reach < best.reach:
+            if self._lesser is None or trial.microseconds < self._lesser.microseconds:
+                self._lesser = trial
+            return "less of the model would run sparse"
         if trial.microseconds > self._limit:
             return "it would be slower"
         self._limit = min(self._limit, self._limit_of(trial))
@@ -201,15 +207,11 @@ class _FileSearch(ChangeSearch[FileVersion]):
 
     def _candidates(self, full: FileVersion) -> list[FileVersion]:
         """Versions that may be the best."""
-        found = []
-        if full.changes and full.plan.is_correct:
-            found = self._refined(self._by_cheaper_ways(full))
-        if full.changes and not any(self.judge.is_worthwhile(version, self.origin) for version in found):
-            kinds = dict.fromkeys(change.fix for change in full.changes)
-            version = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
-            if version.changes and version.plan.is_correct:
-                found += self._refined(version)
-        return found
+        if full.plan.is_correct:
+            return self._refined(self._by_cheaper_ways(full)) if full.changes else []
+        kinds = dict.fromkeys(change.fix for change in full.changes)
+        version = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
+        return self._refined(version) if version.changes and version.plan.is_correct else []
 
     def _by_cheaper_ways(self, full: FileVersion) -> FileVersion:
         """Where another kind of change can stand for one, the one that takes less time."""
@@ -235,21 +237,23 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return [smallest, self._fastest(smallest)] if self.judge.by_time else [smallest]
 
     def _smallest(self, full: FileVersion) -> FileVersion:
-        self._limit = self._limit_of(full)
+        self._limit, self._lesser = self._limit_of(full), None
         smallest = self.smallest(full, whole={fixer.name for fixer in self.fixers if fixer.whole})
         self._limit = math.inf
         return smallest
 
     def _fastest(self, version: FileVersion) -> FileVersion:
-        """Leaves out whole kinds of changes, whole clusters, or single places, as long as that makes it faster."""
-        self._tried, start = 0, version
+        """Where a version is faster with less of it sparse, without some changes or without a whole cluster, that."""
         while version.changes:
-            trials = [self.trial_without(version, group) for group in groups(version, self.origin)]
-            faster = [t for t in trials if t is not None and self.judge.is_faster(t, version)]
+            trials = [
+                self._lesser,
+                *(self.trial_without(version, group) for group in of_clusters(version, self.origin)),
+            ]
+            faster = [trial for trial in trials if trial is not None and self.judge.is_faster(trial, version)]
             if not faster:
                 break
-            self.best = version = max(faster, key=self.judge.worth)
-        return version if version is start or not version.changes else self._smallest(version)
+            version = self._smallest(min(faster, key=lambda trial: trial.microseconds))
+        return version
 
     # Rescue
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -103,5 +104,5 @@ class ShiftedImage:
         graph = self.view.graph
         return graph.add_constant(f"{graph.name(source)}/{name}", np.array(values, np.int32))
 
-    def _insert(self, type_: str, inputs: list[int], target: int, *, options: str, **fields: object) -> None:
+    def _insert(self, type_: str, inputs: list[int], target: int, *, options: str, **fields: Any) -> None:
         self.view.graph.insert(type_, inputs, [target], near=self.op, options=options, **fields)

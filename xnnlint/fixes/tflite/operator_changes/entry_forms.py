@@ -79,8 +79,6 @@ def parts(window: Window) -> tuple[Part, ...]:
 class _Entry(OperatorFixer):
     """A first convolution of stride 2 that is no sparse entry yet."""
 
-    whole = True
-
     def sites(self, view: View) -> Iterable[Op]:
         for op in view.of_type("CONV_2D"):
             windows = _windows(view, op)

@@ -1,4 +1,4 @@
-"""Which of two versions of a .tflite file is better: the one that is right, and then the faster one.
+"""Which of two versions of a model is better: the one that is right, and then the faster one.
 
 Times are predicted (docs/cost-model.md). Where they hardly differ the cost model knows nothing, and the version that
 reaches more convolutions with SpMM, or has fewer changes, is better.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from xnnlint.cost.predict import Gain, compared, predict
 from xnnlint.cost.profile import CostProfile, shipped_profile
+from xnnlint.fixes.result import Version
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.tflite.file_version import FileVersion
     from xnnlint.xnnpack.plan import Plan
 
 _WITHOUT_RATES = "arm64"
@@ -24,9 +24,24 @@ _SLACK, _SMALLEST = 0.01, 0.5
 _WORTHWHILE = 1.05
 
 
+class TimedVersion(Version, Protocol):
+    """A version that can be judged."""
+
+    @property
+    def microseconds(self) -> float:
+        """Predicted time of a run; 0 where nothing can be said."""
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """How much runs SpMM; larger is more."""
+
+
+V = TypeVar("V", bound=TimedVersion)
+
+
 @dataclass(frozen=True)
 class Judge:
-    """Compares versions of one file.
+    """Compares versions of one model.
 
     Attributes:
         rates: of the CPU that is planned for; scaled ones where nobody measured it.
@@ -51,21 +66,21 @@ class Judge:
         """What is predicted of two versions; None where one of them does not run, or nothing can be said."""
         return compared(before, after, self.rates) if self.rates is not None and before.runs and after.runs else None
 
-    def worth(self, version: FileVersion) -> tuple[float, ...]:
+    def worth(self, version: TimedVersion) -> tuple[float, ...]:
         """Larger is better."""
         if not version.plan.is_correct:
             return (0,)
         fast = -version.microseconds
         return (1, fast, *version.reach) if self.by_time else (1, *version.reach, fast)
 
-    def best(self, versions: Sequence[FileVersion]) -> FileVersion:
+    def best(self, versions: Sequence[V]) -> V:
         """Of some that are right; of those that are as fast as the fastest, the one that reaches most."""
         if self.by_time:
             limit = self.still_as_fast(min(version.microseconds for version in versions))
             versions = [version for version in versions if version.microseconds <= limit]
         return max(versions, key=lambda version: (version.reach, -version.microseconds, -len(version.changes)))
 
-    def is_worthwhile(self, version: FileVersion, origin: FileVersion) -> bool:
+    def is_worthwhile(self, version: TimedVersion, origin: TimedVersion) -> bool:
         """Whether a version is right, and better than the file as it is by more than what hardly shows."""
         if not version.plan.is_correct or self.worth(version) <= self.worth(origin):
             return False
@@ -73,11 +88,11 @@ class Judge:
             return True
         return self.by_time and version.microseconds * _WORTHWHILE < origin.microseconds
 
-    def is_faster(self, version: FileVersion, other: FileVersion) -> bool:
+    def is_faster(self, version: TimedVersion, other: TimedVersion) -> bool:
         """Whether a version is right, and tellingly faster than another."""
         return version.plan.is_correct and self.still_as_fast(version.microseconds) < other.microseconds
 
-    def is_cheaper(self, version: FileVersion, other: FileVersion) -> bool:
+    def is_cheaper(self, version: TimedVersion, other: TimedVersion) -> bool:
         """Whether a version reaches as much in less time; or more, where that is what counts."""
         more = not self.by_time and version.reach > other.reach
         return version.reach >= other.reach and (more or self.is_faster(version, other))
