@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
@@ -24,6 +25,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
+    from xnnlint.cost import CostProfile
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -66,6 +68,7 @@ class Session:
         resolver: of the settings.
         stdin_name: what to call the model from stdin; its configuration is looked for there.
         wanted: what to say of each model beside its findings.
+        cost_profile: file with rates for predicted times; "" for what the configuration names.
         policy: whether to say what TFMOT's pruning policy refuses, too.
 
     Raises:
@@ -79,6 +82,7 @@ class Session:
         *,
         stdin_name: str = "",
         wanted: Wanted = NOTHING,
+        cost_profile: str = "",
         policy: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
@@ -89,11 +93,15 @@ class Session:
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
+        wanted = replace(wanted, cost_profile=self._rates(cost_profile))
         self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
         for runtime, cpu in self.profiles:
             load_profile(runtime, cpu)
+        rates = wanted.cost_profile
+        if rates is not None and self.tasks and all(cpu != rates.cpu for _, cpu in self.profiles):
+            raise XnnlintError(f"the cost profile is of {rates.cpu}, and no model is checked for that CPU (--cpu)")
 
     @property
     def profile(self) -> Profile:
@@ -116,6 +124,12 @@ class Session:
                 for task, report in zip(self.tasks, found, strict=True):
                     report.profile = task.profile
                     yield apply(report, task.settings), task.settings
+
+    def _rates(self, file: str) -> CostProfile | None:
+        configured = self.settings["cost-profile"]
+        if not file and configured:
+            file = os.path.relpath(Path(self.settings.folder, configured))
+        return cost_profile_of(file)
 
     def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         """(path, why it cannot be checked)."""
