@@ -109,7 +109,7 @@ class ModelReport:
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
     the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
-    times are known for the CPU, `if_pruned` is what was asked with --assume-pruned, `size` None where nothing is pruned.
+    times are known for the CPU, `if_pruned` is what --assume-pruned asked for, `size` None where nothing is pruned.
     """
 
     path: str

@@ -8,8 +8,7 @@ gain is the most that can be reached.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.waiver import WaiverKind
@@ -26,8 +25,7 @@ USUAL_SHARE = 0.8
 _OTHER_MODEL = (WaiverKind.FLOAT, WaiverKind.FP32, WaiverKind.CPU)
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(NamedTuple):
     """Predicted times and gains of a model; without a cost profile for its CPU there is none.
 
     Attributes:

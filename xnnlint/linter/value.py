@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.pruning_forecast import forecasts
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is to be said of a model beside its findings.
 
     Attributes:
