@@ -139,9 +139,7 @@ def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, inste
         more = "" if unsafe else "; --unsafe-fixes may do more, --assume-pruned times it as if it were pruned"
         raise XnnlintError(f"{path}: {what}{more}")
     before = Variant("before", "the file as it is", data, result.before.plan)
-    what = (
-        "what fix makes of it" if result.declined is None else "what fix could make of it (predicted: slower)"
-    )
+    what = "what fix makes of it" if result.declined is None else "what fix could make of it (predicted: slower)"
     after = Variant("after", what, result.after.data, result.after.plan)
     return Pair(path, Comparison.FIXED, before, after, _counted(result))
 
