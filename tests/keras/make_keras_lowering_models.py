@@ -135,6 +135,7 @@ BODIES: dict[str, Body] = {
     "permute_and_reshape_for_nothing": lambda x: L.Reshape((16, 12, 20))(L.Permute((3, 1, 2))(x)),
     "reshape": lambda x: L.Reshape((20, 12, 16))(x),
     "reshape_unknown": lambda x: L.Reshape((12, 20, 16))(L.Reshape((-1, 16))(x)),
+    "relu_behind_reshape": lambda x: L.ReLU()(L.Reshape((20, 12, 20))(bare(x, 20))),
     "group_norm": lambda x: L.GroupNormalization(4)(x),
     "group_norm_of_one": lambda x: L.GroupNormalization(1, scale=False)(x),
     "group_norm_of_each": lambda x: L.ReLU()(L.GroupNormalization(-1, center=False)(x)),

@@ -350,6 +350,17 @@ def test_weights_that_cannot_be_take_no_memory(filters: object, reason: str) -> 
     assert lower(model, path="model", format="keras").unknown == {"conv": reason}
 
 
+def test_every_tensor_that_is_read_is_there() -> None:
+    """Rewrites take operators away; what one of those computes must have lost its readers before."""
+    for case in CASES:
+        graph = structure(case).main
+        there = {t.index for t in graph.tensors if t.is_constant} | set(graph.inputs)
+        for op in graph.operators:
+            missing = {t for t in op.inputs if t >= 0} - there
+            assert not missing, (case["name"], op, missing)
+            there.update(op.outputs)
+
+
 def test_no_weights_is_said() -> None:
     notes = structure(CASES[0]).notes
     assert notes == ["The file holds no weights: the forecast is for the structure alone."]
