@@ -327,6 +327,8 @@ class Judge:
         what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
         try:
             followed = follow(data, name, plan, promise.findings)
+            if kind is Kind.PART and followed.counts_more:
+                raise NotFollowed("a part whose stand-in has weights that count for the zeros of a cluster")
         except (NotFollowed, XnnlintError) as reason:
             figures.not_followed[what] = str(reason)
             return False
