@@ -42,7 +42,12 @@ def lint(
     from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
-    return check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+    report = check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+    if report.needs_fixes:
+        from xnnlint.fixes.check_fixes import add_fixes
+
+        add_fixes(report, profile)
+    return report
 
 
 def fix(

@@ -178,7 +178,10 @@ class _Editor:
         if self.graph.shape(tensor)[3] % 4:
             new, old = self.graph.displace(producer, "_nchw")
             self.graph.rewire(old, new, inside)
-            self._pool(new, old, near=self.graph.operators[self.graph.operators.index(producer) + 1])
+            place = self.graph.operators.index(producer)
+            self._pool(new, old, near=producer)
+            self.graph.operators.remove(producer)
+            self.graph.operators.insert(place, producer)
             return
         try:
             leave(self.view, Leak(tensor, producer, inside, live=False))
