@@ -141,7 +141,7 @@ class ModelReport:
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
     the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
-    times are known for the CPU, `if_pruned` is what was asked with --assume-pruned, `size` None where nothing is pruned.
+    times are known for the CPU, `if_pruned` what was asked with --assume-pruned, `size` None where nothing is pruned.
     `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes.
     """
 

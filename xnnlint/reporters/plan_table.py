@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.reporters.styled_lines import FAINT, GOOD, PLAIN, Line, Span, columns, name, safe, shorten
@@ -55,10 +54,13 @@ class _Row(NamedTuple):
 
 def _plan_rows(plan: Plan, prediction: Prediction | None) -> Iterator[_Row]:
     """XNNPACK operators in their order, each TFLite operator before the first XNNPACK operator of a later index."""
-    costs = [_us(cost) for cost in prediction.operators] if prediction is not None else []
-    taken, own = costs[: len(plan.operators)], costs[len(plan.operators) :]
-    rest = sorted(zip_longest(plan.tflite_ops, own, fillvalue=""))
-    for kernel, us in zip_longest(plan.operators, taken, fillvalue=""):
+    count = len(plan.operators)
+    if prediction is not None:
+        costs = [_us(cost) for cost in prediction.operators]
+    else:
+        costs = [""] * (count + len(plan.tflite_ops))
+    rest = sorted(zip(plan.tflite_ops, costs[count:], strict=True))
+    for kernel, us in zip(plan.operators, costs[:count], strict=True):
         while rest and rest[0][0] < kernel.op:
             yield _tflite_row(plan, *rest.pop(0))
         yield _kernel_row(kernel, us)
