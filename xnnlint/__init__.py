@@ -44,9 +44,13 @@ def lint(
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
     wanted = Wanted(() if assume_pruned is None else (assume_pruned,))
-    return check_loaded(
-        load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse, wanted=wanted
-    )
+    loaded = load_any(model, assume_pruned=assume_pruned)
+    report = check_loaded(loaded, profile, require_sparse=require_sparse, wanted=wanted)
+    if report.needs_fixes:
+        from xnnlint.fixes.check_fixes import add_fixes
+
+        add_fixes(report, profile)
+    return report
 
 
 def fix(

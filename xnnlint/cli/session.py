@@ -230,6 +230,10 @@ def check_one(request: Request) -> ModelReport:
     else:
         check = engine.check_model
     report = check(request.file, profile, require_sparse=request.require_sparse, wanted=request.wanted)
+    if report.needs_fixes:
+        from xnnlint.fixes.check_fixes import add_fixes
+
+        add_fixes(report, profile)
     if request.file != request.path:
         report.path = request.path
         if report.error is not None:

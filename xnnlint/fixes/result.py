@@ -23,6 +23,18 @@ class Version(Protocol):
     @property
     def changes(self) -> Sequence[Change]: ...
 
+    @property
+    def assumed(self) -> float | None:
+        """The share of zeros that it was planned with instead of its own."""
+
+    @property
+    def spmm(self) -> frozenset[int]:
+        """The operators that run SpMM, as far as that is a gain."""
+
+    @property
+    def pointwise(self) -> frozenset[int]:
+        """The operators that could."""
+
 
 V = TypeVar("V", bound=Version)
 

@@ -117,7 +117,7 @@ def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
-        findings = add_unlocks(plan, [*asked, *_shadowed(plan, asked)])
+        findings = add_unlocks(plan, _with_shadowed(plan, asked))
     findings = hedged(plan, findings)
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
@@ -128,12 +128,17 @@ def _ask(plan: Plan) -> list[Finding]:
     return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
 
 
-def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
-    """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
-    reported = {(f.rule, f.location.op) for f in findings}
+def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Findings, and what the rules find once XNNPACK takes all operators, in float: more than can be seen of the model
+    as it is. A finding that asks for more at the same place then, such as for zeros in all weights of parts that
+    become one, takes the place of the one that is reported."""
     taken = {waiver for f in findings for waiver in f.waivers if waiver.kind in SHADOWING}
     behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
-    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in reported]
+    found = {(f.rule, f.location.op): f for f in behind if f.waivers}
+    known = [found.pop((f.rule, f.location.op), f) for f in findings]
+    return [b if f.waivers and b.waivers > f.waivers else f for f, b in zip(findings, known, strict=True)] + list(
+        found.values()
+    )
 
 
 def _demanded(finding: Finding) -> Finding:

@@ -35,7 +35,17 @@ from xnnlint.xnnpack.plan import (
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
-from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, STORED_DENSE, WHOLE_MODEL, Waiver, WaiverKind
+from xnnlint.xnnpack.waiver import (
+    CPU,
+    ENCODED,
+    FLOAT,
+    FP32,
+    PRUNED_SHARE,
+    STORED_DENSE,
+    WHOLE_MODEL,
+    Waiver,
+    WaiverKind,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -239,13 +249,12 @@ class Planner:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
         filter_value = subgraph.values[node.inputs[1]]
         params = filter_value.shape[0] * filter_value.shape[-1]
-        if Waiver(WaiverKind.PRUNED, node.op) in assumed:
-            return params, params
+        least = int(PRUNED_SHARE * params) if Waiver(WaiverKind.PRUNED, node.op) in assumed else 0
         if filter_value.tensor is None or not filter_value.is_static:
-            return params, 0
+            return params, least
         from xnnlint.model.weights import zeros_among_first
 
-        return params, zeros_among_first(self.graph, filter_value.tensor, params)
+        return params, max(least, zeros_among_first(self.graph, filter_value.tensor, params))
 
     def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
         op = self.graph.operators[node.op]

@@ -20,7 +20,7 @@ from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_variables import variable_names
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.layout import passes_zeros_test
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
@@ -70,6 +70,16 @@ class ConfigVersion:
     def places(self) -> Counter[FindingPlace]:
         """The same by rule and layer."""
         return Counter((f.rule, f.location.name) for f in self.standing())
+
+    @property
+    def spmm(self) -> frozenset[int]:
+        """The operators that run SpMM."""
+        return frozenset(self.plan.spmm_ops)
+
+    @property
+    def pointwise(self) -> frozenset[int]:
+        """The 1x1 convolutions, and what else runs SpMM."""
+        return frozenset(pointwise_ops(self.plan.graph)) | self.spmm
 
     @property
     def new_weights(self) -> dict[str, tuple[np.ndarray, ...]]:

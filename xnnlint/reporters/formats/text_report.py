@@ -208,7 +208,10 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             yield "Make them all: fewer of them give wrong results."
         if not unknown:
             yield if_fixed_sentence(model, len(chosen) + len(unseen))
-    elif outcome is Outcome.DENSE and not unseen and not unknown and summary is not None and summary.pointwise_convs:
+    fixed = _fixed(model)
+    if fixed:
+        yield fixed
+    elif not chosen and outcome is Outcome.DENSE and not unseen and not unknown and summary and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
         yield from model.plan.model.notes
@@ -216,6 +219,17 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         yield pruned_sentence(model.if_pruned[0])
     if model.size is not None:
         yield size_sentence(model.size)
+
+
+def _fixed(model: ModelReport) -> str:
+    """What `xnnlint fix` makes of the model; "" where it makes nothing better."""
+    brought = model.fixes.brought if model.fixes is not None else None
+    if brought is None or not brought.changes:
+        return ""
+    how = f"by {counted(brought.changes, 'safe change')}"
+    if brought.outcome is Outcome.SPARSE:
+        return f"xnnlint fix makes it sparse, {brought.spmm} of {brought.convolutions}, {how}."
+    return f"xnnlint fix makes it right, and dense, {how}." if brought.outcome is Outcome.DENSE else ""
 
 
 def _low_confidence(unknown: int) -> str:
