@@ -28,7 +28,7 @@ pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra"
 
 from xnnlint.fixes.change import Exactness
 from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.tflite import file_search
+from xnnlint.fixes.tflite import file_search, known_fixes
 from xnnlint.fixes.tflite import fix_table as catalog
 from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.fixes.tflite import sparse_encoding as encoding
@@ -194,9 +194,9 @@ def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monke
     """The lie is needed for nothing: without it the rest is proven, and written."""
     honest = operator_fixers()
     monkeypatch.setattr("xnnlint.fixes.tflite.file_search._FileSearch._smallest", lambda self, full: full)
-    monkeypatch.setattr(
-        file_search, "operator_fixers", lambda: (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
-    )
+    kinds = (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
+    for module in (file_search, known_fixes):
+        monkeypatch.setattr(module, "operator_fixers", lambda: kinds)
     target = tmp_path / "fixed.tflite"
     with FileFixer(FixRequest(PROFILE)) as fixer:
         done = fixer.fix(str(DENSE_ZEROS), str(target))
