@@ -18,12 +18,12 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Measured
 from xnnlint.fixes.tflite.file_fixer import FileFixer
 from xnnlint.fixes.tflite.file_proof import Prover
 from xnnlint.fixes.tflite.file_search import FileResult, search
-from xnnlint.fixes.judge import Judge
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tests.models import FIXTURES
-from xnnlint.linter.findings import Applicability
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.model.weights import decode
-from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile
@@ -20,13 +19,10 @@ from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.file_proof import Prover
 from xnnlint.fixes.tflite.file_search import FileResult as Result
 from xnnlint.fixes.tflite.file_search import search
-from xnnlint.fixes.tflite.operator_changes import unsafe_changes as unsafe
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
 PATTERNS = {pattern.name: pattern for pattern in named_patterns()}
-NAMES = {fix.name for fix in unsafe.FIXERS}
-LEAVE = ("leave-through-depth-to-space", "taps-in-parts")
 
 
 @pytest.fixture(scope="module")
@@ -42,58 +38,6 @@ def fixed(data: bytes, **options) -> Result:
 
 def names(result: Result) -> set[str]:
     return {change.fix for change in result.changes}
-
-
-def around(middle, *, seed: int = 1) -> bytes:
-    """A pruned network with something in its middle: `middle(builder, map of 12x20x16)` gives a map again."""
-    g = ModelBuilder(seed)
-    x = g.conv2d(g.pad(g.input((1, 24, 40, 3))), 8, 3, 2, fused="RELU")
-    x = g.conv2d(g.depthwise(x, fused="RELU"), 16, zeros=0.8, storage="sparse")
-    x = g.conv2d(middle(g, x), 16, zeros=0.8, storage="sparse")
-    g.output(g.fully_connected(g.mean(x), 5))
-    return g.build()
-
-
-def wide_stride(g: ModelBuilder, x: Value) -> Value:
-    """On an even size, SAME reads one pixel before and two behind: farther than a 5x5 kernel with padding 2."""
-    return g.depthwise(x, 5, 2, "SAME")
-
-
-def scaled(g: ModelBuilder, x: Value) -> Value:
-    return g.resize_bilinear(x, 15, 23, code="RESIZE_NEAREST_NEIGHBOR")
-
-
-def pooled(g: ModelBuilder, x: Value) -> Value:
-    return g.pool("MAX_POOL_2D", x, 3, 2, padding="SAME")
-
-
-CASES = [
-    ("padding-on-all-sides", wide_stride),
-    ("upsampling-bilinear", scaled),
-    ("average-instead-of-maximum", pooled),
-    ("activation-closest", lambda g, x: g.softmax(x)),
-]
-
-
-@pytest.mark.judge
-@pytest.mark.parametrize(("fix", "middle"), CASES, ids=[case[0] for case in CASES])
-def test_an_unsafe_fix_makes_the_whole_network_sparse(prover, fix, middle):
-    result = fixed(around(middle), unsafe=True, ignore=LEAVE)
-    assert fix in names(result)
-    assert all(change.effect for change in result.changes if change.fix in NAMES)
-    proof = prover.prove(result)
-    assert proof.passed, proof.reason
-    assert proof.observation.outcome == "sparse"
-    assert proof.observation.spmm == 2
-    assert proof.tolerance is None
-    assert proof.max_rel_error > 1e-3, "it computes something else, or it would be safe"
-
-
-@pytest.mark.parametrize(("fix", "middle"), CASES, ids=[case[0] for case in CASES])
-def test_nothing_unsafe_is_done_unasked(fix, middle):
-    result = fixed(around(middle), prune=0.9)
-    assert all(change.applicability is Applicability.SAFE for change in result.changes)
-    assert result.after.plan.is_correct
 
 
 @pytest.mark.judge

@@ -216,7 +216,6 @@ else:
         "ops_stack": lambda x: keras.ops.reshape(keras.ops.stack([x, conv(x, 16)], axis=-1), (-1, 12, 20, 32)),
         "ops_where": lambda x: keras.ops.where(x > 0.5, x, x * 0.1),
         "ops_where_number": lambda x: keras.ops.where(keras.ops.less(x, 1.0), x, 0.0),
-        "ops_argmax": lambda x: x * keras.ops.cast(keras.ops.expand_dims(keras.ops.argmax(x, axis=-1), -1), "float32"),
         "ops_space_to_depth": lambda x: keras.ops.space_to_depth(x, 2),
         "ops_depth_to_space": lambda x: keras.ops.depth_to_space(x, 2),
         "training_true": lambda x: L.BatchNormalization()(L.Dropout(0.2)(x, training=True), training=True),

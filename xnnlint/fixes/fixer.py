@@ -1,8 +1,9 @@
 """What every kind of change declares, and how kinds are found.
 
-A new kind is one file in `tflite/operator_changes/` or `keras/layer_changes/` that has it in a tuple `FIXERS`, and one
-case in tests/fix_cases.py (a model, and what must come of it). Nothing else is touched: `--select`, the search, what
-`check` says of a finding, and the table of docs/fix-tflite.md find it there; `fulfils` says for which findings.
+A new kind is two files: a module in `tflite/operator_changes/` or `keras/layer_changes/` that has it in a tuple
+`FIXERS`, and its case, a model and what must come of it, in `tests/fixes/cases/` (of Keras models in a test of
+`tests/fixes/`). Nothing else is touched: the search, `--select` and what `check` says of a finding find it there, by
+`fulfils`. `python -m xnnlint.fixes.tflite.fix_table` writes the table of docs/fix-tflite.md anew.
 """
 
 from __future__ import annotations

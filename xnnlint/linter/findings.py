@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
+    from xnnlint.linter.pruning_forecast import PruningForecast
+    from xnnlint.linter.speed import Speed
+    from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Outcome, Plan
     from xnnlint.xnnpack.profile import Profile
@@ -137,8 +140,9 @@ class ModelReport:
 
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
-    the exit code. `profile` is what the plan was made for, where the configuration chose that. `fixes` is what
-    `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes.
+    the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
+    times are known for the CPU, `if_pruned` what was asked with --assume-pruned, `size` None where nothing is pruned.
+    `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes.
     """
 
     path: str
@@ -152,6 +156,9 @@ class ModelReport:
     accepted: list[Finding] = field(default_factory=list)
     profile: Profile | None = None
     fixes: FixForecast | None = None
+    speed: Speed | None = None
+    if_pruned: tuple[PruningForecast, ...] = ()
+    size: StoredSize | None = None
 
     @property
     def worst(self) -> Severity | None:

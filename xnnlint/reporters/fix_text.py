@@ -170,15 +170,18 @@ def made_faster(done: Repair[Any]) -> tuple[str, str]:
     """How fast the changed model is beside the one before: a word for it, and a sentence."""
     predicted, measured = done.result.gain, done.measured
     if measured is not None:
-        key = "faster" if measured.ratio.is_faster else "slower" if measured.ratio.is_slower else "as fast"
         guess = "" if predicted is None else f"; predicted {predicted.ratio:.2f} on {_cpu(predicted)}"
-        return key, f"{_measured(measured)}{guess}"
-    reason = f", and not measured: {done.not_measured}" if done.not_measured else ", and not measured"
+        return _key(measured.ratio.is_faster, measured.ratio.is_slower), f"{_measured(measured)}{guess}"
+    reason = f", and not measured: {done.not_measured}" if done.not_measured else ""
     if predicted is None:
         return "time", f"not predicted{reason}"
-    key = "faster" if predicted.ratio > 1 else "slower" if predicted.ratio < 1 else "as fast"
     between = f"({predicted.low:.2f} to {predicted.high:.2f})"
-    return key, f"predicted to be {predicted.ratio:.2f} times as fast {between} on {_cpu(predicted)}{reason}"
+    text = f"predicted to be {predicted.ratio:.2f} times as fast {between} on {_cpu(predicted)}{reason}"
+    return _key(predicted.low > 1, predicted.high < 1), text
+
+
+def _key(is_faster: bool, is_slower: bool) -> str:
+    return "faster" if is_faster else "slower" if is_slower else "as fast"
 
 
 def _not_made(declined: Declined[Any], verdict: str) -> str:

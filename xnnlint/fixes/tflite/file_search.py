@@ -224,7 +224,9 @@ class _FileSearch(ChangeSearch[FileVersion]):
                     continue
                 kinds = (fixer.name, *fixer.rivals[:number])
                 bare = self.attempt(Selection(without=without.union(product(kinds, sites))))
-                taken = sites & {change.site for change in bare.changes if change.fix == rival}
+                there = {change.site for change in bare.changes if change.fix == rival}
+                # A rival that is made elsewhere may stand for all of them.
+                taken = (sites & there) or (sites if there else set())
                 chosen = without.union(product(kinds, taken))
                 trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
                 if taken and self.judge.is_cheaper(trial, best):

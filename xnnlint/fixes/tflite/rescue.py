@@ -1,6 +1,7 @@
 """Ways to make a file right that gives wrong results or fails.
 
-A new kind is one file in `rescues/` that has it in a tuple `RESCUES`, and one case in tests/fix_cases.py.
+A new kind is one file in `rescues/` that has it in a tuple `RESCUES`, and a test in
+`tests/fixes/test_fix_tflite_rescue.py`.
 """
 
 from __future__ import annotations

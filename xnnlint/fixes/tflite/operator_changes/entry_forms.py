@@ -34,8 +34,8 @@ from xnnlint.fixes.tflite.graph_parts import (
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window, pad_in_front
+from xnnlint.fixes.tflite.operator_changes.shifted_image import ShiftedImage
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
-from xnnlint.fixes.tflite.shifted_image import ShiftedImage
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 

@@ -1,0 +1,111 @@
+"""What a check asks of the fixes: which fit at a finding's place, and what all of them together would do."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.fixes.fix_case import pattern
+from tests.models import FIXTURES
+from xnnlint.fixes.change_search import Budget
+from xnnlint.fixes.remedies import remedies, what_fix_would_do
+from xnnlint.linter.engine import check_model
+from xnnlint.linter.findings import Applicability, Finding, ModelReport
+from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.plan import Outcome
+from xnnlint.xnnpack.profile import load_profile
+
+pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
+
+PROFILE = load_profile("litert-2.3", "x86-sse")
+# A pattern, the condition that a finding names, and the fixes that fit there; the first is the one to name.
+PLACES = [
+    ("pw_stride_2", Condition.POINTWISE, ["stride-before-pointwise"]),
+    ("concat_2", Condition.NCHW_KERNEL, ["concatenate-by-adding"]),
+    ("dw_pad_0_1", Condition.DEPTHWISE, ["zero-taps", "padding-on-all-sides"]),
+    ("weights_dense", Condition.STORED_SPARSE, ["encode-zeros"]),
+    ("max_pool_2x2", Condition.NCHW_KERNEL, ["maximum-in-steps", "average-instead-of-maximum"]),
+    # Its weights are not zero enough to go tap by tap.
+    ("conv_3x3", Condition.NCHW_KERNEL, []),
+]
+
+
+def checked(path) -> ModelReport:
+    report = check_model(path, PROFILE)
+    assert report.error is None and report.plan is not None
+    return report
+
+
+def finding(report: ModelReport, condition: Condition) -> Finding:
+    return next(f for f in report.findings if f.condition is condition)
+
+
+@pytest.mark.parametrize(("name", "condition", "fixes"), PLACES, ids=[name for name, *_ in PLACES])
+def test_the_fixes_that_fit_at_a_place_are_named_safe_ones_first(tmp_path, name, condition, fixes):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pattern(name)())
+    report = checked(path)
+    found = remedies(report.plan).of(finding(report, condition))
+    assert [remedy.fix for remedy in found] == fixes
+    assert all(
+        remedy.title and bool(remedy.effect) == (remedy.applicability is Applicability.UNSAFE) for remedy in found
+    )
+    assert path.read_bytes() == pattern(name)()
+
+
+def test_a_model_that_is_wrong_can_be_rescued(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pattern("conv_3x3")())
+    report = checked(path)
+    found = remedies(report.plan).of(finding(report, Condition.RIGHT_RESULTS))
+    assert {"leave-through-depth-to-space", "store-dense"} <= {remedy.fix for remedy in found}
+
+
+def test_layers_have_remedies_too():
+    report = checked(FIXTURES / "guide_no_keepdims.keras")
+    (remedy,) = remedies(report.plan).of(finding(report, Condition.POOLING_SHAPE))
+    assert (remedy.fix, remedy.applicability) == ("pooling-keepdims", Applicability.SAFE)
+    assert remedy.title == "set keepdims=True and flatten behind it"
+
+
+def test_what_cannot_be_fixed_says_so(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pattern("pw_stride_2")())
+    report = checked(path)
+    path.unlink()
+    known = remedies(report.plan)
+    assert known.missing
+    assert known.of(report.findings[0]) == ()
+
+
+def test_the_search_says_what_fix_would_do_and_writes_nothing(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pattern("pw_stride_2")())
+    report = checked(path)
+    result = what_fix_would_do(path, PROFILE)
+    assert result.complete and result.remaining == []
+    assert (result.before.plan.outcome, result.after.plan.outcome) == (Outcome.WRONG_RESULTS, Outcome.SPARSE)
+    (change,) = result.answers(finding(report, Condition.POINTWISE))
+    assert (change.fix, change.is_safe) == ("stride-before-pointwise", True)
+    assert result.answers(finding(report, Condition.POOLING_SHAPE)) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_a_budget_ends_the_search(tmp_path):
+    """One attempt finds what helps; whether it needs all of that is not tried."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes((FIXTURES / "guide_dense_zeros.tflite").read_bytes())
+    whole = what_fix_would_do(path, PROFILE)
+    part = what_fix_would_do(path, PROFILE, budget=Budget(attempts=1))
+    assert whole.complete and not part.complete
+    assert part.after.plan.outcome is Outcome.SPARSE
+    assert {change.key for change in whole.changes} <= {change.key for change in part.changes}
+
+
+def test_a_keras_model_that_is_not_pruned_is_planned_as_if_it_were(tmp_path):
+    path = tmp_path / "model.keras"
+    shutil.copy(FIXTURES / "guide_no_keepdims.keras", path)
+    result = what_fix_would_do(path, PROFILE)
+    assert [change.place for change in result.changes] == ["global_average_pooling2d"]
+    assert result.answers(finding(checked(path), Condition.POOLING_SHAPE)) == list(result.changes)
