@@ -67,6 +67,8 @@ class CauseKind(Enum):
     """SAME padding below 0."""
     OUTPUT = "output"
     """An output to which LiteRT cannot bind a buffer."""
+    TFLITE = "tflite"
+    """An operator that TFLite refuses."""
     UNKNOWN = "unknown"
 
     @property
@@ -75,7 +77,13 @@ class CauseKind(Enum):
         return self not in _SPARSE_OR_DENSE
 
 
-_SPARSE_OR_DENSE = (CauseKind.OUTPUT, CauseKind.PADDING, CauseKind.UNDEFINED, CauseKind.DEAD_BRANCH)
+_SPARSE_OR_DENSE = (
+    CauseKind.OUTPUT,
+    CauseKind.PADDING,
+    CauseKind.UNDEFINED,
+    CauseKind.DEAD_BRANCH,
+    CauseKind.TFLITE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +473,19 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
     )
 
 
+def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
+    where, rank, asked = named(plan.graph, hazard.op), hazard.fault.required, hazard.fault.actual
+    return Cause(
+        hazard.op,
+        CauseKind.TFLITE,
+        fault_words(hazard.fault),
+        f"a BROADCAST_TO to {rank} dimensions or more",
+        f"{asked} at {where}",
+        "convert with a fixed batch (xnnlint convert --batch 1), for which the converter leaves it out",
+        Applicability.SAFE,
+    )
+
+
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:
     text = fault_words(hazard.fault)
     return Cause(
@@ -482,6 +503,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.DELEGATION: _delegation,
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
+    FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,
     FaultKind.PADDING: _padding,

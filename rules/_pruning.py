@@ -13,9 +13,6 @@ from ._branches import capable
 # A larger share of zeros than training leaves behind by itself; below it a model counts as not pruned yet.
 PRUNED_SHARE = 0.10
 THRESHOLD = f"{100 * NUMERATOR / DENOMINATOR:.1f}%"
-# The converter stores weights sparse from this share on: google-ai-edge/LiteRT
-# tflite/converter/transforms/dense_to_sparse_pass.cc `kMinSparsityLevel`.
-ENCODED_SHARE = 0.30
 
 
 @dataclass(frozen=True, slots=True)

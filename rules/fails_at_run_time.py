@@ -15,7 +15,8 @@ class FailsAtRunTime(WrongResults):
     Names the operator at which the runtime gives up, and the one that causes it: a pooling with keepdims whose wrong
     shape does not fit what follows, a pooling over axes other than height and width, which writes past the end of its
     buffer, a fully-connected operator on a pooled vector inside the cluster, int8 weights stored sparse for float32
-    values, an output whose shape is computed at run time (a Reshape at the end of a model with a dynamic batch).
+    values, an output whose shape is computed at run time (a Reshape at the end of a model with a dynamic batch), a
+    BROADCAST_TO that TFLite refuses (a GroupNormalization of Keras 2 with a dynamic batch).
 
     ## Why it matters
     The whole model fails to load; LiteRT does not fall back to other kernels. Where memory is overwritten it may also

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.converter_storage import MIN_ZERO_SHARE
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED
 
-from ._pruning import ENCODED_SHARE, percent, weights_of
+from ._pruning import percent, weights_of
 
 
 class ZerosStoredDense(Rule):
@@ -53,7 +54,7 @@ class ZerosStoredDense(Rule):
     name = "zeros-stored-dense"
     condition = Condition.STORED_SPARSE
     summary = "only weights stored in the sparse format (behind DENSIFY) make the runtime look for zeros"
-    limits = {"encoded": f"{ENCODED_SHARE:.0%}"}
+    limits = {"encoded": f"{MIN_ZERO_SHARE:.0%}"}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
@@ -72,7 +73,7 @@ class ZerosStoredDense(Rule):
                 actual=f"{percent(weights.share)} zeros, all stored dense",
                 location=locate(plan, ops[0]),
                 fix="convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
-                + (f", once more than {ENCODED_SHARE:.0%} of a weight is zero" if largest < ENCODED_SHARE else ""),
+                + (f", once more than {MIN_ZERO_SHARE:.0%} of a weight is zero" if largest < MIN_ZERO_SHARE else ""),
                 applicability=Applicability.SAFE,
                 waivers=[ENCODED],
             )

@@ -28,7 +28,7 @@ def lint(
         runtime: the runtime to predict for, as in `xnnlint profiles`; by default the newest LiteRT that is known.
         cpu: the CPU to predict for, as in `xnnlint profiles`.
         assume_pruned: the share of zeros, from 0 to 1, that the 1x1 convolutions of a Keras model are taken to have; by
-            default they are taken as they are.
+            default they are taken as they are. Of a .tflite file only `if_pruned` of the report takes them so.
         require_sparse: a model that does not run sparse is an error, even if it only isn't pruned yet.
 
     Returns:
@@ -38,11 +38,19 @@ def lint(
         XnnlintError: the model cannot be read, or the runtime or CPU is not known.
     """
     from xnnlint.linter.engine import check_loaded
+    from xnnlint.linter.value import Wanted
     from xnnlint.loaders import load_any
     from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
-    return check_loaded(load_any(model, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+    wanted = Wanted(() if assume_pruned is None else (assume_pruned,))
+    loaded = load_any(model, assume_pruned=assume_pruned)
+    report = check_loaded(loaded, profile, require_sparse=require_sparse, wanted=wanted)
+    if report.needs_fixes:
+        from xnnlint.fixes.check_fixes import add_fixes
+
+        add_fixes(report, profile)
+    return report
 
 
 def fix(

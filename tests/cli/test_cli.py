@@ -308,7 +308,7 @@ def test_version_and_help():
     assert all(command in shown.stdout for command in ("check", "rules", "explain", "profiles"))
 
 
-COMMANDS = ("check", "fix", "convert", "verify", "config", "rules", "explain", "profiles")
+COMMANDS = ("check", "fix", "convert", "verify", "bench", "calibrate", "config", "rules", "explain", "profiles")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

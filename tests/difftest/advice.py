@@ -3,6 +3,7 @@
 python -m tests.difftest advice --patterns                      the hand-made models
 python -m tests.difftest advice --graphs 300 --seed 900000      random graphs
 python -m tests.difftest advice --keras FOLDER                  Keras files that fixtures/make_keras_set.py wrote
+python -m tests.difftest advice --fixes --patterns              what a check says of xnnlint fix, and what that does
 python -m tests.difftest advice --files MODEL.tflite FOLDER     models from files
 
 Every model is checked; whatever the smallest set of changes asks for is really done to the file, the result is planned
@@ -29,10 +30,11 @@ from tests.difftest.hunt import Case, file_cases, pattern_cases, random_cases
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.tflite.editor import UNPACKING
 from xnnlint.linter.fault_words import fault_words
+from xnnlint.linter.findings import Applicability, Severity
 from xnnlint.xnnpack.waiver import WHOLE_MODEL, Waiver
 
 if TYPE_CHECKING:
-    from xnnlint.linter.findings import Finding
+    from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
@@ -151,6 +153,96 @@ def translated(forecast: Plan, plan: Plan, findings: list[Finding]) -> list[Find
     return [replace(f, waivers=frozenset(map(place, f.waivers))) for f in findings]
 
 
+@dataclass
+class FixFigures:
+    """What a check says of `xnnlint fix`, beside what that does.
+
+    Attributes:
+        models: all of them; made_sparse: those that safe fixes make sparse, or more sparse, and right, by a real run.
+        silent: those of them of which the check says that there is no set of changes, or names an unsafe or manual fix
+            of an error.
+        promised: models of which the check says what comes of the safe fixes; contradicted: name -> how it differs.
+    """
+
+    models: int = 0
+    made_sparse: int = 0
+    promised: int = 0
+    silent: dict[str, str] = field(default_factory=dict)
+    contradicted: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        lines = [
+            f"{self.models} models: safe fixes make {self.made_sparse} sparse and right in a real run; of "
+            f"{len(self.silent)} of these a check says unsafe, manual or no set of changes",
+            f"{self.promised} promises of what comes of the safe fixes: {len(self.contradicted)} contradicted by a "
+            f"real run; {len(self.unread)} models could not be read or edited",
+        ]
+        lines += [f"silent: {name}: {how}" for name, how in self.silent.items()]
+        lines += [f"contradicted: {name}: {how}" for name, how in self.contradicted.items()]
+        lines += [f"not read: {name}: {why}" for name, why in self.unread.items()]
+        return lines
+
+
+class FixJudge:
+    """Checks models as `xnnlint check` does, fixes them, and runs what comes of it; a context manager."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile, self.figures = profile, FixFigures()
+        self.scratch = tempfile.TemporaryDirectory(prefix="xnnlint-advice-")
+        self.observer = Observer(seeds=(0, 1))
+
+    def __enter__(self) -> FixJudge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.observer.close()
+        self.scratch.cleanup()
+
+    def judge(self, name: str, data: bytes) -> None:
+        """One .tflite model."""
+        from xnnlint.fixes.check_fixes import add_fixes
+        from xnnlint.fixes.remedies import what_fix_would_do
+        from xnnlint.linter.engine import check_model
+
+        figures = self.figures
+        figures.models += 1
+        path = Path(self.scratch.name) / "model.tflite"
+        path.write_bytes(data)
+        try:
+            report = check_model(path, self.profile)
+            if report.needs_fixes:
+                add_fixes(report, self.profile)
+            result = what_fix_would_do(path, self.profile)
+        except XnnlintError as error:
+            figures.unread[name] = str(error)
+            return
+        brought = report.fixes.brought if report.fixes is not None else None
+        if result.changes:
+            path.write_bytes(result.after.data)
+            seen = self.observer(path)
+            if seen.outcome == "sparse" and len(result.after.spmm) > len(result.before.spmm):
+                figures.made_sparse += 1
+                if why := _silence(report):
+                    figures.silent[name] = why
+            if brought is not None and seen.outcome is not None:
+                figures.promised += 1
+                said = brought.outcome.value, brought.spmm
+                if said != (seen.outcome, len(result.after.spmm)):
+                    figures.contradicted[name] = f"{said} by the check, {seen.outcome}, {len(result.after.spmm)} then"
+
+
+def _silence(report: ModelReport) -> str:
+    """What a check says of a model that safe fixes make sparse, where that is not that they do."""
+    bold = [
+        f"{f.rule} at {f.location.name}: {f.fix.applicability.value}"
+        for f in report.findings
+        if f.severity is Severity.ERROR and f.fix is not None and f.fix.applicability is not Applicability.SAFE
+    ]
+    brought = report.fixes.brought if report.fixes is not None else None
+    return "; ".join(bold) or ("no set of changes" if brought is None or not brought.changes else "")
+
+
 class Judge:
     """Checks models, follows the advice, and runs what comes of it; a context manager.
 
@@ -211,8 +303,6 @@ class Judge:
 
     def follow(self, name: str, data: bytes, plan: Plan, findings: list[Finding]) -> None:
         """Follows the advice that a model got."""
-        from xnnlint.linter.findings import Severity
-
         figures, promise = self.figures, promise_of(plan, findings)
         if promise is None:
             if any(f.severity is Severity.ERROR for f in findings):
@@ -237,6 +327,8 @@ class Judge:
         what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
         try:
             followed = follow(data, name, plan, promise.findings)
+            if kind is Kind.PART and followed.counts_more:
+                raise NotFollowed("a part whose stand-in has weights that count for the zeros of a cluster")
         except (NotFollowed, XnnlintError) as reason:
             figures.not_followed[what] = str(reason)
             return False
@@ -289,8 +381,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         profile = load_profile(options.runtime, targets.resolve(targets.AUTO, None).cpu)
-        with Judge(profile, options.out) as judge:
-            if options.keras:
+        with FixJudge(profile) if options.fixes else Judge(profile, options.out) as judge:
+            if options.keras and isinstance(judge, Judge):
                 _judge_set(judge, options.keras)
             for number, case in enumerate([] if options.keras else _cases(options), 1):
                 judge.judge(case.name, case.make()[0])
@@ -300,7 +392,8 @@ def main(arguments: list[str]) -> int:
         print(f"tests.difftest: {error}", file=sys.stderr)
         return TROUBLE
     print("\n".join(judge.figures.lines()))
-    return BAD if judge.figures.contradicted else GOOD
+    silent = judge.figures.silent if isinstance(judge, FixJudge) else {}
+    return BAD if judge.figures.contradicted or silent else GOOD
 
 
 def _judge_set(judge: Judge, folder: Path) -> None:
@@ -329,6 +422,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--graphs", type=int, default=300, metavar="N", help="number of random graphs (default 300)")
     parser.add_argument("--seed", type=int, default=900_000, metavar="S", help="number of the first (default 900000)")
     parser.add_argument("--patterns", action="store_true", help="the hand-made models instead of random graphs")
+    parser.add_argument("--fixes", action="store_true", help="what a check says of xnnlint fix, beside what that does")
     parser.add_argument("--keras", type=Path, metavar="FOLDER", help="a set that fixtures/make_keras_set.py wrote")
     parser.add_argument("--files", nargs="+", metavar="PATH", help="models from files or folders")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the models whose promise was contradicted")

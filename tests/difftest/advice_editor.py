@@ -32,14 +32,14 @@ from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
 from xnnlint.xnnpack.delegate.rejection import Objection
-from xnnlint.xnnpack.waiver import WaiverKind
+from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import PartitionPlan, Plan
 
-# What the findings call usual; TFMOT's guide prunes to it.
-SPARSITY = 0.8
+# What the plan takes pruned weights to have.
+SPARSITY = PRUNED_SHARE
 # Stand-ins bring 1x1 convolutions of their own, which must not tip the count of zeros.
 STAND_IN_ZEROS = 0.95
 # The largest fully-connected stand-in, in weights.
@@ -63,10 +63,11 @@ class Followed:
     Attributes:
         data: the file.
         places: index of an operator as it was -> its index in the new file, where it is still there.
+        counts_more: whether 1x1 convolutions were put in, whose zeros count with those of a cluster.
     """
 
-    def __init__(self, data: bytes, places: dict[int, int]) -> None:
-        self.data, self.places = data, places
+    def __init__(self, data: bytes, places: dict[int, int], counts_more: bool) -> None:
+        self.data, self.places, self.counts_more = data, places, counts_more
 
 
 def follow(data: bytes, name: str, plan: Plan, findings: Sequence[Finding]) -> Followed:
@@ -86,6 +87,7 @@ class _Editor:
         self.view = View(edit.main, plan, FixRequest(plan.profile))
         self.ops = list(self.graph.operators)
         self.rng = np.random.default_rng(7)
+        self.counts_more = False
         # Kind of condition -> what it is about -> the rule that asks for it.
         self.asked: dict[str, dict[int, str]] = {}
 
@@ -118,7 +120,8 @@ class _Editor:
                 step(index, rule)
         uids = {op.uid: i for i, op in enumerate(self.ops)}
         data = self.edit.to_bytes()
-        return Followed(data, {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids})
+        places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
+        return Followed(data, places, self.counts_more)
 
     # -- between operators
 
@@ -178,7 +181,10 @@ class _Editor:
         if self.graph.shape(tensor)[3] % 4:
             new, old = self.graph.displace(producer, "_nchw")
             self.graph.rewire(old, new, inside)
-            self._pool(new, old, near=self.graph.operators[self.graph.operators.index(producer) + 1])
+            place = self.graph.operators.index(producer)
+            self._pool(new, old, near=producer)
+            self.graph.operators.remove(producer)
+            self.graph.operators.insert(place, producer)
             return
         try:
             leave(self.view, Leak(tensor, producer, inside, live=False))
@@ -573,6 +579,7 @@ class _Editor:
         return source
 
     def _pointwise(self, source: int, target: int, *, near: Op, after: bool = False) -> None:
+        self.counts_more = True
         filters, channels = self.graph.shape(target)[3], self.graph.shape(source)[3]
         self.graph.insert(
             "CONV_2D",

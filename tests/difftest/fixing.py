@@ -112,6 +112,7 @@ def main(arguments: list[str]) -> int:
                 batch=options.batch,
                 prune=options.prune,
                 everything=options.everything,
+                even_if_slower=not options.by_time,
             )
             for number, case in enumerate(_cases(options), 1):
                 _one(case, how, prover, figures, options.out, options.each)
@@ -195,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prune", type=float, metavar="SHARE", help="prune the 1x1 kernels to this share of zeros")
     parser.add_argument("--batch", type=int, metavar="N", help="make a dynamic batch this one")
     parser.add_argument("--everything", action="store_true", help="also changes that help nothing, to test them")
+    parser.add_argument("--by-time", action="store_true", help="as users get it: without what does not pay")
     parser.add_argument("--each", action="store_true", help="tell of every model what it reached, and why no more")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a line for each model, and those that fail")
     return parser

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.models import FIXTURES
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_search import repair
 from xnnlint.fixes.keras.config_writer import write
@@ -23,7 +24,6 @@ from xnnlint.loaders.keras.read_file import read
 from xnnlint.loaders.keras.read_hdf5 import File
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
-FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 OPTIONS = FixRequest(load_profile(DEFAULT_RUNTIME, DEFAULT_CPU), unsafe=True)
 # tf_keras's archive and legacy file, and Keras 3's archive.
 WRITERS = [("tf_keras", "keras"), ("tf_keras", "h5"), ("keras", "keras")]

@@ -194,9 +194,9 @@ def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monke
     """The lie is needed for nothing: without it the rest is proven, and written."""
     honest = operator_fixers()
     monkeypatch.setattr("xnnlint.fixes.tflite.file_search._FileSearch._smallest", lambda self, full: full)
-    kinds = (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
+    fixers = (*(f for f in honest if f.name == "encode-zeros"), RoundingLiar())
     for module in (file_search, known_fixes):
-        monkeypatch.setattr(module, "operator_fixers", lambda: kinds)
+        monkeypatch.setattr(module, "operator_fixers", lambda: fixers)
     target = tmp_path / "fixed.tflite"
     with FileFixer(FixRequest(PROFILE)) as fixer:
         done = fixer.fix(str(DENSE_ZEROS), str(target))
@@ -491,7 +491,7 @@ def network(
     ids=["picked", "four stems", "5x5 of stride 2", "odd", "squeeze and excite", "both"],
 )
 def test_a_dynamic_batch_stays_dynamic(prover, fix, data, spmm):
-    result = fixed(data)
+    result = fixed(data, even_if_slower=True)
     assert fix in {change.fix for change in result.changes}
     proof = prover.prove(result)
     assert proof.passed, proof.reason
@@ -582,19 +582,7 @@ def test_convolutions_that_only_move_channels_are_no_gain():
     x = builder.conv2d(x, 16, zeros=0.8, storage="sparse", fused="RELU")
     x = builder.concat([x, builder.unary("LOGISTIC", x)])
     builder.output(builder.fully_connected(builder.mean(x), 5))
-    result = fixed(builder.build())
+    result = fixed(builder.build(), even_if_slower=True)
     assert [change.fix for change in result.changes] == ["concatenate-by-adding"]
     assert len(result.after.plan.spmm_ops) == 3
     assert len(result.after.spmm) == len(result.after.pointwise) == 1
-
-
-def test_more_operators_than_before_are_told(capsys, monkeypatch, tmp_path):
-    """An exact replacement may take many operators for one: whether that is faster is not for the plan to say."""
-    max_pool = str(FIXTURES / "patterns/body_max_pool.tflite")
-    _, out, _ = run(capsys, monkeypatch, max_pool, "--no-proof", "-o", str(tmp_path / "fixed.tflite"))
-    assert "measure on the device whether it is faster" in " ".join(out.split())
-    _, out, _ = run(capsys, monkeypatch, max_pool, "--diff", "--format", "json")
-    document = json.loads(out)
-    assert document["after"]["operators_run"] > 1.2 * document["before"]["operators_run"]
-    _, out, _ = run(capsys, monkeypatch, str(DENSE_ZEROS), "--no-proof", "-o", str(tmp_path / "other.tflite"))
-    assert "measure on the device" not in " ".join(out.split())

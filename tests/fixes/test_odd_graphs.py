@@ -22,7 +22,7 @@ from xnnlint.fixes.tflite.operator_fixer import operator_fixers
 from xnnlint.fixes.tflite.rescue import rescues
 
 PROFILE = load_profile("litert-2.3", "x86-sse")
-REQUEST = FixRequest(PROFILE, unsafe=True, prune=0.8, batch=1)
+REQUEST = FixRequest(PROFILE, unsafe=True, prune=0.8, batch=1, even_if_slower=True)
 MODELS = ("conv_3x3", "concat_2", "split_concat", "dw_s2_same_even", "pw_grouped", "fc_nokeep_reshape", "max_pool_2x2",
           "resize_nearest", "reshape_flat_and_back", "stem_same_odd", "add_const_c", "weights_fp16")  # fmt: skip
 OTHER_TYPES = ("CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "PAD", "CONCATENATION", "SPLIT", "GATHER", "SOFTMAX", "RESHAPE")
@@ -83,7 +83,7 @@ def test_only_convolutions_of_a_fix_are_no_gain():
     for tensor in edit.main.tensors:
         tensor.name = f"{tensor.name}/moved_channels"
     named = edit.to_bytes()
-    plain, result = (search(d, "model.tflite", FixRequest(PROFILE)) for d in (data, named))
+    plain, result = (search(d, "model.tflite", FixRequest(PROFILE, even_if_slower=True)) for d in (data, named))
     assert len(result.before.pointwise) == len(plain.before.pointwise) > 0
     assert len(result.after.spmm) == len(plain.after.spmm) > 0
     moving = len(result.after.plan.spmm_ops) - len(result.after.spmm)

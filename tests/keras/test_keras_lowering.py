@@ -1,6 +1,6 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 440 models of Keras 2 and Keras 3, the operators of the files that
+`keras_lowering_cases.json.gz` holds configs of some 480 models of Keras 2 and Keras 3, the operators of the files that
 the converter made of them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
@@ -348,6 +348,17 @@ def test_weights_that_cannot_be_take_no_memory(filters: object, reason: str) -> 
     model = model_of(Layer("conv", "Conv2D", {"filters": filters, "kernel_size": [1, 1]}))
     model.has_weights = False
     assert lower(model, path="model", format="keras").unknown == {"conv": reason}
+
+
+def test_every_tensor_that_is_read_is_there() -> None:
+    """Rewrites take operators away; what one of those computes must have lost its readers before."""
+    for case in CASES:
+        graph = structure(case).main
+        there = {t.index for t in graph.tensors if t.is_constant} | set(graph.inputs)
+        for op in graph.operators:
+            missing = {t for t in op.inputs if t >= 0} - there
+            assert not missing, (case["name"], op, missing)
+            there.update(op.outputs)
 
 
 def test_no_weights_is_said() -> None:

@@ -27,7 +27,7 @@ from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import listed
 from xnnlint.runtime.observation import WRONG_ABOVE
 from xnnlint.runtime.observe import observe
-from xnnlint.xnnpack.delegate.claims import delegate
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.operators import CUSTOM_OPERATORS, OPERATORS
 from xnnlint.xnnpack.plan import Outcome

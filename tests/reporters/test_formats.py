@@ -245,7 +245,7 @@ def test_sarif_tells_all_there_is():
         "operator": 4,
         "required": "padding 1",
         "actual": "padding 0",
-        "unlocks": {"alone": 3, "withOthers": 14, "inSmallestSet": True},
+        "unlocks": {"alone": 3, "withOthers": 14, "inSmallestSet": True, "allOrNone": False},
         "fix": {"title": "pad it", "applicability": "unsafe"},
     }
     assert "logicalLocations" not in run["results"][2]["locations"][0]

@@ -512,7 +512,13 @@ def test_the_document_follows_the_contract():
                 "required": "padding 1",
                 "actual": "padding 0",
                 "location": {"op": 4, "name": "conv_dw_4"},
-                "unlocks": {"alone": 3, "alone_macs": 0.25, "with_others": 14, "in_smallest_set": True},
+                "unlocks": {
+                    "alone": 3,
+                    "alone_macs": 0.25,
+                    "with_others": 14,
+                    "in_smallest_set": True,
+                    "all_or_none": False,
+                },
                 "fix": {"title": "pad", "applicability": "unsafe"},
             },
             {

@@ -83,8 +83,8 @@ def test_each_condition_is_reported_by_one_rule() -> None:
 
 def test_numbers_in_the_documentation_come_from_the_rule() -> None:
     """A limit that is changed in the rule changes in the text."""
-    from xnnlint.xnnpack.conditions.depthwise import ALLOWED
-    from xnnlint.xnnpack.conditions.stem import LAYERS
+    from xnnlint.rules.depthwise_convolution import ALLOWED
+    from xnnlint.rules.stem_convolution import LAYERS
 
     assert LAYERS in find_rule("XNN101").documentation and ALLOWED in find_rule("XNN104").documentation
 

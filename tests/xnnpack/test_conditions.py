@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import textwrap
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.xnnpack.hand_built import HandBuilt
-from xnnlint.linter import rule_registry
+from xnnlint.linter import engine, rule_registry
 from xnnlint.linter.engine import find
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder
@@ -101,23 +101,26 @@ RULE = '''
 
 
 @pytest.fixture
-def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more condition on nodes, by nothing but a file with it and a file with its rule."""
-    caches = (registry.node_conditions, rule_registry.own_rules, rule_registry.all_rules, rule_registry._node_rules)
     for package, name, text in (
         ("xnnlint.xnnpack.conditions", "one_more_condition", CONDITION),
         ("xnnlint.rules", "one_more_rule", RULE),
     ):
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(textwrap.dedent(text))
         module = importlib.import_module(package)
-        monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / package)])
-        (tmp_path / package).mkdir()
-        (tmp_path / f"{name}.py").rename(tmp_path / package / f"{name}.py")
-    for cache in caches:
-        cache.cache_clear()
-    yield
-    for cache in caches:
-        cache.cache_clear()
+        monkeypatch.setattr(module, "__path__", [*module.__path__, str(folder)])
+    # What has been found before stays for other tests.
+    for place, function in (
+        (registry, "node_conditions"),
+        (rule_registry, "own_rules"),
+        (rule_registry, "all_rules"),
+        (rule_registry, "_node_rules"),
+    ):
+        monkeypatch.setattr(place, function, cache(getattr(place, function).__wrapped__))
+    monkeypatch.setattr(engine, "all_rules", rule_registry.all_rules)
 
 
 @pytest.mark.usefixtures("one_more")

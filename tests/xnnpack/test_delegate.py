@@ -14,10 +14,10 @@ from xnnlint.loaders import load
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.define import define
-from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
-from xnnlint.xnnpack.lower.lowering import lower
+from xnnlint.xnnpack.lowering import lower
 from xnnlint.xnnpack.profile import Fact, Profile, load_profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 

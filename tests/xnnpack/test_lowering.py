@@ -17,11 +17,11 @@ from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import UNARY
 from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.modelbuilder.patterns import PATTERNS
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.define import define
-from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.ir import INF, Node, Subgraph
 from xnnlint.xnnpack.ir import NodeType as T
-from xnnlint.xnnpack.lower.lowering import lower
+from xnnlint.xnnpack.lowering import lower
 from xnnlint.xnnpack.profile import Profile, load_profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 

@@ -7,10 +7,10 @@ import pytest
 from tests.xnnpack.delegate_cases import CASES
 from tests.xnnpack.hand_built import STEM, HandBuilt
 from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.conditions.node_condition import Precedence
 from xnnlint.xnnpack.conditions.registry import node_conditions
 from xnnlint.xnnpack.define import define
-from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.execution import STEPS
 from xnnlint.xnnpack.ir import REDUCTIONS, NodeType
 from xnnlint.xnnpack.kernels import NAMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -139,14 +139,17 @@ def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, inste
         more = "" if unsafe else "; --unsafe-fixes may do more, --assume-pruned times it as if it were pruned"
         raise XnnlintError(f"{path}: {what}{more}")
     before = Variant("before", "the file as it is", data, result.before.plan)
-    after = Variant("after", "what fix makes of it", result.after.data, result.after.plan)
+    what = "what fix makes of it" if result.declined is None else "what fix could make of it (predicted: slower)"
+    after = Variant("after", what, result.after.data, result.after.plan)
     return Pair(path, Comparison.FIXED, before, after, _counted(result))
 
 
 def _search(data: bytes, path: str, request: FixRequest) -> FileResult:
     from xnnlint.fixes.tflite.file_search import search
 
-    return search(data, path, request, show=False)
+    result = search(data, path, request, show=False)
+    # What fix does not write since it does not pay is what a benchmark is for.
+    return result if result.declined is None else replace(result, after=result.declined.version)
 
 
 def _counted(result: FileResult) -> tuple[tuple[str, int], ...]:

@@ -16,6 +16,7 @@ import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain
+from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.linter.value import Wanted
     from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
     from xnnlint.xnnpack.profile import Profile
 
@@ -77,8 +79,9 @@ class ShownOptions:
         bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
     ] = False
     assume_pruned: Annotated[
-        str, typer.Option(metavar="SHARE", help="Forecast a Keras model pruned to this share, such as 0.8.")
+        str, typer.Option(metavar="SHARES", help="Forecast a model pruned to this share, such as 0.8, or to several.")
     ] = ""
+    cost_profile: CostProfileOption = ""
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
     ] = False
@@ -141,7 +144,6 @@ def check(options: CheckOptions) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
-    from xnnlint.cli.config_options import share_option
     from xnnlint.cli.report_files import ReportFiles
     from xnnlint.cli.session import Session
 
@@ -150,12 +152,12 @@ def check(options: CheckOptions) -> None:
     shown = options.shown
     if shown.quiet and shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
-    assumed = share_option("--assume-pruned", shown.assume_pruned, with_ends=True)
     session = Session(
         options.paths or [],
         _resolver(options),
         stdin_name=options.stdin_filename,
-        assume_pruned=assumed,
+        wanted=_wanted(shown),
+        cost_profile=shown.cost_profile,
         policy=shown.policy,
     )
     found = session.reports(with_bar=not shown.quiet)
@@ -176,6 +178,15 @@ def check(options: CheckOptions) -> None:
         if accepted is not None and not shown.quiet:
             _warn_of_stale(accepted)
     raise typer.Exit(code)
+
+
+def _wanted(shown: ShownOptions) -> Wanted:
+    from xnnlint.cli.config_options import share_option
+    from xnnlint.linter.value import Wanted
+
+    texts = shown.assume_pruned.split(",") if shown.assume_pruned else []
+    shares = [share_option("--assume-pruned", text.strip() or ",", with_ends=True) for text in texts]
+    return Wanted(tuple(share for share in shares if share is not None), pack_all=shown.verbose)
 
 
 def _resolver(options: CheckOptions) -> Resolver:

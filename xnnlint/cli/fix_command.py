@@ -6,7 +6,7 @@ or proved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,6 +70,12 @@ class FixOptions:
         bool,
         typer.Option(
             "--prove", help="Also load, convert and run the changed model before it is written (extras tf and verify)."
+        ),
+    ] = False
+    even_if_slower: Annotated[
+        bool,
+        typer.Option(
+            "--even-if-slower", help="Make the changes that let more run sparse even where the model gets slower."
         ),
     ] = False
     fix_only: Annotated[
@@ -154,10 +160,11 @@ class _Fixes:
         select, ignore = settings["fix.select"], settings["fix.ignore"]
         if (profile.name, select, ignore) not in self._known:
             given = self._options
+            request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower)
             self._known[profile.name, select, ignore] = (
-                TfliteFixes(profile, given.tflite, given.unsafe, given.written.diff, select, ignore),
+                TfliteFixes(request, given.tflite, given.written.diff, select, ignore),
                 KerasFixes(
-                    FixRequest(profile, given.unsafe, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
+                    replace(request, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
                     in_place=given.written.in_place,
                     with_proof=given.prove,
                 ),

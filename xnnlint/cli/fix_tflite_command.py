@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,8 @@ from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
+    from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_fixer import FileFixer
-    from xnnlint.xnnpack.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class TfliteFixes:
     """The fixing of .tflite files, one after the other.
 
     Attributes:
+        request: what is asked of all kinds of files.
         diff: whether every place is shown, and nothing written.
         usual_select, usual_ignore: names of fixes from the configuration, where the options name none.
     """
 
-    profile: Profile
+    request: FixRequest
     options: TfliteOptions = field(default_factory=TfliteOptions)
-    unsafe: bool = False
     diff: bool = False
     usual_select: tuple[str, ...] = ()
     usual_ignore: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class TfliteFixes:
         self._share = share_option("--prune", self.options.prune, with_ends=False)
         if self.options.batch not in (0, 1):
             raise XnnlintError(f"--batch {self.options.batch}: of a .tflite file the batch can only be fixed to 1")
-        if self.options.prune and not self.unsafe:
+        if self.options.prune and not self.request.unsafe:
             raise XnnlintError("--prune changes what the model computes: give --unsafe-fixes, too")
 
     def takes(self, model: str) -> bool:
@@ -87,17 +87,16 @@ class TfliteFixes:
         from xnnlint.reporters.fix_text import repair_lines
 
         if self._fixer is None:
-            from xnnlint.fixes.request import FixRequest
             from xnnlint.fixes.tflite.file_fixer import FileFixer
 
             given = self.options
             select = _names(given.select) or self.usual_select
             ignore = _names(given.ignore) or (() if given.select else self.usual_ignore)
-            request = FixRequest(self.profile, self.unsafe, select, ignore, given.batch or None, self._share)
+            request = replace(self.request, select=select, ignore=ignore, batch=given.batch or None, prune=self._share)
             self._fixer = FileFixer(request, proof=not given.no_proof)
             atexit.register(self._fixer.__exit__)
         done = self._fixer.fix(model, target, backup=backup)
-        lines = partial(repair_lines, done, unsafe=self.unsafe, diff=self.diff)
+        lines = partial(repair_lines, done, unsafe=self.request.unsafe, diff=self.diff)
         return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 
 

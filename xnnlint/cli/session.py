@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
 from xnnlint.linter.findings import ModelReport
+from xnnlint.linter.value import NOTHING, Wanted
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
 from xnnlint.model.graph import Graph
@@ -23,6 +25,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
+    from xnnlint.cost import CostProfile
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -40,7 +43,7 @@ class Request:
     runtime: str
     cpu: str
     require_sparse: bool = False
-    assume_pruned: float | None = None
+    wanted: Wanted = NOTHING
     policy: bool = False
     error: str | None = None
 
@@ -64,7 +67,8 @@ class Session:
         paths: files, folders, patterns, `-` for stdin, "module:callable"; none for the `models` of the configuration.
         resolver: of the settings.
         stdin_name: what to call the model from stdin; its configuration is looked for there.
-        assume_pruned: share of zeros to assume in Keras models.
+        wanted: what to say of each model beside its findings.
+        cost_profile: file with rates for predicted times; "" for what the configuration names.
         policy: whether to say what TFMOT's pruning policy refuses, too.
 
     Raises:
@@ -77,7 +81,8 @@ class Session:
         resolver: Resolver,
         *,
         stdin_name: str = "",
-        assume_pruned: float | None = None,
+        wanted: Wanted = NOTHING,
+        cost_profile: str = "",
         policy: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
@@ -88,11 +93,15 @@ class Session:
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
-        self.tasks = [self._task(found, assume_pruned, policy) for found in self._found(paths)]
+        wanted = replace(wanted, cost_profile=self._rates(cost_profile))
+        self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
         for runtime, cpu in self.profiles:
             load_profile(runtime, cpu)
+        rates = wanted.cost_profile
+        if rates is not None and self.tasks and all(cpu != rates.cpu for _, cpu in self.profiles):
+            raise XnnlintError(f"the cost profile is of {rates.cpu}, and no model is checked for that CPU (--cpu)")
 
     @property
     def profile(self) -> Profile:
@@ -116,6 +125,12 @@ class Session:
                     report.profile = task.profile
                     yield apply(report, task.settings), task.settings
 
+    def _rates(self, file: str) -> CostProfile | None:
+        configured = self.settings["cost-profile"]
+        if not file and configured:
+            file = os.path.relpath(Path(self.settings.folder, configured))
+        return cost_profile_of(file)
+
     def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         """(path, why it cannot be checked)."""
         given = list(paths)
@@ -129,7 +144,7 @@ class Session:
             if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
                 yield found.path, found.error
 
-    def _task(self, found: tuple[str, str | None], assume_pruned: float | None, policy: bool) -> Task:
+    def _task(self, found: tuple[str, str | None], wanted: Wanted, policy: bool) -> Task:
         path, error = found
         if path == STDIN:
             name = self._stdin_name or "<stdin>"
@@ -143,7 +158,7 @@ class Session:
             settings["runtime"],
             settings["cpu"],
             settings["require-sparse"],
-            assume_pruned,
+            wanted,
             policy,
             error,
         )
@@ -214,7 +229,11 @@ def check_one(request: Request) -> ModelReport:
         check = check_with_policy
     else:
         check = engine.check_model
-    report = check(request.file, profile, require_sparse=request.require_sparse, assume_pruned=request.assume_pruned)
+    report = check(request.file, profile, require_sparse=request.require_sparse, wanted=request.wanted)
+    if report.needs_fixes:
+        from xnnlint.fixes.check_fixes import add_fixes
+
+        add_fixes(report, profile)
     if request.file != request.path:
         report.path = request.path
         if report.error is not None:

@@ -228,6 +228,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("baseline", _text, None, "path", "File with the findings that are accepted; see `--baseline`.", for_run=True),
     Key(
+        "cost-profile",
+        _text,
+        None,
+        "path",
+        "File with rates for predicted times that `xnnlint calibrate` wrote, for the models of its CPU.",
+        for_run=True,
+    ),
+    Key(
         "jobs",
         jobs,
         1,

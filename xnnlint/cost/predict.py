@@ -25,7 +25,8 @@ from xnnlint.xnnpack.plan import Outcome, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, STORED_DENSE, Waiver, WaiverKind
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.model.graph import Operator
+    from xnnlint.xnnpack.plan import Plan, Replanner
 
 SHARES = (0.7, 0.8, 0.9)
 """Shares of zeros that a forecast is asked for."""
@@ -163,20 +164,49 @@ def gain_if_pruned(
         plan: of the model as it is.
         shares: 0 to 1.
         profile: see `predict`.
-        only: the operators to prune; by default all 1x1 convolutions.
+        only: the operators to prune; by default all 1x1 convolutions. A kernel that has more zeros already keeps them.
     """
-    planner = plan.planner
-    if planner is None:
-        return ()
-    pruned = sorted(pointwise_ops(plan.graph) if only is None else only)
     gains = []
     for share in shares:
-        waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
-        # At or below the threshold pruning changes nothing.
-        assumed = planner.plan(plan.assumed | waivers) if share > THRESHOLD else plan
-        found = _gain(assumed, profile, share, dict.fromkeys(pruned, share))
-        gains += [found] if found is not None else []
+        assumed = plan_if_pruned(plan, share, only)
+        found = assumed and gain_with_zeros(assumed, share, profile, only)
+        gains += [found] if found else []
     return tuple(gains)
+
+
+def plan_if_pruned(plan: Plan, share: float, only: Collection[int] | None = None) -> Plan | None:
+    """The plan of a model whose 1x1 kernels were pruned to a share of zeros and stored sparse; None of a plan made by
+    hand.
+
+    Args:
+        share, only: as for `gain_if_pruned`. At or below the threshold pruning changes nothing.
+    """
+    if plan.planner is None:
+        return None
+    pruned = pointwise_ops(plan.graph) if only is None else only
+    waivers = {ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in pruned)}
+    return plan.planner.plan(plan.assumed | waivers) if share > THRESHOLD else plan
+
+
+def gain_with_zeros(
+    plan: Plan, share: float, profile: CostProfile | None = None, only: Collection[int] | None = None
+) -> Gain | None:
+    """`gain` of a plan that takes weights as pruned, with the time that kernels with that share of zeros take.
+
+    Args:
+        share, only: as for `gain_if_pruned`; a kernel that has more zeros already keeps them.
+    """
+    if plan.planner is None:
+        return None
+    pruned = pointwise_ops(plan.graph) if only is None else only
+    operators = plan.graph.operators
+    fewer = [op for op in pruned if _zero_share(plan.planner, operators[op]) < share]
+    return _gain(plan, profile, share, dict.fromkeys(fewer, share))
+
+
+def _zero_share(planner: Replanner, op: Operator) -> float:
+    elements, zeros = planner.weight_zeros(op)
+    return zeros / elements if elements else 0.0
 
 
 def _gain(

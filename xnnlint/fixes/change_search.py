@@ -22,7 +22,7 @@ _MAX_SINGLE = 10_000
 _MAX_HALVES = 12
 # Attempts without some change, times operators; whatever is not tried stays.
 _MAX_WORK = 6_000
-_MIN_ATTEMPTS = 25
+_MIN_ATTEMPTS = 15
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,18 @@ class ChangeSearch(ABC, Generic[V]):
     def fault(self, trial: V, best: V) -> str:
         """Why a version is not as good as another, as a clause; "" where it is."""
 
+    def trial_without(self, state: V, dropped: Collection[Key]) -> V | None:
+        """A version without some of its changes; None where it has none of them, or enough was tried."""
+        keys = frozenset(change.key for change in state.changes)
+        left = keys.difference(dropped)
+        operators = len(state.plan.graph.operators)
+        if left == keys or self._tried * operators > max(_MAX_WORK, _MIN_ATTEMPTS * operators):
+            return None
+        if not self.budget.allows_more():
+            return None
+        self._tried += 1
+        return self.attempt(Selection(left)) if left else self.origin
+
     def smallest(self, full: V, whole: Collection[str] = ()) -> V:
         """Drops what the model is as good without: whole kinds of changes first, then single places.
 
@@ -115,6 +127,7 @@ class ChangeSearch(ABC, Generic[V]):
         """
         keys = {change.key for change in full.changes}
         self.best = needed = full
+        self._tried = 0
         for name in boldest_first(full.changes):
             needed = self._without(needed, {key for key in keys if key[0] == name})
         for name in boldest_first(needed.changes):
@@ -162,16 +175,8 @@ class ChangeSearch(ABC, Generic[V]):
         return state
 
     def _without(self, state: V, dropped: Collection[Key]) -> V:
-        keys = frozenset(change.key for change in state.changes)
-        left = keys.difference(dropped)
-        operators = len(state.plan.graph.operators)
-        if left == keys or self._tried * operators > max(_MAX_WORK, _MIN_ATTEMPTS * operators):
-            return state
-        if not self.budget.allows_more():
-            return state
-        self._tried += 1
-        trial = self.attempt(Selection(left)) if left else self.origin
-        if self.fault(trial, state):
+        trial = self.trial_without(state, dropped)
+        if trial is None or self.fault(trial, state):
             return state
         self.best = trial
         return trial

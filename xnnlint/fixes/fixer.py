@@ -32,6 +32,7 @@ class Fixer:
         applicability: `SAFE` or `UNSAFE`; a change may be safer than its kind.
         exactness: of the outputs; `DIFFERENT` only of unsafe ones.
         effect: for unsafe ones, what the model computes differently; else "".
+        rivals: names of kinds that find their place where this one is not made, and may reach the same for less.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Fixer:
     applicability: Applicability = Applicability.SAFE
     exactness: Exactness = Exactness.EXACT
     effect: str = ""
+    rivals: tuple[str, ...] = ()
 
 
 def discovered(package: str, tuple_name: str) -> Iterator[Any]:

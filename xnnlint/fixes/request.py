@@ -20,6 +20,7 @@ class FixRequest:
         batch: of a .tflite file, what a dynamic batch becomes; None leaves it.
         prune: of a .tflite file, the share of zeros to prune its 1x1 kernels to; None prunes nothing.
         everything: whether also what helps nothing is changed in a .tflite file, to test the changes themselves.
+        even_if_slower: whether more SpMM counts as better, even where that is predicted to be slower.
         assume_pruned: of a Keras model, the share of zeros to plan for; None for the usual one where the model is not
             pruned yet.
         policy: whether TFMOT's pruning policy shall take the Keras model, too.
@@ -32,6 +33,7 @@ class FixRequest:
     batch: int | None = None
     prune: float | None = None
     everything: bool = False
+    even_if_slower: bool = False
     assume_pruned: float | None = None
     policy: bool = False
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from xnnlint.cost.predict import Gain
     from xnnlint.fixes.change import Change
     from xnnlint.linter.findings import Finding
+    from xnnlint.runtime.ratio import Ratio
     from xnnlint.xnnpack.plan import Plan
 
 
@@ -21,8 +23,54 @@ class Version(Protocol):
     @property
     def changes(self) -> Sequence[Change]: ...
 
+    @property
+    def assumed(self) -> float | None:
+        """The share of zeros that it was planned with instead of its own."""
+
+    @property
+    def spmm(self) -> frozenset[int]:
+        """The operators that run SpMM, as far as that is a gain."""
+
+    @property
+    def pointwise(self) -> frozenset[int]:
+        """The operators that could."""
+
 
 V = TypeVar("V", bound=Version)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Two versions of a model, timed here.
+
+    Attributes:
+        ratio: how many times as fast the changed one is.
+        before, after: microseconds of a run.
+        place: where, as the end of "measured ...".
+        cpu, execution: the same for programs.
+    """
+
+    ratio: Ratio
+    before: float
+    after: float
+    place: str
+    cpu: str
+    execution: str
+
+
+@dataclass(frozen=True)
+class Declined(Generic[V]):
+    """Changes that were found and not made, since the model would be slower.
+
+    Attributes:
+        version: the model with them.
+        gain: what is predicted.
+        measured: what was measured, where the prediction was better than that; else None.
+    """
+
+    version: V
+    gain: Gain
+    measured: Measured | None = None
 
 
 @dataclass
@@ -36,6 +84,9 @@ class Result(Generic[V]):
         findings: of the model with the changes.
         remaining: those of them that stand between the model and sparse, or make it wrong.
         complete: False where the budget ended first: then there may be better changes, or fewer that do the same.
+        gain: how much faster the model is predicted to be with the changes; None without changes, or where nothing can
+            be said.
+        declined: what was found and does not pay, where nothing is changed for it.
     """
 
     path: str
@@ -45,6 +96,8 @@ class Result(Generic[V]):
     findings: list[Finding] = field(default_factory=list)
     remaining: list[Finding] = field(default_factory=list)
     complete: bool = True
+    gain: Gain | None = None
+    declined: Declined[V] | None = None
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -78,11 +131,14 @@ class Repair(Generic[V]):
     Attributes:
         result: the changes, and what comes of them.
         proof: None where nothing was changed, or no proof was wanted.
+        measured: both versions' times; None where they were not measured, and `not_measured` says why.
         written: where the changed model is, or ""; backup: where the model as it was is, or "".
     """
 
     result: Result[V]
     proof: Proof | None = None
+    measured: Measured | None = None
+    not_measured: str = ""
     written: str = ""
     backup: str = ""
 
@@ -114,6 +170,10 @@ class Repair(Generic[V]):
     @property
     def remaining(self) -> list[Finding]:
         return self.result.remaining
+
+    @property
+    def declined(self) -> Declined[V] | None:
+        return self.result.declined
 
     @property
     def exit_code(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
@@ -14,6 +15,7 @@ from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
 from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
+from xnnlint.linter.value import NOTHING, Wanted, add_value
 from xnnlint.loaders import find_models, load
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
@@ -48,13 +50,13 @@ def check_each(
     profile: Profile,
     *,
     require_sparse: bool = False,
-    assume_pruned: float | None = None,
+    wanted: Wanted = NOTHING,
 ) -> Iterator[ModelReport]:
     """The same, model by model: only one is in memory at a time."""
     # A rule that cannot be imported must stop the run, not become one file's error.
     all_rules()
     for path in find_models(paths):
-        yield check_model(path, profile, require_sparse=require_sparse, assume_pruned=assume_pruned)
+        yield check_model(path, profile, require_sparse=require_sparse, wanted=wanted)
 
 
 def check_model(
@@ -62,19 +64,25 @@ def check_model(
     profile: Profile,
     *,
     require_sparse: bool = False,
-    assume_pruned: float | None = None,
+    wanted: Wanted = NOTHING,
 ) -> ModelReport:
     """Check one file; whatever goes wrong becomes the report's `error`."""
-    return check_made(path, lambda: load(path, assume_pruned=assume_pruned), profile, require_sparse=require_sparse)
+    make = partial(load, path, assume_pruned=wanted.read_as_pruned)
+    return check_made(path, make, profile, require_sparse=require_sparse, wanted=wanted)
 
 
 def check_made(
-    path: str | os.PathLike[str], make: Callable[[], Model], profile: Profile, *, require_sparse: bool = False
+    path: str | os.PathLike[str],
+    make: Callable[[], Model],
+    profile: Profile,
+    *,
+    require_sparse: bool = False,
+    wanted: Wanted = NOTHING,
 ) -> ModelReport:
     """Check what `make` gives for a path; whatever goes wrong, in that or later, becomes the report's `error`."""
     report = ModelReport(os.fspath(path))
     try:
-        return check_loaded(make(), profile, require_sparse=require_sparse)
+        return check_loaded(make(), profile, require_sparse=require_sparse, wanted=wanted)
     except (XnnlintError, OSError) as error:
         report.error = sentence(error, path)
     except Exception as error:
@@ -85,7 +93,9 @@ def check_made(
     return report
 
 
-def check_loaded(model: Model, profile: Profile, *, require_sparse: bool = False) -> ModelReport:
+def check_loaded(
+    model: Model, profile: Profile, *, require_sparse: bool = False, wanted: Wanted = NOTHING
+) -> ModelReport:
     """Check a model that has been read.
 
     Raises:
@@ -96,12 +106,9 @@ def check_loaded(model: Model, profile: Profile, *, require_sparse: bool = False
     else:
         plan = make_plan(model, profile)
         findings = find(plan, require_sparse=require_sparse)
-    if model.assume_pruned is not None:
-        from xnnlint.linter.pruning_forecast import forecast
-
-        model.notes.append(forecast(plan, model.assume_pruned))
     report = ModelReport(model.path)
     report.format, report.plan, report.findings = model.format, plan, findings
+    add_value(report, wanted)
     return report
 
 
@@ -110,7 +117,7 @@ def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
-        findings = add_unlocks(plan, [*asked, *_shadowed(plan, asked)])
+        findings = add_unlocks(plan, _with_shadowed(plan, asked))
     findings = hedged(plan, findings)
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
@@ -121,12 +128,17 @@ def _ask(plan: Plan) -> list[Finding]:
     return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
 
 
-def _shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
-    """What the rules find once XNNPACK takes all operators, in float: more than can be seen of the model as it is."""
-    reported = {(f.rule, f.location.op) for f in findings}
+def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Findings, and what the rules find once XNNPACK takes all operators, in float: more than can be seen of the model
+    as it is. A finding that asks for more at the same place then, such as for zeros in all weights of parts that
+    become one, takes the place of the one that is reported."""
     taken = {waiver for f in findings for waiver in f.waivers if waiver.kind in SHADOWING}
     behind = _ask(plan.planner.plan(taken)) if taken and plan.planner is not None else []
-    return [f for f in behind if f.waivers and (f.rule, f.location.op) not in reported]
+    found = {(f.rule, f.location.op): f for f in behind if f.waivers}
+    known = [found.pop((f.rule, f.location.op), f) for f in findings]
+    return [b if f.waivers and b.waivers > f.waivers else f for f, b in zip(findings, known, strict=True)] + list(
+        found.values()
+    )
 
 
 def _demanded(finding: Finding) -> Finding:

@@ -58,6 +58,7 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
     ),
+    Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
     Wrong.BIAS_READ_AS_FP16: "this runtime reads its fp32 bias as fp16, as the filter is",
     Wrong.PADDING_BELOW_0: lambda r, a, s: (
         f"its 'same' padding comes to {a}, for which this runtime reads nothing but padding"

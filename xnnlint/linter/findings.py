@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
+    from xnnlint.linter.pruning_forecast import PruningForecast
+    from xnnlint.linter.speed import Speed
+    from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
-    from xnnlint.xnnpack.plan import Plan
+    from xnnlint.xnnpack.plan import Outcome, Plan
     from xnnlint.xnnpack.profile import Profile
     from xnnlint.xnnpack.waiver import Waiver
 
@@ -99,13 +102,47 @@ class Finding:
     condition: Condition | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FixOutcome:
+    """What becomes of a model by the safe changes of `xnnlint fix`.
+
+    Attributes:
+        changes: how many there are.
+        outcome: of the changed model.
+        spmm, convolutions: its 1x1 convolutions that run SpMM, and all of them.
+    """
+
+    changes: int
+    outcome: Outcome
+    spmm: int
+    convolutions: int
+
+
+@dataclass(frozen=True, slots=True)
+class FixForecast:
+    """What `xnnlint fix` does with the file that was checked.
+
+    Attributes:
+        safe: findings that its safe fixes solve; for a large model, for which they were not tried together, those that
+            have one.
+        unsafe: more findings for which `--unsafe-fixes` has a fix.
+        brought: what comes of the safe ones; None where that was not planned.
+    """
+
+    safe: int
+    unsafe: int
+    brought: FixOutcome | None = None
+
+
 @dataclass(slots=True)
 class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
 
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
-    the exit code. `profile` is what the plan was made for, where the configuration chose that.
+    the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
+    times are known for the CPU, `if_pruned` what was asked with --assume-pruned, `size` None where nothing is pruned.
+    `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes.
     """
 
     path: str
@@ -118,10 +155,19 @@ class ModelReport:
     ignored: list[Finding] = field(default_factory=list)
     accepted: list[Finding] = field(default_factory=list)
     profile: Profile | None = None
+    fixes: FixForecast | None = None
+    speed: Speed | None = None
+    if_pruned: tuple[PruningForecast, ...] = ()
+    size: StoredSize | None = None
 
     @property
     def worst(self) -> Severity | None:
         return min((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+    @property
+    def needs_fixes(self) -> bool:
+        """Whether anything stands between the model and sparse, or makes it wrong."""
+        return any(f.severity is Severity.ERROR or f.unlocks is not None for f in self.findings)
 
 
 @dataclass(slots=True)

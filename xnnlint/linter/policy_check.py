@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding, Location, ModelReport
 from xnnlint.linter.rule import Rule
 from xnnlint.linter.rule_registry import rule_of
+from xnnlint.linter.value import NOTHING, Wanted
 from xnnlint.loaders import is_callable, lowered, read_callable
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
@@ -92,7 +93,7 @@ def check_with_policy(
     profile: Profile,
     *,
     require_sparse: bool = False,
-    assume_pruned: float | None = None,
+    wanted: Wanted = NOTHING,
 ) -> ModelReport:
     """`engine.check_model`, with the policy's findings before the others.
 
@@ -112,9 +113,8 @@ def check_with_policy(
             format_, model = read(path)
     except (XnnlintError, OSError) as error:
         return ModelReport(place, error=sentence(error, path))
-    report = check_made(
-        path, lambda: lowered(model, place, format_, assume_pruned), profile, require_sparse=require_sparse
-    )
+    make = partial(lowered, model, place, format_, wanted.read_as_pruned)
+    report = check_made(path, make, profile, require_sparse=require_sparse, wanted=wanted)
     report.policy = judge(model)
     if report.error is not None:
         # The policy looks at layers alone: it has an answer where no forecast can be made.

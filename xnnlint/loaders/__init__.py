@@ -35,7 +35,8 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
     Args:
         path: a file, or the folder of a SavedModel or of an unpacked .keras archive; or "module:function", which
             imports and runs code of the user's that makes a Keras model.
-        assume_pruned: the share of zeros to assume in the weights that pruning would reach; only of Keras models.
+        assume_pruned: the share of zeros to assume in the weights that pruning would reach; only of Keras models, and
+            nothing of a .tflite file, whose plan can be asked instead (`cost.plan_if_pruned`).
 
     Raises:
         ModelError: there is no such file, or it is not a model that this version can read.
@@ -47,8 +48,6 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
     from xnnlint.loaders.tflite import read_tflite as tflite
 
     if head[4:8] == tflite.IDENTIFIER:
-        if assume_pruned is not None:
-            raise ModelError(path, "pruning can be assumed of Keras models only, and this is a .tflite file")
         return tflite.load(path)
     from xnnlint.loaders.keras.read_file import format_of
 

@@ -136,7 +136,7 @@ def decode(graph: Graph, tensor: int, max_bytes: int = MAX_DECODED_BYTES) -> np.
     source, chain = trace(graph, tensor)
     if source is None:
         raise XnnlintError(f"tensor {tensor} ({graph.tensors[tensor].name}) is not a constant")
-    values = _dense(source, max_bytes)
+    values = dense_values(source, max_bytes)
     for op in chain:
         if op.type == "DEQUANTIZE":
             values = _dequantize(values, graph.tensors[op.inputs[0]].quantization or source.quantization)
@@ -214,7 +214,7 @@ def _zero_point(source: Tensor, quantization: Quantization | None) -> int | None
 
 
 def _is_zero(source: Tensor, quantization: Quantization | None) -> np.ndarray:
-    values = _dense(source, MAX_DECODED_BYTES)
+    values = dense_values(source, MAX_DECODED_BYTES)
     if source.dtype in _WITHOUT_SIGN and source.dtype.startswith("FLOAT8"):
         return np.asarray(values & _WITHOUT_SIGN[source.dtype] == 0)
     if quantization is None or not quantization.scale or values.dtype.kind == "f":
@@ -248,8 +248,16 @@ def _unpack(packed: np.ndarray, dtype: str, count: int) -> np.ndarray:
     return (values ^ sign).view(np.int8) - np.int8(sign)
 
 
-def _dense(source: Tensor, max_bytes: int) -> np.ndarray:
-    """A constant in its dense shape and own type, without dequantization."""
+def dense_values(source: Tensor, max_bytes: int) -> np.ndarray:
+    """A constant in its dense shape and own type, without dequantization.
+
+    Args:
+        source: a tensor with data, as `trace` finds it.
+        max_bytes: the largest result.
+
+    Raises:
+        XnnlintError: it holds no numbers, or is larger than `max_bytes`.
+    """
     elements = math.prod(source.shape)
     if source.dtype == "STRING":
         return _strings(source)

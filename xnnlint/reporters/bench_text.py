@@ -9,6 +9,7 @@ from xnnlint.bench.families import Family
 from xnnlint.bench.operators import Cell, LayerTimes, TimedOperator, by_family, by_layer
 from xnnlint.bench.variants import Comparison
 from xnnlint.linter.fault_words import fault_words
+from xnnlint.reporters.durations import duration
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -112,12 +113,6 @@ def _facts(
         yield "note", [safe(setting.note)]
     if effort.processes:
         yield "figure of", [_place(setting, cpu_model)]
-
-
-def duration(microseconds: float) -> str:
-    """With three digits."""
-    value, unit = (microseconds, "us") if microseconds < 1000 else (microseconds / 1000, "ms")
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def _spmm(measured: Measurement) -> str:

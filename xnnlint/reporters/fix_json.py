@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
-from xnnlint.fixes.result import Repair
+from xnnlint.fixes.result import Measured, Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
 
 if TYPE_CHECKING:
+    from xnnlint.cost.predict import Gain
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 
@@ -40,6 +41,7 @@ def _of_file(done: Repair[FileVersion]) -> dict[str, Any]:
         ],
         "refused": [{"place": place, "reason": reason} for place, reason in done.refused],
         "proof": None if done.proof is None else _proof_data(done.proof),
+        **_time_data(done),
         "remaining": _remaining(done, "name"),
     }
 
@@ -54,6 +56,7 @@ def _of_config(done: Repair[ConfigVersion]) -> dict[str, Any]:
         "changes": [_layer_data(change) for change in done.changes],
         "refused": [{"layer": layer, "reason": reason} for layer, reason in done.refused],
         "proof": [] if done.proof is None else list(done.proof.facts),
+        **_time_data(done),
         "remaining": _remaining(done, "layer"),
     }
 
@@ -67,6 +70,53 @@ def _remaining(done: Repair[Any], place: str) -> list[dict[str, Any]]:
         {"rule": f.rule, place: f.location.name, "severity": f.severity.value, "message": f.message}
         for f in done.remaining
     ]
+
+
+def _time_data(done: Repair[Any]) -> dict[str, Any]:
+    """Of the changes that were made, and of those that were not since they do not pay."""
+    declined = done.declined
+    time = {"predicted": _gain_data(done.result.gain), "measured": _measured_data(done.measured)}
+    return {
+        "time": time if done.changes else None,
+        "not_measured": done.not_measured or None,
+        "declined": None
+        if declined is None
+        else {
+            "predicted": _gain_data(declined.gain),
+            "measured": _measured_data(declined.measured),
+            "outcome": declined.version.plan.outcome.value,
+            "spmm": len(declined.version.plan.spmm_ops),
+            "fixes": list(dict.fromkeys(change.fix for change in declined.version.changes)),
+        },
+    }
+
+
+def _gain_data(gain: Gain | None) -> dict[str, Any] | None:
+    if gain is None:
+        return None
+    return {
+        "value": gain.ratio,
+        "low": gain.low,
+        "high": gain.high,
+        "before_microseconds": gain.dense.total,
+        "after_microseconds": gain.sparse.total,
+        "cpu": gain.sparse.profile.cpu,
+        "measured_on_cpu": gain.measured_on_cpu,
+    }
+
+
+def _measured_data(measured: Measured | None) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    return {
+        "value": measured.ratio.value,
+        "low": measured.ratio.low,
+        "high": measured.ratio.high,
+        "before_microseconds": measured.before,
+        "after_microseconds": measured.after,
+        "cpu": measured.cpu,
+        "execution": measured.execution,
+    }
 
 
 def _layer_data(change: Change) -> dict[str, Any]:

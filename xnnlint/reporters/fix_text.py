@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
-from xnnlint.fixes.result import Repair
+from xnnlint.fixes.result import Declined, Measured, Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.linter.findings import Finding
+from xnnlint.reporters.durations import duration
 from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
 
 if TYPE_CHECKING:
+    from xnnlint.cost.predict import Gain
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 _SHOWN = 4
-_WORTH_A_WORD = 1.2
 _HANGING = 8
 _EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
 _IN_CODE = "make the same changes in the script that builds the model"
@@ -34,7 +35,8 @@ def repair_lines(done: Repair[Any], width: int, *, unsafe: bool, diff: bool = Fa
     """
     is_file = isinstance(done.after, FileVersion)
     count = len(done.changes)
-    head = f"{count} change{'s' * (count != 1)}" if count else "nothing to change"
+    nothing = "nothing to change" if done.declined is None else "nothing is changed, since it does not pay"
+    head = f"{count} change{'s' * (count != 1)}" if count else nothing
     lines: list[Line] = wrap([Span(f"{safe(done.path)}: {head}", STRONG)], width)
     if not is_file:
         lines += _layers(done.changes, width)
@@ -48,8 +50,9 @@ def repair_lines(done: Repair[Any], width: int, *, unsafe: bool, diff: bool = Fa
         lines += _proved(done, width)
         if not is_file:
             lines += _row("code", _IN_CODE, width)
-        elif cost := _cost(done.before, done.after):
-            lines += _row("cost", cost, width)
+        lines += _row(*made_faster(done), width)
+    if done.declined is not None:
+        lines += _row("slower", _not_made(done.declined, verdict(done.declined.version)), width)
     for place, reason in done.refused:
         lines += _row("left", f"{_named(place, is_file)}: {safe(reason)}", width)
     lines += _remaining(done.remaining, width, is_file, unsafe)
@@ -160,8 +163,45 @@ def config_verdict(version: ConfigVersion) -> str:
     return f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
 
 
-def _cost(before: FileVersion, after: FileVersion) -> str:
-    """A sentence where the change may cost more than SpMM brings; empty where it hardly does."""
-    if after.operators_run <= _WORTH_A_WORD * before.operators_run:
-        return ""
-    return "the new file runs more operators than the old one; measure on the device whether it is faster"
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def made_faster(done: Repair[Any]) -> tuple[str, str]:
+    """How fast the changed model is beside the one before: a word for it, and a sentence."""
+    predicted, measured = done.result.gain, done.measured
+    if measured is not None:
+        guess = "" if predicted is None else f"; predicted {predicted.ratio:.2f} on {_cpu(predicted)}"
+        return _key(measured.ratio.is_faster, measured.ratio.is_slower), f"{_measured(measured)}{guess}"
+    reason = f", and not measured: {done.not_measured}" if done.not_measured else ""
+    if predicted is None:
+        return "time", f"not predicted{reason}"
+    between = f"({predicted.low:.2f} to {predicted.high:.2f})"
+    text = f"predicted to be {predicted.ratio:.2f} times as fast {between} on {_cpu(predicted)}{reason}"
+    return _key(predicted.low > 1, predicted.high < 1), text
+
+
+def _key(is_faster: bool, is_slower: bool) -> str:
+    return "faster" if is_faster else "slower" if is_slower else "as fast"
+
+
+def _not_made(declined: Declined[Any], verdict: str) -> str:
+    """Why nothing is changed, with the figures."""
+    gain, measured = declined.gain, declined.measured
+    figures = (
+        f"it is predicted to be {gain.ratio:.2f} times as fast then, {duration(gain.sparse.total)} instead of "
+        f"{duration(gain.dense.total)} on {_cpu(gain)}"
+        if measured is None
+        else f"it is {_measured(measured)}, {duration(measured.after)} instead of {duration(measured.before)}; "
+        f"predicted {gain.ratio:.2f} on {_cpu(gain)}"
+    )
+    return f"what can be changed would make it {verdict}; but {figures}. --even-if-slower changes it all the same"
+
+
+def _measured(measured: Measured) -> str:
+    ratio = measured.ratio
+    between = "" if ratio.low is None else f" ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.value:.2f} times as fast{between}, measured {measured.place}"
+
+
+def _cpu(gain: Gain) -> str:
+    return gain.sparse.profile.cpu + ("" if gain.measured_on_cpu else " (where nothing was measured yet)")

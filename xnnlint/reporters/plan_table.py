@@ -3,53 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.reporters.styled_lines import FAINT, GOOD, PLAIN, Line, Span, columns, name, safe, shorten
+from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
+    from xnnlint.cost import OperatorCost, Prediction
     from xnnlint.xnnpack.plan import Kernel, Plan
 
 
-def plan_table(plan: Plan, width: int | None) -> Iterator[Line]:
+def plan_table(plan: Plan, width: int | None, prediction: Prediction | None = None) -> Iterator[Line]:
     """Every operator in the order in which it runs: those that XNNPACK takes, and those that TFLite runs itself.
 
     Args:
         width: columns that a row may take; None to never shorten a name.
+        prediction: their times, which get a column.
     """
-    rows = [("", "op", "part", "layout", "kernel", "type", "name")]
-    styles = [FAINT]
-    for mark, op, part, layout, kernel, kind, called in _plan_rows(plan):
-        rows.append((mark, str(op), part, layout, kernel, kind, called))
-        styles.append(GOOD if mark else PLAIN)
-    sizes = [max(columns(row[i]) for row in rows) for i in range(6)]
+    rows = [_Row("", "op", "part", "layout", "us", "kernel", "type", "name")]
+    rows += _plan_rows(plan, prediction)
+    styles = [FAINT, *(GOOD if row.mark else PLAIN for row in rows[1:])]
+    sizes = [max(columns(row[i]) for row in rows) for i in range(len(_Row._fields))]
     for row, style in zip(rows, styles, strict=True):
-        cells = [row[0].ljust(1), row[1].rjust(sizes[1])]
-        cells += [cell + " " * (size - columns(cell)) for cell, size in zip(row[2:6], sizes[2:6], strict=True)]
+        cells = [
+            cell.rjust(size) if field in ("op", "us") else cell + " " * (size - columns(cell))
+            for field, cell, size in zip(_Row._fields[:-1], row, sizes, strict=False)
+            if prediction is not None or field != "us"
+        ]
         text = " ".join(cells) + " "
-        called = row[6] if width is None else shorten(row[6], max(width - columns(text), 12))
+        called = row.name if width is None else shorten(row.name, max(width - columns(text), 12))
         yield [Span(text + called, style)]
     yield []
     yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
+    if prediction is not None:
+        note = not_measured(prediction)
+        guess = "; ~ a guess" if any(cost.is_guess for cost in prediction.operators) else ""
+        yield [Span(f"us: predicted microseconds{f', {note}' if note else ''}{guess}", FAINT)]
 
 
-def _plan_rows(plan: Plan) -> Iterator[tuple[str, int, str, str, str, str, str]]:
+class _Row(NamedTuple):
+    mark: str
+    op: str
+    part: str
+    layout: str
+    us: str
+    kernel: str
+    type: str
+    name: str
+
+
+def _plan_rows(plan: Plan, prediction: Prediction | None) -> Iterator[_Row]:
     """XNNPACK operators in their order, each TFLite operator before the first XNNPACK operator of a later index."""
-    rest = sorted(plan.tflite_ops)
-    for kernel in plan.operators:
-        while rest and rest[0] < kernel.op:
-            yield _tflite_row(plan, rest.pop(0))
-        yield _kernel_row(kernel)
-    for op in rest:
-        yield _tflite_row(plan, op)
+    count = len(plan.operators)
+    if prediction is not None:
+        costs = [_us(cost) for cost in prediction.operators]
+    else:
+        costs = [""] * (count + len(plan.tflite_ops))
+    rest = sorted(zip(plan.tflite_ops, costs[count:], strict=True))
+    for kernel, us in zip(plan.operators, costs[:count], strict=True):
+        while rest and rest[0][0] < kernel.op:
+            yield _tflite_row(plan, *rest.pop(0))
+        yield _kernel_row(kernel, us)
+    for op, us in rest:
+        yield _tflite_row(plan, op, us)
 
 
-def _kernel_row(kernel: Kernel) -> tuple[str, int, str, str, str, str, str]:
+def _us(cost: OperatorCost) -> str:
+    return f"{'~' if cost.is_guess else ''}{cost.microseconds:.1f}"
+
+
+def _kernel_row(kernel: Kernel, us: str) -> _Row:
     mark = "*" if kernel.is_spmm else ""
     layout = "NCHW" if kernel.nchw else "NHWC"
-    return mark, kernel.op, str(kernel.partition), layout, safe(kernel.kernel), safe(kernel.type), name(kernel.name)
+    part = str(kernel.partition)
+    return _Row(mark, str(kernel.op), part, layout, us, safe(kernel.kernel), safe(kernel.type), name(kernel.name))
 
 
-def _tflite_row(plan: Plan, op: int) -> tuple[str, int, str, str, str, str, str]:
+def _tflite_row(plan: Plan, op: int, us: str) -> _Row:
     operator = plan.graph.operators[op]
-    return "", op, "-", "-", "(TFLite)", safe(operator.custom_code or operator.type), name(operator.name)
+    kind = safe(operator.custom_code or operator.type)
+    return _Row("", str(op), "-", "-", us, "(TFLite)", kind, name(operator.name))

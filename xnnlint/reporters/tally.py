@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
+from xnnlint.reporters.styled_lines import safe
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ class ModelTally:
         self.ignored = 0
         self.accepted = 0
         self.first_rule = ""
+        self.safe = self.unsafe = 0
+        self.path = ""
 
     def add(self, model: ModelReport) -> None:
         if model.error is not None:
@@ -32,6 +36,10 @@ class ModelTally:
             self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
         self.ignored += len(model.ignored)
         self.accepted += len(model.accepted)
+        self.path = model.path
+        if model.fixes is not None:
+            self.safe += model.fixes.safe
+            self.unsafe += model.fixes.unsafe
         for finding in model.findings:
             self.severities[finding.severity] += 1
             self.first_rule = self.first_rule or finding.rule
@@ -42,7 +50,17 @@ class ModelTally:
 
     def text(self) -> str:
         more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
-        return f"{self.counts()}.{more}"
+        return f"{self.counts()}.{self.fixable()}{more}"
+
+    def fixable(self) -> str:
+        """` 3 fixable with "xnnlint fix FILE" (1 more with --unsafe-fixes).`, or "" where nothing is."""
+        if not self.safe and not self.unsafe:
+            return ""
+        what = shlex.quote(safe(self.path)) if self.models == 1 else "FILE"
+        if not self.safe:
+            return f' {self.unsafe} fixable with "xnnlint fix --unsafe-fixes {what}".'
+        more = f" ({self.unsafe} more with --unsafe-fixes)" if self.unsafe else ""
+        return f' {self.safe} fixable with "xnnlint fix {what}"{more}.'
 
     def counts(self) -> str:
         """`3 models: 2 sparse, 1 dense; 1 error`, of one model `dense: 1 error`."""

@@ -12,7 +12,7 @@ from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.delegate.definitions import undefinable
 from xnnlint.xnnpack.delegate.delegation import Delegation, Failure
 from xnnlint.xnnpack.ir import Subgraph
-from xnnlint.xnnpack.lower.lowering import lower
+from xnnlint.xnnpack.lowering import lower
 from xnnlint.xnnpack.profile import Profile
 
 

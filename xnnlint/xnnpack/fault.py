@@ -16,6 +16,8 @@ class FaultKind(str, Enum):
     """An operator of TFLite reads weights that nobody unpacks."""
     OUTPUT = "output"
     """LiteRT has no right buffer for an output of the model, sparse or dense."""
+    TFLITE = "tflite"
+    """TFLite itself refuses an operator, sparse or dense."""
     BIAS = "bias"
     """A bias is read as another type."""
     PADDING = "padding"
@@ -63,6 +65,7 @@ class Wrong(Enum):
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
+    BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
     BIAS_READ_AS_FP16 = "bias-read-as-fp16", FaultKind.BIAS
     PADDING_BELOW_0 = "padding-below-0", FaultKind.PADDING  # actual: the padding of one dimension
 

@@ -38,6 +38,7 @@ class OutcomeJudge:
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
         plan.hazards += self._output_hazards(plan)
+        plan.hazards += self._refused_by_tflite(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
             plan.outcome = Outcome.FAILS
@@ -45,6 +46,21 @@ class OutcomeJudge:
             plan.outcome = Outcome.WRONG_RESULTS
         elif any(k.is_spmm for k in plan.kernels):
             plan.outcome = Outcome.SPARSE
+
+    def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
+        """Operators that TFLite cannot prepare.
+
+        BROADCAST_TO to fewer dimensions than there are is what the converter makes of tf.math.divide_no_nan of five
+        dimensions, and so of a GroupNormalization of Keras 2 with a dynamic batch (google-ai-edge/LiteRT
+        tflite/kernels/broadcast_to.cc, `ResizeOutputTensor`).
+        """
+        for index in sorted(plan.tflite_ops):
+            op = self.graph.operators[index]
+            if op.type == "BROADCAST_TO" and len(op.inputs) > 1 and self._mattering.intersection(op.outputs):
+                source, target = (self.graph.tensors[t] for t in op.inputs[:2])
+                if target.rank == 1 and not target.is_dynamic and target.shape[0] < source.rank:
+                    fault = Fault(Wrong.BROADCAST_TO_FEWER, source.rank, target.shape[0])
+                    yield Hazard(index, fault, Outcome.FAILS)
 
     def _output_hazards(self, plan: Plan) -> Iterable[Hazard]:
         """Outputs that TFLite cannot leave in the buffer that LiteRT binds to them.

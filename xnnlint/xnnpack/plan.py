@@ -70,7 +70,7 @@ class Hazard:
     @property
     def of_sparse_path(self) -> bool:
         """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
-        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING)
+        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.TFLITE)
 
     @property
     def of_output(self) -> bool:
@@ -164,6 +164,11 @@ class Plan:
     def is_correct(self) -> bool:
         """Whether the model runs, and gives right results."""
         return self.outcome in (Outcome.SPARSE, Outcome.DENSE)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does, right or wrong."""
+        return self.outcome is not Outcome.FAILS
 
 
 def worst(plans: Iterable[Plan]) -> Plan:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
+from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.node_condition import Verdict
 from xnnlint.xnnpack.conditions.registry import Judgement, judge
 from xnnlint.xnnpack.define import define
-from xnnlint.xnnpack.delegate.claims import delegate
 from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.execution import execute
 from xnnlint.xnnpack.fault import Fault, Wrong
@@ -35,7 +35,17 @@ from xnnlint.xnnpack.plan import (
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
-from xnnlint.xnnpack.waiver import CPU, ENCODED, FLOAT, FP32, STORED_DENSE, WHOLE_MODEL, Waiver, WaiverKind
+from xnnlint.xnnpack.waiver import (
+    CPU,
+    ENCODED,
+    FLOAT,
+    FP32,
+    PRUNED_SHARE,
+    STORED_DENSE,
+    WHOLE_MODEL,
+    Waiver,
+    WaiverKind,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,16 +165,15 @@ class Planner:
         if claims not in self._claimed:
             delegation = delegate(self.graph, self.profile, claims)
             defined = define(self.graph, delegation, self.profile)
-            failure = None if FLOAT in claims else defined.failure
-            claimed = self._claimed[claims] = _Claimed(delegation, failure)
-            if failure is not None:
-                return claimed
-            for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True):
+            claimed = _Claimed(delegation, None if FLOAT in claims else defined.failure)
+            defines = claimed.failure is None
+            for partition, subgraph in zip(delegation.partitions, defined.subgraphs, strict=True) if defines else ():
                 crash = self._rewrite(subgraph, claims)
                 if crash is not None:
                     claimed.failure = Failure(crash.op, Fault(Wrong.ONLY_READER_REMOVED))
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
+            self._claimed[claims] = claimed
         return self._claimed[claims]
 
     def _rewrite(self, subgraph: Subgraph, claims: frozenset[Waiver]) -> Node | None:
@@ -240,13 +249,12 @@ class Planner:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
         filter_value = subgraph.values[node.inputs[1]]
         params = filter_value.shape[0] * filter_value.shape[-1]
-        if Waiver(WaiverKind.PRUNED, node.op) in assumed:
-            return params, params
+        least = int(PRUNED_SHARE * params) if Waiver(WaiverKind.PRUNED, node.op) in assumed else 0
         if filter_value.tensor is None or not filter_value.is_static:
-            return params, 0
+            return params, least
         from xnnlint.model.weights import zeros_among_first
 
-        return params, zeros_among_first(self.graph, filter_value.tensor, params)
+        return params, max(least, zeros_among_first(self.graph, filter_value.tensor, params))
 
     def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
         op = self.graph.operators[node.op]

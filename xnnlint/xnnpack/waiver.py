@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+PRUNED_SHARE = 0.8
+"""The final sparsity that advice to prune means; it is the usual one."""
 WHOLE_MODEL = -1
 """The place of a waiver that is about no single operator or tensor."""
 
@@ -19,7 +21,7 @@ class WaiverKind(str, Enum):
     ONCE = "once"
     """An operator: it reads a value once that it reads twice."""
     PRUNED = "pruned"
-    """An operator: its weights are zero."""
+    """An operator: at least `PRUNED_SHARE` of its weights are zero."""
     EXIT = "exit"
     """A tensor: a cluster end stands behind it."""
     ENTRY = "entry"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from tests.rules.case_parts import Head, Pair, computed_shape, head, middle
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned
@@ -27,7 +29,28 @@ def _rows(told: bool) -> Head:
     return part
 
 
+def _broadcast(dimensions: int) -> Head:
+    """A pooled value, broadcast to its own shape, of which so many dimensions are asked for."""
+
+    def part(g: ModelBuilder, x: Value) -> None:
+        y = g.mean(x)
+        target = g.constant(np.array(y.shape[2 - dimensions :], np.int32), "target")
+        g.output(g.softmax(g.op("BROADCAST_TO", [y, target], [y.shape], version=3)[0]))
+
+    return part
+
+
 PAIRS = [
+    Pair(
+        "XNN902 a broadcast to fewer dimensions",
+        head(_broadcast(0)),
+        head(_broadcast(2)),
+        "fails",
+        "BROADCAST_TO",
+        "0 at broadcast_to (BROADCAST_TO #",
+        "fixed batch",
+        unlocks=False,
+    ),
     Pair(
         "XNN902 gate without a convolution",
         middle(lambda g, x: g.binary("MUL", x, g.mean(x, keep_dims=True))),

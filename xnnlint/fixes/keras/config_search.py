@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
 from xnnlint.fixes.keras.config_version import (
@@ -27,10 +28,11 @@ from xnnlint.fixes.keras.config_version import (
 from xnnlint.fixes.keras.layer_fixer import layer_fixers
 from xnnlint.fixes.keras.layer_order import misplaced
 from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.result import Proof, Repair, Result
+from xnnlint.fixes.result import Declined, Proof, Repair, Result
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome, Plan
 
 if TYPE_CHECKING:
@@ -44,6 +46,16 @@ _ROUNDS = 5
 _MAX_SINGLE = 60
 # Operators of which changes need to know what they read.
 _SIZED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SUB", "MUL", "DIV", "PAD")
+# What these ask is done whatever time it takes.
+_OF_RESULTS = frozenset(
+    {
+        Condition.POOLING_SHAPE,
+        Condition.POOLING_AXES,
+        Condition.MAP_BEFORE_FULLY_CONNECTED,
+        Condition.RIGHT_RESULTS,
+        Condition.LOADS_AND_RUNS,
+    }
+)
 _USELESS = "what could be changed would not help"
 
 
@@ -76,8 +88,11 @@ def safe_part(done: ConfigRepair, options: FixRequest) -> ConfigRepair:
 class _ConfigSearch(ChangeSearch[ConfigVersion]):
     def __init__(self, before: ConfigVersion, options: FixRequest, budget: Budget | None = None) -> None:
         super().__init__(before, options, budget)
+        # What training needs is changed however slow it is.
+        self.judge = Judge.of(options.profile.cpu, even_if_slower=options.even_if_slower or options.policy)
         # The findings for which each change was made.
         self.asked: dict[Key, set[FindingPlace]] = {}
+        self.conditions: dict[Key, set[Condition]] = {}
 
     def run(self) -> ConfigRepair:
         best = self.attempt(ALL)
@@ -86,12 +101,33 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         if best.changes and (fault := self.fault(best, self.origin)):
             changes, best = best.changes, self._one_after_another(best.changes[:_MAX_SINGLE])
             self.refused |= {change.place: fault for change in changes[_MAX_SINGLE:]}
+        best, declined = self._fast_enough(best)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
         path = self.origin.plan.model.path
         complete = not self.budget.ended
-        result = Result(path, self.origin, best, refused, best.findings, best.standing(), complete)
+        gain = self.judge.gain(self.origin.plan, best.plan) if best.changes else None
+        result = Result(path, self.origin, best, refused, best.findings, best.standing(), complete, gain, declined)
         return Repair(result, self._proof(best) if best.changes else None)
+
+    def _fast_enough(self, best: ConfigVersion) -> tuple[ConfigVersion, Declined[ConfigVersion] | None]:
+        """The best changes, or fewer, where the model would be slower with them. What makes it right is done whatever
+        time it takes."""
+        needed = {change.key for change in best.changes if self.conditions[change.key] & _OF_RESULTS}
+        if not self.judge.by_time or not self.origin.plan.is_correct or len(needed) == len(best.changes):
+            return best, None
+        base = self.attempt(Selection(frozenset(needed))) if needed else self.origin
+        limit = self.judge.still_as_fast(base.microseconds)
+        if best.microseconds <= limit:
+            return best, None
+        kinds = frozenset(change.fix for change in best.changes)
+        fewer = [self.attempt(Selection(kinds=kinds - {kind})) for kind in kinds] if len(kinds) > 1 else []
+        found = [trial for trial in fewer if trial.microseconds <= limit and needed <= {c.key for c in trial.changes}]
+        found = [trial for trial in found if not self.fault(trial, self.origin)]
+        if found:
+            return self.judge.best(found), None
+        gain = self.judge.gain(base.plan, best.plan)
+        return base, None if gain is None else Declined(best, gain)
 
     def attempt(self, selection: Selection, *, unasked: bool = False) -> ConfigVersion:
         """Makes every change that a finding asks for, until no finding asks for another; all of them if `unasked`."""
@@ -132,6 +168,9 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
                         continue
                     done.add(key)
                     self.asked[key] = reasons
+                    self.conditions[key] = {
+                        f.condition for f in asking if (f.rule, f.location.name) in reasons and f.condition is not None
+                    }
                     try:
                         made.append(fixer.apply(match))
                     except CannotChange as reason:

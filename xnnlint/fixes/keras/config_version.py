@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.lower.to_graph import lower
@@ -19,7 +20,7 @@ from xnnlint.loaders.keras.read_config import read_model
 from xnnlint.loaders.keras.read_variables import variable_names
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.layout import passes_zeros_test
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ConfigVersion:
         assumed: the share of zeros that its 1x1 kernels are taken to have, or None for those that they have.
         document: the config with the changes.
         changes: in the order in which they are made.
+        microseconds: predicted time of a run; 0 where nothing can be said.
     """
 
     keras: KerasModel
@@ -54,6 +56,12 @@ class ConfigVersion:
     assumed: float | None
     document: dict[str, Any]
     changes: tuple[Change, ...] = ()
+    microseconds: float = 0.0
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """How many convolutions run SpMM."""
+        return (len(self.plan.spmm_ops),)
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
@@ -62,6 +70,16 @@ class ConfigVersion:
     def places(self) -> Counter[FindingPlace]:
         """The same by rule and layer."""
         return Counter((f.rule, f.location.name) for f in self.standing())
+
+    @property
+    def spmm(self) -> frozenset[int]:
+        """The operators that run SpMM."""
+        return frozenset(self.plan.spmm_ops)
+
+    @property
+    def pointwise(self) -> frozenset[int]:
+        """The 1x1 convolutions, and what else runs SpMM."""
+        return frozenset(pointwise_ops(self.plan.graph)) | self.spmm
 
     @property
     def new_weights(self) -> dict[str, tuple[np.ndarray, ...]]:
@@ -86,7 +104,8 @@ def forecast(
     if policy:
         case = PolicyCase(judge(keras), plan)
         findings += [f for rule in policy_rules() for f in rule.check_policy(case) if f.severity is Severity.ERROR]
-    return ConfigVersion(keras, plan, findings, assumed, document, changes)
+    time = Judge.of(profile.cpu).microseconds(plan)
+    return ConfigVersion(keras, plan, findings, assumed, document, changes, time)
 
 
 def first_forecast(

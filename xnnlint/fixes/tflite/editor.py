@@ -40,11 +40,12 @@ class Purpose(Enum):
     these in SpMM is no gain.
 
     `MOVES_CHANNELS`: zeros and ones that put channels in their places. `STEM_WEIGHTS`: the weights of a first
-    convolution, which nobody prunes.
+    convolution, which nobody prunes. `UPSAMPLES`: the weights of a transposed convolution.
     """
 
     MOVES_CHANNELS = "moves-channels"
     STEM_WEIGHTS = "stem-weights"
+    UPSAMPLES = "upsamples"
 
 
 class Op:

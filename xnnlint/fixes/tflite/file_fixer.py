@@ -13,7 +13,7 @@ from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.fixes.change import boldest_first
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Repair
-from xnnlint.fixes.tflite.file_search import FileResult, search
+from xnnlint.fixes.tflite.file_search import FileResult, search, undone
 from xnnlint.fixes.tflite.file_version import FileVersion
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ FileRepair = Repair[FileVersion]
 _LARGEST = 2**31
 # How many kinds of changes are done without, one at a time, where a proof fails.
 _RETRIES = 3
+# A measured ratio below counts as slower; nearer to 1 the order in which memory was given out decides.
+_SLOWER = 0.97
+_NO_PROOF = "--no-proof"
 
 
 class FileFixer:
@@ -67,33 +70,58 @@ class FileFixer:
             raise XnnlintError(
                 f"{target}: not written: no change was found that makes {path} right ({outcome}){reasons}"
             )
-        if done.changes:
-            if self.proof:
-                self._prove_some(done, data, target)
-        elif _same(path, target):
+        if done.changes and self.proof:
+            done = self._proven(done.result, target)
+        elif done.changes:
+            done.not_measured = _NO_PROOF
+        if done.declined is not None or (not done.changes and _same(path, target)):
             return done
         atomic.write(done.result.after.data, target, backup)
         done.written, done.backup = target, backup
         return done
 
-    def _prove_some(self, done: FileRepair, data: bytes, target: str) -> None:
-        """Proves the changes, or fewer: without one of the kinds that one would rather do without.
+    def _proven(self, result: FileResult, target: str) -> FileRepair:
+        """The changes with their proof, or fewer: without one of the kinds that one would rather do without. What is
+        measured to be slower is not done, unless the model was wrong, or that was asked for.
 
         Raises:
             XnnlintError: none of these is proven.
         """
-        done.proof = proof = self._prove(done.result)
-        if proof.passed:
-            return
-        for kind in boldest_first(done.result.changes)[:_RETRIES]:
-            fewer = _search(data, done.path, replace(self.options, ignore=(*self.options.ignore, kind)))
+        first = self._judged(result)
+        if not (reason := self._fault(first)):
+            return first
+        for kind in boldest_first(result.changes)[:_RETRIES]:
+            fewer = _search(result.before.data, result.path, self._without(kind))
             if fewer.changes and fewer.after.plan.is_correct:
-                again = self._prove(fewer)
-                if again.passed:
-                    fewer.refused.append((kind, f"it was not proven: {proof.reason}"))
-                    done.result, done.proof = fewer, again
-                    return
-        raise XnnlintError(f"{target}: not written: {proof.reason}")
+                again = self._judged(fewer)
+                if not self._fault(again):
+                    fewer.refused.append((kind, reason))
+                    return again
+        assert first.proof is not None
+        if not first.proof.passed or first.measured is None:
+            raise XnnlintError(f"{target}: not written: {first.proof.reason}")
+        return FileRepair(undone(result, first.measured))
+
+    def _without(self, kind: str) -> FixRequest:
+        return replace(self.options, ignore=(*self.options.ignore, kind))
+
+    def _judged(self, result: FileResult) -> FileRepair:
+        """Changes that were proven, and, where that can be done here, timed."""
+        done = FileRepair(result, self._prove(result))
+        if done.proof is not None and done.proof.passed and self._prover is not None:
+            try:
+                done.measured = self._prover.measure(result)
+            except XnnlintError as error:
+                done.not_measured = str(error)
+        return done
+
+    def _fault(self, done: FileRepair) -> str:
+        """Why changes that were judged must not be written, or ""."""
+        if done.proof is not None and not done.proof.passed:
+            return f"it was not proven: {done.proof.reason}"
+        if done.measured is None or self.options.even_if_slower or not done.before.plan.is_correct:
+            return ""
+        return "with it, the model was measured to be slower" if done.measured.ratio.value < _SLOWER else ""
 
     def _prove(self, result: FileResult) -> FileProof:
         if self._prover is None:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import geometric_mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change import Exactness
-from xnnlint.fixes.result import Proof
+from xnnlint.fixes.result import Measured, Proof
 from xnnlint.runtime import targets
 from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import compare as compare_values
 from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
+from xnnlint.runtime.timing import timed_library
+from xnnlint.runtime.timing_pair import time_pair
 from xnnlint.runtime.verify import DIFFERS, compare
 from xnnlint.runtime.workers import Run, Worker
 from xnnlint.xnnpack.planner import make_plan
@@ -37,6 +40,8 @@ SEEDS = (0, 1, 2, 3)
 TOLERANCE = {Exactness.EXACT: 0.0, Exactness.ROUNDING: 2e-4}
 """How much an output may differ, relative to its largest element; for each change of that kind at least once."""
 _TIMEOUT = 600.0
+# For timing: a first look, and a second one where the file seems to be slower; how near the interval's ends shall be.
+_SECONDS, _MORE_SECONDS, _PRECISE = 2.0, 8.0, 0.04
 
 
 @dataclass(frozen=True)
@@ -110,17 +115,9 @@ class Prover:
         """Looks at the file before and after; neither is changed."""
         exactness = {change.exactness for change in result.changes}
         tolerance = None if Exactness.DIFFERENT in exactness else max((TOLERANCE[e] for e in exactness), default=0.0)
-        # The runtime keeps files mapped, so that each needs a name of its own.
-        self._number += 1
-        before, after = (self.folder / f"{side}{self._number}.tflite" for side in ("before", "after"))
-        try:
-            before.write_bytes(result.before.data)
-            after.write_bytes(result.after.data)
+        with self._files(result) as (before, after):
             compared = self._compare(before, after)
             verified = self._verify(after, result)
-        finally:
-            before.unlink(missing_ok=True)
-            after.unlink(missing_ok=True)
         if tolerance is not None and compared.reference not in (None, "kernels"):
             # Optimized kernels of other shapes sum in another order, even where the sums are the same.
             tolerance = max(TOLERANCE.values())
@@ -141,6 +138,36 @@ class Prover:
             max_rel_error=compared.relative if compared.reference else None,
             max_abs_error=compared.absolute if compared.reference else None,
         )
+
+    def measure(self, result: FileResult) -> Measured:
+        """Times the file before and after in turns; a second time, and longer, where it seems to be slower.
+
+        Raises:
+            NotTimed: nothing can be timed here, and why.
+            XnnlintError: one of them does not run.
+        """
+        timed_library(self.target)
+        with self._files(result) as paths:
+            timed = time_pair(paths, self.target, seconds=_SECONDS, precise=_PRECISE)
+            if timed.ratio.value < 1:
+                timed = time_pair(paths, self.target, seconds=_MORE_SECONDS)
+        before, after = (geometric_mean(timing.total for timing in side) for side in (timed.before, timed.after))
+        cpu, execution = self.target.cpu, self.target.execution
+        where = execution.words.replace("natively", f"natively on {cpu}")
+        return Measured(timed.ratio, before, after, where, cpu, execution.value)
+
+    @contextmanager
+    def _files(self, result: FileResult) -> Iterator[tuple[Path, Path]]:
+        """The file before and after; the runtime keeps files mapped, so that each needs a name of its own."""
+        self._number += 1
+        before, after = (self.folder / f"{side}{self._number}.tflite" for side in ("before", "after"))
+        try:
+            before.write_bytes(result.before.data)
+            after.write_bytes(result.after.data)
+            yield before, after
+        finally:
+            before.unlink(missing_ok=True)
+            after.unlink(missing_ok=True)
 
     def observe(self, path: Path) -> Observation:
         """One file in the real runtime."""

@@ -1,17 +1,24 @@
 """Finds out which changes make a .tflite file better, by planning after each.
 
-A set of changes is as good as the plan of the changed file. What the plan does not need is not changed.
+A set of changes is as good as the plan of the changed file: right first, then fast, as predicted (see `judge`). One
+change tells little, since only together they make a cluster sparse. So the search begins with all of them, takes the
+cheaper of two ways that reach the same, leaves out what nothing is lost without, and then what the model is faster
+without. What is still slower than the file as it is, is not done.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
+from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.result import Result
+from xnnlint.fixes.result import Declined, Measured, Result
+from xnnlint.fixes.tflite.change_groups import of_clusters
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.fixes.tflite.graph_view import View
@@ -24,6 +31,7 @@ from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.xnnpack.planner import make_plan
 
 FileResult = Result[FileVersion]
+FileDeclined = Declined[FileVersion]
 # A change can make room for another one, but only so often.
 _ROUNDS = 6
 _RESCUES = 6
@@ -46,9 +54,30 @@ def search(
     return _FileSearch(data, path, options, budget, show).run()
 
 
+def undone(result: FileResult, measured: Measured) -> FileResult:
+    """The same with nothing changed, since a measurement showed that it does not pay."""
+    before, after = result.before, result.after
+    assert result.gain is not None
+    declined = Declined(after, result.gain, measured)
+    return replace(_with_findings(result.path, before, before, result.refused), declined=declined)
+
+
+def _with_findings(path: str, before: FileVersion, after: FileVersion, refused: list[tuple[str, str]]) -> FileResult:
+    from xnnlint.linter.engine import find
+
+    findings = find(after.plan)
+    remaining = [finding for finding in findings if finding.severity is Severity.ERROR]
+    return Result(path, before, after, refused, findings, remaining)
+
+
 class _FileSearch(ChangeSearch[FileVersion]):
     def __init__(self, data: bytes, path: str, options: FixRequest, budget: Budget | None, show: bool) -> None:
         self.path, self.show, self.options = path, show, options
+        self.judge = Judge.of(options.profile.cpu, even_if_slower=options.even_if_slower or options.everything)
+        # Microseconds from which on a version is slower than the best that was kept.
+        self._limit = math.inf
+        # The fastest version that was passed over since less of it runs sparse.
+        self._lesser: FileVersion | None = None
         super().__init__(self._read(data), options, budget)
         self.edit = Edit.open(data, path)
         self.fixers = [
@@ -64,22 +93,27 @@ class _FileSearch(ChangeSearch[FileVersion]):
         full = self.attempt(ALL)
         if self.options.everything and full.plan.is_correct:
             return self._result(self._told(full), list(self.refused.items()))
-        candidates = [self.origin]
-        if full.worth > self.origin.worth:
-            candidates.append(self._smallest(full))
-        elif full.changes:
-            candidates.append(self._one_kind_after_another(full))
+        candidates = self._candidates(full)
         candidates += [self._rescue(version) for version in (full, self.origin) if not version.plan.is_correct]
-        best = self._told(max(candidates, key=lambda version: (version.worth, -len(version.changes))))
+        better = [version for version in candidates if self.judge.is_worthwhile(version, self.origin)]
+        best = self._told(self.judge.best(better) if better else self.origin)
         changed = {change.place for change in best.changes}
-        return self._result(best, [item for item in self.refused.items() if item[0] not in changed])
+        refused = [item for item in self.refused.items() if item[0] not in changed]
+        return replace(self._result(best, refused), declined=None if best.changes else self._declined(candidates))
 
     def _result(self, best: FileVersion, refused: list[tuple[str, str]]) -> FileResult:
-        from xnnlint.linter.engine import find
+        gain = self.judge.gain(self.origin.plan, best.plan) if best.changes else None
+        found = _with_findings(self.path, self.origin, best, refused)
+        return replace(found, gain=gain, complete=not self.budget.ended)
 
-        findings = find(best.plan)
-        remaining = [finding for finding in findings if finding.severity is Severity.ERROR]
-        return Result(self.path, self.origin, best, refused, findings, remaining, not self.budget.ended)
+    def _declined(self, candidates: Sequence[FileVersion]) -> FileDeclined | None:
+        """Of the versions that reach more than the file as it is, and are slower, the best."""
+        slower = [v for v in candidates if v.plan.is_correct and v.reach > self.origin.reach]
+        if not slower or not self.origin.plan.is_correct:
+            return None
+        version = self._told(min(slower, key=lambda version: version.microseconds))
+        gain = self.judge.gain(self.origin.plan, version.plan)
+        return None if gain is None else Declined(version, gain)
 
     # Sizes that are known only at run time
 
@@ -98,14 +132,26 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return self._attempt(selection)
 
     def fault(self, trial: FileVersion, best: FileVersion) -> str:
-        return "" if trial.worth >= best.worth else "less of the model would run sparse, or it would be wrong"
+        if trial.plan.is_correct < best.plan.is_correct:
+            return "it would be wrong"
+        if best.plan.is_correct and trial.reach < best.reach:
+            if self._lesser is None or trial.microseconds < self._lesser.microseconds:
+                self._lesser = trial
+            return "less of the model would run sparse"
+        if trial.microseconds > self._limit:
+            return "it would be slower"
+        self._limit = min(self._limit, self._limit_of(trial))
+        return ""
+
+    def _limit_of(self, version: FileVersion) -> float:
+        return self.judge.still_as_fast(version.microseconds)
 
     def _told(self, version: FileVersion) -> FileVersion:
         """The same with the operators before and after each change, for which the search has no time."""
-        if not self.show:
+        if not self.show or not version.changes:
             return version
         keys = frozenset(change.key for change in version.changes)
-        told = {change.key: change for change in self._attempt(Selection(keys), told=True).changes} if keys else {}
+        told = {change.key: change for change in self._attempt(Selection(keys), told=True).changes}
         return replace(version, changes=tuple(told.get(change.key, change) for change in version.changes))
 
     def _attempt(self, selection: Selection, *, told: bool = False) -> FileVersion:
@@ -154,17 +200,62 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return replace(version, changes=changes, purposes=purposes, previous=previous)
 
     def _read(self, data: bytes) -> FileVersion:
-        return FileVersion(data, make_plan(load_bytes(data, self.path), self.options.profile))
+        plan = make_plan(load_bytes(data, self.path), self.options.profile)
+        return FileVersion(data, plan, self.judge.microseconds(plan))
 
     # Only what is needed
 
-    def _smallest(self, full: FileVersion) -> FileVersion:
-        return self.smallest(full, whole={fixer.name for fixer in self.fixers if fixer.whole})
-
-    def _one_kind_after_another(self, full: FileVersion) -> FileVersion:
+    def _candidates(self, full: FileVersion) -> list[FileVersion]:
+        """Versions that may be the best."""
+        if full.plan.is_correct:
+            return self._refined(self._by_cheaper_ways(full)) if full.changes else []
         kinds = dict.fromkeys(change.fix for change in full.changes)
-        best = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
-        return self._smallest(best) if best.worth > self.origin.worth else self.origin
+        version = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
+        return self._refined(version) if version.changes and version.plan.is_correct else []
+
+    def _by_cheaper_ways(self, full: FileVersion) -> FileVersion:
+        """Where another kind of change can stand for one, the one that takes less time."""
+        best, without = full, frozenset[Key]()
+        offered = {fixer.name for fixer in self.fixers}
+        for fixer in self.fixers:
+            for number, rival in enumerate(fixer.rivals):
+                sites = {change.site for change in best.changes if change.fix == fixer.name}
+                if not sites or rival not in offered or not self.budget.allows_more():
+                    continue
+                kinds = (fixer.name, *fixer.rivals[:number])
+                bare = self.attempt(Selection(without=without.union(product(kinds, sites))))
+                there = {change.site for change in bare.changes if change.fix == rival}
+                # A rival that is made elsewhere may stand for all of them.
+                taken = (sites & there) or (sites if there else set())
+                chosen = without.union(product(kinds, taken))
+                trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
+                if taken and self.judge.is_cheaper(trial, best):
+                    best, without = trial, chosen
+        return best
+
+    def _refined(self, version: FileVersion) -> list[FileVersion]:
+        """What reaches as much with less, and what of it is fastest."""
+        smallest = self._smallest(version)
+        return [smallest, self._fastest(smallest)] if self.judge.by_time else [smallest]
+
+    def _smallest(self, full: FileVersion) -> FileVersion:
+        self._limit, self._lesser = self._limit_of(full), None
+        smallest = self.smallest(full, whole={fixer.name for fixer in self.fixers if fixer.whole})
+        self._limit = math.inf
+        return smallest
+
+    def _fastest(self, version: FileVersion) -> FileVersion:
+        """Where a version is faster with less of it sparse, without some changes or without a whole cluster, that."""
+        while version.changes:
+            trials = [
+                self._lesser,
+                *(self.trial_without(version, group) for group in of_clusters(version, self.origin)),
+            ]
+            faster = [trial for trial in trials if trial is not None and self.judge.is_faster(trial, version)]
+            if not faster:
+                break
+            version = self._smallest(min(faster, key=lambda trial: trial.microseconds))
+        return version
 
     # Rescue
 
@@ -177,7 +268,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
                 break
             right = [trial for trial in trials if trial.plan.is_correct]
             if right:
-                return max(right, key=lambda trial: trial.worth)
+                return max(right, key=self.judge.worth)
             better = min(trials, key=lambda trial: len(trial.plan.hazards))
             if len(better.plan.hazards) >= len(best.plan.hazards):
                 break

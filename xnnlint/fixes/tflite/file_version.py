@@ -20,12 +20,14 @@ class FileVersion:
     """A file, its plan, and the changes that led there.
 
     Attributes:
+        microseconds: predicted time of a run; 0 where nothing can be said.
         purposes: of the tensors that fixes put in, where they have one.
         previous: the version that was planned before the last of the changes; None for the file as it is.
     """
 
     data: bytes
     plan: Plan
+    microseconds: float = 0.0
     changes: tuple[Change, ...] = ()
     purposes: Mapping[int, Purpose] = field(default_factory=dict)
     previous: FileVersion | None = field(default=None, repr=False, compare=False)
@@ -38,13 +40,14 @@ class FileVersion:
         return version
 
     @cached_property
-    def worth(self) -> tuple[int, int, int]:
-        """Larger is better: whether it is right at all, then how many 1x1 convolutions run SpMM, then their
-        multiply-accumulates."""
-        if not self.plan.is_correct:
-            return (0, 0, 0)
+    def reach(self) -> tuple[int, int]:
+        """How many 1x1 convolutions run SpMM, and their multiply-accumulates."""
         graph, sparse = self.plan.graph, self.spmm
-        return (1, len(sparse), sum(pointwise_macs(graph, graph.operators[op]) for op in sparse))
+        return len(sparse), sum(pointwise_macs(graph, graph.operators[op]) for op in sparse)
+
+    @property
+    def assumed(self) -> None:
+        """A file is planned with the zeros that it has."""
 
     @cached_property
     def spmm(self) -> frozenset[int]:

@@ -518,11 +518,11 @@ def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]
     first, second = move.output, node.output
     rest = list(move.inputs[1:])
     source = inputs[0]
-    rewriter.change(move, type_, inputs, attributes)
-    move.name = name
-    first.shape, first.dtype = (source.shape if source is not None else None), second.dtype
+    # In this order, so that a shape that is computed for the move always has a reader.
     rewriter.change(node, moving, [first, *rest], settings)
-    node.name = of
+    rewriter.change(move, type_, inputs, attributes)
+    node.name, move.name = of, name
+    first.shape, first.dtype = (source.shape if source is not None else None), second.dtype
     return True
 
 

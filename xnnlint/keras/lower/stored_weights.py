@@ -1,7 +1,6 @@
 """Weights as the converter stores them with EXPERIMENTAL_SPARSITY, encoded only when somebody asks.
 
-Source: google-ai-edge/LiteRT tflite/converter/transforms/dense_to_sparse_pass.cc; block sizes from
-tflite/converter/ir/tfl_ops.td (`GetFloatBlockSize`).
+Which ones, and how: `xnnlint/model/converter_storage.py`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,8 @@ from typing import Any
 import numpy as np
 
 from xnnlint.keras.lower.program import Constant, Node
+from xnnlint.model.converter_storage import IN_BLOCKS, WEIGHTED, stores_blocks, stores_sparse
 from xnnlint.model.graph import SparseDimension, Sparsity
-
-WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
-MIN_ZERO_SHARE = 0.3
-# FULLY_CONNECTED has a kernel for weights in blocks of 1x4, if those hold nearly all the zeros.
-BLOCK = 4
-_BLOCK_SHARE = 0.9
 
 
 def is_encoded(node: Node) -> bool:
@@ -28,22 +22,13 @@ def is_encoded(node: Node) -> bool:
     constant, weights = node.constant(1), node.inputs[1] if len(node.inputs) > 1 else None
     if node.type not in WEIGHTED or constant is None or weights is None or len(weights.shape or ()) not in (2, 4):
         return False
-    elements = math.prod(n or 1 for n in weights.shape or ())
-    return elements > 0 and bool(np.float32(constant.zeros / elements) >= np.float32(MIN_ZERO_SHARE))
+    return stores_sparse(constant.zeros, math.prod(n or 1 for n in weights.shape or ()))
 
 
 def uses_blocks(node: Node) -> bool:
     """Whether encoded weights are stored in blocks, which the operator reads as they are: no DENSIFY."""
     constant = node.constant(1)
-    if node.type != "FULLY_CONNECTED" or constant is None:
-        return False
-    shape = constant.array.shape
-    if shape[1] % BLOCK:
-        return False
-    blocks = constant.array.reshape(shape[0], -1, BLOCK)
-    empty = int((~blocks.any(axis=2)).sum()) * BLOCK
-    elements = constant.array.size
-    return bool(np.float32(empty / elements) / np.float32(constant.zeros / elements) > np.float32(_BLOCK_SHARE))
+    return constant is not None and node.type == IN_BLOCKS and stores_blocks(constant.array, constant.zeros)
 
 
 @dataclass(frozen=True)

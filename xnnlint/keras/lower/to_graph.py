@@ -18,7 +18,8 @@ from xnnlint.keras.lower.converter_rewrites import rewrite
 from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
-from xnnlint.keras.lower.stored_weights import BLOCK, Encoding, is_encoded, uses_blocks
+from xnnlint.keras.lower.stored_weights import Encoding, is_encoded, uses_blocks
+from xnnlint.model.converter_storage import BLOCK
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 
 if TYPE_CHECKING:

@@ -437,8 +437,14 @@ def _normalizing(
 
 @layer("UnitNormalization")
 def unit_normalization(scope: Scope, x: Value) -> Value:
-    """UnitNormalization: x by its length along some axes."""
-    return l2_normalize(scope, x, scope.config.wholes("axis", default=-1))
+    """UnitNormalization: x by its length along some axes; `_normalize` of keras/src/ops/nn.py in Keras 3."""
+    axes = scope.config.wholes("axis", default=-1)
+    if not scope.is_keras_3:
+        return l2_normalize(scope, x, axes)
+    total = reduce(scope, scope.op("SQUARE", [x], x.shape, "Square"), "SUM", axes, True, "Sum")
+    inverse = scope.op("RSQRT", [total], total.shape, "Rsqrt")
+    inverse = scope.op("MINIMUM", [inverse, scope.constant(1e12, "Minimum/y")], total.shape, "Minimum")
+    return scope.op("MUL", [x, inverse], x.shape, "mul", dict(_RELU_FREE))
 
 
 def l2_normalize(scope: Scope, x: Value, axes: list[int]) -> Value:

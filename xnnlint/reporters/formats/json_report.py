@@ -13,7 +13,7 @@ from xnnlint.reporters.statistics import Statistics
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import Refusal
     from xnnlint.linter.baseline import Baseline
-    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.linter.findings import Finding, FixForecast, ModelReport
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
@@ -78,10 +78,27 @@ def _model(model: ModelReport) -> dict[str, Any]:
             _finding(finding) | {"fingerprint": fingerprint}
             for finding, fingerprint in zip(model.findings, fingerprints(model.findings), strict=True)
         ],
+        "fixes": None if model.fixes is None else _fixes(model.fixes),
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
         **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
         **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _fixes(fixes: FixForecast) -> dict[str, Any]:
+    brought = fixes.brought
+    return {
+        "safe": fixes.safe,
+        "unsafe": fixes.unsafe,
+        "brought": None
+        if brought is None
+        else {
+            "changes": brought.changes,
+            "outcome": brought.outcome.value,
+            "spmm": brought.spmm,
+            "convolutions": brought.convolutions,
+        },
     }
 
 

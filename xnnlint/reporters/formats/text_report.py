@@ -27,6 +27,13 @@ from xnnlint.reporters.styled_lines import (
     wrap,
 )
 from xnnlint.reporters.tally import ModelTally
+from xnnlint.reporters.value_words import (
+    if_fixed_sentence,
+    now_sentence,
+    pruned_sentence,
+    pruned_table,
+    size_sentence,
+)
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -103,12 +110,15 @@ def model_lines(
         verbose: every finding by itself, with its rule's condition and the sources of that.
     """
     lines = list(_verdict(model, profile, None if for_pipe else width))
-    for sentence in _meaning(model):
+    for sentence in filter(None, _meaning(model)):
         lines += wrap([sentence], width, 2)
+    if len(model.if_pruned) > 1:
+        lines += [[Span(f"  {row}")] for row in pruned_table(model.if_pruned)]
     for sentence in (*_policy(model), *_left_out(model)):
         lines += wrap([sentence], width, 2)
     if with_plan and model.plan is not None:
-        lines += [[], *plan_table(model.plan, None if for_pipe else width)]
+        prediction = model.speed.prediction if model.speed is not None else None
+        lines += [[], *plan_table(model.plan, None if for_pipe else width, prediction)]
     for findings in [[f] for f in model.findings] if verbose else group(model.findings):
         lines += [[], *_finding(findings, model, width), *(_rule_lines(findings[0], width) if verbose else [])]
     changes = _smallest_set(model, width)
@@ -179,6 +189,8 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
         sure = "Results are right." if not unknown else _low_confidence(unknown)
         yield f"{sure}{speed if not unknown else ''}{weights}"
+    if not unknown:
+        yield now_sentence(model)
     unseen = smallest_set([*model.ignored, *model.accepted])
     chosen = smallest_set(model.findings) or ([] if unseen else _best_alone(model.findings))
     if chosen:
@@ -194,10 +206,30 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         yield f"{_goal(outcome)}: {what} {_gain(_gained(chosen), model)}."
         if any(f.unlocks is not None and f.unlocks.all_or_none for f in chosen):
             yield "Make them all: fewer of them give wrong results."
-    elif outcome is Outcome.DENSE and not unseen and not unknown and summary is not None and summary.pointwise_convs:
+        if not unknown:
+            yield if_fixed_sentence(model, len(chosen) + len(unseen))
+    fixed = _fixed(model)
+    if fixed:
+        yield fixed
+    elif not chosen and outcome is Outcome.DENSE and not unseen and not unknown and summary and summary.pointwise_convs:
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
         yield from model.plan.model.notes
+    if len(model.if_pruned) == 1:
+        yield pruned_sentence(model.if_pruned[0])
+    if model.size is not None:
+        yield size_sentence(model.size)
+
+
+def _fixed(model: ModelReport) -> str:
+    """What `xnnlint fix` makes of the model; "" where it makes nothing better."""
+    brought = model.fixes.brought if model.fixes is not None else None
+    if brought is None or not brought.changes:
+        return ""
+    how = f"by {counted(brought.changes, 'safe change')}"
+    if brought.outcome is Outcome.SPARSE:
+        return f"xnnlint fix makes it sparse, {brought.spmm} of {brought.convolutions}, {how}."
+    return f"xnnlint fix makes it right, and dense, {how}." if brought.outcome is Outcome.DENSE else ""
 
 
 def _low_confidence(unknown: int) -> str:

@@ -53,7 +53,7 @@ def operator_page(kind: str) -> Page:
     lines: list[str] = []
     known = kind in OPERATORS or kind in CUSTOM_OPERATORS
     if kind == "DENSIFY":
-        from xnnlint.xnnpack.delegate.claims import SPARSE_DTYPES
+        from xnnlint.xnnpack.claims import SPARSE_DTYPES
 
         lines += _DENSIFY.format(types=" or ".join(SPARSE_DTYPES)).splitlines()
     elif not known:

@@ -71,6 +71,7 @@ class SupportedDepthwise(OperatorFixer):
     """The same sums in a kernel with zero taps."""
 
     name = "zero-taps"
+    rivals = ("padding-on-all-sides",)
     stage = Stage.DEPTHWISE
     fulfils = frozenset({Condition.DEPTHWISE})
     summary = "depthwise convolutions of other kernels and paddings -> 3x3 or 5x5 with symmetric padding and zero taps"
@@ -119,6 +120,7 @@ class DepthwiseInParts(OperatorFixer):
     """
 
     name = "taps-in-parts"
+    rivals = ("padding-on-all-sides",)
     stage = Stage.DEPTHWISE
     fulfils = frozenset({Condition.DEPTHWISE})
     exactness = Exactness.ROUNDING

@@ -9,14 +9,11 @@ from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.fixes.tflite.sparse_encoding import FILTER, encode, stored_filter, zero_share
+from xnnlint.model.converter_storage import MIN_ZERO_SHARE
 from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import Op
-
-# The converter encodes from this share of zeros on (kMinSparsityLevel in dense_to_sparse_pass.cc of
-# google-ai-edge/LiteRT, tflite/converter/transforms).
-LEAST_ZEROS = 0.3
 
 
 class EncodeZeros(OperatorFixer):
@@ -40,7 +37,7 @@ class EncodeZeros(OperatorFixer):
                 and view.graph.shape(op.inputs[FILTER])[1:3] == (1, 1)
             ):
                 source = stored_filter(view.graph, op)
-                if source is not None and source not in seen and zero_share(view.graph, source) >= LEAST_ZEROS:
+                if source is not None and source not in seen and zero_share(view.graph, source) >= MIN_ZERO_SHARE:
                     seen.add(source)
                     yield op
 

@@ -34,6 +34,7 @@ from xnnlint.fixes.tflite.graph_parts import (
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window, pad_in_front
+from xnnlint.fixes.tflite.operator_changes.shifted_image import ShiftedImage
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
 
 _MOST_CHANNELS = 6
 _MOST_PARTS = 8
-# What the parts may cost, as a share of the 1x1 convolutions' multiply-accumulates.
-_MOST_WORK = 1.0
-# Multiply-accumulates of an entry for each output.
-_ENTRY_WORK = KERNEL[0] * KERNEL[1] * CHANNELS
 _FORM = "3x3, stride 2, padding 1, 3 channels"
 
 
@@ -82,17 +79,11 @@ def parts(window: Window) -> tuple[Part, ...]:
 class _Entry(OperatorFixer):
     """A first convolution of stride 2 that is no sparse entry yet."""
 
-    whole = True
-
     def sites(self, view: View) -> Iterable[Op]:
-        graph = view.graph
         for op in view.of_type("CONV_2D"):
             windows = _windows(view, op)
             if windows is not None and not _is_entry(view, op) and self._fits(_count(view, op, windows)):
-                summary = view.plan.summary
-                added = (_count(view, op, windows) - 1) * _ENTRY_WORK * math.prod(graph.shape(op.outputs[0]))
-                if summary is not None and added <= _MOST_WORK * summary.pointwise_macs:
-                    yield op
+                yield op
 
     def apply(self, view: View, op: Op) -> str:
         windows, kernel = _windows(view, op), weights(view.graph, op.inputs[1])
@@ -132,6 +123,7 @@ class EntryByPicking(_Entry):
     """One channel for each tap, then a 1x1 convolution."""
 
     name = "entry-by-picking"
+    rivals = ("entry-in-parts", "padding-on-all-sides")
     stage = Stage.ENTRY
     fulfils = frozenset({Condition.STEM})
     summary = "a first convolution of stride 2 padded by SAME on even sizes -> entry and depthwise of ones, then 1x1"
@@ -143,8 +135,7 @@ class EntryByPicking(_Entry):
             taps = height * width * channels
             if windows is None or channels > CHANNELS or not all(_is_picked(window) for window in windows):
                 continue
-            cheaper = taps * (_ENTRY_WORK + 9 + filters) < _count(view, op, windows) * _ENTRY_WORK * filters
-            if cheaper and _zeros_remain(view, taps * filters):
+            if _zeros_remain(view, taps * filters):
                 yield op
 
     def _fits(self, count: int) -> bool:
@@ -166,7 +157,7 @@ class EntryByPicking(_Entry):
         shape = (*graph.shape(op.outputs[0])[:3], taps)
         picked, shifted = (graph.add_like(op.outputs[0], suffix, shape) for suffix in ("_picked", "_shifted"))
         if channels < CHANNELS:
-            source = _shifted(view, op, source, windows, (0, 0), range(channels))
+            source = ShiftedImage(view, op, source, windows).copy((0, 0), range(channels))
         stem = graph.insert(
             "CONV_2D",
             [
@@ -196,6 +187,7 @@ class EntryInParts(_Entry):
     """The sum of several, each on a shifted copy of the image."""
 
     name = "entry-in-parts"
+    rivals = ("padding-on-all-sides",)
     stage = Stage.ENTRY
     fulfils = frozenset({Condition.STEM})
     exactness = Exactness.ROUNDING
@@ -238,9 +230,10 @@ def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[W
     jobs = [(row, column, triple) for triple in triples for row in rows for column in columns]
     name, fused = graph.name(op.outputs[0]), activation(op)
     single = len(jobs) == 1
+    image = ShiftedImage(view, op, source, windows)
     total = -1
     for index, (row, column, triple) in enumerate(jobs):
-        taken = _shifted(view, op, source, windows, (row.shift, column.shift), triple)
+        taken = image.copy((row.shift, column.shift), triple)
         filters = np.zeros((kernel.shape[0], *KERNEL, CHANNELS), np.float32)
         for place, to in row.taps:
             for other, across in column.taps:
@@ -272,43 +265,6 @@ def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[W
             total = summed
     graph.remove(op)
     return len(jobs)
-
-
-def _shifted(
-    view: View, op: Op, source: int, windows: tuple[Window, Window], shifts: tuple[int, int], channels: range
-) -> int:
-    """A copy of the image as a part reads it: shifted, as large as its outputs need, three channels of it."""
-    import numpy as np
-
-    graph = view.graph
-    shape = graph.shape(source)
-    begin, size, pads = [0], [shape[0]], [(0, 0)]
-    for window, shift in zip(windows, shifts, strict=True):
-        start, stop = max(shift, 0), min(window.size, shift + STRIDE[0] * window.outputs)
-        if stop <= start:
-            raise CannotChange("a part of its kernel lies outside of the image")
-        begin.append(start)
-        size.append(stop - start)
-        pads.append((max(-shift, 0), max(shift + STRIDE[0] * window.outputs - window.size, 0)))
-    begin.append(channels.start)
-    size.append(len(channels))
-    pads.append((0, CHANNELS - len(channels)))
-    if tuple(size) != shape:
-        cut = graph.add_like(source, "_part", size)
-        end = [start + length for start, length in zip(begin, size, strict=True)]
-        values = {"begin": begin, "end": end, "strides": [1] * len(begin)}
-        given = [graph.add_constant(f"{graph.name(source)}/{key}", np.array(v, np.int32)) for key, v in values.items()]
-        # The masks take the whole batch, whatever it is.
-        graph.insert(
-            "STRIDED_SLICE", [source, *given], [cut], near=op, options="StridedSliceOptions", beginMask=1, endMask=1
-        )
-        source = cut
-    if any(pair != (0, 0) for pair in pads):
-        grown = graph.add_like(source, "_grown", [n + a + b for n, (a, b) in zip(size, pads, strict=True)])
-        amounts = graph.add_constant(f"{graph.name(source)}/paddings", np.array(pads, np.int32))
-        graph.insert("PAD", [source, amounts], [grown], near=op, options="PadOptions")
-        source = grown
-    return source
 
 
 def _windows(view: View, op: Op) -> tuple[Window, Window] | None:

@@ -23,6 +23,7 @@ class NearestInSteps(OperatorFixer):
     """RESIZE_BILINEAR, two MULs with zeros and ones, and a depthwise convolution of ones."""
 
     name = "nearest-in-steps"
+    rivals = ("upsampling-bilinear",)
     stage = Stage.CONVOLUTIONS
     fulfils = frozenset({Condition.DELEGATED, Condition.NCHW_KERNEL})
     summary = "RESIZE_NEAREST_NEIGHBOR by 2 -> RESIZE_BILINEAR, every second pixel of it, and a depthwise copy"

@@ -76,6 +76,7 @@ class MaximumInSteps(OperatorFixer):
     """Pixels and differences of pixels, picked by depthwise convolutions."""
 
     name = "maximum-in-steps"
+    rivals = ("average-instead-of-maximum",)
     stage = Stage.POOLINGS
     fulfils = frozenset({Condition.NCHW_KERNEL})
     exactness = Exactness.ROUNDING

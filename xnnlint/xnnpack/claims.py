@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from xnnlint.model.graph import Graph, Operator
+from xnnlint.xnnpack.acceptance import refusal
 from xnnlint.xnnpack.delegate.accept_checks import Scope
-from xnnlint.xnnpack.delegate.acceptance import refusal
 from xnnlint.xnnpack.delegate.delegation import Delegation, Partition, Unpacking
 from xnnlint.xnnpack.delegate.partition import Subset, partition
 from xnnlint.xnnpack.delegate.rejection import Rejection

@@ -1,0 +1,56 @@
+"""What a model is worth: how fast it is, what pruning would bring, and how large its pruned weights are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xnnlint.errors import XnnlintError
+from xnnlint.linter.pruning_forecast import forecasts
+from xnnlint.linter.speed import speed_of
+
+if TYPE_CHECKING:
+    from xnnlint.cost import CostProfile
+    from xnnlint.linter.findings import ModelReport
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be said of a model beside its findings.
+
+    Attributes:
+        assume_pruned: shares of zeros, 0 to 1, to forecast a pruned model for. A single one is assumed of a Keras model
+            as it is read, so that its whole report is that of the pruned model.
+        cost_profile: rates of a CPU, instead of those that come with xnnlint for it.
+        pack_all: try how well the weights pack even where that takes seconds.
+    """
+
+    assume_pruned: tuple[float, ...] = ()
+    cost_profile: CostProfile | None = None
+    pack_all: bool = False
+
+    @property
+    def read_as_pruned(self) -> float | None:
+        """The share that a Keras model is read with."""
+        return self.assume_pruned[0] if len(self.assume_pruned) == 1 else None
+
+
+NOTHING = Wanted()
+
+
+def add_value(report: ModelReport, wanted: Wanted) -> None:
+    """Fill in `speed`, `if_pruned` and `size` of a report with a plan; its findings must all be there."""
+    plan = report.plan
+    assert plan is not None
+    try:
+        report.speed = speed_of(plan, report.findings, wanted.cost_profile)
+        report.if_pruned = forecasts(plan, wanted.assume_pruned, wanted.cost_profile)
+        # What a Keras model's file will take is not in its file.
+        if plan.model.format == "tflite" and plan.runs:
+            from xnnlint.model.stored_size import CHEAP_BYTES, stored_size
+            from xnnlint.model.weights import MAX_DECODED_BYTES
+
+            report.size = stored_size(plan.model, MAX_DECODED_BYTES if wanted.pack_all else CHEAP_BYTES)
+    except XnnlintError:
+        # A weight that is too large to be decoded; the verdict stands without figures.
+        return
