@@ -1,4 +1,4 @@
-"""What `check` says of speed: which models have a gain, and what it is by rates with which it can be counted by hand."""
+"""What `check` says of speed: which models have a gain, and how much by rates with which one can count by hand."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.cost import CostProfile, Gain, Prediction
-    from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.waiver import Waiver
 
@@ -39,12 +38,12 @@ class Speed(NamedTuple):
     if_fixed: Gain | None = None
 
 
-def speed_of(plan: Plan, findings: Iterable[Finding], profile: CostProfile | None = None) -> Speed | None:
+def speed_of(plan: Plan, waivers: Iterable[Waiver], profile: CostProfile | None = None) -> Speed | None:
     """The speed of a planned model.
 
     Args:
         plan: as made by `make_plan`.
-        findings: all of the model's.
+        waivers: the conditions that the smallest set of changes fulfils; none where no set is known.
         profile: the rates where they are for the plan's CPU; else those that come with xnnlint are used.
 
     Returns:
@@ -60,7 +59,7 @@ def speed_of(plan: Plan, findings: Iterable[Finding], profile: CostProfile | Non
     prediction = now.sparse if now is not None else cost.predict(plan, profile)
     if prediction is None:
         return None
-    return Speed(prediction, now, _if_fixed(plan, findings, profile))
+    return Speed(prediction, now, _if_fixed(plan, frozenset(waivers), profile))
 
 
 def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
@@ -68,11 +67,7 @@ def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
     return profile if profile is not None and profile.cpu == plan.profile.cpu else None
 
 
-def _if_fixed(plan: Plan, findings: Iterable[Finding], profile: CostProfile | None) -> Gain | None:
-    waivers: set[Waiver] = set()
-    for finding in findings:
-        if finding.unlocks is not None and finding.unlocks.in_smallest_set:
-            waivers |= finding.waivers
+def _if_fixed(plan: Plan, waivers: frozenset[Waiver], profile: CostProfile | None) -> Gain | None:
     if not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
         return None
     assert plan.planner is not None
