@@ -47,9 +47,10 @@ def speed_of(plan: Plan, waivers: Iterable[Waiver], profile: CostProfile | None 
         profile: the rates where they are for the plan's CPU; else those that come with xnnlint are used.
 
     Returns:
-        None of a model that does not run, and on a CPU without the sparse path, where there is nothing to compare.
+        None of a model that does not run, on a CPU without the sparse path, where there is nothing to compare, and of a
+        plan made by hand.
     """
-    if not plan.runs or not plan.profile.sparse_cpu:
+    if plan.planner is None or not plan.runs or not plan.profile.sparse_cpu:
         return None
     from xnnlint import cost
 
@@ -67,8 +68,9 @@ def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
 
 
 def _if_fixed(plan: Plan, waivers: frozenset[Waiver], profile: CostProfile | None) -> Gain | None:
-    if plan.planner is None or not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
+    if not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
         return None
+    assert plan.planner is not None
     fixed = plan.planner.plan(plan.assumed | waivers)
     if fixed.outcome is not Outcome.SPARSE:
         return None
