@@ -504,6 +504,7 @@ def test_the_document_follows_the_contract():
         "safe": 3,
         "unsafe": 1,
         "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
+        "declined": None,
     }
     assert first == {
         "path": "./a/../m.tflite",

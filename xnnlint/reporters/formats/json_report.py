@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.cost import Gain
     from xnnlint.keras.policy.verdicts import Refusal
     from xnnlint.linter.baseline import Baseline
-    from xnnlint.linter.findings import Finding, FixForecast, ModelReport
+    from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
@@ -93,18 +93,20 @@ def _model(model: ModelReport) -> dict[str, Any]:
 
 
 def _fixes(fixes: FixForecast) -> dict[str, Any]:
-    brought = fixes.brought
+    both = {"brought": fixes.brought, "declined": fixes.declined}
     return {
         "safe": fixes.safe,
         "unsafe": fixes.unsafe,
-        "brought": None
-        if brought is None
-        else {
-            "changes": brought.changes,
-            "outcome": brought.outcome.value,
-            "spmm": brought.spmm,
-            "convolutions": brought.convolutions,
-        },
+        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in both.items()},
+    }
+
+
+def _fix_outcome(outcome: FixOutcome) -> dict[str, Any]:
+    return {
+        "changes": outcome.changes,
+        "outcome": outcome.outcome.value,
+        "spmm": outcome.spmm,
+        "convolutions": outcome.convolutions,
     }
 
 
