@@ -56,10 +56,11 @@ def _pages(asked: str) -> Iterator[Page]:
 
 def _recipe_pages(folded: str) -> Iterator[Page]:
     from xnnlint.reporters.topics import recipes_page
+    from xnnlint.reporters.topics.recipes import RECIPES
 
     if folded in (recipes_page.ALL, recipes_page.ALL.rstrip("s")):
         yield recipes_page.overview()
-    yield from (recipes_page.recipe_page(recipe) for recipe in recipes_page.RECIPES if folded == recipe.name)
+    yield from (recipes_page.recipe_page(recipe) for recipe in RECIPES if folded == recipe.name)
 
 
 def rule_page(rule: Rule) -> Page:
@@ -83,9 +84,10 @@ def _operator_key(name: str) -> str:
 def _suggestion(asked: str) -> str:
     """What may have been meant, at most two of them."""
     from xnnlint.config.keys import suggestion
-    from xnnlint.reporters.topics import recipes_page
+    from xnnlint.reporters.topics.recipes import RECIPES
+    from xnnlint.reporters.topics.recipes_page import ALL as ALL_RECIPES
 
     known = [name for rule in every_rule() for name in (rule.code, rule.name)]
     known += [outcome.value for outcome in Outcome]
-    known += [ALL, recipes_page.ALL, *(recipe.name for recipe in recipes_page.RECIPES)]
+    known += [ALL, ALL_RECIPES, *(recipe.name for recipe in RECIPES)]
     return suggestion(asked, [*known, *_operators().values()])

@@ -161,6 +161,7 @@ def head(x, values):  # of each anchor: 4 for boxes, else the number of classes
     x = layers.Conv2D(4 * values, 1)(x)
     return layers.Reshape((-1, values))(tf.nn.depth_to_space(x, 2))
 
+
 boxes = layers.Concatenate(axis=1)([head(fine, 4), head(coarse, 4)])
 scores = layers.Concatenate(axis=1)([head(fine, classes), head(coarse, classes)])""",
         lambda g: _detector(g, _anchors),

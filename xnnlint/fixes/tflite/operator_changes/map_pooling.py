@@ -109,6 +109,34 @@ class ReshapeBehindPooling(OperatorFixer):
         return "RESHAPE behind it, which gives its readers the right shape"
 
 
+class PoolBeforeTranspose(OperatorFixer):
+    """A pooling of the map as it is needs no TRANSPOSE in front, as exporters from NCHW write it."""
+
+    name = "pool-before-transpose"
+    stage = Stage.POOLINGS
+    fulfils = frozenset({Condition.NCHW_KERNEL, Condition.BRANCH_END, Condition.CLUSTER_END, Condition.POOLING_AXES})
+    summary = "MEAN over [2, 3] behind a TRANSPOSE to NCHW -> MEAN over [1, 2] of the map in front of it"
+
+    def sites(self, view: View) -> Iterable[Op]:
+        for op in view.of_type("MEAN", "SUM"):
+            if _transposed(view, op) is not None:
+                yield op
+
+    def apply(self, view: View, op: Op) -> str:
+        graph, transpose = view.graph, _transposed(view, op)
+        if transpose is None:
+            raise CannotChange("its axes are not known")
+        source, between = transpose.inputs[0], op.inputs[0]
+        if op.options.keepDims:
+            batch, _, _, channels = graph.shape(source)
+            new, old = graph.displace(op, "_kept", (batch, 1, 1, channels))
+            add_reshape(view, op, new, old)
+        op.inputs = [source, _axes(view)]
+        if not graph.consumers(between) and between not in graph.outputs:
+            graph.remove(transpose)
+        return "pool the map in front of the TRANSPOSE"
+
+
 class OrderAxes(OperatorFixer):
     """The runtime knows the poolings over [1, 2] and no other spelling of them."""
 
@@ -181,6 +209,20 @@ def _given_axes(view: View, op: Op) -> list[int] | None:
     return values.reshape(-1).tolist() if values is not None and len(graph.shape(op.inputs[0])) == 4 else None
 
 
+def _transposed(view: View, op: Op) -> Op | None:
+    """The TRANSPOSE in front of a reduction, if what is reduced is the height and width in front of it."""
+    graph, axes = view.graph, _given_axes(view, op)
+    producer = graph.producer(op.inputs[0])
+    if axes is None or producer is None or producer.type != "TRANSPOSE":
+        return None
+    values = graph.constant(producer.inputs[1])
+    if values is None:
+        return None
+    order = values.reshape(-1).tolist()
+    left = [order[axis] for axis in range(4) if axis not in _normal(axes)]
+    return producer if left == [0, 3] else None
+
+
 def _normal(axes: Sequence[int]) -> list[int]:
     return sorted({axis % 4 for axis in axes})
 
@@ -191,4 +233,10 @@ def _axes(view: View) -> int:
     return view.graph.add_constant("reduction_axes", np.array(HEIGHT_AND_WIDTH, np.int32))
 
 
-FIXERS: tuple[OperatorFixer, ...] = (WholeMapPooling(), OrderAxes(), KeepDimensions(), ReshapeBehindPooling())
+FIXERS: tuple[OperatorFixer, ...] = (
+    WholeMapPooling(),
+    PoolBeforeTranspose(),
+    OrderAxes(),
+    KeepDimensions(),
+    ReshapeBehindPooling(),
+)
