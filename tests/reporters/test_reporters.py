@@ -493,7 +493,20 @@ def test_the_document_follows_the_contract():
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
-        "kernels": [{"op": 1, "name": "conv", "type": "CONV_2D", "kernel": "Convolution (NCHW, F32) SPMM"}],
+        "kernels": [
+            {
+                "op": 1,
+                "name": "conv",
+                "type": "CONV_2D",
+                "kernel": "Convolution (NCHW, F32) SPMM",
+                "predicted_us": None,
+            }
+        ],
+        "predicted_us": None,
+        "gain": None,
+        "gain_if_fixed": None,
+        "if_pruned": [],
+        "pruned_weights": None,
         "summary": {
             "pointwise_convs": 14,
             "spmm": 0,
