@@ -1,7 +1,7 @@
-"""Writes docs/rules/, a page for each rule and an index, and rules/runtimes.json: python docs/make_rules.py
+"""Writes docs/rules/, docs/recipes.md and rules/runtimes.json: python docs/make_rules.py
 
-The pages are what `xnnlint explain CODE` prints. On which runtimes a rule finds something is tried with the models that
-the tests have for it.
+The pages are what `xnnlint explain CODE` and `xnnlint explain recipes` print; docs/rules/ has an index, too.
+On which runtimes a rule finds something is tried with the models that the tests have for it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from xnnlint.linter.rule import Rule
 from xnnlint.linter.rule_registry import own_rules
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.reporters.topics.lookup import rule_page
+from xnnlint.reporters.topics.recipes_page import overview
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile, runtimes
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "rules"
+RECIPES = ROOT / "docs" / "recipes.md"
 RUNTIMES = ROOT / "rules" / "runtimes.json"
 FAMILIES = {
     "XNN1": "Operators that cannot run in NCHW",
@@ -45,6 +47,11 @@ def every_rule() -> tuple[Rule, ...]:
 def pages() -> dict[str, str]:
     """File names in `docs/rules/` with their text."""
     return {"README.md": _text(_index())} | {f"{rule.code}.md": _text(_page(rule)) for rule in every_rule()}
+
+
+def recipes_text() -> str:
+    """The text of `docs/recipes.md`."""
+    return _text(iter(("# Recipes", "", *_spaced(overview().text))))
 
 
 def found_on() -> dict[str, list[str]]:
@@ -83,9 +90,14 @@ def _index() -> Iterator[str]:
 
 
 def _page(rule: Rule) -> Iterator[str]:
-    """The documentation, its heads set off by empty lines, as Markdown asks."""
+    """The documentation of a rule."""
     yield from (f"# {rule.code} {rule.name}", "", f"Severity: {rule.severity.value}. [All rules](README.md)", "")
-    for line in rule_page(rule).text.splitlines():
+    yield from _spaced(rule_page(rule).text)
+
+
+def _spaced(text: str) -> Iterator[str]:
+    """The lines, heads set off by empty lines, as Markdown asks."""
+    for line in text.splitlines():
         yield from (line, "") if line.startswith("## ") else (line,)
 
 
@@ -95,6 +107,7 @@ def _text(lines: Iterator[str]) -> str:
 
 def main() -> None:
     RUNTIMES.write_text(runtimes_json(), encoding="utf-8")
+    RECIPES.write_text(recipes_text(), encoding="utf-8")
     TARGET.mkdir(exist_ok=True)
     for path in TARGET.iterdir():
         path.unlink()

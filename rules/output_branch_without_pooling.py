@@ -42,6 +42,7 @@ class OutputBranchWithoutPooling(Rule):
     heatmap = tf.nn.depth_to_space(layers.Conv2D(21 * 4, 1)(x), 2)
     outputs = [layers.Dense(10)(layers.GlobalAveragePooling2D()(x)), heatmap]
     ```
+    `xnnlint explain recipes` has ways to write the heads of segmentation, detection and pose models.
 
     ## Fix safety
     Unsafe: the branch computes something else and needs training.

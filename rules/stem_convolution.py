@@ -36,6 +36,7 @@ class StemConvolution(NodeRule):
     x = layers.Conv2D(32, $kernel, strides=$stride, padding="valid")(x)
     ```
     The weights stay usable. On an even size 'same' pads only below and right, so all maps move by one pixel: fine-tune.
+    `xnnlint explain recipes` has ways to write grey-scale stems, and those of other kernels and strides.
 
     ## Fix safety
     Unsafe: the model computes something else and needs fine-tuning.

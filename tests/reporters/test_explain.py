@@ -62,6 +62,8 @@ def call(capsys, monkeypatch):
         ("sparse", ["sparse"]),
         ("Wrong_Results", ["wrong-results", "XNN901 wrong-results"]),
         ("outcomes", ["outcomes"]),
+        ("recipe", ["recipes"]),
+        ("Segmentation_Head", ["segmentation-head"]),
         ("conv_2d", ["CONV_2D"]),
         ("Conv2D", ["CONV_2D"]),
         ("densify", ["DENSIFY"]),
@@ -80,6 +82,7 @@ def test_what_is_found(asked, titles):
         ("DEPTHWISE_CONV", "DEPTHWISE_CONV_2D"),
         ("sprase", "sparse"),
         ("wrong-result", "wrong-results"),
+        ("gray-scale-stem", "grey-scale-stem"),
         ("zeros-stored", "zeros-stored-dense"),
     ],
 )

@@ -36,7 +36,7 @@ COMMANDS = (
     (calibrate, "Time this machine's operators, for predicted times."),
     (config, "Show the settings for a model, and where each comes from."),
     (rules, "List the rules."),
-    (explain, "Explain a rule, an outcome or an operator."),
+    (explain, "Explain a rule, an outcome or an operator, or give recipes."),
     (profiles, "List the runtimes and CPUs to predict for, with their facts."),
 )
 

@@ -27,11 +27,12 @@ def rules(output: FormatOption = Format.TEXT) -> None:
 
 def explain(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A rule's code or name, an outcome, or an operator such as CONV_2D.")
+        str,
+        typer.Argument(metavar="NAME", help="A rule's code or name, an outcome, recipes, or an operator (CONV_2D)."),
     ],
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Print the documentation of a rule, of an outcome, or what XNNPACK does with an operator."""
+    """Print the documentation of a rule, of an outcome, recipes, or what XNNPACK does with an operator."""
     from xnnlint.reporters.topics.lookup import pages
 
     found = pages(name)

@@ -1,4 +1,4 @@
-"""Finds what `xnnlint explain` is asked for: rules by code and name, the outcomes, TFLite's operators."""
+"""Finds what `xnnlint explain` is asked for: rules by code and name, the outcomes, the recipes, TFLite's operators."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def pages(asked: str) -> list[Page]:
         if kind:
             raise XnnlintError(f"{asked} is a {kind}; `xnnlint profiles` lists what is known of it")
         raise XnnlintError(
-            f"nothing to explain by the name {asked!r}{_suggestion(asked)} (`xnnlint rules` lists the rules; outcomes "
-            "and operators such as CONV_2D are known, too)"
+            f"nothing to explain by the name {asked!r}{_suggestion(asked)} (`xnnlint rules` lists the rules; outcomes, "
+            "recipes and operators such as CONV_2D are known, too)"
         )
     return found
 
@@ -42,6 +42,7 @@ def _pages(asked: str) -> Iterator[Page]:
             yield outcome_page(outcome)
     if folded in (ALL, ALL.rstrip("s")):
         yield overview()
+    yield from _recipe_pages(folded)
     rule = find_any_rule(asked) or find_any_rule(folded)
     if rule is not None:
         yield rule_page(rule)
@@ -51,6 +52,14 @@ def _pages(asked: str) -> Iterator[Page]:
         from xnnlint.reporters.topics.operators_page import operator_page
 
         yield operator_page(operator)
+
+
+def _recipe_pages(folded: str) -> Iterator[Page]:
+    from xnnlint.reporters.topics import recipes_page
+
+    if folded in (recipes_page.ALL, recipes_page.ALL.rstrip("s")):
+        yield recipes_page.overview()
+    yield from (recipes_page.recipe_page(recipe) for recipe in recipes_page.RECIPES if folded == recipe.name)
 
 
 def rule_page(rule: Rule) -> Page:
@@ -74,7 +83,9 @@ def _operator_key(name: str) -> str:
 def _suggestion(asked: str) -> str:
     """What may have been meant, at most two of them."""
     from xnnlint.config.keys import suggestion
+    from xnnlint.reporters.topics import recipes_page
 
     known = [name for rule in every_rule() for name in (rule.code, rule.name)]
     known += [outcome.value for outcome in Outcome]
-    return suggestion(asked, [*known, ALL, *_operators().values()])
+    known += [ALL, recipes_page.ALL, *(recipe.name for recipe in recipes_page.RECIPES)]
+    return suggestion(asked, [*known, *_operators().values()])

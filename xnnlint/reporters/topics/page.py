@@ -10,7 +10,7 @@ class Page:
     """A page.
 
     Attributes:
-        kind: "rule", "outcome" or "operator".
+        kind: "rule", "outcome", "recipe" or "operator".
         title: what it is about, and what to ask for.
         note: a word behind the title, such as a rule's severity.
         text: Markdown.
