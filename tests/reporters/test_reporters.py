@@ -504,16 +504,20 @@ def test_the_document_follows_the_contract():
         "safe": 3,
         "unsafe": 1,
         "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
-        "declined": None,
     }
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
         "kernels": [
-            {"op": 1, "name": "conv", "type": "CONV_2D", "kernel": "Convolution (NCHW, F32) SPMM", "predicted_us": None}
+            {
+                "op": 1,
+                "name": "conv",
+                "type": "CONV_2D",
+                "kernel": "Convolution (NCHW, F32) SPMM",
+                "predicted_us": None,
+            }
         ],
-        # A report without times or sizes.
         "predicted_us": None,
         "gain": None,
         "gain_if_fixed": None,
