@@ -504,6 +504,7 @@ def test_the_document_follows_the_contract():
         "safe": 3,
         "unsafe": 1,
         "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
+        "declined": None,
     }
     assert first == {
         "path": "./a/../m.tflite",
@@ -569,6 +570,11 @@ def test_the_document_follows_the_contract():
         "format": None,
         "outcome": None,
         "kernels": [],
+        "predicted_us": None,
+        "gain": None,
+        "gain_if_fixed": None,
+        "if_pruned": [],
+        "pruned_weights": None,
         "summary": None,
         "findings": [],
         "fixes": None,
