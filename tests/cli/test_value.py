@@ -144,14 +144,15 @@ def test_the_same_from_several_processes(call: Call) -> None:
         assert call(*arguments, "--format", form, "--jobs", "2") == call(*arguments, "--format", form)
 
 
-def test_a_cost_profile_from_the_configuration(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "settings").mkdir()
-    rates(gemm=10.0).save(tmp_path / "settings" / "rates.json")
-    (tmp_path / "settings" / "xnnlint.toml").write_text('cost-profile = "rates.json"\n')
+def test_a_cost_profile_from_the_configuration(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path counts from the configuration's folder, an option's from the current one."""
+    (tmp_path / "xnnlint.toml").write_text('cost-profile = "rates.json"\n')
+    rates(gemm=10.0).save(tmp_path / "rates.json")
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path / "models")
     # 7 * 2 + 2 * 10 beside 9 * 2.
-    configured = ("sparse.tflite", "--config", "settings/xnnlint.toml")
-    assert "  About 1.9 times as fast as dense, 1.9 to 1.9; 59% of the dense" in call(*configured)[1]
-    assert "  About 1.6 times" in call(*configured, "--cost-profile", "mine.json")[1]
+    assert "  About 1.9 times as fast as dense, 1.9 to 1.9; 59% of the dense" in call("../sparse.tflite")[1]
+    assert "  About 1.6 times" in call("../sparse.tflite", "--cost-profile", "../mine.json")[1]
 
 
 def test_a_cost_profile_that_cannot_be_used(call: Call) -> None:
