@@ -158,14 +158,15 @@ class FixFigures:
     """What a check says of `xnnlint fix`, beside what that does.
 
     Attributes:
-        models: all of them; made_sparse: those that safe fixes make sparse, or more sparse, and right, by a real run.
+        models: all of them; made_sparse: those that safe fixes make sparse, or more sparse, and right, by a real run,
+            with --even-if-slower where it takes that.
         silent: those of them of which the check says that there is no set of changes, or names an unsafe or manual fix
             of an error.
         promised: models of which the check says what comes of the safe fixes; contradicted: name -> how it differs.
     """
 
     models: int = 0
-    made_sparse: int = 0
+    made_sparse: set[str] = field(default_factory=set)
     promised: int = 0
     silent: dict[str, str] = field(default_factory=dict)
     contradicted: dict[str, str] = field(default_factory=dict)
@@ -173,7 +174,7 @@ class FixFigures:
 
     def lines(self) -> list[str]:
         lines = [
-            f"{self.models} models: safe fixes make {self.made_sparse} sparse and right in a real run; of "
+            f"{self.models} models: safe fixes make {len(self.made_sparse)} sparse and right in a real run; of "
             f"{len(self.silent)} of these a check says unsafe, manual or no set of changes",
             f"{self.promised} promises of what comes of the safe fixes: {len(self.contradicted)} contradicted by a "
             f"real run; {len(self.unread)} models could not be read or edited",
@@ -213,23 +214,30 @@ class FixJudge:
             report = check_model(path, self.profile)
             if report.needs_fixes:
                 add_fixes(report, self.profile)
-            result = what_fix_would_do(path, self.profile)
+            results = [what_fix_would_do(path, self.profile, even_if_slower=slower) for slower in (False, True)]
         except XnnlintError as error:
             figures.unread[name] = str(error)
             return
-        brought = report.fixes.brought if report.fixes is not None else None
-        if result.changes:
+        made = report.fixes.brought if report.fixes is not None else None
+        declined = report.fixes.declined if report.fixes is not None else None
+        for result, promised in zip(results, (made, declined), strict=True):
+            if not result.changes or (result is results[1] and result.after.data == results[0].after.data):
+                continue
             path.write_bytes(result.after.data)
             seen = self.observer(path)
-            if seen.outcome == "sparse" and len(result.after.spmm) > len(result.before.spmm):
-                figures.made_sparse += 1
-                if why := _silence(report):
-                    figures.silent[name] = why
-            if brought is not None and seen.outcome is not None:
+            spmm = len(result.after.spmm)
+            if seen.outcome == "sparse" and (spmm > len(result.before.spmm) or not result.before.plan.is_correct):
+                self._sparse(name, report)
+            if promised is not None and seen.outcome is not None:
                 figures.promised += 1
-                said = brought.outcome.value, brought.spmm
-                if said != (seen.outcome, len(result.after.spmm)):
-                    figures.contradicted[name] = f"{said} by the check, {seen.outcome}, {len(result.after.spmm)} then"
+                said = promised.outcome.value, promised.spmm
+                if said != (seen.outcome, spmm):
+                    figures.contradicted[name] = f"{said} by the check, {seen.outcome}, {spmm} then"
+
+    def _sparse(self, name: str, report: ModelReport) -> None:
+        self.figures.made_sparse.add(name)
+        if why := _silence(report):
+            self.figures.silent[name] = why
 
 
 def _silence(report: ModelReport) -> str:
@@ -239,8 +247,9 @@ def _silence(report: ModelReport) -> str:
         for f in report.findings
         if f.severity is Severity.ERROR and f.fix is not None and f.fix.applicability is not Applicability.SAFE
     ]
-    brought = report.fixes.brought if report.fixes is not None else None
-    return "; ".join(bold) or ("no set of changes" if brought is None or not brought.changes else "")
+    fixes = report.fixes
+    says = fixes is not None and (fixes.declined is not None or (fixes.brought is not None and fixes.brought.changes))
+    return "; ".join(bold) or ("" if says else "no set of changes")
 
 
 class Judge:

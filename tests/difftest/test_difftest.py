@@ -295,7 +295,7 @@ def test_a_planner_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.
     def broken(*args: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr("xnnlint.xnnpack.plan.make_plan", broken)
+    monkeypatch.setattr("xnnlint.xnnpack.planner.make_plan", broken)
     path = tmp_path / "model.tflite"
     path.write_bytes(random_model(0)[0])
     prediction = plan_predictor("litert-2.3", "x86-sse")(path)

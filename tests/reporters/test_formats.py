@@ -441,10 +441,10 @@ def tables(tokens) -> list[list[list[str]]]:
 def test_markdown_has_a_row_a_model_and_a_table_of_findings():
     models, findings = tables(markdown(*MODELS))
     assert models == [
-        ["Model", "Check", "Outcome", "SpMM", "Zeros", "Findings"],
-        ["a.tflite", "fail", "dense", "0 of 14", "80%", "2 errors, 1 note"],
-        ["fine.tflite", "pass", "sparse", "0 of 14", "80%", "no findings"],
-        ["gone.tflite", "unreadable", "", "", "", ""],
+        ["Model", "Check", "Outcome", "SpMM", "Zeros", "Speed", "Findings"],
+        ["a.tflite", "fail", "dense", "0 of 14", "80%", "", "2 errors, 1 note"],
+        ["fine.tflite", "pass", "sparse", "0 of 14", "80%", "", "no findings"],
+        ["gone.tflite", "unreadable", "", "", "", "", ""],
     ]
     assert findings[0] == ["Severity", "Rule", "Where", "What", "Fix"]
     assert findings[1][2:] == [
@@ -465,7 +465,7 @@ def test_markdown_shows_a_hostile_name_as_it_is(name):
     assert {child.type for child in inline} <= {"text", "code_inline", "strong_open", "strong_close", "text_special"}
     assert not [token for token in tokens if "html" in token.type]
     models, findings = tables(tokens)
-    assert [len(row) for row in (*models, *findings)] == [6, 6, 5, 5, 5]
+    assert [len(row) for row in (*models, *findings)] == [7, 7, 5, 5, 5]
     if len(name) < 100:
         assert findings[1][4].strip() == f"Unsafe fix: {safe(name)}".strip()
         assert findings[1][3].startswith(f"{safe(name)} cannot run".strip())

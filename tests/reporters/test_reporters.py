@@ -10,7 +10,17 @@ from textwrap import dedent
 import jsonschema
 import pytest
 
-from xnnlint.linter.findings import Applicability, Finding, Fix, Location, ModelReport, Severity, Unlock
+from xnnlint.linter.findings import (
+    Applicability,
+    Finding,
+    Fix,
+    FixForecast,
+    FixOutcome,
+    Location,
+    ModelReport,
+    Severity,
+    Unlock,
+)
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 from xnnlint.reporters import catalog, json_document
 from xnnlint.reporters import styled_lines as layout
@@ -478,6 +488,7 @@ def test_the_document_follows_the_contract():
         report(Outcome.WRONG_RESULTS, [unlocked, finding()], "./a/../m.tflite", operators=kernels),
         ModelReport("gone.tflite", error="gone.tflite: no such file or directory"),
     ]
+    models[0].fixes = FixForecast(3, 1, FixOutcome(5, Outcome.SPARSE, 4, 4))
     document = valid(json_report.document(PROFILE, models))
     assert list(document) == ["schema_version", "tool", "profile", "models"]
     assert document["schema_version"] == 1
@@ -489,11 +500,30 @@ def test_the_document_follows_the_contract():
     assert len(set(names)) == 2
     assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
     assert first.pop("suppressed") == {"ignored": 0, "baseline": 0}
+    assert first.pop("fixes") == {
+        "safe": 3,
+        "unsafe": 1,
+        "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
+        "declined": None,
+    }
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
-        "kernels": [{"op": 1, "name": "conv", "type": "CONV_2D", "kernel": "Convolution (NCHW, F32) SPMM"}],
+        "kernels": [
+            {
+                "op": 1,
+                "name": "conv",
+                "type": "CONV_2D",
+                "kernel": "Convolution (NCHW, F32) SPMM",
+                "predicted_us": None,
+            }
+        ],
+        "predicted_us": None,
+        "gain": None,
+        "gain_if_fixed": None,
+        "if_pruned": [],
+        "pruned_weights": None,
         "summary": {
             "pointwise_convs": 14,
             "spmm": 0,
@@ -540,8 +570,19 @@ def test_the_document_follows_the_contract():
         "format": None,
         "outcome": None,
         "kernels": [],
+        "predicted_us": None,
+        "gain": None,
+        "gain_if_fixed": None,
+        "if_pruned": [],
+        "pruned_weights": None,
         "summary": None,
+        "predicted_us": None,
+        "gain": None,
+        "gain_if_fixed": None,
+        "if_pruned": [],
+        "pruned_weights": None,
         "findings": [],
+        "fixes": None,
         "suppressed": {"ignored": 0, "baseline": 0},
         "error": "gone.tflite: no such file or directory",
     }

@@ -39,7 +39,7 @@ def fit_families(samples: Iterable[Sample]) -> Fit:
     for sample in samples:
         by_family[sample.work.family].append(sample)
         if sample.work.family.startswith(TFLITE) and sample.work.family != TFLITE:
-            pooled = replace(sample.work, family=TFLITE)
+            pooled = sample.work._replace(family=TFLITE)
             by_family[TFLITE].append(replace(sample, work=pooled))
     families, left_out = {}, []
     for name, members in by_family.items():

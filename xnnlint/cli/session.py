@@ -93,7 +93,7 @@ class Session:
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
-        wanted = replace(wanted, cost_profile=self._rates(cost_profile))
+        wanted = wanted._replace(cost_profile=self._rates(cost_profile))
         self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))

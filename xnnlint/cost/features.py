@@ -24,7 +24,7 @@ _DEPTHWISE_TILES = (3, 4, 9, 25)
 _NOT_WORDS = str.maketrans("", "", "()")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """Where a node stands: its subgraph after the layout pass, the kernel's name, the CPU's tiles and its weights.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from xnnlint.cost.features import Context, work_of
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _PACKED: WeakKeyDictionary[Replanner, dict[int, SpmmWeights]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedWork:
+class PlannedWork(NamedTuple):
     """An operator of XNNPACK and its work."""
 
     kernel: Kernel

@@ -14,8 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
 from xnnlint.cost.profile import UNKNOWN_ERROR, CostProfile, Family, shipped_profile
@@ -38,8 +37,7 @@ than its networks from each other."""
 _STAND_INS = {"unary": "unary:sigmoid", "binary": "binary:add"}
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorCost:
+class OperatorCost(NamedTuple):
     """One operator's predicted time.
 
     Attributes:
@@ -63,8 +61,7 @@ class OperatorCost:
     is_guess: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """A whole run's predicted time.
 
     Attributes:
@@ -88,8 +85,7 @@ class Prediction:
     measured_on_cpu: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(NamedTuple):
     """What the sparse path brings: one model, planned with it and without it for the same CPU.
 
     Attributes:

@@ -18,7 +18,7 @@ UNKNOWN_ERROR = 1.0
 """Relative error of a time that is a guess."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """The rates of one kernel family.
 
@@ -40,7 +40,7 @@ class Family:
         return sum(self.rates.get(name, 0.0) * count for name, count in work.counts.items())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rest:
     """What a run takes beside its operators, microseconds: in all, for each partition behind the first, for each
     XNNPACK operator, and for each element that crosses a partition's border."""
@@ -55,7 +55,7 @@ class Rest:
         return self.run + self.partition * max(0, partitions - 1) + self.operator * operators + self.border * border
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WholeErrors:
     """Standard deviations of the relative errors of whole networks that were left out of the fit: of their time, and of
     the ratio of two variants of one network."""
@@ -64,7 +64,7 @@ class WholeErrors:
     ratio: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scaling:
     """How a profile that was measured on one CPU stands for another.
 
@@ -79,7 +79,7 @@ class Scaling:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CostProfile:
     """The rates of a CPU.
 

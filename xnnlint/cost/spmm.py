@@ -6,8 +6,7 @@ Sources (google/XNNPACK): src/configs/spmm-config.c, src/f32-spmm/sse.c.in, src/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +25,7 @@ def lane_use(pixels: int) -> float:
     return pixels / (TILE * passes(pixels)) if pixels else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class SpmmWeights:
+class SpmmWeights(NamedTuple):
     """What the kernel sees of a filter.
 
     Attributes:

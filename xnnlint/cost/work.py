@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 CALL = "call"
 """The count of one: what an operator takes whatever its size."""
@@ -11,8 +12,7 @@ TFLITE = "tflite"
 """The family of all operators that TFLite runs itself; each of its types is one, too, as "tflite:GATHER"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """An operator's kernel family and its counts. `rough`: the counts say little about the time."""
 
     family: str
@@ -20,7 +20,7 @@ class Work:
     rough: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tiles:
     """How much of a map XNNPACK's kernels take at once on a CPU; what is left over costs as much as a whole tile.
 

@@ -6,20 +6,25 @@ of operators, so that a check says the same on every machine. Of larger models o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
+from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport, Severity
+from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.fixes.change import Change
     from xnnlint.fixes.remedy import Remedies
-    from xnnlint.fixes.result import Result
+    from xnnlint.fixes.result import Version
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
 FORMATS = ("tflite", "keras", "h5")
@@ -32,71 +37,109 @@ _MOST_ATTEMPTS = 16
 _NAMED = 2
 
 
+@dataclass(frozen=True)
+class _Way:
+    """Safe changes of the model that was checked, and what is left to be found then.
+
+    Attributes:
+        solved: for each of the findings of the check, whether it is gone.
+    """
+
+    version: Version
+    solved: Sequence[bool]
+
+    @classmethod
+    def of(cls, version: Version, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
+        return cls(version, _solved(before, after) if version.changes else [False] * len(before))
+
+    def fix(self, finding: Finding) -> Fix:
+        """What is changed for a finding: at its place, or elsewhere."""
+        made = [change.text for change in self.version.changes if change.answers(finding)]
+        return Fix("; ".join(dict.fromkeys(made)) or _elsewhere(self.version.changes), Applicability.SAFE)
+
+    @property
+    def outcome(self) -> FixOutcome:
+        version = self.version
+        return FixOutcome(len(version.changes), version.plan.outcome, len(version.spmm), len(version.pointwise))
+
+
 def add_fixes(report: ModelReport, profile: Profile) -> None:
     """Give the findings of a report the fixes that there are for its file, and the report what they bring.
 
     One that could not be read, and one that is no file, are left alone. `ModelReport.needs_fixes` says whether there is
     anything to be fixed, without an import of this.
     """
-    model = report.plan.model if report.plan is not None else None
-    if model is None or model.format not in FORMATS or not Path(model.path).is_file():
+    plan = report.plan
+    if plan is None or plan.model.format not in FORMATS or not Path(plan.model.path).is_file():
         return
-    known = remedies(report.plan)  # type: ignore[arg-type]  # there is a plan where there is a model
-    result = _search(report, profile)
-    solved = _solved(report.findings, result) if result is not None else [False] * len(report.findings)
+    known = remedies(plan)
+    made, declined = _ways(plan, report.findings, profile)
     findings, safe, unsafe = [], 0, 0
-    for finding, is_solved in zip(report.findings, solved, strict=True):
-        fix = _fix(finding, known, result, is_solved)
-        counts = finding.severity is not Severity.NOTE
-        safe += counts and (is_solved if result is not None else fix is not None and _is_safe(fix))
-        unsafe += counts and not is_solved and fix is not None and not _is_safe(fix)
-        findings.append(replace(finding, fix=fix) if fix is not None else finding)
+    for number, finding in enumerate(report.findings):
+        is_made = made is not None and made.solved[number]
+        fix = _fix(finding, number, known, [way for way in (made, declined) if way is not None])
+        if finding.severity is not Severity.NOTE and fix is not None:
+            safe += is_made or (made is None and fix.applicability is Applicability.SAFE)
+            unsafe += fix.applicability is Applicability.UNSAFE
+        findings.append(replace(finding, fix=fix or finding.fix))
     report.findings = findings
-    report.fixes = _forecast(report, result, int(safe), int(unsafe))
+    # With other zeros than the check has seen, a fix forecasts another model.
+    as_checked = made is not None and made.version.assumed == plan.model.assume_pruned
+    report.fixes = FixForecast(
+        safe,
+        unsafe,
+        made.outcome if made is not None and as_checked else None,
+        declined.outcome if declined is not None and as_checked else None,
+    )
 
 
-def _search(report: ModelReport, profile: Profile) -> Result[Any] | None:
-    """What `xnnlint fix` would do with a small model; None for others, and for those that it does not take."""
-    assert report.plan is not None
-    model, operators = report.plan.model, len(report.plan.graph.operators)
-    if profile.is_portable or operators > MOST_OPERATORS or Path(model.path).stat().st_size > MOST_BYTES:
-        return None
-    budget = Budget(attempts=min(_WORK // max(operators, 1), _MOST_ATTEMPTS))
+def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_Way | None, _Way | None]:
+    """What `xnnlint fix` would do with a small model, and what it would do with --even-if-slower where that is more;
+    None for others, and for those that it does not take."""
+    operators = len(plan.graph.operators)
+    if profile.is_portable or operators > MOST_OPERATORS or Path(plan.model.path).stat().st_size > MOST_BYTES:
+        return None, None
+    attempts = min(_WORK // max(operators, 1), _MOST_ATTEMPTS)
+    search = partial(what_fix_would_do, plan.model.path, profile, assume_pruned=plan.model.assume_pruned)
     try:
-        return what_fix_would_do(model.path, profile, assume_pruned=model.assume_pruned, budget=budget)
+        result = search(budget=Budget(attempts=attempts))
+        made = _Way.of(result.after, findings, result.findings)
+        if result.declined is not None:
+            version = result.declined.version
+            return made, _Way.of(version, findings, find(version.plan))
+        if made.version.changes and made.outcome.outcome is Outcome.DENSE:
+            more = search(even_if_slower=True, budget=Budget(attempts=attempts))
+            if more.after.plan.outcome is Outcome.SPARSE:
+                return made, _Way.of(more.after, findings, more.findings)
     except (XnnlintError, OSError):
-        return None
+        return None, None
+    return made, None
 
 
-def _solved(findings: Sequence[Finding], result: Result[Any]) -> list[bool]:
-    """Which findings the changed model has no more: of a rule, as many as there are fewer at a place of one name."""
-    if not result.changes:
-        return [False] * len(findings)
-    left: dict[tuple[str, str], int] = {}
-    for finding in result.findings:
-        if finding.severity is not Severity.NOTE:
-            left[finding.rule, finding.location.name] = left.get((finding.rule, finding.location.name), 0) + 1
+def _solved(before: Sequence[Finding], after: Sequence[Finding]) -> list[bool]:
+    """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name."""
+    left = Counter((f.rule, f.location.name) for f in after if f.severity is not Severity.NOTE)
     solved = []
-    for finding in findings:
+    for finding in before:
         place = finding.rule, finding.location.name
-        left[place] = left.get(place, 0) - 1
+        left[place] -= 1
         solved.append(left[place] < 0)
     return solved
 
 
-def _fix(finding: Finding, known: Remedies, result: Result[Any] | None, is_solved: bool) -> Fix | None:
+def _fix(finding: Finding, number: int, known: Remedies, ways: Sequence[_Way]) -> Fix | None:
     """The fix of a finding that there is; None for that which the rule names."""
-    if is_solved and result is not None:
-        made = result.answers(finding)
-        return Fix("; ".join(dict.fromkeys(c.text for c in made)) if made else _elsewhere(result), Applicability.SAFE)
+    for way in ways:
+        if way.solved[number]:
+            return way.fix(finding)
     found = known.of(finding)
     return Fix(found[0].title, found[0].applicability) if found else None
 
 
-def _elsewhere(result: Result[Any]) -> str:
+def _elsewhere(changes: Sequence[Change]) -> str:
     """What is changed at other places than that of the finding, the last changes first: those that end a cluster."""
     kinds: dict[str, list[Change]] = {}
-    for change in reversed(result.changes):
+    for change in reversed(changes):
         kinds.setdefault(change.fix, []).insert(0, change)
     named = []
     for made in list(kinds.values())[:_NAMED]:
@@ -104,16 +147,3 @@ def _elsewhere(result: Result[Any]) -> str:
         named.append(f"at {made[0].place}{more}: {made[0].text}")
     left = len(kinds) - len(named)
     return "; ".join(named) + (f"; and {left} other fix{'es' if left > 1 else ''}" if left else "")
-
-
-def _is_safe(fix: Fix) -> bool:
-    return fix.applicability is Applicability.SAFE
-
-
-def _forecast(report: ModelReport, result: Result[Any] | None, safe: int, unsafe: int) -> FixForecast:
-    """The counts, and what the runtime does then, where that was planned with the zeros that the check has seen."""
-    if result is None or report.plan is None or result.before.assumed != report.plan.model.assume_pruned:
-        return FixForecast(safe, unsafe)
-    after = result.after
-    brought = FixOutcome(len(result.changes), after.plan.outcome, len(after.spmm), len(after.pointwise))
-    return FixForecast(safe, unsafe, brought)

@@ -127,11 +127,14 @@ class FixForecast:
             have one.
         unsafe: more findings for which `--unsafe-fixes` has a fix.
         brought: what comes of the safe ones; None where that was not planned.
+        declined: what would come of more safe ones that are not made, since the model is predicted to be slower with
+            them; None where there are none.
     """
 
     safe: int
     unsafe: int
     brought: FixOutcome | None = None
+    declined: FixOutcome | None = None
 
 
 @dataclass(slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.linter.speed import rates_for
 from xnnlint.model.macs import pointwise_macs, total_macs
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class PruningForecast:
+class PruningForecast(NamedTuple):
     """What becomes of a model of which every 1x1 kernel is pruned, and stored sparse.
 
     Attributes:

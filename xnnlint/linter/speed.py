@@ -8,15 +8,13 @@ gain is the most that can be reached.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.waiver import WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.cost import CostProfile, Gain, Prediction
-    from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.waiver import Waiver
 
@@ -26,8 +24,7 @@ USUAL_SHARE = 0.8
 _OTHER_MODEL = (WaiverKind.FLOAT, WaiverKind.FP32, WaiverKind.CPU)
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(NamedTuple):
     """Predicted times and gains of a model; without a cost profile for its CPU there is none.
 
     Attributes:
@@ -41,18 +38,19 @@ class Speed:
     if_fixed: Gain | None = None
 
 
-def speed_of(plan: Plan, findings: Iterable[Finding], profile: CostProfile | None = None) -> Speed | None:
+def speed_of(plan: Plan, waivers: Iterable[Waiver], profile: CostProfile | None = None) -> Speed | None:
     """The speed of a planned model.
 
     Args:
         plan: as made by `make_plan`.
-        findings: all of the model's.
+        waivers: the conditions that the smallest set of changes fulfils; none where no set is known.
         profile: the rates where they are for the plan's CPU; else those that come with xnnlint are used.
 
     Returns:
-        None of a model that does not run, and on a CPU without the sparse path, where there is nothing to compare.
+        None of a model that does not run, on a CPU without the sparse path, where there is nothing to compare, and of a
+        plan made by hand.
     """
-    if not plan.runs or not plan.profile.sparse_cpu:
+    if plan.planner is None or not plan.runs or not plan.profile.sparse_cpu:
         return None
     from xnnlint import cost
 
@@ -61,7 +59,7 @@ def speed_of(plan: Plan, findings: Iterable[Finding], profile: CostProfile | Non
     prediction = now.sparse if now is not None else cost.predict(plan, profile)
     if prediction is None:
         return None
-    return Speed(prediction, now, _if_fixed(plan, findings, profile))
+    return Speed(prediction, now, _if_fixed(plan, frozenset(waivers), profile))
 
 
 def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
@@ -69,13 +67,10 @@ def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
     return profile if profile is not None and profile.cpu == plan.profile.cpu else None
 
 
-def _if_fixed(plan: Plan, findings: Iterable[Finding], profile: CostProfile | None) -> Gain | None:
-    waivers: set[Waiver] = set()
-    for finding in findings:
-        if finding.unlocks is not None and finding.unlocks.in_smallest_set:
-            waivers |= finding.waivers
-    if plan.planner is None or not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
+def _if_fixed(plan: Plan, waivers: frozenset[Waiver], profile: CostProfile | None) -> Gain | None:
+    if not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
         return None
+    assert plan.planner is not None
     fixed = plan.planner.plan(plan.assumed | waivers)
     if fixed.outcome is not Outcome.SPARSE:
         return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.pruning_forecast import forecasts
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is to be said of a model beside its findings.
 
     Attributes:
@@ -43,7 +41,8 @@ def add_value(report: ModelReport, wanted: Wanted) -> None:
     plan = report.plan
     assert plan is not None
     try:
-        report.speed = speed_of(plan, report.findings, wanted.cost_profile)
+        needed = [f.waivers for f in report.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+        report.speed = speed_of(plan, frozenset().union(*needed), wanted.cost_profile)
         report.if_pruned = forecasts(plan, wanted.assume_pruned, wanted.cost_profile)
         # What a Keras model's file will take is not in its file.
         if plan.model.format == "tflite" and plan.runs:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.model.converter_storage import (
     BLOCK,
@@ -36,8 +35,7 @@ _BYTES = {"FLOAT32": 4, "FLOAT16": 2, "INT8": 1}
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSize:
+class StoredSize(NamedTuple):
     """Bytes of the weights of a model that are pruned: that the file stores sparse, or of which the converter would.
 
     Attributes:
@@ -52,8 +50,7 @@ class StoredSize:
     gzipped: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Weight:
+class _Weight(NamedTuple):
     graph: Graph
     op: Operator
     measured: Measured

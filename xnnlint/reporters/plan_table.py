@@ -55,12 +55,9 @@ class _Row(NamedTuple):
 def _plan_rows(plan: Plan, prediction: Prediction | None) -> Iterator[_Row]:
     """XNNPACK operators in their order, each TFLite operator before the first XNNPACK operator of a later index."""
     count = len(plan.operators)
-    if prediction is not None:
-        costs = [_us(cost) for cost in prediction.operators]
-    else:
-        costs = [""] * (count + len(plan.tflite_ops))
-    rest = sorted(zip(plan.tflite_ops, costs[count:], strict=True))
-    for kernel, us in zip(plan.operators, costs[:count], strict=True):
+    times = [""] * (count + len(plan.tflite_ops)) if prediction is None else list(map(_us, prediction.operators))
+    rest = sorted(zip(plan.tflite_ops, times[count:], strict=True))
+    for kernel, us in zip(plan.operators, times[:count], strict=True):
         while rest and rest[0][0] < kernel.op:
             yield _tflite_row(plan, *rest.pop(0))
         yield _kernel_row(kernel, us)

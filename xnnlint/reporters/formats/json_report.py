@@ -11,11 +11,16 @@ from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 from xnnlint.reporters.statistics import Statistics
 
 if TYPE_CHECKING:
+    from xnnlint.cost import Gain
     from xnnlint.keras.policy.verdicts import Refusal
     from xnnlint.linter.baseline import Baseline
-    from xnnlint.linter.findings import Finding, FixForecast, ModelReport
+    from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
+    from xnnlint.linter.pruning_forecast import PruningForecast
     from xnnlint.xnnpack.plan import Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
+
+
+_SIZES = ("now_bytes", "dense_bytes", "sparse_bytes", "gzipped_bytes")
 
 
 def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
@@ -72,8 +77,9 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "path": model.path,
         "format": model.format,
         "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
-        "kernels": [_kernel(kernel) for kernel in plan.kernels] if plan is not None else [],
+        "kernels": _kernels(model),
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
+        **_value(model),
         "findings": [
             _finding(finding) | {"fingerprint": fingerprint}
             for finding, fingerprint in zip(model.findings, fingerprints(model.findings), strict=True)
@@ -87,18 +93,20 @@ def _model(model: ModelReport) -> dict[str, Any]:
 
 
 def _fixes(fixes: FixForecast) -> dict[str, Any]:
-    brought = fixes.brought
+    both = {"brought": fixes.brought, "declined": fixes.declined}
     return {
         "safe": fixes.safe,
         "unsafe": fixes.unsafe,
-        "brought": None
-        if brought is None
-        else {
-            "changes": brought.changes,
-            "outcome": brought.outcome.value,
-            "spmm": brought.spmm,
-            "convolutions": brought.convolutions,
-        },
+        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in both.items()},
+    }
+
+
+def _fix_outcome(outcome: FixOutcome) -> dict[str, Any]:
+    return {
+        "changes": outcome.changes,
+        "outcome": outcome.outcome.value,
+        "spmm": outcome.spmm,
+        "convolutions": outcome.convolutions,
     }
 
 
@@ -143,8 +151,62 @@ def _refusal(refusal: Refusal, plan: Plan | None) -> dict[str, Any]:
     }
 
 
-def _kernel(kernel: Kernel) -> dict[str, Any]:
-    return {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
+def _kernels(model: ModelReport) -> list[dict[str, Any]]:
+    plan = model.plan
+    if plan is None:
+        return []
+    prediction = model.speed.prediction if model.speed is not None else None
+    times = [None] * len(plan.operators) if prediction is None else [o.microseconds for o in prediction.operators]
+    # `kernels` are some of the operators, in the same order.
+    timed = zip(plan.operators, times, strict=False)
+    return [_kernel(kernel, next(us for operator, us in timed if operator == kernel)) for kernel in plan.kernels]
+
+
+def _kernel(kernel: Kernel, us: float | None) -> dict[str, Any]:
+    own = {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
+    return own | {"predicted_us": _rounded(us)}
+
+
+def _value(model: ModelReport) -> dict[str, Any]:
+    """What the model gains, now and later, and what its weights take."""
+    speed, size = model.speed, model.size
+    if_fixed = speed.if_fixed if speed is not None else None
+    return {
+        "predicted_us": None if speed is None else _rounded(speed.prediction.total),
+        "gain": None if speed is None else _gain(speed.now),
+        "gain_if_fixed": if_fixed and {"assumed_zeros": if_fixed.share, **(_gain(if_fixed) or {})},
+        "if_pruned": [_pruned(forecast) for forecast in model.if_pruned],
+        "pruned_weights": size and dict(zip(_SIZES, size, strict=True)),
+    }
+
+
+def _gain(gain: Gain | None) -> dict[str, Any] | None:
+    if gain is None:
+        return None
+    return {
+        "ratio": _rounded(gain.ratio),
+        "low": _rounded(gain.low),
+        "high": _rounded(gain.high),
+        "measured_on_cpu": gain.measured_on_cpu,
+        "dense_us": _rounded(gain.dense.total),
+        "sparse_us": _rounded(gain.sparse.total),
+        "pointwise_share": _rounded(gain.dense.pointwise),
+    }
+
+
+def _pruned(forecast: PruningForecast) -> dict[str, Any]:
+    return {
+        "share": forecast.share,
+        "outcome": forecast.outcome.value,
+        "spmm": forecast.spmm,
+        "pointwise_convs": forecast.pointwise_convs,
+        "gain": _gain(forecast.gain),
+    }
+
+
+def _rounded(number: float | None) -> float | None:
+    """Three decimals: more are not known."""
+    return None if number is None else round(float(number), 3)
 
 
 def _summary(summary: Summary) -> dict[str, int]:

@@ -12,6 +12,7 @@ from xnnlint.reporters.finding_words import condition, group, impersonal, outcom
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import name, safe
 from xnnlint.reporters.tally import ModelTally
+from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
@@ -41,6 +42,8 @@ class MarkdownReport(CheckReport):
         self._tally.add(model)
         self._statistics.add(model)
         self._parts.rows.append(model_row(model, judged.fails(model)))
+        if model.speed is not None and model.speed.now is not None:
+            self._parts.note = not_measured(model.speed.prediction) or self._parts.note or ""
         self._parts.add(list(details(model, judged.failures)))
         return ""
 
@@ -48,8 +51,11 @@ class MarkdownReport(CheckReport):
         profile = self._setting.profile
         lines = [f"## xnnlint: {text(self._tally.counts())}" if self._tally.models else "## xnnlint: no models", ""]
         lines += [f"Forecast for {text(profile.runtime_title)} on {text(profile.cpu_title)}.", ""]
-        lines += ["| Model | Check | Outcome | SpMM | Zeros | Findings |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += ["| Model | Check | Outcome | SpMM | Zeros | Speed | Findings |", f"|{' --- |' * 7}"]
         lines += self._parts.rows
+        if self._parts.note is not None:
+            note = f", {self._parts.note}" if self._parts.note else ""
+            lines += ["", f"Speed: predicted, times as fast as the same model run dense{note}."]
         lines += self._parts.details
         if self._parts.left_out:
             lines += ["", f"The findings of {self._parts.left_out} more models are left out: the summary is too large."]
@@ -66,6 +72,7 @@ class _Parts:
     details: list[str] = field(default_factory=list)
     size: int = 0
     left_out: int = 0
+    note: str | None = None  # of the speeds, once there is one
 
     def add(self, lines: list[str]) -> None:
         self.size += sum(len(line) + 1 for line in lines)
@@ -98,7 +105,9 @@ def model_row(model: ModelReport, failed: bool) -> str:
     outcome = "" if model.error is not None else outcome_of(model)
     tally = ModelTally()
     tally.add(model)
-    cells = [code(model.path), result, outcome, share, zeros, tally.found() if model.error is None else ""]
+    gain = model.speed.now if model.speed is not None else None
+    speed = "" if gain is None else f"{gain.ratio:.1f} ({gain.low:.1f} to {gain.high:.1f})"
+    cells = [code(model.path), result, outcome, share, zeros, speed, tally.found() if model.error is None else ""]
     return f"| {' | '.join(cells)} |"
 
 

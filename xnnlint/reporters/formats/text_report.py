@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.fault_words import fault_words
-from xnnlint.linter.findings import Applicability, Finding, ModelReport, Severity
+from xnnlint.linter.findings import Applicability, Finding, FixOutcome, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
 from xnnlint.reporters.plan_table import plan_table
@@ -208,10 +208,17 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             yield "Make them all: fewer of them give wrong results."
         if not unknown:
             yield if_fixed_sentence(model, len(chosen) + len(unseen))
-    fixed = _fixed(model)
-    if fixed:
-        yield fixed
-    elif not chosen and outcome is Outcome.DENSE and not unseen and not unknown and summary and summary.pointwise_convs:
+    fixed = list(_fixed(model))
+    yield from fixed
+    if (
+        not fixed
+        and not chosen
+        and outcome is Outcome.DENSE
+        and not unseen
+        and not unknown
+        and summary
+        and summary.pointwise_convs
+    ):
         yield "No set of changes that xnnlint knows would make it run sparse."
     if model.plan is not None:
         yield from model.plan.model.notes
@@ -221,15 +228,18 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         yield size_sentence(model.size)
 
 
-def _fixed(model: ModelReport) -> str:
-    """What `xnnlint fix` makes of the model; "" where it makes nothing better."""
-    brought = model.fixes.brought if model.fixes is not None else None
-    if brought is None or not brought.changes:
-        return ""
-    how = f"by {counted(brought.changes, 'safe change')}"
-    if brought.outcome is Outcome.SPARSE:
-        return f"xnnlint fix makes it sparse, {brought.spmm} of {brought.convolutions}, {how}."
-    return f"xnnlint fix makes it right, and dense, {how}." if brought.outcome is Outcome.DENSE else ""
+def _fixed(model: ModelReport) -> Iterator[str]:
+    """What `xnnlint fix` makes of the model, and what it does not, since that would be slower."""
+    fixes = model.fixes
+    if fixes is not None and fixes.brought is not None and fixes.brought.changes:
+        yield f"xnnlint fix makes it {_made(fixes.brought)}."
+    if fixes is not None and fixes.declined is not None:
+        yield f"Slower as predicted: xnnlint fix --even-if-slower makes it {_made(fixes.declined)}."
+
+
+def _made(fixed: FixOutcome) -> str:
+    becomes = {Outcome.SPARSE: f"sparse, {fixed.spmm} of {fixed.convolutions}", Outcome.DENSE: "right, and dense"}
+    return f"{becomes.get(fixed.outcome, fixed.outcome.value)}, by {counted(fixed.changes, 'safe change')}"
 
 
 def _low_confidence(unknown: int) -> str:

@@ -1,0 +1,91 @@
+"""Advice that is followed comes true: the real runtime judges a sample; `difftest advice` does all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.difftest.advice import FixJudge, Judge, Kind, main, promise_of
+from tests.difftest.advice_editor import follow
+from tests.difftest.hunt import pattern_cases, random_cases
+from xnnlint.linter.engine import find
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.building_blocks import pruned, trunk
+from xnnlint.xnnpack.planner import make_plan
+from xnnlint.xnnpack.profile import load_profile
+
+TORCH = Path(__file__).parents[1] / "data" / "torch_nchw.tflite"
+# One of each kind of condition that can be fulfilled, and what was contradicted once.
+SAMPLE = (
+    *("exit_none", "mean_axes_1_3", "mean_keep_pad", "mean_keep_softmax", "pw_tanh", "sub_xx"),
+    *("const_map_pointwise", "break_pow", "break_dilated_space_to_batch", "break_expand_reshape", "se_no_keep_dims"),
+    *("fc_nokeep_reshape", "concat_6", "int8_full", "fp16_bias_fp32_filter", "weights_int8_direct"),
+)
+SEEDS = (900032, 900203, 910049, 920077, 920280)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge(load_profile("litert-2.3", "x86-sse")) as made:
+        yield made
+
+
+def detector() -> bytes:
+    """Two maps with two heads each, none of which ends the cluster."""
+    g = ModelBuilder(7)
+    first = trunk(g)
+    second = pruned(g, g.depthwise(g.pad(first), 3, (2, 2), padding="VALID"), 24)
+    g.output(*(pruned(g, x, filters) for x in (first, second) for filters in (8, 12)))
+    return g.build()
+
+
+@pytest.mark.judge
+def test_the_sample_comes_true(judge: Judge) -> None:
+    cases = [case for case in pattern_cases() if case.name in SAMPLE]
+    cases += [random_cases(seed, 1)[0] for seed in SEEDS]
+    before = judge.figures.true[Kind.SET]
+    for case in cases:
+        judge.judge(case.name, case.make()[0])
+    assert judge.figures.contradicted == {}
+    assert judge.figures.true[Kind.SET] - before == len(cases)
+
+
+@pytest.mark.judge
+def test_all_heads_of_a_detector_need_an_end(judge: Judge) -> None:
+    data = detector()
+    plan = make_plan(load_bytes(data, "detector"), judge.profile)
+    findings = find(plan)
+    promise = promise_of(plan, findings)
+    assert promise is not None
+    assert promise.rules == "4 XNN202"
+    assert promise.is_all_or_none
+    assert all(f.unlocks is not None and not f.unlocks.alone for f in promise.findings)
+    judge.judge("detector", data)
+    assert judge.figures.contradicted == {}
+    # At one head alone, as it was advised before:
+    one = Path(judge.scratch.name) / "one.tflite"
+    one.write_bytes(follow(data, "detector", plan, promise.findings[:1]).data)
+    assert judge.observer(one).outcome == "wrong-results"
+
+
+@pytest.mark.judge
+def test_what_a_check_says_of_fix_is_what_fix_does() -> None:
+    with FixJudge(load_profile("litert-2.3", "x86-sse")) as judge:
+        judge.judge("torch", TORCH.read_bytes())
+        judge.judge("detector", detector())
+        for case in pattern_cases():
+            if case.name in SAMPLE[:6]:
+                judge.judge(case.name, case.make()[0])
+    assert judge.figures.contradicted == {}
+    assert judge.figures.silent == {}
+    assert len(judge.figures.made_sparse) >= 6
+    assert judge.figures.promised >= 6
+
+
+@pytest.mark.judge
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--graphs", "2", "--seed", "900001"]) == 0
+    assert capsys.readouterr().out.startswith("2 models: ")
