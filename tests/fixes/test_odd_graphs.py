@@ -7,6 +7,8 @@ import random
 import numpy as np
 import pytest
 
+from tests.fixes.cases.map_pooling import pooled_in_nchw
+from tests.fixes.cases.one_channel import grey
 from tests.fixes.fix_case import pattern
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.xnnpack.planner import make_plan
@@ -25,6 +27,11 @@ PROFILE = load_profile("litert-2.3", "x86-sse")
 REQUEST = FixRequest(PROFILE, unsafe=True, prune=0.8, batch=1, even_if_slower=True)
 MODELS = ("conv_3x3", "concat_2", "split_concat", "dw_s2_same_even", "pw_grouped", "fc_nokeep_reshape", "max_pool_2x2",
           "resize_nearest", "reshape_flat_and_back", "stem_same_odd", "add_const_c", "weights_fp16")  # fmt: skip
+BUILD = {
+    **{name: pattern(name) for name in MODELS},
+    "pooled_in_nchw": lambda: pooled_in_nchw("MEAN", keep_dims=True),
+    "grey": lambda: grey("VALID", 24),
+}
 OTHER_TYPES = ("CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "PAD", "CONCATENATION", "SPLIT", "GATHER", "SOFTMAX", "RESHAPE")
 
 
@@ -47,9 +54,9 @@ def damage(rng: random.Random, graph: GraphEdit) -> None:
         graph.tensors[tensor].type = rng.randrange(10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILD)
 def test_no_fix_stumbles_over_an_odd_operator(name):
-    data = pattern(name)()
+    data = BUILD[name]()
     plan = make_plan(load_bytes(data, name), PROFILE)
     rng = random.Random(name)
     for _ in range(25):
@@ -60,6 +67,27 @@ def test_no_fix_stumbles_over_an_odd_operator(name):
             assert all(op in view.graph.operators for op in fixer.sites(view))
         for rescue in rescues():
             assert all(view.graph.find(way.uid) for way in rescue.ways(view))
+
+
+def places(fix: str, data: bytes) -> int:
+    """At how many operators a fix could be made."""
+    fixer = next(fixer for fixer in operator_fixers() if fixer.name == fix)
+    view = View(Edit(data, fix).main, make_plan(load_bytes(data, fix), PROFILE), REQUEST)
+    return len(list(fixer.sites(view)))
+
+
+@pytest.mark.parametrize(
+    ("order", "axes", "expected"),
+    [((0, 3, 1, 2), (2, 3), 1), ((0, 3, 1, 2), (-1, -2), 1), ((0, 3, 2, 1), (2, 3), 0), ((0, 3, 1, 2), (1, 2), 0)],
+)
+def test_only_a_pooling_over_height_and_width_goes_in_front_of_a_transpose(order, axes, expected):
+    """Height and width exchanged would be the same but for the order of the sums, and so not the same bits."""
+    assert places("pool-before-transpose", pooled_in_nchw("MEAN", False, order, axes)) == expected
+
+
+@pytest.mark.parametrize(("channels", "stride", "expected"), [(1, 2, 1), (1, 1, 0), (2, 2, 0)])
+def test_only_a_depthwise_convolution_of_one_channel_is_an_ordinary_one(channels, stride, expected):
+    assert places("convolve-one-channel", grey("VALID", 24, channels, stride)) == expected
 
 
 def test_a_mistake_of_ours_is_no_silence(monkeypatch):

@@ -6,12 +6,14 @@ from tests.fixes.fix_case import FixCase, pattern, pointwise, trunk
 from xnnlint.modelbuilder.builder import ModelBuilder
 
 
-def pooled_in_nchw(code: str, keep_dims: bool) -> bytes:
+def pooled_in_nchw(
+    code: str, keep_dims: bool, order: tuple[int, ...] = (0, 3, 1, 2), axes: tuple[int, ...] = (2, 3)
+) -> bytes:
     """A pooling behind a TRANSPOSE to NCHW, as exporters from PyTorch write it."""
     g = ModelBuilder(1)
-    x = g.transpose(pointwise(g, trunk(g)), (0, 3, 1, 2))
-    x = g.reduce(code, x, (2, 3), keep_dims)
-    g.output(g.fully_connected(g.reshape(x, (1, 16)), 5))
+    x = g.transpose(pointwise(g, trunk(g)), order)
+    x = g.reduce(code, x, axes, keep_dims)
+    g.output(g.fully_connected(g.reshape(x, (1, -1)), 5))
     return g.build()
 
 

@@ -6,11 +6,11 @@ from tests.fixes.fix_case import FixCase, head, pointwise
 from xnnlint.modelbuilder.builder import ModelBuilder
 
 
-def grey(padding: str, size: int) -> bytes:
+def grey(padding: str, size: int, channels: int = 1, stride: int = 2) -> bytes:
     """A network for grey images, its first convolution written as a depthwise one of 16 filters."""
     g = ModelBuilder(1)
-    image = g.input((1, size, size, 1))
-    x = g.depthwise(image if padding == "SAME" else g.pad(image), 3, 2, padding, multiplier=16, fused="RELU")
+    image = g.input((1, size, size, channels))
+    x = g.depthwise(image if padding == "SAME" else g.pad(image), 3, stride, padding, multiplier=16, fused="RELU")
     head(g, pointwise(g, g.depthwise(pointwise(g, x))))
     return g.build()
 

@@ -12,6 +12,8 @@ from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 
 HEIGHT_AND_WIDTH = (1, 2)
+HEIGHT_AND_WIDTH_IN_NCHW = (2, 3)
+TO_NCHW = (0, 3, 1, 2)
 
 
 class WholeMapPooling(OperatorFixer):
@@ -210,17 +212,14 @@ def _given_axes(view: View, op: Op) -> list[int] | None:
 
 
 def _transposed(view: View, op: Op) -> Op | None:
-    """The TRANSPOSE in front of a reduction, if what is reduced is the height and width in front of it."""
+    """The TRANSPOSE to NCHW in front of a pooling over [2, 3]; None where it is anything else."""
     graph, axes = view.graph, _given_axes(view, op)
-    producer = graph.producer(op.inputs[0])
-    if axes is None or producer is None or producer.type != "TRANSPOSE":
+    transpose = next((t for t in view.of_type("TRANSPOSE") if t.outputs[0] == op.inputs[0]), None)
+    if transpose is None or axes is None or _normal(axes) != list(HEIGHT_AND_WIDTH_IN_NCHW):
         return None
-    values = graph.constant(producer.inputs[1])
-    if values is None:
-        return None
-    order = values.reshape(-1).tolist()
-    left = [order[axis] for axis in range(4) if axis not in _normal(axes)]
-    return producer if left == [0, 3] else None
+    order = graph.constant(transpose.inputs[1])
+    moved = order is not None and order.reshape(-1).tolist() == list(TO_NCHW)
+    return transpose if moved and len(graph.shape(transpose.inputs[0])) == 4 else None
 
 
 def _normal(axes: Sequence[int]) -> list[int]:
