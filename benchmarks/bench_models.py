@@ -85,6 +85,7 @@ class Timed:
     ratio: tuple[float, float | None, float | None]
     predicted: tuple[float, float, float] | None
     outcome: str | None
+    declined: bool = False
 
 
 def main() -> None:
@@ -202,6 +203,7 @@ def _row(entry: Entry, measured: Measurement) -> Timed:
         (ratio.value, ratio.low, ratio.high),
         None if gain is None else (gain.ratio, gain.low, gain.high),
         measured.observation.outcome,
+        pair.declined,
     )
 
 
@@ -226,7 +228,8 @@ def document(rows: list[Timed], setting: Setting) -> Iterator[str]:
     yield "# Does it pay? Many models, timed"
     yield ""
     yield "Made by `python benchmarks/bench_models.py`; what is compared with what, and how it is timed, is in"
-    yield "[bench.md](bench.md). Above 1, the second of two variants is faster."
+    yield "[bench.md](bench.md). Above 1, the second of two variants is faster. What `fix` declines, since it is predicted to"
+    yield "be slower, is timed all the same."
     yield ""
     yield f"LiteRT {target.release.version} on {target.cpu} ({target.execution.words}), {cpu_model()}, 1 thread,"
     yield f"{datetime.date.today().isoformat()}. On an ARM phone the ratios are others."
@@ -247,9 +250,10 @@ def line(row: Timed) -> str:
     ratio, low, high = row.ratio
     wrong = "" if row.outcome in ("sparse", "dense") else f" ({row.outcome})"
     predicted = ("", "") if row.predicted is None else (f"{row.predicted[0]:.2f}", _interval(*row.predicted[1:]))
+    declined = " (fix declines it)" if row.declined else ""
     cells = (
         row.name,
-        _COMPARED[row.comparison] + wrong,
+        _COMPARED[row.comparison] + wrong + declined,
         f"{row.spmm[0]} -> {row.spmm[1]}",
         f"{row.before / 1000:.3g}",
         f"{row.after / 1000:.3g}",

@@ -46,6 +46,7 @@ class Pair:
     Attributes:
         path: the model as given.
         changes: names of the fixes that make `after` of `before`, each with the number of places.
+        declined: whether `fix` would not write `after`, since it is predicted to be slower.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Pair:
     before: Variant
     after: Variant
     changes: tuple[tuple[str, int], ...] = ()
+    declined: bool = False
 
 
 def pair_of(path: str, profile: Profile) -> Pair:
@@ -104,7 +106,7 @@ def pair_if_pruned(path: str, profile: Profile, share: float, *, unsafe: bool) -
         raise XnnlintError(f"{path}: pruned to {share:.0%} it would run dense all the same{more}")
     after = Variant("pruned", f"pruned to {share:.0%} in memory", result.after.data, result.after.plan)
     before = Variant("dense", "the file, its weights stored dense", data, result.before.plan)
-    return Pair(path, Comparison.PRUNED, before, after, _counted(result))
+    return Pair(path, Comparison.PRUNED, before, after, _counted(result), result.declined is not None)
 
 
 def pair_of_files(paths: Sequence[str], profile: Profile) -> Pair:
@@ -141,7 +143,7 @@ def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, inste
     before = Variant("before", "the file as it is", data, result.before.plan)
     what = "what fix makes of it" if result.declined is None else "what fix could make of it (predicted: slower)"
     after = Variant("after", what, result.after.data, result.after.plan)
-    return Pair(path, Comparison.FIXED, before, after, _counted(result))
+    return Pair(path, Comparison.FIXED, before, after, _counted(result), result.declined is not None)
 
 
 def _search(data: bytes, path: str, request: FixRequest) -> FileResult:
