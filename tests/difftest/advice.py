@@ -146,9 +146,9 @@ def translated(forecast: Plan, plan: Plan, findings: list[Finding]) -> list[Find
 
     def place(waiver: Waiver) -> Waiver:
         places = tensors if waiver.kind.is_of_tensor else operators
-        if waiver.index not in places:
+        if waiver.place not in places:
             raise NotFollowed("a condition about a tensor that the file does not have")
-        return waiver._replace(index=places[waiver.index])
+        return waiver._replace(place=places[waiver.place])
 
     return [replace(f, waivers=frozenset(map(place, f.waivers))) for f in findings]
 
