@@ -439,7 +439,10 @@ class _Editor:
         if broadcast:
             op.inputs[1] = graph.add_constant(f"{graph.name(source)}/axes", _int32([1, 2]))
             for tensor in broadcast:
+                batch = graph.signature(tensor)[0]
                 graph.set_shape(tensor, (shape[0], 1, 1, shape[3]))
+                if batch < 0:
+                    graph.tensors[tensor].shapeSignature = _int32([batch, 1, 1, shape[3]])
             self._pointwise_behind(op)
             return
         self._pool(source, target, near=op)
@@ -474,7 +477,7 @@ class _Editor:
         while pending:
             tensor = pending.pop()
             readers = self.graph.consumers(tensor)
-            if not readers or tensor in self.graph.outputs or self.graph.signature(tensor)[0] < 0:
+            if not readers or tensor in self.graph.outputs:
                 return set()
             for reader in readers:
                 if len(reader.inputs) == 1:  # An elementwise operator.

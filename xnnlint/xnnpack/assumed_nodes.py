@@ -32,11 +32,13 @@ def _insert_exit(subgraph: Subgraph, value: Value, own: dict[int, Judgement]) ->
     position = next((n for n, node in enumerate(subgraph.nodes) if value.id in node.outputs), None)
     if position is None:
         return
+    outside = [n for n in subgraph.nodes if value.id in n.inputs and id(n) in own and not own[id(n)].verdict.layout]
+    if not outside and not value.external_output:
+        return  # Nobody would read it there, and the runtime would not run it.
     ended = subgraph.new_value(value.dtype, value.shape, external_output=value.external_output)
     value.external_output = False
-    for node in subgraph.nodes:
-        if value.id in node.inputs and id(node) in own and not own[id(node)].verdict.layout:
-            node.inputs = [ended.id if v == value.id else v for v in node.inputs]
+    for node in outside:
+        node.inputs = [ended.id if v == value.id else v for v in node.inputs]
     op = subgraph.nodes[position].op
     end = Node(NodeType.DEPTH_TO_SPACE_2D, [value.id], [ended.id], op, params={"assumed": True})
     subgraph.nodes.insert(position + 1, end)
