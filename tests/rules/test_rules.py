@@ -54,8 +54,8 @@ def test_documentation_has_its_sections_in_order(rule: Rule) -> None:
 def test_documentation_names_files_and_functions(rule: Rule) -> None:
     references = rule.documentation.split("## References\n")[1]
     for line in references.replace("\n  ", " ").splitlines():
-        source = r"- (google/XNNPACK|google-ai-edge/LiteRT|tensorflow/model-optimization), [\w/.\-]+\.(cc?|h|py|txt)"
-        assert re.match(source, line), line
+        source = r"- (google/XNNPACK|google-ai-edge/LiteRT|tensorflow/model-optimization), [\w/.\-]+\.(cc?|h|py|txt|md)"
+        assert re.match(rf"{source}|- <https://[^>]+>, ", line), line
     assert "$" not in rule.documentation
 
 
