@@ -17,7 +17,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
 from xnnlint.linter.engine import find
-from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport, Severity
+from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     for number, finding in enumerate(report.findings):
         is_made = made is not None and made.solved[number]
         fix = _fix(finding, number, known, [way for way in (made, declined) if way is not None])
-        if finding.severity is not Severity.NOTE and fix is not None:
+        if finding.is_asking and fix is not None:
             safe += is_made or (made is None and fix.applicability is Applicability.SAFE)
             unsafe += fix.applicability is Applicability.UNSAFE
         findings.append(replace(finding, fix=fix or finding.fix))
@@ -118,7 +118,7 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
 
 def _solved(before: Sequence[Finding], after: Sequence[Finding]) -> list[bool]:
     """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name."""
-    left = Counter((f.rule, f.location.name) for f in after if f.severity is not Severity.NOTE)
+    left = Counter((f.rule, f.location.name) for f in after if f.is_asking)
     solved = []
     for finding in before:
         place = finding.rule, finding.location.name
