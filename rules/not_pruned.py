@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
+from xnnlint.model.unwrapped import wrapped_operators
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
 
 from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
-from .pruning_wrappers import wrapped_operators
 
 
 class NotPruned(Rule):
@@ -64,7 +64,7 @@ class NotPruned(Rule):
         if not ops or any(part.subgraph.sparse_hint for part in plan.partitions):
             return
         weights = weights_of(plan, ops)
-        if weights.are_pruned or wrapped_operators(plan):
+        if weights.are_pruned or wrapped_operators(plan.graph):
             return
         counted = sorted({*ops, *(op for part in plan.partitions for op in counted_ops(plan, part))})
         subject = f"the {len(ops)} 1x1 convolutions are" if len(ops) > 1 else "the only 1x1 convolution is"
