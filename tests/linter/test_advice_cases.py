@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 import xnnlint
 from tests.models import FIXTURES
+from tests.rules.case_parts import Fill
+from tests.rules.case_parts import model as built
 from xnnlint.linter.findings import Finding, ModelReport, Severity
 from xnnlint.loaders import load
 from xnnlint.model.unwrapped import unwrapped
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.building_blocks import stem, tail
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
@@ -25,6 +31,16 @@ def check(name: str) -> ModelReport:
 def found(report: ModelReport, rule: str) -> Finding:
     (finding,) = (f for f in report.findings if f.rule == rule)
     return finding
+
+
+def check_built(fill: Fill, folder: Path) -> ModelReport:
+    path = folder / "built.tflite"
+    path.write_bytes(built(fill))
+    return xnnlint.lint(path)
+
+
+def words(finding: Finding) -> str:
+    return f"{finding.message} {finding.actual} {finding.fix.title if finding.fix else ''}"
 
 
 # -- pruning wrappers ------------------------------------------------------------------------------------------
@@ -48,3 +64,73 @@ def test_a_model_without_its_wrappers_has_the_zeros_of_its_masks_and_no_batch_no
     assert 0.78 < plan.summary.pointwise_zeros / plan.summary.pointwise_params < 0.82
     assert plan.outcome is Outcome.DENSE, "nothing is stored sparse yet"
     assert unwrapped(stripped[0]) is None
+
+
+# -- what is pruned ----------------------------------------------------------------------------------------------
+
+
+def test_kernels_without_spmm_are_named_where_they_alone_are_pruned() -> None:
+    """Only the 3x3 stem of this model is pruned, and stored sparse."""
+    finding = found(check("m2_only3x3.tflite"), "XNN301")
+    assert "only 3x3 kernels are pruned" in finding.message and "SpMM runs 1x1 convolutions alone" in finding.message
+    assert "stored sparse" not in words(finding)
+    assert finding.fix is not None and finding.fix.title == "prune the 1x1 convolutions to 0.75 to 0.8"
+
+
+def two_of_four(g: ModelBuilder) -> None:
+    """The larger two of four neighbours stay, as `sparsity_m_by_n=(2, 4)` leaves them."""
+    x = g.depthwise(stem(g), fused="RELU")
+    kernel = np.random.default_rng(1).normal(size=(16, 2, 4)).astype(np.float32)
+    kernel[np.argsort(np.argsort(np.abs(kernel), axis=2), axis=2) < 2] = 0
+    kernel = g.weight((16, 1, 1, 8), 8, storage="sparse", data=kernel.reshape(16, 1, 1, 8))
+    tail(g, g.conv2d(x, 16, weights=kernel))
+
+
+def test_a_pattern_of_n_of_m_is_told_from_too_little_pruning(tmp_path: Path) -> None:
+    finding = found(check_built(two_of_four, tmp_path), "XNN301")
+    assert "50.0% (64 of 128" in finding.actual
+    assert "2 of every 4 weights are zero, which never passes 2/3" in words(finding)
+
+    def half(g: ModelBuilder) -> None:
+        tail(g, g.conv2d(g.depthwise(stem(g)), 16, zeros=0.5, storage="sparse"))
+
+    plain = found(check_built(half, tmp_path), "XNN301")
+    assert "prune 22 more" in words(plain), "2/3 of 128 are 85.3, and 64 are zero"
+    assert "stored sparse and run dense" in plain.message
+
+
+# -- nothing that SpMM could run -----------------------------------------------------------------------------------
+
+
+def strided(g: ModelBuilder) -> None:
+    """As the shortcuts of ResNet18."""
+    x = g.conv2d(stem(g), 16, stride=2, zeros=0.8, storage="sparse", name="downsample")
+    tail(g, g.conv2d(x, 16, 3, padding="SAME"))
+
+
+def test_a_1x1_convolution_that_is_not_plain_is_one(tmp_path: Path) -> None:
+    finding = found(check_built(strided, tmp_path), "XNN304")
+    assert finding.message.startswith("no 1x1 convolution of the model is a plain one")
+    assert finding.actual == "stride 2x2 at downsample_1" and finding.location.type == "CONV_2D"
+    assert finding.fix is not None and "DepthwiseConv2D(3, strides=2" in finding.fix.title
+
+
+def test_a_pruned_model_without_1x1_convolutions_is_told_of_sizes() -> None:
+    report = check("c03_tfmot722_nosparsity.tflite")
+    finding = found(report, "XNN304")
+    assert "make it smaller, and not faster" in finding.message and finding.fix is None
+    assert report.size is not None and report.size.sparse < report.size.dense / 3 and report.size.gzipped is not None
+
+
+def dense_only(g: ModelBuilder) -> None:
+    g.output(g.fully_connected(g.input((1, 64)), 10, name="dense"))
+
+
+def custom(g: ModelBuilder) -> None:
+    x = g.conv2d(stem(g), 16, 3, padding="SAME")
+    g.output(g.custom_op("FlexMine", [x], [x.shape])[0])
+
+
+def test_no_convolution_is_advised_for_dense_layers_and_custom_operators(tmp_path: Path) -> None:
+    for fill in (dense_only, custom):
+        assert "SeparableConv2D" not in words(found(check_built(fill, tmp_path), "XNN304"))

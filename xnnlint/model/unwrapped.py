@@ -69,7 +69,7 @@ def _mask(graph: Graph, tensor: int) -> np.ndarray | None:
     """Which elements of a computed kernel are kept, in the kernel's shape; None where that is not found."""
     source, _ = trace(graph, tensor)
     if source is not None:
-        return dense_values(source, MAX_DECODED_BYTES) != 0
+        return np.asarray(dense_values(source, MAX_DECODED_BYTES) != 0)
     producer = graph.producer(tensor)
     if producer is None:
         return None
