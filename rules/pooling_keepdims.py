@@ -16,7 +16,7 @@ from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
-from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
 from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
@@ -149,7 +149,7 @@ class PoolingKeepdims(Rule):
             required="a RESHAPE as the only reader of a pooling with keepdims",
             actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix=SQUEEZE_FIX if inner else RESHAPE_FIX.format("it"),
+            fix=SQUEEZE_FIX if inner else flatten_fix(plan.graph, op, "it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
             waivers=[waiver],
         )

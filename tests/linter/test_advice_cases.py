@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import xnnlint
 from tests.models import FIXTURES
@@ -28,8 +29,12 @@ def check(name: str) -> ModelReport:
     return xnnlint.lint(path, assume_pruned=0.8) if path.suffix == ".json" else xnnlint.lint(path)
 
 
+def found_all(report: ModelReport, rule: str) -> list[Finding]:
+    return [f for f in report.findings if f.rule == rule]
+
+
 def found(report: ModelReport, rule: str) -> Finding:
-    (finding,) = (f for f in report.findings if f.rule == rule)
+    (finding,) = found_all(report, rule)
     return finding
 
 
@@ -134,3 +139,53 @@ def custom(g: ModelBuilder) -> None:
 def test_no_convolution_is_advised_for_dense_layers_and_custom_operators(tmp_path: Path) -> None:
     for fill in (dense_only, custom):
         assert "SeparableConv2D" not in words(found(check_built(fill, tmp_path), "XNN304"))
+
+
+# -- what can be followed --------------------------------------------------------------------------------------------
+
+
+def test_a_1x1_head_behind_a_pooling_becomes_a_dense_layer() -> None:
+    """Flatten and Reshape in front of the convolution were tried: with a fixed batch the converter folds both away."""
+    for rule in ("XNN601", "XNN902"):
+        said = words(found(check("k3_batch_fixed.json"), rule))
+        assert "a Dense layer of the same weights in the place of conv2d_3" in said and "reshape back" not in said
+
+
+def test_an_image_of_unknown_size_is_to_be_fixed_and_not_the_batch() -> None:
+    report = check("tfk_dynamic_fcn.json")
+    fix = found(report, "XNN902").fix
+    assert fix is not None and fix.title == "fix height and width of the image: keras.Input((height, width, channels))"
+    assert "batch 1" not in " ".join(map(words, report.findings))
+    assert not any(f.rule == "XNN100" for f in report.findings), "the integers are of a shape, and nothing is quantized"
+
+
+def test_a_constant_that_a_layer_brings_is_not_to_be_turned_round() -> None:
+    """Both ways were converted and run: sparse."""
+    division, activation = (
+        found_all(check(f"{name}.json"), "XNN105") for name in ("tfk_mbv3_hswish_div", "k3_mbv3_hswish_layer")
+    )
+    assert {f.fix.title for f in division if f.fix} == {
+        "multiply by the reciprocal instead of dividing: tf.constant(1 / c, shape=[1, 1, 1, 1]) * x"
+    }
+    assert {f.fix.title for f in activation if f.fix} == {
+        "write hard_sigmoid out, the constants first: k * tf.nn.relu6(x + 3.0), with k = tf.constant(1 / 6, "
+        "shape=[1, 1, 1, 1])"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "gained"),
+    [
+        ("tfk_se_is_dense.json", "Conv2D(units, 1) in the place of each Dense", 2),
+        ("tfk_se_is_expand.json", "set keepdims=True in the pooling and drop", 6),
+    ],
+)
+def test_a_gate_that_is_computed_of_a_vector_is_one_change(name: str, said: str, gained: int) -> None:
+    """As 1x1 convolutions on the pooled map the blocks were seen to run sparse."""
+    report = check(name)
+    first, second, *others = report.findings
+    for finding in (first, second):
+        assert finding.rule == "XNN401" and said in words(finding)
+        assert finding.unlocks is not None and finding.unlocks.in_smallest_set and finding.unlocks.with_others == gained
+    assert [f.rule for f in others] == ["XNN204", "XNN601"]
+    assert "drop the output" not in words(others[0]), "its value is no output of the model"
