@@ -18,6 +18,7 @@ from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _WORK = 600
 _MOST_ATTEMPTS = 16
 # So many changes are named where a finding is solved by changes at other places.
 _NAMED = 2
+_OF_ZEROS = (Condition.ENOUGH_ZEROS, Condition.PRUNED, Condition.STORED_SPARSE)
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,15 @@ class _Way:
     solved: Sequence[bool]
 
     @classmethod
-    def of(cls, version: Version, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
-        return cls(version, _solved(before, after) if version.changes else [False] * len(before))
+    def of(cls, version: Version, plan: Plan, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
+        """Args:
+        plan: of the model as it was checked.
+        """
+        solved = _solved(before, after) if version.changes else [False] * len(before)
+        if version.assumed != plan.model.assume_pruned:
+            # Zeros that are only assumed solve nothing.
+            solved = [s and f.condition not in _OF_ZEROS for s, f in zip(solved, before, strict=True)]
+        return cls(version, solved)
 
     def fix(self, finding: Finding) -> Fix:
         """What is changed for a finding: at its place, or elsewhere."""
@@ -85,10 +94,12 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     report.findings = findings
     # With other zeros than the check has seen, a fix forecasts another model.
     as_checked = made is not None and made.version.assumed == plan.model.assume_pruned
+    # What is right and dense already is not made so.
+    changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
     report.fixes = FixForecast(
         safe,
         unsafe,
-        made.outcome if made is not None and as_checked else None,
+        made.outcome if made is not None and as_checked and changes else None,
         declined.outcome if declined is not None and as_checked else None,
     )
 
@@ -103,14 +114,14 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
     search = partial(what_fix_would_do, plan.model.path, profile, assume_pruned=plan.model.assume_pruned)
     try:
         result = search(budget=Budget(attempts=attempts))
-        made = _Way.of(result.after, findings, result.findings)
+        made = _Way.of(result.after, plan, findings, result.findings)
         if result.declined is not None:
             version = result.declined.version
-            return made, _Way.of(version, findings, find(version.plan))
+            return made, _Way.of(version, plan, findings, find(version.plan))
         if made.version.changes and made.outcome.outcome is Outcome.DENSE:
             more = search(even_if_slower=True, budget=Budget(attempts=attempts))
             if more.after.plan.outcome is Outcome.SPARSE:
-                return made, _Way.of(more.after, findings, more.findings)
+                return made, _Way.of(more.after, plan, findings, more.findings)
     except (XnnlintError, OSError):
         return None, None
     return made, None

@@ -225,7 +225,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
     if len(model.if_pruned) == 1:
         yield pruned_sentence(model.if_pruned[0])
     if model.size is not None:
-        yield size_sentence(model.size)
+        yield size_sentence(model.size, "as now" if model.format == "tflite" else "as forecast")
 
 
 def _fixed(model: ModelReport) -> Iterator[str]:
