@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
+from xnnlint.fixes.after_conversion import after_conversion
 from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
+from xnnlint.fixes.result import outcome_of
 from xnnlint.linter.engine import find
 from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
 from xnnlint.xnnpack.conditions.condition import Condition
@@ -68,8 +70,7 @@ class _Way:
 
     @property
     def outcome(self) -> FixOutcome:
-        version = self.version
-        return FixOutcome(len(version.changes), version.plan.outcome, len(version.spmm), len(version.pointwise))
+        return outcome_of(self.version)
 
 
 def add_fixes(report: ModelReport, profile: Profile) -> None:
@@ -96,11 +97,13 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     as_checked = made is not None and made.version.assumed == plan.model.assume_pruned
     # What is right and dense already is not made so.
     changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
+    brought = made.outcome if made is not None and as_checked and changes else None
     report.fixes = FixForecast(
         safe,
         unsafe,
-        made.outcome if made is not None and as_checked and changes else None,
+        brought,
         declined.outcome if declined is not None and as_checked else None,
+        *after_conversion(plan, brought),
     )
 
 
