@@ -510,6 +510,7 @@ def test_the_document_follows_the_contract():
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
+        "subgraphs": [],
         "kernels": [
             {
                 "op": 1,
@@ -570,6 +571,7 @@ def test_the_document_follows_the_contract():
         "format": None,
         "outcome": None,
         "kernels": [],
+        "subgraphs": [],
         "summary": None,
         "predicted_us": None,
         "gain": None,
