@@ -505,6 +505,8 @@ def test_the_document_follows_the_contract():
         "unsafe": 1,
         "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
         "declined": None,
+        "converted": None,
+        "converted_if_slower": None,
     }
     assert first == {
         "path": "./a/../m.tflite",

@@ -16,6 +16,7 @@ from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.linter.value import NOTHING, Wanted, add_value
+from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
@@ -113,15 +114,19 @@ def check_loaded(
 
 
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
-    """Every finding of every rule, with what it would unlock, ordered by that."""
+    """Every finding of every rule, with what it would unlock, what matters most first."""
+    findings = without_wrappers(plan, _find) or _find(plan)
+    if require_sparse and plan.outcome is not Outcome.SPARSE:
+        findings = [_demanded(finding) for finding in findings]
+    return findings
+
+
+def _find(plan: Plan) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    findings = hedged(plan, findings)
-    if require_sparse and plan.outcome is not Outcome.SPARSE:
-        findings = [_demanded(finding) for finding in findings]
-    return findings
+    return hedged(plan, findings)
 
 
 def _ask(plan: Plan) -> list[Finding]:

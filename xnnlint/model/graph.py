@@ -256,6 +256,8 @@ class Model:
         notes: what a person should know about the reading of the file, a sentence each.
         unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name.
+        layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
+            "Activation hard_sigmoid" or "TFOpLambda math.truediv".
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -269,6 +271,7 @@ class Model:
     description: str = ""
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 

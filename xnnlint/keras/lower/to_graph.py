@@ -59,7 +59,14 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
-    return Model(path=path, format=format, graphs=[graph], notes=notes, unknown=program.unknown)
+    layers = {layer.name: _what(layer) for layer in keras_model.all_layers()}
+    return Model(path=path, format=format, graphs=[graph], notes=notes, unknown=program.unknown, layers=layers)
+
+
+def _what(layer: Layer) -> str:
+    """A layer's class, and its function or activation."""
+    more = layer.config.get("function", layer.config.get("activation"))
+    return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
 
 
 def _forget_sizes(program: Program) -> None:

@@ -94,11 +94,16 @@ def _model(model: ModelReport) -> dict[str, Any]:
 
 
 def _fixes(fixes: FixForecast) -> dict[str, Any]:
-    both = {"brought": fixes.brought, "declined": fixes.declined}
+    found = {
+        "brought": fixes.brought,
+        "declined": fixes.declined,
+        "converted": fixes.converted,
+        "converted_if_slower": fixes.converted_if_slower,
+    }
     return {
         "safe": fixes.safe,
         "unsafe": fixes.unsafe,
-        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in both.items()},
+        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in found.items()},
     }
 
 

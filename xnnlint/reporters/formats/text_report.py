@@ -232,7 +232,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
     if len(model.if_pruned) == 1:
         yield pruned_sentence(model.if_pruned[0])
     if model.size is not None:
-        yield size_sentence(model.size)
+        yield size_sentence(model.size, "as now" if model.format == "tflite" else "as forecast")
 
 
 def _fixed(model: ModelReport) -> Iterator[str]:
@@ -242,11 +242,19 @@ def _fixed(model: ModelReport) -> Iterator[str]:
         yield f"xnnlint fix makes it {_made(fixes.brought)}."
     if fixes is not None and fixes.declined is not None:
         yield f"Slower as predicted: xnnlint fix --even-if-slower makes it {_made(fixes.declined)}."
+    if fixes is not None and (road := fixes.converted or fixes.converted_if_slower) is not None:
+        slower = road is not fixes.converted
+        command = f"xnnlint convert --fix{' --even-if-slower' if slower else ''} {safe(model.path)}"
+        yield f"{_became(road).capitalize()}, after: {command}{' (slower, as predicted)' if slower else ''}."
 
 
 def _made(fixed: FixOutcome) -> str:
+    return f"{_became(fixed)}, by {counted(fixed.changes, 'safe change')}"
+
+
+def _became(fixed: FixOutcome) -> str:
     becomes = {Outcome.SPARSE: f"sparse, {fixed.spmm} of {fixed.convolutions}", Outcome.DENSE: "right, and dense"}
-    return f"{becomes.get(fixed.outcome, fixed.outcome.value)}, by {counted(fixed.changes, 'safe change')}"
+    return becomes.get(fixed.outcome, fixed.outcome.value)
 
 
 def _low_confidence(unknown: int) -> str:
