@@ -249,7 +249,7 @@ class Model:
     Attributes:
         path: as the user gave it.
         format: "tflite", "keras", "h5", "saved_model" or "live".
-        graphs: the subgraphs; the first one is the main one.
+        graphs: the subgraphs.
         signatures: named entry points.
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
@@ -282,8 +282,13 @@ class Model:
     assume_pruned: float | None = None
 
     @property
+    def entry(self) -> int:
+        """Index of the subgraph that runs unless another signature is asked for: that of the first signature."""
+        return self.signatures[0].subgraph if self.signatures else 0
+
+    @property
     def main(self) -> Graph:
-        return self.graphs[0]
+        return self.graphs[self.entry]
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
         """Every operator of every subgraph."""

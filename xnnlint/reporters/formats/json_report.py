@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -78,6 +78,7 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "format": model.format,
         "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
+        "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
         **_value(model),
         "findings": [
@@ -179,6 +180,19 @@ def _kernels(model: ModelReport) -> list[dict[str, Any]]:
 def _kernel(kernel: Kernel, us: float | None) -> dict[str, Any]:
     own = {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
     return own | {"predicted_us": _rounded(us)}
+
+
+def _subgraph(called: Called) -> dict[str, Any]:
+    plan = called.plan
+    return {
+        "subgraph": called.subgraph,
+        "name": plan.graph.name,
+        "role": called.role,
+        "op": called.op,
+        "kernels": [_kernel(kernel, None) for kernel in plan.kernels],
+        "operators": len(plan.operators),
+        "tflite_operators": len(plan.tflite_ops),
+    }
 
 
 def _value(model: ModelReport) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, FixOutcome, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
-from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
+from xnnlint.reporters.finding_words import (
+    counted,
+    group,
+    hazard_place,
+    impersonal,
+    percent,
+    place,
+    share_text,
+)
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import (
@@ -23,7 +31,6 @@ from xnnlint.reporters.styled_lines import (
     Piece,
     Span,
     columns,
-    name,
     safe,
     wrap,
 )
@@ -297,8 +304,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
     plan = model.plan
     if plan is not None and plan.hazards:
         hazard = plan.hazards[0]
-        operator = plan.graph.operators[hazard.op]
-        where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+        where = hazard_place(plan, hazard)
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"
