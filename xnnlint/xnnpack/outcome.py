@@ -9,7 +9,7 @@ from functools import cached_property
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
 from xnnlint.xnnpack.execution import Order, State, is_order_free
-from xnnlint.xnnpack.fault import Fault, Wrong
+from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
@@ -21,11 +21,16 @@ CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType
 
 
 class OutcomeJudge:
-    """Judges plans of one graph on one runtime."""
+    """Judges plans of one graph on one runtime.
 
-    def __init__(self, graph: Graph, profile: Profile) -> None:
+    Args:
+        is_main: whether it is the graph whose inputs and outputs LiteRT binds.
+    """
+
+    def __init__(self, graph: Graph, profile: Profile, *, is_main: bool = True) -> None:
         self.graph = graph
         self.profile = profile
+        self.is_main = is_main
 
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
@@ -37,14 +42,16 @@ class OutcomeJudge:
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
-        plan.hazards += self._output_hazards(plan)
+        if self.is_main:
+            plan.hazards += self._output_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
+        plan.hazards += _called_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
             plan.outcome = Outcome.FAILS
         elif outcomes:
             plan.outcome = Outcome.WRONG_RESULTS
-        elif any(k.is_spmm for k in plan.kernels):
+        elif any(k.is_spmm for k in plan.kernels) or any(c.op is not None and c.plan.spmm_ops for c in plan.called):
             plan.outcome = Outcome.SPARSE
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
@@ -116,8 +123,9 @@ class OutcomeJudge:
 
     @cached_property
     def _mattering(self) -> set[int]:
-        """Tensors on which an output of the model depends; nobody sees what happens to the others."""
-        return self.graph.needed(self.graph.outputs)
+        """Tensors on which an output or a variable depends; nobody sees what happens to the others."""
+        assigned = (t for op in self.graph.operators if op.type == "ASSIGN_VARIABLE" for t in op.inputs)
+        return self.graph.needed([*self.graph.outputs, *assigned])
 
     def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""
@@ -183,3 +191,12 @@ class OutcomeJudge:
             if self._mattering.intersection(reader.outputs) and reader.index not in inside:
                 outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
                 yield Hazard(reader.index, Fault(Wrong.READER_MISLED, value.shape, shape), outcome)
+
+
+def _called_hazards(plan: Plan) -> Iterable[Hazard]:
+    """What happens in a subgraph happens at the operator that calls it; one that nobody calls can still keep the model
+    from being loaded, since the delegate takes all subgraphs."""
+    for called in plan.called:
+        for hazard in called.plan.hazards:
+            if called.op is not None or hazard.kind is FaultKind.DELEGATION:
+                yield Hazard(called.op, hazard.fault, hazard.outcome)

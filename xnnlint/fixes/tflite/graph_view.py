@@ -93,7 +93,7 @@ class View:
         """The operator of the plan's graph; None for one that was inserted since."""
         return self._planned.get(op.uid)
 
-    def op(self, index: int) -> Op | None:
+    def op(self, index: int | None) -> Op | None:
         """The operator with this index in the plan, as in `Kernel.op` and `Hazard.op`; None where it is gone."""
         uid = next((uid for uid, planned in self._planned.items() if planned.index == index), None)
         return self.graph.find(uid) if uid is not None else None
