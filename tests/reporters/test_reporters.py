@@ -512,6 +512,7 @@ def test_the_document_follows_the_contract():
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
+        "subgraphs": [],
         "kernels": [
             {
                 "op": 1,
@@ -572,6 +573,7 @@ def test_the_document_follows_the_contract():
         "format": None,
         "outcome": None,
         "kernels": [],
+        "subgraphs": [],
         "summary": None,
         "predicted_us": None,
         "gain": None,

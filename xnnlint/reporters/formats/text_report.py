@@ -6,10 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, FixOutcome, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
-from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
+from xnnlint.reporters.finding_words import (
+    counted,
+    group,
+    hazard_place,
+    impersonal,
+    percent,
+    place,
+    share_text,
+)
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import (
@@ -22,7 +31,6 @@ from xnnlint.reporters.styled_lines import (
     Piece,
     Span,
     columns,
-    name,
     safe,
     wrap,
 )
@@ -38,7 +46,7 @@ from xnnlint.reporters.value_words import (
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Summary
+    from xnnlint.xnnpack.plan import Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 LABEL = 10  # columns of "required  " and the like
@@ -137,10 +145,11 @@ def summary_lines(models: ModelTally, width: int) -> list[Line]:
 
 
 def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Line]:
-    outcome, summary = _outcome(model), _summary(model)
+    outcome, summary = model.outcome, _summary(model)
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
-    headline = Span(_headline(outcome, summary), keep=True)
+    told = _headline(outcome, summary) if outcome is not None or model.plan is None else _if_taken(model.plan)
+    headline = Span(told, keep=True)
     target = Span(f"({profile.name})", FAINT, keep=True)
     short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
@@ -149,7 +158,7 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
         return [*wrap([*short, ": ", headline], None), *wrap([target], None, 2)]
-    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", target], width, 2)]
+    return [*wrap(short, None), *wrap([told, "  ", target], width, 2)]
 
 
 def _size(pieces: list[Piece]) -> int:
@@ -164,6 +173,15 @@ def _headline(outcome: Outcome | None, summary: Summary | None) -> str:
     if summary is None:
         return "no prediction"
     return _share(summary)
+
+
+def _if_taken(plan: Plan) -> str:
+    """What becomes of a model, if its layers of unknown effect are what they are taken for."""
+    summary = plan.summary
+    share = ""
+    if plan.outcome in (Outcome.SPARSE, Outcome.DENSE) and summary is not None and summary.pointwise_convs:
+        share = f", {summary.spmm} of {summary.pointwise_convs}"
+    return f"{plan.outcome.value}{share}, {safe(taken_as(plan.model))}"
 
 
 def _share(summary: Summary) -> str:
@@ -209,7 +227,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             yield "Make them all: fewer of them give wrong results."
         if not unknown:
             yield if_fixed_sentence(model, len(chosen) + len(unseen))
-    fixed = list(_fixed(model))
+    fixed = [] if unknown else list(_fixed(model))
     yield from fixed
     if (
         not fixed
@@ -252,7 +270,8 @@ def _became(fixed: FixOutcome) -> str:
 
 
 def _low_confidence(unknown: int) -> str:
-    return f"Low confidence: what becomes of {counted(unknown, 'layer')} is not known (XNN403)."
+    told = f"what becomes of {counted(unknown, 'layer')} is not known (XNN403)"
+    return f"Low confidence: {told}; the rest is said for that case."
 
 
 def _policy(model: ModelReport) -> Iterator[str]:
@@ -286,8 +305,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
     plan = model.plan
     if plan is not None and plan.hazards:
         hazard = plan.hazards[0]
-        operator = plan.graph.operators[hazard.op]
-        where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+        where = hazard_place(plan, hazard)
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"
