@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.execution import Execution, place
 
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
@@ -84,12 +85,14 @@ class Observation:
         kernel_indices: XNNPACK's own number of each of them; it starts again at 0 with each delegate partition.
         tflite_ops: operators that TFLite ran itself (events of type 2), without the delegate's node.
         outputs: every output; empty where the model did not run.
-        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels); where those cannot run
+        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels, on a copy of the file
+            where they would misread its sparse tensors); where those cannot run
             the model, "optimized-kernels" (LiteRT's own, without any delegate) or else "xnnpack-avx" (the dense
             XNNPACK run on the host, which shares the delegate's mistakes); or None.
         reference_error: why there is no better reference.
         litert: version of the runtime; cpu: the CPU profile's name; execution: how the run saw that CPU.
         outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.
+        broken: whether LiteRT's kernels without a delegate go wrong, too, and how.
         seconds: wall time of everything.
     """
 
@@ -108,6 +111,7 @@ class Observation:
     outcome: Outcome | None
     undecided: str | None
     seconds: float
+    broken: Broken | None = None
 
     @property
     def emulated(self) -> bool:
