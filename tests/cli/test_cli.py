@@ -54,7 +54,7 @@ class FakeRule(Rule):
                 yield Finding(**{k: getattr(finding, k) for k in Finding.__slots__} | {"unlocks": unlocks})
 
 
-def fake_load(path, assume_pruned=None) -> Model:
+def fake_load(path, **_) -> Model:
     path = os.fspath(path)
     if "broken" in path:
         raise ModelError(path, "the file is cut off", "download it again")
@@ -303,7 +303,7 @@ def test_version_and_help():
     assert all(command in shown.stdout for command in ("check", "rules", "explain", "profiles"))
 
 
-COMMANDS = ("check", "fix", "convert", "verify", "bench", "calibrate", "config", "rules", "explain", "profiles")
+COMMANDS = ("check", "fix", "convert", "verify", "bench", "compare", "calibrate", "config", "rules", "explain", "profiles")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

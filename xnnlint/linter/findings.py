@@ -108,6 +108,12 @@ class Finding:
         """What to do: what `xnnlint fix` does, or else what to change where the model is made."""
         return self.repair or self.fix
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether it asks for a change: more than a note, or one that costs nothing, such as for other runtimes."""
+        is_free = self.fix is not None and self.fix.applicability is Applicability.SAFE
+        return self.severity is not Severity.NOTE or is_free
+
 
 @dataclass(frozen=True, slots=True)
 class FixOutcome:
@@ -136,12 +142,17 @@ class FixForecast:
         brought: what comes of the safe ones; None where that was not planned.
         declined: what would come of more safe ones that are not made, since the model is predicted to be slower with
             them; None where there are none.
+        converted: of a Keras model, what comes of the safe changes of the .tflite file that it is converted to, where
+            that is more than `brought` (`xnnlint convert --fix`); None where it is not, or was not planned.
+        converted_if_slower: the same with those that are not made, since the model is predicted to be slower.
     """
 
     safe: int
     unsafe: int
     brought: FixOutcome | None = None
     declined: FixOutcome | None = None
+    converted: FixOutcome | None = None
+    converted_if_slower: FixOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -172,8 +183,9 @@ class ModelReport:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What becomes of the model; None of one that could not be read or planned."""
-        return self.plan.outcome if self.plan is not None else None
+        """What becomes of the model; None where nobody knows, since it has layers of unknown effect. `plan.outcome` is
+        what would become of it if those were what they are taken for (`linter.confidence.taken_as`)."""
+        return None if self.plan is None or self.plan.model.unknown else self.plan.outcome
 
     @property
     def summary(self) -> Summary | None:

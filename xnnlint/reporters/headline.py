@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
-from xnnlint.reporters.finding_words import counted, percent
+from xnnlint.reporters.finding_words import counted, hazard_place, percent
 from xnnlint.reporters.styled_lines import (
     BAD,
     CAUTION,
@@ -17,7 +18,6 @@ from xnnlint.reporters.styled_lines import (
     Piece,
     Span,
     columns,
-    name,
     safe,
     wrap,
 )
@@ -34,7 +34,7 @@ from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.xnnpack.plan import Summary
+    from xnnlint.xnnpack.plan import Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 BROKEN = (Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS)
@@ -52,7 +52,7 @@ def headline(model: ModelReport, profile: Profile, width: int | None, *, failed:
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(model.outcome.value if model.outcome else "unknown", outcome_style(model, failed=failed), keep=True)
     short: list[Piece] = [path, " ", word]
-    said = _said(model.outcome, model.summary)
+    said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
     if width is None:
         return wrap([*short, f": {said}  ", Span(f"({profile.name})", FAINT)], None)
     whole: list[Piece] = [*short, f": {said}"]
@@ -74,7 +74,7 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     elif model.if_pruned:
         lines += [[Span(f"  {row}")] for row in pruned_table(model.if_pruned)]
     if verbose:
-        for sentence in filter(None, (time_sentence(model), size_sentence(model.size) if model.size else "")):
+        for sentence in filter(None, (time_sentence(model), _size(model))):
             lines += wrap([sentence], width, 2)
     for sentence in (*_notes(model), *_policy(model), *_left_out(model)):
         lines += wrap([safe(sentence)], width, 2)
@@ -88,6 +88,15 @@ def outcome_style(model: ModelReport, *, failed: bool) -> str:
     if failed:
         return CAUTION
     return GOOD if model.outcome is Outcome.SPARSE else STRONG
+
+
+def _if_taken(plan: Plan) -> str:
+    """What becomes of a model, if its layers of unknown effect are what they are taken for."""
+    summary = plan.summary
+    share = ""
+    if plan.outcome in (Outcome.SPARSE, Outcome.DENSE) and summary is not None and summary.pointwise_convs:
+        share = f", {summary.spmm} of {summary.pointwise_convs}"
+    return f"{plan.outcome.value}{share}, {safe(taken_as(plan.model))}" if plan.outcome else "no prediction"
 
 
 def _said(outcome: Outcome | None, summary: Summary | None) -> str:
@@ -107,7 +116,8 @@ def _said(outcome: Outcome | None, summary: Summary | None) -> str:
 def _outputs(model: ModelReport) -> Iterator[str]:
     unknown = len(model.plan.model.unknown) if model.plan is not None else 0
     if unknown:
-        yield f"Low confidence: what becomes of {counted(unknown, 'layer')} is not known (XNN403)."
+        told = f"what becomes of {counted(unknown, 'layer')} is not known (XNN403)"
+        yield f"Low confidence: {told}; the rest is said for that case."
         return
     if model.outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
         # The finding says it better, where it is shown.
@@ -116,6 +126,11 @@ def _outputs(model: ModelReport) -> Iterator[str]:
     elif model.outcome is not None:
         yield _MEANS[model.outcome]
     yield from filter(None, (now_sentence(model), if_fixed_sentence(model)))
+
+
+def _size(model: ModelReport) -> str:
+    form = "as now" if model.format == "tflite" else "as forecast"
+    return size_sentence(model.size, form) if model.size is not None else ""
 
 
 def _zeros(model: ModelReport) -> str:
@@ -135,8 +150,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
     plan = model.plan
     if plan is not None and plan.hazards:
         hazard = plan.hazards[0]
-        operator = plan.graph.operators[hazard.op]
-        where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+        where = hazard_place(plan, hazard)
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"

@@ -15,7 +15,7 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.linter.findings import FixOutcome, ModelReport
+    from xnnlint.linter.findings import FixForecast, FixOutcome, ModelReport
 
 _INDENT = 6
 _BESIDE = 22  # columns of a command that has its explanation beside it
@@ -31,6 +31,7 @@ class Kind(Enum):
     FIX_SLOWER = "fix (slower)"
     FIX_UNSAFE = "fix (unsafe)"
     CONVERT = "convert"
+    CONVERT_FIX = "convert+fix"
     VERIFY = "verify"
     BENCH = "bench"
     BY_HAND = "by hand"
@@ -101,8 +102,9 @@ def _of_weights(model: ModelReport) -> Iterator[Step]:
 
 def _of_fixes(model: ModelReport) -> Iterator[Step]:
     fixes, plan = model.fixes, model.plan
-    if fixes is None or plan is None:
+    if fixes is None or plan is None or plan.model.unknown:
         return
+    yield from _of_conversion(model, fixes)
     # A .tflite file that is not pruned has nothing that a fix of its graph could bring yet.
     if plan.model.format == "tflite" and any(f.condition is Condition.PRUNED for f in model.findings):
         return
@@ -121,8 +123,18 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.FIX_SLOWER, f"{fix} --even-if-slower", f"[*] {_becomes(fixes.declined)}; slower, as predicted")
 
 
+def _of_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:
+    """Of a Keras model: where converting it and fixing what comes out brings more than fixing the model."""
+    road = fixes.converted or fixes.converted_if_slower
+    if road is None:
+        return
+    slower = road is not fixes.converted
+    command = f"xnnlint convert {_path(model)} -o model.tflite --fix{' --even-if-slower' if slower else ''}"
+    yield Step(Kind.CONVERT_FIX, command, f"{_becomes(road)}{'; slower, as predicted' if slower else ': same outputs'}")
+
+
 def _some(model: ModelReport, count: int) -> str:
-    whole = sum(finding.severity is not Severity.NOTE for finding in model.findings)
+    whole = sum(finding.is_asking for finding in model.findings)
     if count == whole:
         return f"rewrites all {count}" if count > 1 else "rewrites it"
     return f"rewrites {count} of {whole}"

@@ -63,6 +63,7 @@ class Wrong(Enum):
     WEIGHTS_NOT_UNPACKED = "weights-not-unpacked", FaultKind.UNWRITTEN_WEIGHTS
     OUTPUT_SHAPE_LATE = "output-shape-late", FaultKind.OUTPUT
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
+    OUTPUT_SIZE_UNKNOWN = "output-size-unknown", FaultKind.OUTPUT  # required: the stored shape
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
