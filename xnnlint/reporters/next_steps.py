@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, wrap
+from xnnlint.reporters.value_words import made_words
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
@@ -111,7 +112,9 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
     fix = f"xnnlint fix {_path(model)} -o fixed.{plan.model.format}"
     more = f"; {fixes.unsafe} more with --unsafe-fixes ([!]: other outputs, train again)" if fixes.unsafe else ""
     if fixes.brought is not None and fixes.brought.changes:
-        yield Step(Kind.FIX, fix, f"[*] {_becomes(fixes.brought)}: same outputs, no retraining{more}")
+        gain = made_words(model)
+        faster = f"; {gain}" if gain else ""
+        yield Step(Kind.FIX, fix, f"[*] {_becomes(fixes.brought)}: same outputs, no retraining{faster}{more}")
     elif fixes.brought is None and fixes.safe:
         what = f"[*] {_some(model, fixes.safe)}: same outputs, no retraining{more}"
         yield Step(Kind.FIX, fix, f"{what}; check --fixes tries it")
