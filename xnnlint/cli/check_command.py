@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
-from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain
+from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
 from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names
@@ -287,11 +287,10 @@ def _write_baseline(baseline: Baseline, found: Iterator[tuple[ModelReport, Setti
 
 def _warn_of_stale(baseline: Baseline) -> None:
     from xnnlint.linter.baseline import stale_sentence
-    from xnnlint.reporters.styled_lines import safe
 
     warning = stale_sentence(baseline.finish(), baseline.file)
     if warning:
-        typer.echo(f"xnnlint: warning: {safe(warning)}", err=True)
+        warn(warning)
 
 
 class _RunOutcome:
