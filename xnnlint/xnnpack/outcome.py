@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable
 from functools import cached_property
 
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
 from xnnlint.xnnpack.execution import Order, State, is_order_free
 from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.sparse_readers import encoding_hazards
 from xnnlint.xnnpack.windows import same_padding_total
 
 # Operators that refuse a wrong number of channels, whoever runs them.
@@ -42,6 +43,7 @@ class OutcomeJudge:
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
+        plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
@@ -83,18 +85,41 @@ class OutcomeJudge:
         shapes = shapes_at_run_time(self.graph)
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
-            if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
-                yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_LATE), Outcome.FAILS)
-            elif producer is not None:
-                stored = self.graph.tensors[tensor].shape
-                shape = shapes.get(tensor, stored)
-                if math.prod(shape) > math.prod(stored):
-                    yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_UNTOLD, stored, shape), Outcome.FAILS)
+            if producer is not None:
+                fault = self._unbound(plan, producer, self.graph.tensors[tensor], shapes)
+                if fault is not None:
+                    yield Hazard(producer.index, fault, Outcome.FAILS)
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
                 for op in (readers or self.graph.operators)[:1]:
                     yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+
+    def _unbound(
+        self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]
+    ) -> Fault | None:
+        """Why an output does not fit the buffer that LiteRT makes by the file; one rule, whatever computes it."""
+        if producer.index in plan.tflite_ops and self._is_late(plan, producer):
+            return Fault(Wrong.OUTPUT_SHAPE_LATE)
+        if output.index not in shapes:
+            return None
+        shape = shapes[output.index]
+        if shape is None:
+            # A dynamic batch is taken as one, as that of the inputs is.
+            only_batch = output.has_rank and -1 not in output.shape_signature[1:]
+            return None if only_batch else Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
+        if math.prod(shape) > math.prod(output.shape):
+            return Fault(Wrong.OUTPUT_SHAPE_UNTOLD, output.shape, shape)
+        return None
+
+    def _is_late(self, plan: Plan, op: Operator) -> bool:
+        """Whether TFLite makes an operator's outputs dynamic tensors; of a loop or branch, if its subgraph has any."""
+        if has_late_shape(self.graph, op):
+            return True
+        inner = [called.plan for called in plan.called if called.op == op.index and called.role != "cond"]
+        return op.type in ("IF", "WHILE") and any(
+            has_late_shape(part.graph, part.graph.operators[index]) for part in inner for index in part.tflite_ops
+        )
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
