@@ -156,12 +156,12 @@ class _Fixes:
         from xnnlint.fixes.request import FixRequest
         from xnnlint.xnnpack.profile import load_profile
 
-        profile = load_profile(settings["runtime"], settings["cpu"])
+        profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
         select, ignore = settings["fix.select"], settings["fix.ignore"]
-        if (profile.name, select, ignore) not in self._known:
+        if (profile.name, profile.custom_operators, select, ignore) not in self._known:
             given = self._options
             request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower)
-            self._known[profile.name, select, ignore] = (
+            self._known[profile.name, profile.custom_operators, select, ignore] = (
                 TfliteFixes(request, given.tflite, given.written.diff, select, ignore),
                 KerasFixes(
                     replace(request, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
@@ -169,7 +169,7 @@ class _Fixes:
                     with_proof=given.prove,
                 ),
             )
-        return self._known[profile.name, select, ignore]
+        return self._known[profile.name, profile.custom_operators, select, ignore]
 
 
 def _target(model: str, written: WrittenOptions) -> str:

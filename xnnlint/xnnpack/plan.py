@@ -80,7 +80,7 @@ class Hazard:
     @property
     def of_sparse_path(self) -> bool:
         """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
-        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.TFLITE)
+        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.TFLITE, FaultKind.LOADING)
 
     @property
     def of_output(self) -> bool:
