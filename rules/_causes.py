@@ -113,7 +113,7 @@ def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
     if hazard.kind is FaultKind.LOADING:
         return _not_loaded(plan, hazard)
-    if hazard.op is None:
+    if hazard.op is None and not hazard.of_output:
         return _of_file(hazard)
     direct = _DIRECT.get(hazard.kind)
     if direct is not None:
@@ -476,10 +476,11 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where, text, wrong = named(plan.graph, hazard.place), fault_words(hazard.fault), hazard.fault.wrong
+    text, wrong = fault_words(hazard.fault), hazard.fault.wrong
+    where = "" if hazard.op is None else named(plan.graph, hazard.op)
     if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
-            hazard.place,
+            hazard.op,
             CauseKind.OUTPUT,
             text,
             "outputs that are no inputs",

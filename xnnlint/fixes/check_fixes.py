@@ -94,7 +94,7 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
         findings.append(replace(finding, fix=fix or finding.fix))
     report.findings = findings
     # With other zeros than the check has seen, a fix forecasts another model.
-    as_checked = made is not None and made.version.assumed == plan.model.assume_pruned
+    as_checked = made is not None and made.version.assumed == plan.model.assume_pruned and not plan.model.unknown
     # What is right and dense already is not made so.
     changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
     brought = made.outcome if made is not None and as_checked and changes else None
@@ -114,7 +114,8 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
     if profile.is_portable or operators > MOST_OPERATORS or Path(plan.model.path).stat().st_size > MOST_BYTES:
         return None, None
     attempts = min(_WORK // max(operators, 1), _MOST_ATTEMPTS)
-    search = partial(what_fix_would_do, plan.model.path, profile, assume_pruned=plan.model.assume_pruned)
+    model = plan.model
+    search = partial(what_fix_would_do, model.path, profile, assume_pruned=model.assume_pruned, layers=model.declared)
     try:
         result = search(budget=Budget(attempts=attempts))
         made = _Way.of(result.after, plan, findings, result.findings)

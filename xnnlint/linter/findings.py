@@ -175,6 +175,12 @@ class ModelReport:
     size: StoredSize | None = None
 
     @property
+    def outcome(self) -> Outcome | None:
+        """What becomes of the model; None where nobody knows, since it has layers of unknown effect. `plan.outcome` is
+        what would become of it if those were what they are taken for (`linter.confidence.taken_as`)."""
+        return None if self.plan is None or self.plan.model.unknown else self.plan.outcome
+
+    @property
     def worst(self) -> Severity | None:
         return min((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
 

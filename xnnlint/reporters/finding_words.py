@@ -78,7 +78,7 @@ def outcome_of(model: ModelReport) -> str:
     """The outcome's word; "unreadable" or "unknown" where there is none."""
     if model.error is not None:
         return "unreadable"
-    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
+    return model.outcome.value if model.outcome is not None else "unknown"
 
 
 def group(findings: Iterable[Finding]) -> list[list[Finding]]:

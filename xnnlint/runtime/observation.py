@@ -22,6 +22,9 @@ ROUNDING_BELOW = 0.05
 ROUNDING_FACTOR = 10.0
 """How much more than the dense XNNPACK run's own rounding error is still called rounding."""
 _SMALLEST_SCALE = 1e-6
+# In the error of an operator that was set up, and then refused the numbers that it got: random ones mean nothing to a
+# model that divides by them, or takes them for places. Source: tflite/core/subgraph.cc, `Subgraph::InvokeImpl`.
+_INVOKED = "failed to invoke"
 
 
 @dataclass(frozen=True)
@@ -206,17 +209,23 @@ def decide(
     status: Status,
     error: str | None,
     kernels: Sequence[str] | None,
-    subgraphs: Sequence[str],
     outputs: Sequence[OutputError],
     reference: str | None,
     reference_error: str | None,
+    *,
+    subgraphs: Sequence[str] = (),
+    is_model: bool = True,
 ) -> tuple[Outcome | None, str | None]:
     """The outcome, or None and the reason why there is none.
 
     Args:
         kernels: of all subgraphs, as far as the release tells.
         subgraphs: operators that called subgraphs of which it does not tell.
+        is_model: whether anybody could read the file, and there were inputs to run it with.
     """
+    refused = status in ("crash", "error", "unreadable") and is_model and _INVOKED not in (error or "")
+    if reference is None and reference_error and refused:
+        return "fails", None  # here as everywhere: nothing else is known to run it, either
     if reference is None:
         return None, f"no dense reference: {reference_error}" if reference_error else "no dense reference was asked for"
     if status == "timeout":

@@ -157,7 +157,8 @@ class _Judges:
         if refused:
             run = Run("error", refused)
             expected = expected and Run("error", refused)
-        return self._conclude(path, run, expected, inputs, began)
+        read = expected is None or not run.status == expected.status == "unreadable"
+        return self._conclude(path, run, expected, inputs, began, is_model=read and refused is None)
 
     def _finish(self, expected: Run | None, seconds: float) -> Run:
         """The run in question, beside a reference that took that many seconds.
@@ -171,7 +172,9 @@ class _Judges:
         run = self.sparse.finish_run(limit)
         return replace(run, status="hang") if run.status == "timeout" else run
 
-    def _conclude(self, path: str, run: Run, expected: Run | None, inputs: InputFiles, began: float) -> Observation:
+    def _conclude(
+        self, path: str, run: Run, expected: Run | None, inputs: InputFiles, began: float, *, is_model: bool
+    ) -> Observation:
         reference, reference_error, second = None, None, None
         if expected is not None:
             reference = "kernels" if expected.ran and _comparable(run, expected) else None
@@ -189,7 +192,16 @@ class _Judges:
         kernels, indices, tflite_ops, called = profile if profile else (None, None, None, ())
         ran = None if kernels is None else [*kernels, *(kernel for inner in called or () for kernel in inner.kernels)]
         hidden = [op for op in tflite_ops or () if op in CALLING] if called is None else []
-        outcome, undecided = decide(run.status, run.error, ran, hidden, outputs, reference, reference_error)
+        outcome, undecided = decide(
+            run.status,
+            run.error,
+            ran,
+            outputs,
+            reference,
+            reference_error,
+            subgraphs=hidden,
+            is_model=is_model,
+        )
         return Observation(
             path=path,
             status=run.status,

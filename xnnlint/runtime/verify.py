@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.search import Excluded, nothing, search
+from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
@@ -255,6 +256,10 @@ def compare(path: str, plan: Plan, observation: Observation) -> Verification:
         differs.append(PARTITIONS)
     if any(not row.agrees and row.tflite for row in rows):
         differs.append(TFLITE_OPERATORS)
+    own = of_application(plan)
+    if own and observation.status != "ran":
+        reason = f"LiteRT alone does not run it, since {', '.join(own)} is your application's"
+        return Verification(path, plan, observation, error=f"{path}: it could not be judged: {reason}")
     undecided = observation.outcome is None and not differs
     error = f"{path}: it could not be judged: {observation.undecided or observation.error}" if undecided else None
     return Verification(path, plan, observation, rows, tuple(differs), error)

@@ -97,8 +97,8 @@ class OutcomeJudge:
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
-                for op in (readers or self.graph.operators)[:1]:
-                    yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+                op = next(iter(readers or self.graph.operators), None)
+                yield Hazard(None if op is None else op.index, Fault(wrong), Outcome.WRONG_RESULTS)
 
     def _unbound(
         self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]

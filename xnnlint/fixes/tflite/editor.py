@@ -407,12 +407,12 @@ class GraphEdit:
                 if entry.tensorIndex == old:
                     entry.tensorIndex = new
 
-    def set_shape(self, tensor: int, shape: Sequence[int]) -> None:
-        """Another static shape."""
+    def set_shape(self, tensor: int, shape: Sequence[int], *, dynamic_batch: bool = False) -> None:
+        """Another shape, static but for the batch."""
         import numpy as np
 
         self.tensors[tensor].shape = np.array(shape, np.int32)
-        self.tensors[tensor].shapeSignature = None
+        self.tensors[tensor].shapeSignature = np.array((-1, *shape[1:]), np.int32) if dynamic_batch else None
 
     # Writing
 

@@ -76,7 +76,7 @@ def _model(model: ModelReport) -> dict[str, Any]:
     return {
         "path": model.path,
         "format": model.format,
-        "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
+        "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
         "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
@@ -88,8 +88,17 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "fixes": None if model.fixes is None else _fixes(model.fixes),
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
-        **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
+        **({} if plan is None or not plan.model.unknown else _low_confidence(plan)),
         **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _low_confidence(plan: Plan) -> dict[str, Any]:
+    model = plan.model
+    left = [name for name in model.unknown if name not in model.kept]
+    return {
+        "confidence": "low",
+        "assumed": {"outcome": plan.outcome.value, "keep_their_inputs": list(model.kept), "left_to_tflite": left},
     }
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, FixOutcome, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
@@ -41,10 +42,11 @@ from xnnlint.reporters.value_words import (
     pruned_table,
     size_sentence,
 )
+from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Summary
+    from xnnlint.xnnpack.plan import Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 LABEL = 10  # columns of "required  " and the like
@@ -143,10 +145,11 @@ def summary_lines(models: ModelTally, width: int) -> list[Line]:
 
 
 def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Line]:
-    outcome, summary = _outcome(model), _summary(model)
+    outcome, summary = model.outcome, _summary(model)
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
-    headline = Span(_headline(outcome, summary), keep=True)
+    told = _headline(outcome, summary) if outcome is not None or model.plan is None else _if_taken(model.plan)
+    headline = Span(told, keep=True)
     target = Span(f"({profile.name})", FAINT, keep=True)
     short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
@@ -155,7 +158,7 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
         return [*wrap([*short, ": ", headline], None), *wrap([target], None, 2)]
-    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", target], width, 2)]
+    return [*wrap(short, None), *wrap([told, "  ", target], width, 2)]
 
 
 def _size(pieces: list[Piece]) -> int:
@@ -170,6 +173,15 @@ def _headline(outcome: Outcome | None, summary: Summary | None) -> str:
     if summary is None:
         return "no prediction"
     return _share(summary)
+
+
+def _if_taken(plan: Plan) -> str:
+    """What becomes of a model, if its layers of unknown effect are what they are taken for."""
+    summary = plan.summary
+    share = ""
+    if plan.outcome in (Outcome.SPARSE, Outcome.DENSE) and summary is not None and summary.pointwise_convs:
+        share = f", {summary.spmm} of {summary.pointwise_convs}"
+    return f"{plan.outcome.value}{share}, {safe(taken_as(plan.model))}"
 
 
 def _share(summary: Summary) -> str:
@@ -194,7 +206,9 @@ def _meaning(model: ModelReport) -> Iterator[str]:
         speed = "" if outcome is Outcome.SPARSE else " Speed is that of a dense model."
         zeros = summary and percent(summary.pointwise_zeros, summary.pointwise_params)
         weights = f" Zeros in 1x1 weights: {zeros}." if summary and summary.pointwise_params else ""
-        sure = "Results are right." if not unknown else _low_confidence(unknown)
+        own = of_application(model.plan) if model.plan is not None else []
+        right = f"No verdict on the results: {', '.join(own)} is your application's." if own else "Results are right."
+        sure = right if not unknown else _low_confidence(unknown)
         yield f"{sure}{speed if not unknown else ''}{weights}"
     if not unknown:
         yield now_sentence(model)
@@ -215,7 +229,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             yield "Make them all: fewer of them give wrong results."
         if not unknown:
             yield if_fixed_sentence(model, len(chosen) + len(unseen))
-    fixed = list(_fixed(model))
+    fixed = [] if unknown else list(_fixed(model))
     yield from fixed
     if (
         not fixed
@@ -258,7 +272,8 @@ def _became(fixed: FixOutcome) -> str:
 
 
 def _low_confidence(unknown: int) -> str:
-    return f"Low confidence: what becomes of {counted(unknown, 'layer')} is not known (XNN403)."
+    told = f"what becomes of {counted(unknown, 'layer')} is not known (XNN403)"
+    return f"Low confidence: {told}; the rest is said for that case."
 
 
 def _policy(model: ModelReport) -> Iterator[str]:
