@@ -12,7 +12,7 @@ from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Plan
 
-from ._branches import is_map
+from ._branches import BY_SELECTION, is_map, takes_channels
 from ._gates import gates
 from ._text import by, tflite_type
 
@@ -90,11 +90,14 @@ class OperatorWithoutNchwKernel(NodeRule):
         """A gate that is computed of a vector is one finding, at the operator that makes a map of it again."""
         last = {gate.last.index: gate for gate in gates(plan.graph)}
         for finding in super().check(plan):
-            gate = last.get(-1 if finding.location.op is None else finding.location.op)
+            op = -1 if finding.location.op is None else finding.location.op
+            gate = last.get(op)
             if gate is not None:
                 title, applicability = gate.fix(plan)
                 waivers = frozenset(gate.waivers(plan))
                 finding = replace(finding, fix=Fix(title, applicability), waivers=waivers)
+            elif op >= 0 and takes_channels(plan.graph, plan.graph.operators[op]):
+                finding = replace(finding, fix=Fix(BY_SELECTION, Applicability.SAFE))
             yield finding
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:

@@ -19,11 +19,12 @@ from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
 from xnnlint.fixes.result import outcome_of
 from xnnlint.linter.engine import find
-from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
+from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport, Severity
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
+    from xnnlint.cost import Gain
     from xnnlint.fixes.change import Change
     from xnnlint.fixes.remedy import Remedies
     from xnnlint.fixes.result import Version
@@ -47,13 +48,22 @@ class _Way:
 
     Attributes:
         solved: for each of the findings of the check, whether it is gone.
+        gain: how much faster the changed model is predicted to be than the one that was checked.
     """
 
     version: Version
     solved: Sequence[bool]
+    gain: Gain | None = None
 
     @classmethod
-    def of(cls, version: Version, plan: Plan, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
+    def of(
+        cls,
+        version: Version,
+        plan: Plan,
+        before: Sequence[Finding],
+        after: Sequence[Finding],
+        gain: Gain | None = None,
+    ) -> _Way:
         """Args:
         plan: of the model as it was checked.
         """
@@ -61,7 +71,7 @@ class _Way:
         if version.assumed != plan.model.assume_pruned:
             # Zeros that are only assumed solve nothing.
             solved = [s and f.condition not in _OF_ZEROS for s, f in zip(solved, before, strict=True)]
-        return cls(version, solved)
+        return cls(version, solved, gain)
 
     def fix(self, finding: Finding) -> Fix:
         """What is changed for a finding: at its place, or elsewhere."""
@@ -98,6 +108,9 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     # What is right and dense already is not made so.
     changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
     brought = made.outcome if made is not None and as_checked and changes else None
+    if brought is not None and brought.outcome is Outcome.SPARSE and made is not None and report.speed is not None:
+        # What the changes themselves take is in this figure, and not in that of a plan that takes them for granted.
+        report.speed = report.speed._replace(if_fixed=made.gain, is_made=made.gain is not None)
     report.fixes = FixForecast(
         safe,
         unsafe,
@@ -118,7 +131,7 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
     search = partial(what_fix_would_do, model.path, profile, assume_pruned=model.assume_pruned, layers=model.declared)
     try:
         result = search(budget=Budget(attempts=attempts))
-        made = _Way.of(result.after, plan, findings, result.findings)
+        made = _Way.of(result.after, plan, findings, result.findings, result.gain)
         if result.declined is not None:
             version = result.declined.version
             return made, _Way.of(version, plan, findings, find(version.plan))
@@ -132,14 +145,19 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
 
 
 def _solved(before: Sequence[Finding], after: Sequence[Finding]) -> list[bool]:
-    """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name."""
-    left = Counter((f.rule, f.location.name) for f in after if f.is_asking)
+    """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name. One that
+    stands in the way no longer, and is left as something to know, is solved."""
+    left = Counter((f.rule, f.location.name, _is_in_the_way(f)) for f in after)
     solved = []
     for finding in before:
-        place = finding.rule, finding.location.name
+        place = finding.rule, finding.location.name, _is_in_the_way(finding)
         left[place] -= 1
         solved.append(left[place] < 0)
     return solved
+
+
+def _is_in_the_way(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR or finding.unlocks is not None
 
 
 def _fix(finding: Finding, number: int, known: Remedies, ways: Sequence[_Way]) -> Fix | None:

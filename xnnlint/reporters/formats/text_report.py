@@ -37,6 +37,7 @@ from xnnlint.reporters.styled_lines import (
 from xnnlint.reporters.tally import ModelTally
 from xnnlint.reporters.value_words import (
     if_fixed_sentence,
+    made_words,
     now_sentence,
     pruned_sentence,
     pruned_table,
@@ -253,7 +254,7 @@ def _fixed(model: ModelReport) -> Iterator[str]:
     """What `xnnlint fix` makes of the model, and what it does not, since that would be slower."""
     fixes = model.fixes
     if fixes is not None and fixes.brought is not None and fixes.brought.changes:
-        yield f"xnnlint fix makes it {_made(fixes.brought)}."
+        yield f"xnnlint fix makes it {_made(fixes.brought)}{made_words(model)}."
     if fixes is not None and fixes.declined is not None:
         yield f"Slower as predicted: xnnlint fix --even-if-slower makes it {_made(fixes.declined)}."
     if fixes is not None and (road := fixes.converted or fixes.converted_if_slower) is not None:
