@@ -159,7 +159,7 @@ def test_a_file_that_nothing_runs_as_predicted_is_broken(capsys, monkeypatch, tm
     code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"))
     assert (code, err) == (1, "")
     assert "broken: fails, as predicted" in out and "no kernel of LiteRT runs it" in out
-    assert out.endswith("broken.\n")
+    assert out.endswith("broken: fails.\n")
 
 
 @pytest.mark.judge
