@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from xnnlint.linter.findings import FixOutcome
+
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
     from xnnlint.fixes.change import Change
@@ -37,6 +39,11 @@ class Version(Protocol):
 
 
 V = TypeVar("V", bound=Version)
+
+
+def outcome_of(version: Version) -> FixOutcome:
+    """What a version is, in figures."""
+    return FixOutcome(len(version.changes), version.plan.outcome, len(version.spmm), len(version.pointwise))
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,7 @@ class Repair(Generic[V]):
         proof: None where nothing was changed, or no proof was wanted.
         measured: both versions' times; None where they were not measured, and `not_measured` says why.
         written: where the changed model is, or ""; backup: where the model as it was is, or "".
+        with_unsafe: the model as unsafe fixes would make it, where that is asked and they would do more.
     """
 
     result: Result[V]
@@ -141,6 +149,7 @@ class Repair(Generic[V]):
     not_measured: str = ""
     written: str = ""
     backup: str = ""
+    with_unsafe: V | None = None
 
     def add_facts(self, facts: Iterable[str]) -> None:
         """Something more was proved."""

@@ -23,8 +23,8 @@ PAIRS = [
         head(_classifier(flatten)),
         "fails",
         "MEAN",
-        "read by classifier",
-        "Reshape or Flatten directly behind it",
+        "classifier",
+        "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
         "XNN601 dense classifier",
@@ -32,8 +32,8 @@ PAIRS = [
         head(_classifier(flatten, 0.0, 96)),
         "dense",
         "MEAN",
-        "read by classifier",
-        "Reshape or Flatten directly behind it",
+        "classifier",
+        "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
         "XNN601 softmax",
@@ -41,7 +41,7 @@ PAIRS = [
         head(lambda g, x: g.output(g.softmax(flatten(g, g.mean(x, keep_dims=True))))),
         "wrong-results",
         "MEAN",
-        "read by softmax",
+        "softmax",
         "Reshape or Flatten directly behind it",
     ),
     Pair(

@@ -49,6 +49,8 @@ _MAX_PARTS = 250_000
 _MAX_EDGES = 400_000
 _MAX_RANK = 32
 _MAX_BYTES = 2**63 - 1
+# Files are mapped by pages; what lies behind the end of a file in its last page reads as 0.
+_PAGE = 4096
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -206,6 +208,7 @@ class _File:
             has_rank=bool(shape) or table.scalar("has_rank"),
             quantization=_quantization(table, shape),
             is_variable=table.scalar("is_variable"),
+            is_variant=bool(len(table.tables("variant_tensors"))),
         )
         buffer = table.scalar("buffer")
         if table.scalar("external_buffer"):
@@ -234,6 +237,7 @@ class _File:
                 raise Malformed(str(problem)) from None
         tensor.stored = partial(_view, self.reader.data, numpy_type, size, offset)
         tensor.stored_bytes = size
+        tensor.mapped_bytes = -(-self.reader.size // _PAGE) * _PAGE - offset
 
     def operator(self, tensors: int, index: int, table: Table) -> Operator:
         code = table.scalar("opcode_index")
@@ -257,6 +261,7 @@ class _File:
             attributes=self._attributes(type_, table),
             custom_code=custom_code,
             version=version,
+            has_intermediates=bool(table.numbers("intermediates") or table.numbers("mutating_variable_inputs")),
         )
 
     def _attributes(self, type_: str, table: Table) -> dict[str, Any]:
@@ -416,14 +421,15 @@ def _signature(graphs: list[Graph], index: int, table: Table) -> Signature:
     subgraph = table.scalar("subgraph_index")
     if subgraph >= len(graphs):
         raise Malformed(f"it refers to subgraph {subgraph}, and there are {len(graphs)}")
-    arguments = {}
+    arguments, counts = {}, []
     for name in ("inputs", "outputs"):
         entries = each(name, table.tables(name), lambda _, entry: (entry.text("name"), entry.scalar("tensor_index")))
         arguments[name] = dict(entries)
+        counts.append(len(entries))
         for key, tensor in entries:
             if tensor >= len(graphs[subgraph].tensors):
                 raise Malformed(f"'{key}' refers to tensor {tensor}, which subgraph {subgraph} does not have")
-    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"])
+    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"], *counts)
 
 
 def _view(data: Any, numpy_type: str, size: int, offset: int) -> np.ndarray:
