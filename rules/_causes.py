@@ -385,7 +385,11 @@ def _leaves(plan: Plan, value: Value) -> Cause:
 
 def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     where = named(plan.graph, node.op)
-    source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
+    source = (
+        where_used(plan.graph, value.tensor)
+        if value.tensor is not None and value.tensor in plan.graph.inputs
+        else "computed by TFLite"
+    )
     return Cause(
         node.op,
         CauseKind.CROSSING,
