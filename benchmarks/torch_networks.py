@@ -329,7 +329,11 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, inner: int, outputs: int, stride: int, groups: int = 0) -> None:
         super().__init__()
         narrow = [conv(inputs, inner, 3, stride), conv(inner, outputs, 3, act=None)]
-        bottleneck = [conv(inputs, inner), conv(inner, inner, 3, stride, max(groups, 1)), conv(inner, outputs, act=None)]
+        bottleneck = [
+            conv(inputs, inner),
+            conv(inner, inner, 3, stride, max(groups, 1)),
+            conv(inner, outputs, act=None),
+        ]
         self.layers = nn.Sequential(*(bottleneck if groups else narrow))
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else conv(inputs, outputs, 1, stride, act=None)
@@ -450,7 +454,9 @@ class DeepLab(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        self.branches = nn.ModuleList([conv(96, 64), separable(96, 64), nn.Sequential(conv(96, 96, 5, 1, 96), conv(96, 64))])
+        self.branches = nn.ModuleList(
+            [conv(96, 64), separable(96, 64), nn.Sequential(conv(96, 96, 5, 1, 96), conv(96, 64))]
+        )
         self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(96, 64, 1), nn.ReLU())
         self.head = nn.Sequential(conv(256, 64), separable(64, 64), nn.Conv2d(64, 21, 1))
 

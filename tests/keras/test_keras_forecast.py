@@ -90,7 +90,7 @@ def test_an_architecture_without_weights(tmp_path: Path, source: str) -> None:
 def test_forgotten_pruning_wrappers_are_a_warning() -> None:
     wrapped, stripped = (xnnlint.lint(FIXTURES / f"guide_{name}.h5") for name in ("wrapped", "sparse"))
     (finding,) = wrapped.findings
-    assert (finding.rule, finding.severity, stripped.findings) == ("XNN306", Severity.WARNING, [])
+    assert (finding.rule, finding.severity, stripped.findings) == ("XNN306", Severity.ERROR, [])
     assert finding.actual == "wrapped: conv2d_1, conv2d_2"
     assert finding.fix is not None and "strip_pruning" in finding.fix.title
     assert wrapped.plan is not None and stripped.plan is not None
