@@ -32,7 +32,7 @@ def told(report: ModelReport) -> Any:
     assert report.plan is not None
     operators = [(kernel.kernel, kernel.name) for kernel in report.plan.operators]
     # `xnnlint fix` takes .keras and .h5, so that findings of a SavedModel have another remedy.
-    findings = [replace(finding, fix=None) for finding in report.findings]
+    findings = [replace(finding, fix=None, repair=None) for finding in report.findings]
     return report.plan.outcome, operators, findings, report.plan.model.notes
 
 
