@@ -10,18 +10,18 @@ from itertools import chain
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule_registry import rule_of
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.reduce_input import SPATIAL
 from xnnlint.xnnpack.fault import FaultKind, Wrong
 from xnnlint.xnnpack.fp16 import METADATA
 from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, NodeType, Value
 from xnnlint.xnnpack.layout import Break, BreakCause
-from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
+from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan, is_pointwise
 from xnnlint.xnnpack.windows import same_padding_total
 
-from ._text import by, dims, named, type_of, where_used
+from ._sizes import known_before_the_run, only_batch_is_unknown
+from ._text import by, dims, listed, named, type_of, where_used
 
-RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
@@ -112,12 +112,21 @@ class Cause:
 
 def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
+    if hazard.op is None:
+        return _of_file(hazard)
     direct = _DIRECT.get(hazard.kind)
     if direct is not None:
         return direct(plan, hazard)
     of_order = hazard.kind in (FaultKind.LAYOUT, FaultKind.BOUNDARY)
     causes = chain(_constants(plan, hazard), () if of_order else _shapes(plan, hazard), _layout(plan, hazard))
     return next(causes, None) or _unknown(plan, hazard)
+
+
+def _of_file(hazard: Hazard) -> Cause:
+    """What no single operator of the main subgraph is to blame for."""
+    text = fault_words(hazard.fault)
+    required = "a file that the runtime loads"
+    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model anew", Applicability.MANUAL)
 
 
 def broken_by(plan: Plan, kind: CauseKind) -> set[int]:
@@ -138,11 +147,11 @@ def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
 
 def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """The pooling that gives a wrong shape, or the fully-connected operator that cannot work with a vector."""
-    for op in plan.graph.upstream(hazard.op):
+    for op in plan.graph.upstream(hazard.place):
         for part, node in _nodes(plan, op.index):
             if node.type in REDUCTIONS:
                 yield from _pooling(plan, part, node)
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         source = part.subgraph.values[node.inputs[0]]
         if node.type == NodeType.FULLY_CONNECTED and source.rank < 3:
             where = named(plan.graph, node.op)
@@ -180,9 +189,21 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
             f"{where} keeps its dimensions, and the runtime reports the shape {dims(state)} for {dims(target.shape)}",
             "a RESHAPE between a pooling with keepdims and what reads it",
             f"keepdims and no RESHAPE at {where}",
-            RESHAPE_FIX.format(where),
+            flatten_fix(plan.graph, plan.graph.operators[node.op], where),
             Applicability.SAFE,
         )
+
+
+def flatten_fix(graph: Graph, pooling: Operator, where: str) -> str:
+    """What to write behind a pooling with keepdims, which is called `where`.
+
+    A Reshape back to a map in front of a 1x1 convolution does not last: with a fixed batch the converter folds both.
+    """
+    readers = [op for op in graph.consumers(pooling.outputs[0]) if is_pointwise(graph, op)]
+    if not readers:
+        return f"put a Reshape or Flatten directly behind {where}"
+    names = listed([named(graph, op.index) for op in readers])
+    return f"put a Flatten directly behind {where}, and a Dense layer of the same weights in the place of {names}"
 
 
 # -- data in the wrong order
@@ -190,7 +211,7 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
 
 def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """Layers in a cluster whose only input is a constant, which stays NHWC."""
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         values, writers = part.subgraph.values, {v: n for n in part.nodes for v in n.outputs}
         pending, seen = [node], {id(node)}
         while pending:
@@ -214,7 +235,7 @@ def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
 
 def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """What keeps the readers of a hazard's node, or the node itself, out of the cluster."""
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         position = {id(n): i for i, n in enumerate(part.nodes)}
         n = position.get(id(node))
         if n is None:
@@ -230,9 +251,9 @@ def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
 
 
 def _bias(plan: Plan, hazard: Hazard) -> Cause:
-    where = named(plan.graph, hazard.op)
+    where = named(plan.graph, hazard.place)
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.BIAS,
         "this runtime's sparse kernel reads the float32 biases beside float16 weights as float16",
         "weights and biases of one type",
@@ -244,14 +265,14 @@ def _bias(plan: Plan, hazard: Hazard) -> Cause:
 
 def _padding(plan: Plan, hazard: Hazard) -> Cause:
     """The convolution itself; 'valid' padding reads the same, behind a padding of the dimension that needs one."""
-    part, node = next((p, n) for p, n in _nodes(plan, hazard.op) if n.params.get("same_padding"))
-    where, p = named(plan.graph, hazard.op), node.params
+    part, node = next((p, n) for p, n in _nodes(plan, hazard.place) if n.params.get("same_padding"))
+    where, p = named(plan.graph, hazard.place), node.params
     size = part.subgraph.values[node.inputs[0]].shape[1:3]
     total = [max(0, t) for t in map(same_padding_total, size, p["kernel"], p["stride"], p["dilation"])]
     sides = tuple((t // 2, t - t // 2) for t in total)
     behind = f" behind ZeroPadding2D({sides})" if any(total) else ""
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.PADDING,
         fault_words(hazard.fault),
         "'same' padding only where the kernel reaches the end of the map",
@@ -374,7 +395,7 @@ def _enters(plan: Plan, node: Node, value: Value) -> Cause:
 
 
 def _delegation(plan: Plan, hazard: Hazard) -> Cause:
-    op = plan.graph.operators[hazard.op]
+    op = plan.graph.operators[hazard.place]
     where, text = named(plan.graph, op.index), fault_words(hazard.fault)
     sparse = plan.delegation.sparse_weights if plan.delegation else frozenset()
     if any(t in sparse and plan.graph.tensors[t].dtype == "INT8" for t in op.inputs if t >= 0):
@@ -424,7 +445,7 @@ def _unread(graph: Graph) -> list[int]:
 
 def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
     rejected = plan.delegation.rejected if plan.delegation else {}
-    op = plan.graph.operators[hazard.op]
+    op = plan.graph.operators[hazard.place]
     # The hazard may be told of the DEQUANTIZE; at fault is the operator that reads what it writes.
     readers = [op, *(reader for t in op.outputs for reader in plan.graph.consumers(t))]
     op = next((reader for reader in readers if reader.index in rejected), op)
@@ -441,7 +462,7 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _encoding(plan: Plan, hazard: Hazard) -> Cause:
-    where = named(plan.graph, hazard.op)
+    where = "a subgraph" if hazard.op is None else named(plan.graph, hazard.op)
     return Cause(
         hazard.op,
         CauseKind.ENCODING,
@@ -455,13 +476,16 @@ def _encoding(plan: Plan, hazard: Hazard) -> Cause:
 
 def stored_words(plan: Plan, hazard: Hazard) -> str:
     """How the weights that are misread are stored: type, shape, bytes."""
-    tensor = plan.graph.tensors[hazard.fault.subject.index]
+    index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
+    # Of a hazard in a subgraph the operator is the one that calls it.
+    here = hazard.op is not None and index in plan.graph.operators[hazard.op].inputs
+    tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
     return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
 
 
 def _half(plan: Plan, hazard: Hazard) -> Cause:
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.FP16,
         f"the file allows float16 arithmetic, which {plan.profile.cpu_title} has, and this runtime's sparse kernels do "
         "not work with it",
@@ -473,10 +497,10 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where, text, wrong = named(plan.graph, hazard.op), fault_words(hazard.fault), hazard.fault.wrong
+    where, text, wrong = named(plan.graph, hazard.place), fault_words(hazard.fault), hazard.fault.wrong
     if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
-            hazard.op,
+            hazard.place,
             CauseKind.OUTPUT,
             text,
             "outputs that are no inputs",
@@ -485,26 +509,31 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
             Applicability.SAFE,
         )
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.OUTPUT,
         text,
         "outputs whose shape is known before the run",
         f"a computed shape at {where}",
-        f"convert with a fixed batch (xnnlint convert --batch 1), or let another operator follow {where}, such as the"
-        " activation",
+        known_before_the_run(plan.graph) + _another_behind(plan, where),
         Applicability.SAFE,
     )
 
 
+def _another_behind(plan: Plan, where: str) -> str:
+    """The other way, where the batch alone is unknown: XNNPACK tells the shapes of what it runs."""
+    follow = f", or let another operator follow {where}, such as the activation"
+    return follow if only_batch_is_unknown(plan.graph) else ""
+
+
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
-    where, rank, asked = named(plan.graph, hazard.op), hazard.fault.required, hazard.fault.actual
+    where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.TFLITE,
         fault_words(hazard.fault),
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
-        "convert with a fixed batch (xnnlint convert --batch 1), for which the converter leaves it out",
+        f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
         Applicability.SAFE,
     )
 
@@ -512,7 +541,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:
     text = fault_words(hazard.fault)
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.UNKNOWN,
         text,
         "operators that agree on shapes and on the order of the data in memory",

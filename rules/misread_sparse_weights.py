@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.linter.fault_words import fault_words
-from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.linter.findings import Applicability, Finding, Location
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fault import FaultKind
@@ -71,15 +71,17 @@ class MisreadSparseWeights(Rule):
         for hazard in plan.hazards:
             if hazard.kind is not FaultKind.SPARSE_ENCODING:
                 continue
-            op = plan.graph.operators[hazard.op]
-            who = "TFLite's" if op.index in plan.tflite_ops else "XNNPACK's"
+            op = None if hazard.op is None else plan.graph.operators[hazard.op]
+            who, read = "an operator of a subgraph", ""
+            if op is not None and hazard.fault.subject.index in op.inputs:
+                who = f"{'TFLite' if op.index in plan.tflite_ops else 'XNNPACK'}'s {op.custom_code or op.type}"
+                read = f", read by {op.type} version {op.version}"
             comes = "the model fails" if hazard.outcome is Outcome.FAILS else "the outputs are wrong, without any error"
             yield self.finding(
-                f"{who} {op.custom_code or op.type} does not know how its weights are stored, and {comes}: "
-                f"{fault_words(hazard.fault)}",
+                f"{who} does not know how its weights are stored, and {comes}: {fault_words(hazard.fault)}",
                 required=DECODED,
-                actual=f"{stored_words(plan, hazard)}, read by {op.type} version {op.version}",
-                location=locate(plan, op.index),
+                actual=stored_words(plan, hazard) + read,
+                location=Location() if op is None else locate(plan, op.index),
                 fix=STORE_DENSE_FIX,
                 applicability=Applicability.SAFE,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
@@ -11,25 +11,26 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan, pointwise_ops
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
-from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
 from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
 RECOVERING = ("RESHAPE", "SHAPE")
 ALWAYS_RIGHT = "GlobalAveragePooling2D(keepdims=True), then Flatten or Reshape"
+KEPT = "keepdims=True, followed by a reshape"
 
 
 class PoolingKeepdims(Rule):
     """The pooling that ends a branch does not keep its dimensions, or keeps them and is not followed by a reshape.
 
     ## What it does
-    Looks at every MEAN and SUM over height and width. Without keepdims: a warning where it stands behind the last map
-    of a branch, and an error for a runtime that needs it. With keepdims: whatever reads it must be a RESHAPE, a
+    Looks at every MEAN and SUM over height and width. Without keepdims: an error for a runtime that needs it, and for
+    others one note, if it stands behind the last map of a branch. With keepdims: whatever reads it must be a RESHAPE, a
     FULLY_CONNECTED that flattens, or a 1x1 convolution whose own reader is part of the cluster (as in
     squeeze-and-excite blocks).
 
@@ -81,28 +82,54 @@ class PoolingKeepdims(Rule):
             return
         yield from self._refused(plan)
         broken = broken_by(plan, CauseKind.KEEP_DIMS)
+        dropped = []
         for part in plan.partitions:
             for node in part.nodes:
-                if node.type in (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D) and _is_spatial(node, part):
-                    yield from self._check_node(plan, part, node, broken)
+                op = plan.graph.operators[node.op]
+                if op.type not in ("MEAN", "SUM") or not _is_spatial(node, part):
+                    continue
+                if op.attributes.get("keep_dims"):
+                    yield from self._check_node(plan, part, op, broken)
+                # A SUM was never taken by the runtimes that ask for keepdims.
+                elif op.type == "MEAN" and not leads_to_map(plan.graph, op.outputs[0]):
+                    dropped.append(op)
+        if dropped:
+            yield self._elsewhere(plan, dropped)
 
     def _refused(self, plan: Plan) -> Iterable[Finding]:
         """MEAN operators that an old runtime does not take since they drop their dimensions."""
         for op, rejection in plan.delegation.rejected.items() if plan.delegation else ():
             operator = plan.graph.operators[op]
             if rejection.condition is Objection.KEEP_DIMS and not leads_to_map(plan.graph, operator.outputs[0]):
-                yield self._without(plan, operator, Severity.ERROR)
+                yield self.finding(
+                    "this runtime leaves a pooling without keepdims out of XNNPACK, and nothing ends the sparse "
+                    "cluster",
+                    severity=Severity.ERROR,
+                    required=KEPT,
+                    actual="keepdims=False",
+                    location=locate(plan, op),
+                    fix=ALWAYS_RIGHT,
+                    applicability=Applicability.SAFE,
+                    waivers=[Waiver(WaiverKind.EXIT, operator.inputs[0])],
+                )
 
-    def _check_node(self, plan: Plan, part: PartitionPlan, node: Node, broken: set[int]) -> Iterable[Finding]:
-        op = plan.graph.operators[node.op]
-        if op.type not in ("MEAN", "SUM"):
-            return
+    def _elsewhere(self, plan: Plan, dropped: Sequence[Operator]) -> Finding:
+        """One note on runtimes that were not asked for, however many poolings there are."""
+        here = "" if len(dropped) == 1 else f", as here and at {len(dropped) - 1} more"
+        return self.finding(
+            f"old runtimes (TensorFlow Lite around 2.4) leave a pooling without keepdims{here} out of XNNPACK, and "
+            "would run the model dense",
+            severity=Severity.NOTE,
+            required=KEPT,
+            actual="keepdims=False",
+            location=locate(plan, dropped[0].index),
+            fix=ALWAYS_RIGHT,
+            applicability=Applicability.SAFE,
+        )
+
+    def _check_node(self, plan: Plan, part: PartitionPlan, op: Operator, broken: set[int]) -> Iterable[Finding]:
+        """A pooling with keepdims."""
         tensor = op.outputs[0]
-        if not op.attributes.get("keep_dims"):
-            # A SUM was never taken by the runtimes that ask for keepdims.
-            if op.type == "MEAN" and not leads_to_map(plan.graph, tensor):
-                yield self._without(plan, op, Severity.WARNING)
-            return
         readers = plan.graph.consumers(tensor)
         others = [r for r in readers if not recovers(r, plan.profile) and not feeds_cluster(part, r)]
         if not others and tensor not in plan.graph.outputs:
@@ -112,36 +139,27 @@ class PoolingKeepdims(Rule):
         # Behind a RESHAPE it would come from outside the cluster, and none of what it meets could be part of that.
         inner = meets_map(plan.graph, tensor)
         waiver = Waiver(WaiverKind.COMPATIBLE, op.index) if inner else Waiver(WaiverKind.RESHAPE, tensor)
-        is_broken = op.index in broken
-        consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes, once it runs sparse"
+        is_broken, is_right = op.index in broken, plan.outcome is Outcome.SPARSE
+        consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes"
+        if not is_broken and not is_right:
+            consequence += ", once it runs sparse"
         yield self.finding(
             f"keepdims that is not followed by a reshape {consequence}: the runtime gets the pooled shape wrong",
-            severity=Severity.ERROR if is_broken else Severity.WARNING,
+            severity=Severity.ERROR if is_broken else Severity.NOTE if is_right else Severity.WARNING,
             required="a RESHAPE as the only reader of a pooling with keepdims",
             actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix=SQUEEZE_FIX if inner else RESHAPE_FIX.format("it"),
+            fix=SQUEEZE_FIX if inner else flatten_fix(plan.graph, op, "it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
             waivers=[waiver],
         )
 
-    def _without(self, plan: Plan, op: Operator, severity: Severity) -> Finding:
-        grave = severity is Severity.ERROR
-        who = "this runtime leaves" if grave else "old runtimes (TensorFlow Lite around 2.4) leave"
-        return self.finding(
-            f"{who} a pooling without keepdims out of XNNPACK, and nothing ends the sparse cluster",
-            severity=severity,
-            required="keepdims=True, followed by a reshape",
-            actual="keepdims=False",
-            location=locate(plan, op.index),
-            fix=ALWAYS_RIGHT,
-            applicability=Applicability.SAFE,
-            waivers=[Waiver(WaiverKind.EXIT, op.inputs[0])] if grave else (),
-        )
+
+_POOLINGS = (*REDUCTIONS, NodeType.GLOBAL_AVERAGE_POOLING_2D)
 
 
 def _is_spatial(node: Node, part: PartitionPlan) -> bool:
-    if part.subgraph.values[node.inputs[0]].rank != RANK:
+    if node.type not in _POOLINGS or part.subgraph.values[node.inputs[0]].rank != RANK:
         return False
     return node.type == NodeType.GLOBAL_AVERAGE_POOLING_2D or tuple(sorted(node.params["axes"])) == SPATIAL
 

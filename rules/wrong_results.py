@@ -64,7 +64,7 @@ class WrongResults(Rule):
     outcome = Outcome.WRONG_RESULTS
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        told: set[tuple[int, Cause]] = set()
+        told: set[tuple[int | None, Cause]] = set()
         for hazard in plan.hazards:
             cause = cause_of(plan, hazard)
             if hazard.outcome is not self.outcome or hazard.kind in _TOLD_ELSEWHERE or (hazard.op, cause) in told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.version import __version__
@@ -19,6 +20,7 @@ def lint(
     cpu: str | None = None,
     assume_pruned: float | None = None,
     require_sparse: bool = False,
+    layers: Mapping[str, str] | None = None,
 ) -> ModelReport:
     """Checks a model that is in memory, or a file.
 
@@ -30,9 +32,13 @@ def lint(
         assume_pruned: the share of zeros, from 0 to 1, that the 1x1 convolutions of a Keras model are taken to have; by
             default they are taken as they are. Of a .tflite file only `if_pruned` of the report takes them so.
         require_sparse: a model that does not run sparse is an error, even if it only isn't pruned yet.
+        layers: what layers of a Keras model are whose code is not read, by their names or classes: "identity",
+            "elementwise", or "module:function", which is imported and called with the layer's config, and gives the
+            layers of Keras in its place.
 
     Returns:
-        The findings, and the plan with the outcome.
+        The report: `outcome` and `findings`, `plan` with the kernel of every operator, `fixes`, `speed`, `if_pruned`
+        and `size`. docs/python.md has an example.
 
     Raises:
         XnnlintError: the model cannot be read, or the runtime or CPU is not known.
@@ -44,7 +50,7 @@ def lint(
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
     wanted = Wanted(() if assume_pruned is None else (assume_pruned,))
-    loaded = load_any(model, assume_pruned=assume_pruned)
+    loaded = load_any(model, assume_pruned=assume_pruned, layers=layers)
     report = check_loaded(loaded, profile, require_sparse=require_sparse, wanted=wanted)
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes

@@ -207,8 +207,10 @@ class _Editor:
         batch, rows, columns, channels = graph.shape(source)
         if channels != 3 or (-(-rows // 2), -(-columns // 2)) != (height, width):
             ratio = max(-(-2 * height // rows), -(-2 * width // columns))
-            stride = 1 if ratio > 1 else max(min(rows // (2 * height), columns // (2 * width)), 1)
-            source = self._enlarge(source, ratio, near) if ratio > 1 else self._dense_conv(source, 3, near, stride)
+            if ratio > 1:
+                source = self._resize(source, (rows * ratio, columns * ratio), near)
+            stride = max(min(rows // (2 * height), columns // (2 * width)), 1)
+            source = self._dense_conv(source, 3, near, stride)
             source = self._cut(source, (batch, 2 * height, 2 * width, 3), near)
         stem = graph.insert(
             "CONV_2D",
@@ -238,26 +240,6 @@ class _Editor:
             padding=number("Padding", "SAME"),
             strideH=stride,
             strideW=stride,
-        )
-        return made
-
-    def _enlarge(self, source: int, ratio: int, near: Op) -> int:
-        batch, rows, columns, channels = self.graph.shape(source)
-        shape = (batch, rows * ratio, columns * ratio, 3)
-        if self.graph.signature(source)[0] < 0:
-            raise NotFollowed("a stem of stride 2 behind a small map of a dynamic batch")
-        made = self.graph.add_like(source, "_larger", shape)
-        size = self.graph.add_constant(f"{self.graph.name(source)}/larger", np.array(shape, np.int32))
-        self.graph.insert(
-            "TRANSPOSE_CONV",
-            [size, self._weights((3, ratio, ratio, channels), "larger"), source, self._bias(3)],
-            [made],
-            near=near,
-            version=3,
-            options="TransposeConvOptions",
-            padding=number("Padding", "VALID"),
-            strideH=ratio,
-            strideW=ratio,
         )
         return made
 
@@ -561,25 +543,29 @@ class _Editor:
         if broadcast and len(shape) == 4 and all(a in (1, b) for a, b in zip(has, shape, strict=True)):
             return source
         if has[1:3] != tuple(shape[1:3]):
-            if min(has[1:3]) < 2:
-                raise NotFollowed("a single pixel that is resized")
-            resized = graph.add_like(source, "_resized", (has[0], *shape[1:3], has[3]))
-            size = graph.add_constant(f"{graph.name(resized)}/size", _int32(shape[1:3]))
-            graph.insert(
-                "RESIZE_BILINEAR",
-                [source, size],
-                [resized],
-                near=near,
-                version=3,
-                options="ResizeBilinearOptions",
-                halfPixelCenters=True,
-            )
-            source = resized
+            source = self._resize(source, shape[1:3], near)
         if has[3] != shape[3]:
             widened = graph.add_like(source, "_widened", (has[0], *shape[1:]))
             self._pointwise(source, widened, near=near)
             source = widened
         return source
+
+    def _resize(self, source: int, size: Sequence[int], near: Op) -> int:
+        graph, has = self.graph, self.graph.shape(source)
+        if min(has[1:3]) < 2:
+            raise NotFollowed("a single pixel that is resized")
+        resized = graph.add_like(source, "_resized", (has[0], *size, has[3]))
+        given = graph.add_constant(f"{graph.name(resized)}/size", _int32(size))
+        graph.insert(
+            "RESIZE_BILINEAR",
+            [source, given],
+            [resized],
+            near=near,
+            version=3,
+            options="ResizeBilinearOptions",
+            halfPixelCenters=True,
+        )
+        return resized
 
     def _pointwise(self, source: int, target: int, *, near: Op, after: bool = False) -> None:
         self.counts_more = True

@@ -80,6 +80,7 @@ def main(arguments: list[str]) -> int:
         if options.files
         else random_cases(options.seed, options.graphs)
     )
+    cases = cases[options.skip :]
     totals = Totals()
     try:
         for way, emulate in WAYS.items():
@@ -181,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--graphs", type=int, default=500, metavar="N", help="number of random graphs (default 500)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="number of the first (default 0)")
     parser.add_argument("--patterns", action="store_true", help="the hand-made models instead of random graphs")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="leave out the first N models")
     parser.add_argument("--files", nargs="+", metavar="PATH", help="models (or recipes, .json) from files or folders")
     parser.add_argument("--litert-version", metavar="VERSION", help="LiteRT release that runs (default: the installed)")
     parser.add_argument("--input-seeds", type=int, default=2, help="random inputs per model (default 2)")

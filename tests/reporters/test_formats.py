@@ -536,7 +536,7 @@ def test_verbose_tells_each_finding_with_its_condition_and_source():
 @pytest.fixture
 def call(capsys, monkeypatch, tmp_path):
     """Runs `xnnlint check` in a folder with models that pass, fail, and cannot be read."""
-    for name, source in (("sparse", "guide_sparse"), ("half", "guide_half"), ("warned", "guide_keepdims_false")):
+    for name, source in (("sparse", "guide_sparse"), ("half", "guide_half"), ("noted", "guide_keepdims_false")):
         (tmp_path / f"{name}.tflite").write_bytes((FIXTURES / f"{source}.tflite").read_bytes())
     (tmp_path / "bad.tflite").write_bytes(b"no model")
     monkeypatch.chdir(tmp_path)
@@ -555,9 +555,9 @@ def call(capsys, monkeypatch, tmp_path):
     [
         (["sparse.tflite"], 0),
         (["half.tflite"], 1),
-        (["warned.tflite"], 0),
-        (["warned.tflite", "--fail-on", "warning"], 1),
-        (["warned.tflite", "half.tflite", "--fail-on", "never"], 0),
+        (["noted.tflite"], 0),
+        (["noted.tflite", "--fail-on", "note"], 1),
+        (["noted.tflite", "half.tflite", "--fail-on", "never"], 0),
         (["half.tflite", "--exit-zero"], 0),
         (["half.tflite", "--quiet"], 1),
         (["half.tflite", "--require-sparse", "--exit-zero"], 0),
@@ -637,11 +637,11 @@ def test_dev_stdout_goes_on_where_stdout_is(tmp_path):
 
 
 def test_quiet_tells_only_what_fails(call):
-    code, out, _ = call("sparse.tflite", "half.tflite", "warned.tflite", "-q")
+    code, out, _ = call("sparse.tflite", "half.tflite", "noted.tflite", "-q")
     assert code == 1
     assert out.startswith("half.tflite: dense")
     assert "sparse.tflite" not in out
-    assert "warned.tflite" not in out
+    assert "noted.tflite" not in out
     assert "3 models" not in out
     assert call("sparse.tflite", "-q") == (0, "", "")
     # A program that reads a document gets all of it.

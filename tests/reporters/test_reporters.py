@@ -505,11 +505,14 @@ def test_the_document_follows_the_contract():
         "unsafe": 1,
         "brought": {"changes": 5, "outcome": "sparse", "spmm": 4, "convolutions": 4},
         "declined": None,
+        "converted": None,
+        "converted_if_slower": None,
     }
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
         "outcome": "wrong-results",
+        "subgraphs": [],
         "kernels": [
             {
                 "op": 1,
@@ -570,6 +573,7 @@ def test_the_document_follows_the_contract():
         "format": None,
         "outcome": None,
         "kernels": [],
+        "subgraphs": [],
         "summary": None,
         "predicted_us": None,
         "gain": None,

@@ -15,6 +15,7 @@ import typer
 from xnnlint.cli.bench_command import bench
 from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
+from xnnlint.cli.compare_command import compare
 from xnnlint.cli.config_command import config
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
 from xnnlint.cli.convert_command import convert
@@ -33,6 +34,7 @@ COMMANDS = (
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
     (bench, "Time a model sparse and dense, here or from a device's log."),
+    (compare, "Say what became better and worse from one model to another."),
     (calibrate, "Time this machine's operators, for predicted times."),
     (config, "Show the settings for a model, and where each comes from."),
     (rules, "List the rules."),

@@ -281,7 +281,8 @@ class _RunOutcome:
         if model.error is not None:
             self.errors.append(model.error)
         elif require_sparse and threshold is not None and not is_sparse(model):
-            failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
+            verb = "does not run" if model.outcome is not None else "is not known to run"
+            failures = (f"{model.path}: {verb} sparse, which --require-sparse demands",)
             self.failures += failures
         other = model.profile if model.profile != self.profile else None
         return ModelJudgement(threshold, failures, other, settings.reports)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from xnnlint.cli.config_options import TargetOptions
+from xnnlint.cli.config_options import ConfigOptions, TargetOptions
 from xnnlint.errors import XnnlintError
 
 
@@ -20,6 +20,15 @@ class ConvertOptions:
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")]
     float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False
     batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Make the safe changes of `xnnlint fix` in what is written, proven by a run.")
+    ] = False
+    even_if_slower: Annotated[
+        bool,
+        typer.Option(
+            "--even-if-slower", help="With --fix: make the changes that let more run sparse even where it gets slower."
+        ),
+    ] = False
     target: TargetOptions = field(default_factory=TargetOptions)
 
 
@@ -34,6 +43,8 @@ def convert(options: ConvertOptions) -> None:
     from xnnlint.runtime import tensorflow_converter as converting
 
     model, output = options.model, options.output
+    if options.even_if_slower and not options.fix:
+        raise XnnlintError("--even-if-slower says which changes are made: give --fix, too")
     if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
         raise XnnlintError(f"{output} is the model itself; name another file for the .tflite model")
     if not Path(output).parent.is_dir():
@@ -43,6 +54,43 @@ def convert(options: ConvertOptions) -> None:
     if decoded:
         names = ", ".join(decoded)
         typer.echo(f"xnnlint: stored dense, since LiteRT would misread them stored sparse: {names}", err=True)
-    atomic.write(data, output)
+    if options.fix:
+        data = _fixed(data, options)
+    else:
+        atomic.write(data, output)
     typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
     check(CheckOptions(paths=[output], target=options.target))
+
+
+def _fixed(data: bytes, options: ConvertOptions) -> bytes:
+    """Writes a converted file with its safe changes, once they are proven, and prints what was changed.
+
+    Returns:
+        What was written.
+
+    Raises:
+        XnnlintError: the file is wrong and cannot be made right, or nothing can be proven here.
+    """
+    from xnnlint import atomic
+    from xnnlint.cli.config_options import resolver
+    from xnnlint.cli.console import print_lines
+    from xnnlint.fixes.request import FixRequest
+    from xnnlint.fixes.tflite.file_fixer import FileFixer
+    from xnnlint.reporters.fix_text import repair_lines
+    from xnnlint.xnnpack.profile import load_profile
+
+    target = options.target
+    given = {"runtime": target.runtime, "cpu": target.cpu}
+    settings = resolver(ConfigOptions(), given).for_model(options.output)
+    request = FixRequest(
+        load_profile(settings["runtime"], settings["cpu"]),
+        select=settings["fix.select"],
+        ignore=settings["fix.ignore"],
+        even_if_slower=options.even_if_slower,
+    )
+    with FileFixer(request) as fixer:
+        done = fixer.fix_data(data, options.output, options.output)
+    if not done.written:
+        atomic.write(done.after.data, options.output)
+    print_lines(lambda printer: repair_lines(done, printer.width, unsafe=False))
+    return done.after.data

@@ -112,7 +112,8 @@ def fix(options: FixOptions) -> None:
     code, documents = OK, []
     for model, target in targets.items():
         if not settings.excluded(model, by_hand=True):
-            result, document = _fix_one(model, target, fixes.with_settings(settings.for_model(model)), options)
+            held = fixes.with_settings(settings.for_model(model), settings.for_run())
+            result, document = _fix_one(model, target, held, options)
             code = max(code, result)
             documents.append(document)
     if options.output is Format.JSON:
@@ -152,16 +153,18 @@ class _Fixes:
         self._share = share_option("--assume-pruned", options.assume_pruned, with_ends=True)
         self._known: dict[tuple[object, ...], tuple[TfliteFixes, KerasFixes]] = {}
 
-    def with_settings(self, settings: Settings) -> tuple[TfliteFixes, KerasFixes]:
+    def with_settings(self, settings: Settings, of_run: Settings) -> tuple[TfliteFixes, KerasFixes]:
+        from xnnlint.cli.declared_layers import declared_layers
         from xnnlint.fixes.request import FixRequest
         from xnnlint.xnnpack.profile import load_profile
 
         profile = load_profile(settings["runtime"], settings["cpu"])
         select, ignore = settings["fix.select"], settings["fix.ignore"]
-        if (profile.name, select, ignore) not in self._known:
+        key = (profile.name, select, ignore, layers := declared_layers(settings, of_run))
+        if key not in self._known:
             given = self._options
-            request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower)
-            self._known[profile.name, select, ignore] = (
+            request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower, layers=layers)
+            self._known[key] = (
                 TfliteFixes(request, given.tflite, given.written.diff, select, ignore),
                 KerasFixes(
                     replace(request, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
@@ -169,7 +172,7 @@ class _Fixes:
                     with_proof=given.prove,
                 ),
             )
-        return self._known[profile.name, select, ignore]
+        return self._known[key]
 
 
 def _target(model: str, written: WrittenOptions) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
+from xnnlint.cli.declared_layers import declared_layers, search_modules_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
@@ -152,6 +153,7 @@ class Session:
             file = self._from_stdin(name)
         else:
             name, file, settings = path, path, self._resolver.for_model(path)
+        wanted = wanted._replace(layers=declared_layers(settings, self.settings))
         request = Request(
             name,
             file,
@@ -178,12 +180,10 @@ class Session:
 
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
-        folder = self.settings.folder
         if is_callable(path):
-            if folder not in sys.path:
-                sys.path.insert(0, folder)
+            search_modules_of(self.settings)
             return path
-        return os.path.relpath(Path(folder, path))
+        return os.path.relpath(Path(self.settings.folder, path))
 
     def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
         count = _processes(self.settings["jobs"], requests)

@@ -72,13 +72,14 @@ def what_fix_would_do(
     assume_pruned: float | None = None,
     policy: bool = False,
     even_if_slower: bool = False,
+    layers: tuple[tuple[str, str], ...] = (),
     budget: Budget | None = None,
 ) -> Result[Any]:
     """What `xnnlint fix` would change in a file; nothing is proven or written.
 
     Args:
         path: a .tflite, .keras or .h5 file.
-        unsafe, assume_pruned, policy, even_if_slower: as of `FixRequest`.
+        unsafe, assume_pruned, policy, even_if_slower, layers: as of `FixRequest`.
         budget: how long the search may take; None for as long as it takes.
 
     Raises:
@@ -89,7 +90,9 @@ def what_fix_would_do(
     from xnnlint.fixes.tflite.file_search import search
 
     name = os.fspath(path)
-    options = FixRequest(profile, unsafe, assume_pruned=assume_pruned, policy=policy, even_if_slower=even_if_slower)
+    options = FixRequest(
+        profile, unsafe, assume_pruned=assume_pruned, policy=policy, even_if_slower=even_if_slower, layers=layers
+    )
     if is_tflite(name):
         return search(read_file(name), name, options, budget, show=False)
     from xnnlint.fixes.keras.config_search import repair

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from xnnlint.linter.findings import FixOutcome
+
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
     from xnnlint.fixes.change import Change
@@ -37,6 +39,11 @@ class Version(Protocol):
 
 
 V = TypeVar("V", bound=Version)
+
+
+def outcome_of(version: Version) -> FixOutcome:
+    """What a version is, in figures."""
+    return FixOutcome(len(version.changes), version.plan.outcome, len(version.spmm), len(version.pointwise))
 
 
 @dataclass(frozen=True)

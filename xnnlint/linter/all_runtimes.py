@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Finding, Location
+from xnnlint.linter.findings import Finding, Location, Severity
 from xnnlint.linter.rule_registry import find_rule
 from xnnlint.linter.unlock import rank
 from xnnlint.xnnpack.plan import Plan, worst
@@ -41,8 +41,12 @@ def merge(found: Sequence[tuple[str, list[Finding]]]) -> list[Finding]:
     merged = []
     for group in groups.values():
         gravest = min((finding for _, finding in group), key=lambda f: f.severity.rank)
-        rule = find_rule(gravest.rule)
-        severity = (rule.severity_everywhere if rule is not None else None) or gravest.severity
+        severity = gravest.severity
+        if severity is not Severity.NOTE:
+            rule = find_rule(gravest.rule)
+            severity = (rule.severity_everywhere if rule is not None else None) or severity
+            # A note on other runtimes says nothing that the finding of these does not.
+            group = [(runtime, finding) for runtime, finding in group if finding.severity is not Severity.NOTE]
         names = list(dict.fromkeys(runtime for runtime, _ in group))
         where = "every runtime" if len(names) == len(found) else ", ".join(names)
         merged.append(replace(gravest, severity=severity, message=f"{gravest.message} [{where}]"))

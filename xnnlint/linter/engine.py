@@ -16,6 +16,7 @@ from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.linter.value import NOTHING, Wanted, add_value
+from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
@@ -67,7 +68,7 @@ def check_model(
     wanted: Wanted = NOTHING,
 ) -> ModelReport:
     """Check one file; whatever goes wrong becomes the report's `error`."""
-    make = partial(load, path, assume_pruned=wanted.read_as_pruned)
+    make = partial(load, path, assume_pruned=wanted.read_as_pruned, layers=dict(wanted.layers))
     return check_made(path, make, profile, require_sparse=require_sparse, wanted=wanted)
 
 
@@ -113,14 +114,19 @@ def check_loaded(
 
 
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
-    """Every finding of every rule, with what it would unlock, ordered by that."""
+    """Every finding of every rule, with what it would unlock, what matters most first."""
+    findings = without_wrappers(plan, _find) or _find(plan)
+    findings = hedged(plan, findings, require_sparse=require_sparse)
+    if require_sparse and plan.outcome is not Outcome.SPARSE:
+        findings = [_demanded(finding) for finding in findings]
+    return findings
+
+
+def _find(plan: Plan) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    findings = hedged(plan, findings)
-    if require_sparse and plan.outcome is not Outcome.SPARSE:
-        findings = [_demanded(finding) for finding in findings]
     return findings
 
 
@@ -160,7 +166,7 @@ def exit_code(model: ModelReport, fail_on: Severity | None, *, require_sparse: b
 
 
 def is_sparse(model: ModelReport) -> bool:
-    return model.plan is not None and model.plan.outcome is Outcome.SPARSE
+    return model.outcome is Outcome.SPARSE
 
 
 def sentence(error: Exception, path: str | os.PathLike[str]) -> str:

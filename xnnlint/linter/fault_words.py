@@ -62,6 +62,9 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.OUTPUT_SHAPE_UNTOLD: lambda r, a, s: (
         f"it gives {list(a)}, which the file does not tell: LiteRT has memory for {list(r)}"
     ),
+    Wrong.OUTPUT_SIZE_UNKNOWN: lambda r, a, s: (
+        f"the file does not hold the size of this output, for which LiteRT has memory of {list(r)}"
+    ),
     Wrong.INPUT_IS_OUTPUT: "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both",
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"

@@ -101,6 +101,12 @@ class Finding:
     waivers: frozenset[Waiver] = frozenset()
     condition: Condition | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether it asks for a change: more than a note, or one that costs nothing, such as for other runtimes."""
+        is_free = self.fix is not None and self.fix.applicability is Applicability.SAFE
+        return self.severity is not Severity.NOTE or is_free
+
 
 @dataclass(frozen=True, slots=True)
 class FixOutcome:
@@ -129,12 +135,17 @@ class FixForecast:
         brought: what comes of the safe ones; None where that was not planned.
         declined: what would come of more safe ones that are not made, since the model is predicted to be slower with
             them; None where there are none.
+        converted: of a Keras model, what comes of the safe changes of the .tflite file that it is converted to, where
+            that is more than `brought` (`xnnlint convert --fix`); None where it is not, or was not planned.
+        converted_if_slower: the same with those that are not made, since the model is predicted to be slower.
     """
 
     safe: int
     unsafe: int
     brought: FixOutcome | None = None
     declined: FixOutcome | None = None
+    converted: FixOutcome | None = None
+    converted_if_slower: FixOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +173,12 @@ class ModelReport:
     speed: Speed | None = None
     if_pruned: tuple[PruningForecast, ...] = ()
     size: StoredSize | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What becomes of the model; None where nobody knows, since it has layers of unknown effect. `plan.outcome` is
+        what would become of it if those were what they are taken for (`linter.confidence.taken_as`)."""
+        return None if self.plan is None or self.plan.model.unknown else self.plan.outcome
 
     @property
     def worst(self) -> Severity | None:

@@ -28,6 +28,9 @@ MANY = 60
 SMALL = 5
 _SPLITTING = (Condition.CONSUMER_INSIDE, Condition.OUTPUT_OUTSIDE)
 _CROSSING = (WaiverKind.EXIT, WaiverKind.ENTRY)
+_BROKEN = (Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS)
+_WEIGHTS = (Condition.WRAPPERS_STRIPPED, Condition.PRUNED, Condition.ENOUGH_ZEROS, Condition.STORED_SPARSE)
+_CONCERNS: tuple[Condition | None, ...] = (*_BROKEN, *_WEIGHTS)
 
 
 def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
@@ -38,6 +41,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     warning. Where no set of changes is known that makes it sparse, all reasons stay.
     """
     assert plan.planner is not None
+    findings = _causes(findings)
     rules = {f.waivers: f.rule for f in findings if f.waivers}
     search = _Search(plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
     changes = list(rules)
@@ -61,7 +65,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         needed = finding.waivers in left
         left.discard(finding.waivers)  # Another finding that the same change solves is not one more change.
         if not alone and not needed:
-            if finding.severity is Severity.WARNING:
+            if finding.severity is not Severity.ERROR:
                 kept.append(finding)
             elif hopeless:
                 kept.append(replace(finding, unlocks=Unlock(0, 0.0, 0, False)))
@@ -75,12 +79,22 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=rank)
 
 
-def rank(finding: Finding) -> tuple[int, bool, int, bool, str, int]:
-    """Broken models first, then by what fixing alone brings, then members of the smallest set."""
+def _causes(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, without those that are mended by a change that is asked for anyhow."""
+    changes = {finding.waivers for finding in findings}
+    return [f for f in findings if not f.waivers or not any(f.waivers < change for change in changes)]
+
+
+def rank(finding: Finding) -> tuple[int, int, bool, bool, int, str, int]:
+    """Broken models first, then what is about all weights (without it nothing in the graph matters), then the graph:
+    members of the smallest set, then by what fixing alone brings."""
     unlocks = finding.unlocks
-    gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
+    gain = (not unlocks.in_smallest_set, -unlocks.alone) if unlocks else (True, 0)
     place = finding.location.op if finding.location.op is not None else -1
-    return finding.severity.rank, unlocks is not None, *gain, finding.rule, place
+    concern = _CONCERNS.index(finding.condition) if finding.condition in _CONCERNS else len(_CONCERNS)
+    # A model that is not pruned is no mistake, and all the same what matters most about it.
+    severity = Severity.ERROR if finding.condition in _WEIGHTS and unlocks is not None else finding.severity
+    return severity.rank, concern, unlocks is not None, *gain, finding.rule, place
 
 
 def _share(plan: Plan, ops: Iterable[int]) -> float:

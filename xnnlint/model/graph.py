@@ -251,13 +251,18 @@ class Model:
     Attributes:
         path: as the user gave it.
         format: "tflite", "keras", "h5", "saved_model" or "live".
-        graphs: the subgraphs; the first one is the main one.
+        graphs: the subgraphs.
         signatures: named entry points.
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
         unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
-            CUSTOM operator of that name.
+            CUSTOM operator of that name, or one of `kept`.
+        layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
+            "Activation hard_sigmoid" or "TFOpLambda math.truediv".
+        kept: those of them that are taken to give out what they get; there is no operator of theirs.
+        unsure: the layers that depend on one of unknown effect.
+        declared: (layer, what it is) as the user said of layers whose code is not read.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -271,12 +276,21 @@ class Model:
     description: str = ""
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    declared: tuple[tuple[str, str], ...] = ()
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 
     @property
+    def entry(self) -> int:
+        """Index of the subgraph that runs unless another signature is asked for: that of the first signature."""
+        return self.signatures[0].subgraph if self.signatures else 0
+
+    @property
     def main(self) -> Graph:
-        return self.graphs[0]
+        return self.graphs[self.entry]
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
         """Every operator of every subgraph."""

@@ -185,14 +185,25 @@ class ModelBuilder(Subgraph):
             "QUANTIZE", [x], [x.shape], table("QuantizeOptions"), dtype="int8", scale=scale, zero_point=zero_point
         )[0]
 
-    def pad(self, x: Value, amounts: int | Padding = 1, code: str = "PAD", index_dtype: str = "int32") -> Value:
-        """PAD (or MIRROR_PAD, PADV2) by (before, after) for each dimension; a number pads height and width by it."""
+    def pad(
+        self,
+        x: Value,
+        amounts: int | Padding = 1,
+        code: str = "PAD",
+        index_dtype: str = "int32",
+        value: float = 0.5,
+    ) -> Value:
+        """PAD (or MIRROR_PAD, PADV2) by (before, after) for each dimension; a number pads height and width by it.
+
+        Args:
+            value: what PADV2 pads with.
+        """
         if isinstance(amounts, int):
             amounts = ((0, 0), (amounts, amounts), (amounts, amounts), (0, 0))
         inputs = [x, self.constant(np.array(amounts, index_dtype), "paddings")]
         kind = {"PAD": "PadOptions", "PADV2": "PadV2Options", "MIRROR_PAD": "MirrorPadOptions"}[code]
         if code == "PADV2":
-            inputs.append(self.constant(np.array([0.5], np.float32), "pad_value"))
+            inputs.append(self.constant(np.array([value], np.float32), "pad_value"))
         shape = [d + before + after for d, (before, after) in zip(x.shape, amounts, strict=True)]
         return self.op(code, inputs, [shape], table(kind))[0]
 

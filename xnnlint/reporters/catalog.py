@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, wrap
+from xnnlint.reporters.topics.page import VERBATIM
 from xnnlint.xnnpack.profile import (
     DEFAULT_CPU,
     DEFAULT_RUNTIME,
@@ -43,9 +44,12 @@ def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
 def page_lines(pages: Iterable[Page], width: int) -> Iterator[Line]:
     """Pages of `xnnlint explain`, section heads marked, paragraphs wrapped; code and tables stay as they are."""
     for number, page in enumerate(pages):
-        title, _, rest = page.title.partition(" ")
         if number:
             yield []
+        if page.kind == VERBATIM:
+            yield from ([Span(line)] for line in page.text.splitlines())
+            continue
+        title, _, rest = page.title.partition(" ")
         look = page.note if page.kind == "rule" else FAINT
         yield [Span(title, STRONG), Span(f"{rest and ' '}{rest} ("), Span(page.note, look), Span(")")]
         yield []

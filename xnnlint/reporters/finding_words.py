@@ -11,6 +11,7 @@ from xnnlint.reporters.styled_lines import name, safe
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.xnnpack.plan import Hazard, Plan
 
 _APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
 
@@ -28,6 +29,27 @@ def place(finding: Finding, *, with_type: bool = True) -> str:
     if called and kind:
         return f"{called} ({kind})"
     return called or kind
+
+
+def hazard_place(plan: Plan, hazard: Hazard) -> str:
+    """The same of a hazard."""
+    return "the file" if hazard.op is None else _operator(plan, hazard.op)
+
+
+def subgraph_name(plan: Plan, subgraph: int) -> str:
+    """`subgraph 2, the body of lstm/while (WHILE #1)`."""
+    called = next((c for c in plan.called if c.subgraph == subgraph), None)
+    signatures = [signature.key for signature in plan.model.signatures if signature.subgraph == subgraph]
+    if called is not None and called.op is not None:
+        return f"subgraph {subgraph}, {safe(called.role)} of {_operator(plan, called.op)}"
+    if signatures:
+        return f"subgraph {subgraph}, of signature {', '.join(map(safe, signatures))}"
+    return f"subgraph {subgraph}, which nothing that runs calls"
+
+
+def _operator(plan: Plan, op: int) -> str:
+    operator = plan.graph.operators[op]
+    return f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{op})"
 
 
 def condition(finding: Finding, message: str = "") -> str:
@@ -56,7 +78,7 @@ def outcome_of(model: ModelReport) -> str:
     """The outcome's word; "unreadable" or "unknown" where there is none."""
     if model.error is not None:
         return "unreadable"
-    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
+    return model.outcome.value if model.outcome is not None else "unknown"
 
 
 def group(findings: Iterable[Finding]) -> list[list[Finding]]:

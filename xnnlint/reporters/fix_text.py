@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.result import Declined, Measured, Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.findings import Finding
 from xnnlint.reporters.durations import duration
 from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
@@ -160,7 +161,8 @@ def config_verdict(version: ConfigVersion) -> str:
     plan, summary = version.plan, version.plan.summary
     total = summary.pointwise_convs if summary is not None else 0
     taken = "" if version.assumed is None else f", with {version.assumed:.0%} zeros in every 1x1 kernel"
-    return f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    text = f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    return f"unknown; {text}, {safe(taken_as(plan.model))}" if plan.model.unknown else text
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from xnnlint.reporters.styled_lines import FAINT, GOOD, PLAIN, Line, Span, columns, name, safe, shorten
+from xnnlint.reporters.finding_words import subgraph_name
+from xnnlint.reporters.styled_lines import FAINT, GOOD, PLAIN, STRONG, Line, Span, columns, name, safe, shorten
 from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
@@ -14,31 +15,39 @@ if TYPE_CHECKING:
 
 
 def plan_table(plan: Plan, width: int | None, prediction: Prediction | None = None) -> Iterator[Line]:
-    """Every operator in the order in which it runs: those that XNNPACK takes, and those that TFLite runs itself.
+    """Every operator in the order in which it runs: those that XNNPACK takes, and those that TFLite runs itself; then
+    those of each subgraph that others call.
 
     Args:
         width: columns that a row may take; None to never shorten a name.
         prediction: their times, which get a column.
     """
-    rows = [_Row("", "op", "part", "layout", "us", "kernel", "type", "name")]
-    rows += _plan_rows(plan, prediction)
-    styles = [FAINT, *(GOOD if row.mark else PLAIN for row in rows[1:])]
-    sizes = [max(columns(row[i]) for row in rows) for i in range(len(_Row._fields))]
-    for row, style in zip(rows, styles, strict=True):
-        cells = [
-            cell.rjust(size) if field in ("op", "us") else cell + " " * (size - columns(cell))
-            for field, cell, size in zip(_Row._fields[:-1], row, sizes, strict=False)
-            if prediction is not None or field != "us"
-        ]
-        text = " ".join(cells) + " "
-        called = row.name if width is None else shorten(row.name, max(width - columns(text), 12))
-        yield [Span(text + called, style)]
+    yield from _table(list(_plan_rows(plan, prediction)), width, timed=prediction is not None)
+    for called in plan.called:
+        yield []
+        yield [Span(f"{subgraph_name(plan, called.subgraph)}", STRONG)]
+        yield from _table(list(_plan_rows(called.plan, None)), width, timed=False)
     yield []
     yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
     if prediction is not None:
         note = not_measured(prediction)
         guess = "; ~ a guess" if any(cost.is_guess for cost in prediction.operators) else ""
         yield [Span(f"us: predicted microseconds{f', {note}' if note else ''}{guess}", FAINT)]
+
+
+def _table(operators: list[_Row], width: int | None, *, timed: bool) -> Iterator[Line]:
+    rows = [_Row("", "op", "part", "layout", "us", "kernel", "type", "name"), *operators]
+    styles = [FAINT, *(GOOD if row.mark else PLAIN for row in rows[1:])]
+    sizes = [max(columns(row[i]) for row in rows) for i in range(len(_Row._fields))]
+    for row, style in zip(rows, styles, strict=True):
+        cells = [
+            cell.rjust(size) if field in ("op", "us") else cell + " " * (size - columns(cell))
+            for field, cell, size in zip(_Row._fields[:-1], row, sizes, strict=False)
+            if timed or field != "us"
+        ]
+        text = " ".join(cells) + " "
+        shown = row.name if width is None else shorten(row.name, max(width - columns(text), 12))
+        yield [Span(text + shown, style)]
 
 
 class _Row(NamedTuple):

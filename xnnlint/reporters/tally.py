@@ -32,7 +32,7 @@ class ModelTally:
         if model.error is not None:
             self.unreadable += 1
         else:
-            outcome = model.plan.outcome if model.plan is not None else None
+            outcome = model.outcome
             self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
         self.ignored += len(model.ignored)
         self.accepted += len(model.accepted)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.fault_words import fault_words
+from xnnlint.reporters.finding_words import hazard_place, subgraph_name
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -30,11 +31,13 @@ from xnnlint.runtime.verify import (
     OUTCOME,
     PARTITIONS,
     TFLITE_OPERATORS,
+    Ran,
     Row,
     Setting,
     Verification,
     partitions_of,
 )
+from xnnlint.xnnpack.plan import running
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation, OutputError
@@ -72,9 +75,10 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     lines = list(_verdict(found, setting, None if for_pipe else width))
     for label, text in _facts(found, setting):
         lines += _row(label, text, width)
-    if found.rows:
-        lines += [[], *_table(found.rows, None if for_pipe else width)]
-    return lines
+    for subgraph in dict.fromkeys(row.subgraph for row in found.rows):
+        rows = tuple(row for row in found.rows if row.subgraph == subgraph)
+        lines += [[], *_heading(found.plan, rows[0], width), *_table(rows, None if for_pipe else width)]
+    return lines + (_legend(found.rows) if found.rows else [])
 
 
 class VerificationTally:
@@ -167,9 +171,8 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
 def _breakage(plan: Plan) -> str:
     """Where the plan says that the model goes wrong."""
     hazard = plan.hazards[0]
-    operator = plan.graph.operators[hazard.op]
     more = len({h.op for h in plan.hazards}) - 1
-    where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+    where = hazard_place(plan, hazard)
     also = f" and {_counted(more, 'other place')}" if more else ""
     verb = "fails" if plan.outcome.value == "fails" else "breaks"
     return f"{verb} at {where}{also}: {safe(fault_words(hazard.fault))}"
@@ -177,15 +180,21 @@ def _breakage(plan: Plan) -> str:
 
 def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:
     """How many operators ran where; once where prediction and run have the same numbers."""
-    parts = len({kernel.partition for kernel in plan.operators})
-    predicted = _census([kernel.kernel for kernel in plan.operators], parts, len(plan.tflite_ops))
+    parts = sum(len({kernel.partition for kernel in part.operators}) for part in running(plan))
+    kernels = [kernel.kernel for part in running(plan) for kernel in part.operators]
+    predicted = _census(kernels, parts, sum(len(part.tflite_ops) for part in running(plan)))
     if seen.kernels is None:
         # Of a plan that fails before anything runs there is nothing to show.
-        if plan.operators or plan.tflite_ops:
+        if kernels or plan.tflite_ops:
             yield "operators", [f"{predicted}, by prediction; the run told none"]
         return
-    ran = len(set(partitions_of(seen.kernel_indices or ())))
-    observed = _census(seen.kernels, ran, len(seen.tflite_ops or ()))
+    ran: list[Ran] = [seen, *(seen.called or ())]
+    partitions = sum(len(set(partitions_of(run.kernel_indices or ()))) for run in ran)
+    observed = _census(
+        [kernel for run in ran for kernel in run.kernels or ()],
+        partitions,
+        sum(len(run.tflite_ops or ()) for run in ran),
+    )
     if set(found.differs) <= {OUTCOME}:
         yield "operators", [f"{observed}; all as predicted"]
     else:
@@ -251,6 +260,14 @@ def _row(label: str, text: list[Piece], width: int) -> list[Line]:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
+def _heading(plan: Plan | None, row: Row, width: int) -> list[Line]:
+    """Over the operators of a subgraph that others call."""
+    if row.subgraph is None or plan is None:
+        return []
+    times = "" if row.times is None else f", ran {'once' if row.times == 1 else f'{row.times} times'}"
+    return wrap([Span(f"{subgraph_name(plan, row.subgraph)}{times}", STRONG)], width)
+
+
 def _table(rows: tuple[Row, ...], width: int | None) -> Iterator[Line]:
     """Operators in the order in which they run, as a diff: what was predicted and not observed has a minus, what was
     observed and not predicted a plus."""
@@ -272,10 +289,16 @@ def _table(rows: tuple[Row, ...], width: int | None) -> Iterator[Line]:
         text += kernel + " " * (sizes[4] - columns(kernel) + 1)
         shown = called if width is None else shorten(called, max(width - columns(text), 12))
         yield [Span(text + shown, style)]
-    yield []
-    yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
+
+
+def _legend(rows: tuple[Row, ...]) -> list[Line]:
+    lines: list[Line] = [
+        [],
+        [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)],
+    ]
     if any(not row.agrees for row in rows):
-        yield [Span("- predicted, and did not run; + ran, and was not predicted", FAINT)]
+        lines.append([Span("- predicted, and did not run; + ran, and was not predicted", FAINT)])
+    return lines
 
 
 def _sides(row: Row) -> Iterator[tuple[str, str, int | None]]:

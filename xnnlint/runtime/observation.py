@@ -66,6 +66,23 @@ class OutputError:
         return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
 
 
+@dataclass(frozen=True)
+class SubgraphRun:
+    """What one inference ran of a subgraph that operators call, such as the body of a WHILE.
+
+    Attributes:
+        subgraph: its index in the file.
+        times: how often it ran that way.
+        kernels, kernel_indices, tflite_ops: of one time, as in `Observation`.
+    """
+
+    subgraph: int
+    times: int
+    kernels: tuple[str, ...]
+    kernel_indices: tuple[int, ...]
+    tflite_ops: tuple[str, ...]
+
+
 # Below this, an output is the same for all inputs, up to rounding.
 NO_RESPONSE = 1e-5
 
@@ -84,6 +101,8 @@ class Observation:
             where the model did not run or the release does not profile.
         kernel_indices: XNNPACK's own number of each of them; it starts again at 0 with each delegate partition.
         tflite_ops: operators that TFLite ran itself (events of type 2), without the delegate's node.
+        called: what ran of other subgraphs than the main one, of which the three above are; None where the release does
+            not tell.
         outputs: every output; empty where the model did not run.
         reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels, on a copy of the file
             where they would misread its sparse tensors); where those cannot run
@@ -111,6 +130,7 @@ class Observation:
     outcome: Outcome | None
     undecided: str | None
     seconds: float
+    called: tuple[SubgraphRun, ...] | None = ()
     broken: Broken | None = None
 
     @property
@@ -125,8 +145,12 @@ class Observation:
 
     @property
     def spmm(self) -> int | None:
-        """How many sparse matrix multiplications ran; None where not profiled."""
-        return None if self.kernels is None else sum(is_spmm(kernel) for kernel in self.kernels)
+        """How many sparse matrix multiplications there are in what ran; None where not profiled. Those of a subgraph
+        count once, however often it ran."""
+        if self.kernels is None:
+            return None
+        called = (kernel for run in self.called or () for kernel in run.kernels)
+        return sum(map(is_spmm, (*self.kernels, *called)))
 
     @property
     def partitions(self) -> int | None:
@@ -186,11 +210,17 @@ def decide(
     status: Status,
     error: str | None,
     kernels: Sequence[str] | None,
+    subgraphs: Sequence[str],
     outputs: Sequence[OutputError],
     reference: str | None,
     reference_error: str | None,
 ) -> tuple[Outcome | None, str | None]:
-    """The outcome, or None and the reason why there is none."""
+    """The outcome, or None and the reason why there is none.
+
+    Args:
+        kernels: of all subgraphs, as far as the release tells.
+        subgraphs: operators that called subgraphs of which it does not tell.
+    """
     if reference is None:
         return None, f"no dense reference: {reference_error}" if reference_error else "no dense reference was asked for"
     if status == "timeout":
@@ -203,4 +233,8 @@ def decide(
         return None, "an output has no finite element in any run, so that nothing can be compared"
     if kernels is None:
         return None, "the outputs are right, and this release does not tell which operators ran"
-    return ("sparse" if any(map(is_spmm, kernels)) else "dense"), None
+    if any(map(is_spmm, kernels)):
+        return "sparse", None
+    if subgraphs:
+        return None, f"the outputs are right, and this release does not tell which operators ran in {subgraphs[0]}"
+    return "dense", None

@@ -26,6 +26,8 @@ HANGS_AFTER = 60.0
 """Seconds after which a run is called a hang, if the reference was done in a hundredth of them (see PATIENCE)."""
 PATIENCE = 100.0
 """How often the time of the reference, whose kernels are slow but not emulated, a run may take before it hangs."""
+CALLING = ("CALL_ONCE", "IF", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "WHILE")
+"""Operators that run subgraphs."""
 _MEMORY, _ROOM = "/dev/shm", 2**30
 
 
@@ -203,8 +205,10 @@ class _Judges:
         if inputs[1:] == inputs[:1]:
             outputs = tuple(replace(output, response=None) for output in outputs)
         profile = run.profile
-        kernels, indices, tflite_ops = profile if profile else (None, None, None)
-        outcome, undecided = decide(run.status, run.error, kernels, outputs, reference, reference_error)
+        kernels, indices, tflite_ops, called = profile if profile else (None, None, None, ())
+        ran = None if kernels is None else [*kernels, *(kernel for inner in called or () for kernel in inner.kernels)]
+        hidden = [op for op in tflite_ops or () if op in CALLING] if called is None else []
+        outcome, undecided = decide(run.status, run.error, ran, hidden, outputs, reference, reference_error)
         broken = None
         if reference is None:
             broken = Broken.NOTHING_RUNS if expected is not None and run.status in ("crash", "error") else None
@@ -219,6 +223,7 @@ class _Judges:
             kernels=kernels,
             kernel_indices=indices,
             tflite_ops=tflite_ops,
+            called=called,
             outputs=outputs,
             reference=reference,
             reference_error=reference_error,

@@ -69,6 +69,7 @@ class Wrong(Enum):
     ENCODING_REFUSED = "encoding-refused", FaultKind.SPARSE_ENCODING  # the formats; the tensor's; a `TensorRef`
     OUTPUT_SHAPE_LATE = "output-shape-late", FaultKind.OUTPUT
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
+    OUTPUT_SIZE_UNKNOWN = "output-size-unknown", FaultKind.OUTPUT  # required: the stored shape
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions

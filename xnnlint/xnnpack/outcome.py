@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from functools import cached_property
 
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
 from xnnlint.xnnpack.execution import Order, State, is_order_free
-from xnnlint.xnnpack.fault import Fault, Wrong
+from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
@@ -22,11 +22,16 @@ CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType
 
 
 class OutcomeJudge:
-    """Judges plans of one graph on one runtime."""
+    """Judges plans of one graph on one runtime.
 
-    def __init__(self, graph: Graph, profile: Profile) -> None:
+    Args:
+        is_main: whether it is the graph whose inputs and outputs LiteRT binds.
+    """
+
+    def __init__(self, graph: Graph, profile: Profile, *, is_main: bool = True) -> None:
         self.graph = graph
         self.profile = profile
+        self.is_main = is_main
 
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
@@ -39,14 +44,16 @@ class OutcomeJudge:
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
         plan.hazards += encoding_hazards(plan, self._mattering)
-        plan.hazards += self._output_hazards(plan)
+        if self.is_main:
+            plan.hazards += self._output_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
+        plan.hazards += _called_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
             plan.outcome = Outcome.FAILS
         elif outcomes:
             plan.outcome = Outcome.WRONG_RESULTS
-        elif any(k.is_spmm for k in plan.kernels):
+        elif any(k.is_spmm for k in plan.kernels) or any(c.op is not None and c.plan.spmm_ops for c in plan.called):
             plan.outcome = Outcome.SPARSE
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
@@ -78,18 +85,41 @@ class OutcomeJudge:
         shapes = shapes_at_run_time(self.graph)
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
-            if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
-                yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_LATE), Outcome.FAILS)
-            elif producer is not None:
-                stored = self.graph.tensors[tensor].shape
-                shape = shapes.get(tensor, stored)
-                if math.prod(shape) > math.prod(stored):
-                    yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_UNTOLD, stored, shape), Outcome.FAILS)
+            if producer is not None:
+                fault = self._unbound(plan, producer, self.graph.tensors[tensor], shapes)
+                if fault is not None:
+                    yield Hazard(producer.index, fault, Outcome.FAILS)
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
                 for op in (readers or self.graph.operators)[:1]:
                     yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+
+    def _unbound(
+        self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]
+    ) -> Fault | None:
+        """Why an output does not fit the buffer that LiteRT makes by the file; one rule, whatever computes it."""
+        if producer.index in plan.tflite_ops and self._is_late(plan, producer):
+            return Fault(Wrong.OUTPUT_SHAPE_LATE)
+        if output.index not in shapes:
+            return None
+        shape = shapes[output.index]
+        if shape is None:
+            # A dynamic batch is taken as one, as that of the inputs is.
+            only_batch = output.has_rank and -1 not in output.shape_signature[1:]
+            return None if only_batch else Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
+        if math.prod(shape) > math.prod(output.shape):
+            return Fault(Wrong.OUTPUT_SHAPE_UNTOLD, output.shape, shape)
+        return None
+
+    def _is_late(self, plan: Plan, op: Operator) -> bool:
+        """Whether TFLite makes an operator's outputs dynamic tensors; of a loop or branch, if its subgraph has any."""
+        if has_late_shape(self.graph, op):
+            return True
+        inner = [called.plan for called in plan.called if called.op == op.index and called.role != "cond"]
+        return op.type in ("IF", "WHILE") and any(
+            has_late_shape(part.graph, part.graph.operators[index]) for part in inner for index in part.tflite_ops
+        )
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
@@ -118,8 +148,9 @@ class OutcomeJudge:
 
     @cached_property
     def _mattering(self) -> set[int]:
-        """Tensors on which an output of the model depends; nobody sees what happens to the others."""
-        return self.graph.needed(self.graph.outputs)
+        """Tensors on which an output or a variable depends; nobody sees what happens to the others."""
+        assigned = (t for op in self.graph.operators if op.type == "ASSIGN_VARIABLE" for t in op.inputs)
+        return self.graph.needed([*self.graph.outputs, *assigned])
 
     def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""
@@ -185,3 +216,12 @@ class OutcomeJudge:
             if self._mattering.intersection(reader.outputs) and reader.index not in inside:
                 outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
                 yield Hazard(reader.index, Fault(Wrong.READER_MISLED, value.shape, shape), outcome)
+
+
+def _called_hazards(plan: Plan) -> Iterable[Hazard]:
+    """What happens in a subgraph happens at the operator that calls it; one that nobody calls can still keep the model
+    from being loaded, since the delegate takes all subgraphs."""
+    for called in plan.called:
+        for hazard in called.plan.hazards:
+            if called.op is not None or hazard.kind is FaultKind.DELEGATION:
+                yield Hazard(called.op, hazard.fault, hazard.outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -57,11 +57,21 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Where the model goes wrong: the operator, what is wrong, and the outcome that follows from it."""
+    """Where the model goes wrong, what is wrong, and the outcome that follows from it.
 
-    op: int
+    Attributes:
+        op: index of the operator; of what happens in a subgraph the one that calls it; None where there is none.
+    """
+
+    op: int | None
     fault: Fault
     outcome: Outcome
+
+    @property
+    def place(self) -> int:
+        """The operator of a hazard that has one."""
+        assert self.op is not None
+        return self.op
 
     @property
     def kind(self) -> FaultKind:
@@ -83,7 +93,8 @@ _SPARSE_OR_DENSE = (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.SPARSE_ENCODI
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Totals over the main subgraph's 1x1 convolutions: CONV_2D of stride 1 and one group, and whatever else runs SpMM.
+    """Totals over the 1x1 convolutions of all subgraphs that run: CONV_2D of stride 1 and one group, and whatever else
+    runs SpMM.
 
     `macs` are multiply-accumulates of one inference, `params` weights, `zeros` weights equal to 0 (or -0).
     """
@@ -118,6 +129,24 @@ class PartitionPlan:
     execution: Execution | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A subgraph that operators call: the body of a WHILE, say. The delegate takes each subgraph by itself.
+
+    Attributes:
+        subgraph: its index in the file.
+        role: what the operator calls it: "cond", "body", "then", "else", "init", ...; "" where nothing that runs calls
+            it, such as another signature.
+        op: the operator of the main subgraph that leads to it, None where none does.
+        plan: of that subgraph alone.
+    """
+
+    subgraph: int
+    role: str
+    op: int | None
+    plan: Plan
+
+
 class Replanner(Protocol):
     """Plans one model again under other assumptions; see `planner.Planner`."""
 
@@ -135,12 +164,14 @@ class Plan:
     """What the runtime does with a model.
 
     Attributes:
+        graph: the subgraph that is planned, its composites inlined where the runtime does so.
         operators: every XNNPACK operator of every partition, in execution order.
         kernels: the convolutions and fully-connected operators among them (depthwise and transposed ones included).
         tflite_ops: indices of the operators that TFLite runs itself.
         failure: set where applying the delegate fails, which no fallback follows; nothing is planned then.
         assumed: the conditions taken as fulfilled; empty for the plan of the model as it is.
         planner: plans the same model again under other assumptions.
+        called: the other subgraphs of the file, by index; those of composites that were inlined are left out.
     """
 
     model: Model
@@ -157,6 +188,7 @@ class Plan:
     partitions: list[PartitionPlan] = field(default_factory=list)
     assumed: frozenset[Waiver] = frozenset()
     planner: Replanner | None = None
+    called: list[Called] = field(default_factory=list)
 
     @property
     def spmm_ops(self) -> set[int]:
@@ -178,6 +210,12 @@ class Plan:
         there decides whether the process dies or goes on with garbage."""
         open_end = any(hazard.fault.wrong is Wrong.READ_PAST_FILE for hazard in self.hazards)
         return outcome is self.outcome or (open_end and outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS))
+
+
+def running(plan: Plan) -> Iterator[Plan]:
+    """The plan of the main subgraph, and those of the subgraphs that its operators may call."""
+    yield plan
+    yield from (called.plan for called in plan.called if called.op is not None)
 
 
 def worst(plans: Iterable[Plan]) -> Plan:

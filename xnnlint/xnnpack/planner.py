@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
+from xnnlint.xnnpack.calls import calls_of
 from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.node_condition import Verdict
@@ -20,11 +21,13 @@ from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.execution import execute
 from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.fp16 import can_become_fp16, to_fp16, uses_fp16
+from xnnlint.xnnpack.inlining import inlined
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.kernels import kernel_name
 from xnnlint.xnnpack.layout import decide_layouts
 from xnnlint.xnnpack.outcome import OutcomeJudge
 from xnnlint.xnnpack.plan import (
+    Called,
     Kernel,
     Outcome,
     PartitionPlan,
@@ -92,14 +95,22 @@ class _Claimed:
 
 
 class Planner:
-    """Plans one model again and again under different assumptions; what they do not touch is done once."""
+    """Plans one model again and again under different assumptions; what they do not touch is done once.
 
-    def __init__(self, model: Model, profile: Profile) -> None:
+    Args:
+        subgraph: which of the file's; None for the main one, whose plan has those of the others, too.
+    """
+
+    def __init__(self, model: Model, profile: Profile, subgraph: int | None = None) -> None:
         self.model = model
-        self.graph = model.main
+        graph = model.main if subgraph is None else model.graphs[subgraph]
+        self.graph = inlined(model, graph) if profile["composites_inlined"] else graph
         self.profile = profile
         self._claimed: dict[frozenset[Waiver], _Claimed] = {}
-        self._outcome = OutcomeJudge(self.graph, profile)
+        self._outcome = OutcomeJudge(self.graph, profile, is_main=subgraph is None)
+        self._others = calls_of(model, self.graph) if subgraph is None else []
+        self._planners = [Planner(model, profile, call.subgraph) for call in self._others]
+        self._called: dict[frozenset[Waiver], list[Called]] = {}
 
     def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
         """The plan under the given assumptions."""
@@ -153,7 +164,16 @@ class Planner:
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
         plan.delegation, plan.failure = claimed.delegation, claimed.failure
         plan.partitions = [self._decided(part, assumed) for part in claimed.prepared]
+        plan.called = self._planned_calls(assumed)
         return plan
+
+    def _planned_calls(self, assumed: frozenset[Waiver]) -> list[Called]:
+        """The other subgraphs; of the assumptions only those about the whole model are about them, too."""
+        whole = frozenset(w for w in assumed if w.place == WHOLE_MODEL)
+        if whole not in self._called:
+            pairs = zip(self._others, self._planners, strict=True)
+            self._called[whole] = [Called(c.subgraph, c.role, c.op, planner.plan(whole)) for c, planner in pairs]
+        return self._called[whole]
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
         hint = (subgraph.sparse_hint or ENCODED in assumed) and STORED_DENSE not in assumed
@@ -264,6 +284,12 @@ class Planner:
 
     def summarize(self, plan: Plan) -> Summary:
         """Totals of a plan."""
+        parts = [self._totals(plan)]
+        parts += [p._totals(c.plan) for p, c in zip(self._planners, plan.called, strict=True) if c.op is not None]
+        return Summary(*(sum(column) for column in zip(*map(astuple, parts), strict=True)))
+
+    def _totals(self, plan: Plan) -> Summary:
+        """Of one subgraph."""
         spmm = plan.spmm_ops
         pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
         pointwise |= {i: self.graph.operators[i] for i in spmm}

@@ -85,7 +85,7 @@ class Edit:
         purposes: of tensors of the first subgraph that an earlier edit put in.
 
     Attributes:
-        graphs: the subgraphs; fixes change the first, `main`, which is the one that is planned.
+        graphs: the subgraphs; fixes change `main`, which is the one that is planned.
     """
 
     def __init__(self, data: bytes, path: str, purposes: Mapping[int, Purpose] | None = None) -> None:
@@ -122,7 +122,9 @@ class Edit:
 
     @property
     def main(self) -> GraphEdit:
-        return self.graphs[0]
+        """The subgraph of the first signature, as of `Model.main`."""
+        signatures = self.model.signatureDefs
+        return self.graphs[signatures[0].subgraphIndex if signatures else 0]
 
     def again(self) -> Edit:
         """The file as it was, for another attempt; cheap, since what was checked is not checked again."""
@@ -409,12 +411,12 @@ class GraphEdit:
                 if entry.tensorIndex == old:
                     entry.tensorIndex = new
 
-    def set_shape(self, tensor: int, shape: Sequence[int]) -> None:
-        """Another static shape."""
+    def set_shape(self, tensor: int, shape: Sequence[int], *, dynamic_batch: bool = False) -> None:
+        """Another shape, static but for the batch."""
         import numpy as np
 
         self.tensors[tensor].shape = np.array(shape, np.int32)
-        self.tensors[tensor].shapeSignature = None
+        self.tensors[tensor].shapeSignature = np.array((-1, *shape[1:]), np.int32) if dynamic_batch else None
 
     # Writing
 

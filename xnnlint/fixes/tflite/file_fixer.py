@@ -60,15 +60,19 @@ class FileFixer:
             ModelError: the file cannot be read, or not be changed without loss.
             XnnlintError: it was not proven, so that nothing was written; or it cannot be proven here.
         """
-        data = read_file(path)
+        return self.fix_data(read_file(path), path, target, backup=backup)
+
+    def fix_data(self, data: bytes, path: str, target: str = "", *, backup: str = "") -> FileRepair:
+        """The same for a file in memory, of which `path` is only the name."""
         done = FileRepair(_search(data, path, self.options))
         if not target:
             return done
         if not done.result.after.plan.is_correct:
             outcome = done.result.after.plan.outcome.value
             reasons = "".join(f"; {place}: {reason}" for place, reason in done.result.refused)
+            subject = "it" if path == target else path
             raise XnnlintError(
-                f"{target}: not written: no change was found that makes {path} right ({outcome}){reasons}"
+                f"{target}: not written: no change was found that makes {subject} right ({outcome}){reasons}"
             )
         if done.changes and self.proof:
             done = self._proven(done.result, target)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -76,8 +76,9 @@ def _model(model: ModelReport) -> dict[str, Any]:
     return {
         "path": model.path,
         "format": model.format,
-        "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
+        "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
+        "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
         **_value(model),
         "findings": [
@@ -87,17 +88,31 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "fixes": None if model.fixes is None else _fixes(model.fixes),
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
-        **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
+        **({} if plan is None or not plan.model.unknown else _low_confidence(plan)),
         **({} if model.policy is None else {"policy": _policy(model)}),
     }
 
 
+def _low_confidence(plan: Plan) -> dict[str, Any]:
+    model = plan.model
+    left = [name for name in model.unknown if name not in model.kept]
+    return {
+        "confidence": "low",
+        "assumed": {"outcome": plan.outcome.value, "keep_their_inputs": list(model.kept), "left_to_tflite": left},
+    }
+
+
 def _fixes(fixes: FixForecast) -> dict[str, Any]:
-    both = {"brought": fixes.brought, "declined": fixes.declined}
+    found = {
+        "brought": fixes.brought,
+        "declined": fixes.declined,
+        "converted": fixes.converted,
+        "converted_if_slower": fixes.converted_if_slower,
+    }
     return {
         "safe": fixes.safe,
         "unsafe": fixes.unsafe,
-        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in both.items()},
+        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in found.items()},
     }
 
 
@@ -165,6 +180,19 @@ def _kernels(model: ModelReport) -> list[dict[str, Any]]:
 def _kernel(kernel: Kernel, us: float | None) -> dict[str, Any]:
     own = {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
     return own | {"predicted_us": _rounded(us)}
+
+
+def _subgraph(called: Called) -> dict[str, Any]:
+    plan = called.plan
+    return {
+        "subgraph": called.subgraph,
+        "name": plan.graph.name,
+        "role": called.role,
+        "op": called.op,
+        "kernels": [_kernel(kernel, None) for kernel in plan.kernels],
+        "operators": len(plan.operators),
+        "tflite_operators": len(plan.tflite_ops),
+    }
 
 
 def _value(model: ModelReport) -> dict[str, Any]:

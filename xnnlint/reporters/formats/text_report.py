@@ -6,10 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Finding, FixOutcome, ModelReport, Severity
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
-from xnnlint.reporters.finding_words import counted, group, impersonal, percent, place, share_text
+from xnnlint.reporters.finding_words import (
+    counted,
+    group,
+    hazard_place,
+    impersonal,
+    percent,
+    place,
+    share_text,
+)
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import (
@@ -22,7 +31,6 @@ from xnnlint.reporters.styled_lines import (
     Piece,
     Span,
     columns,
-    name,
     safe,
     wrap,
 )
@@ -37,7 +45,7 @@ from xnnlint.reporters.value_words import (
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.xnnpack.plan import Summary
+    from xnnlint.xnnpack.plan import Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 LABEL = 10  # columns of "required  " and the like
@@ -136,10 +144,11 @@ def summary_lines(models: ModelTally, width: int) -> list[Line]:
 
 
 def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Line]:
-    outcome, summary = _outcome(model), _summary(model)
+    outcome, summary = model.outcome, _summary(model)
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
-    headline = Span(_headline(outcome, summary), keep=True)
+    told = _headline(outcome, summary) if outcome is not None or model.plan is None else _if_taken(model.plan)
+    headline = Span(told, keep=True)
     target = Span(f"({profile.name})", FAINT, keep=True)
     short: list[Piece] = [path, " ", word]
     # Where it does not fit into one line, break between its parts rather than within one.
@@ -148,7 +157,7 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
         return wrap(whole, None)
     if _size([*short, ": ", headline]) <= width:
         return [*wrap([*short, ": ", headline], None), *wrap([target], None, 2)]
-    return [*wrap(short, None), *wrap([_headline(outcome, summary), "  ", target], width, 2)]
+    return [*wrap(short, None), *wrap([told, "  ", target], width, 2)]
 
 
 def _size(pieces: list[Piece]) -> int:
@@ -163,6 +172,15 @@ def _headline(outcome: Outcome | None, summary: Summary | None) -> str:
     if summary is None:
         return "no prediction"
     return _share(summary)
+
+
+def _if_taken(plan: Plan) -> str:
+    """What becomes of a model, if its layers of unknown effect are what they are taken for."""
+    summary = plan.summary
+    share = ""
+    if plan.outcome in (Outcome.SPARSE, Outcome.DENSE) and summary is not None and summary.pointwise_convs:
+        share = f", {summary.spmm} of {summary.pointwise_convs}"
+    return f"{plan.outcome.value}{share}, {safe(taken_as(plan.model))}"
 
 
 def _share(summary: Summary) -> str:
@@ -208,7 +226,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
             yield "Make them all: fewer of them give wrong results."
         if not unknown:
             yield if_fixed_sentence(model, len(chosen) + len(unseen))
-    fixed = list(_fixed(model))
+    fixed = [] if unknown else list(_fixed(model))
     yield from fixed
     if (
         not fixed
@@ -225,7 +243,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
     if len(model.if_pruned) == 1:
         yield pruned_sentence(model.if_pruned[0])
     if model.size is not None:
-        yield size_sentence(model.size)
+        yield size_sentence(model.size, "as now" if model.format == "tflite" else "as forecast")
 
 
 def _fixed(model: ModelReport) -> Iterator[str]:
@@ -235,15 +253,24 @@ def _fixed(model: ModelReport) -> Iterator[str]:
         yield f"xnnlint fix makes it {_made(fixes.brought)}."
     if fixes is not None and fixes.declined is not None:
         yield f"Slower as predicted: xnnlint fix --even-if-slower makes it {_made(fixes.declined)}."
+    if fixes is not None and (road := fixes.converted or fixes.converted_if_slower) is not None:
+        slower = road is not fixes.converted
+        command = f"xnnlint convert --fix{' --even-if-slower' if slower else ''} {safe(model.path)}"
+        yield f"{_became(road).capitalize()}, after: {command}{' (slower, as predicted)' if slower else ''}."
 
 
 def _made(fixed: FixOutcome) -> str:
+    return f"{_became(fixed)}, by {counted(fixed.changes, 'safe change')}"
+
+
+def _became(fixed: FixOutcome) -> str:
     becomes = {Outcome.SPARSE: f"sparse, {fixed.spmm} of {fixed.convolutions}", Outcome.DENSE: "right, and dense"}
-    return f"{becomes.get(fixed.outcome, fixed.outcome.value)}, by {counted(fixed.changes, 'safe change')}"
+    return becomes.get(fixed.outcome, fixed.outcome.value)
 
 
 def _low_confidence(unknown: int) -> str:
-    return f"Low confidence: what becomes of {counted(unknown, 'layer')} is not known (XNN403)."
+    told = f"what becomes of {counted(unknown, 'layer')} is not known (XNN403)"
+    return f"Low confidence: {told}; the rest is said for that case."
 
 
 def _policy(model: ModelReport) -> Iterator[str]:
@@ -277,8 +304,7 @@ def _breakage(model: ModelReport) -> Iterator[str]:
     plan = model.plan
     if plan is not None and plan.hazards:
         hazard = plan.hazards[0]
-        operator = plan.graph.operators[hazard.op]
-        where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+        where = hazard_place(plan, hazard)
         more = len({h.op for h in plan.hazards}) - 1
         also = f" and {counted(more, 'other place')}" if more else ""
         subject = "The sparse path" if hazard.of_sparse_path else "It"

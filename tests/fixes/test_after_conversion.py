@@ -1,0 +1,103 @@
+"""What a check of a Keras model says of `xnnlint convert --fix`, and that this does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import xnnlint
+from tests.cli.program import run
+from tests.models import FIXTURES
+from xnnlint.fixes import after_conversion
+from xnnlint.linter.findings import FixOutcome
+from xnnlint.loaders import load
+from xnnlint.runtime.verify import choose, verify_each
+from xnnlint.xnnpack.plan import Outcome
+
+CASES = FIXTURES / "cases"
+# Seen in runs of what the converter made of them, once it was fixed: SpMM, and 1x1 convolutions.
+FIXED = {"tfk_mbv3_hswish_div": (16, 16), "k3_mbv3_hswish_layer": (16, 16), "tfk_se_is_expand": (6, 6)}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_road_by_the_converted_file_is_forecast(name: str) -> None:
+    fixes = xnnlint.lint(CASES / f"{name}.keras").fixes
+    assert fixes is not None and fixes.converted is not None
+    assert (fixes.converted.outcome, fixes.converted.spmm, fixes.converted.convolutions) == (
+        Outcome.SPARSE,
+        *FIXED[name],
+    )
+
+
+def test_what_is_predicted_to_be_slower_is_said_apart() -> None:
+    fixes = xnnlint.lint(CASES / "tfk_mbv2_same.keras").fixes
+    assert fixes is not None and fixes.converted is None
+    assert fixes.converted_if_slower is not None
+    assert (fixes.converted_if_slower.outcome, fixes.converted_if_slower.spmm) == (Outcome.SPARSE, 12)
+
+
+def test_the_report_names_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASES)
+    _, out, _ = run(capsys, monkeypatch, "check", "tfk_mbv3_hswish_div.keras", "tfk_mbv2_same.keras")
+    text = " ".join(out.split())
+    assert "Sparse, 16 of 16, after: xnnlint convert --fix tfk_mbv3_hswish_div.keras." in text
+    assert "after: xnnlint convert --fix --even-if-slower tfk_mbv2_same.keras (slower, as predicted)." in text
+    _, out, _ = run(capsys, monkeypatch, "check", "-f", "json", "tfk_mbv3_hswish_div.keras")
+    found = json.loads(out)["models"][0]["fixes"]
+    assert found["converted"] == {"changes": 3, "outcome": "sparse", "spmm": 16, "convolutions": 16}
+    assert found["converted_if_slower"] is None
+
+
+def test_a_model_that_is_sparse_already_has_no_road() -> None:
+    plan = xnnlint.lint(FIXTURES / "guide_sparse.keras").plan
+    assert plan is not None
+    assert after_conversion.after_conversion(plan, None) == (None, None)
+
+
+def test_nothing_is_said_of_layers_of_unknown_effect() -> None:
+    report = xnnlint.lint(CASES / "tfk_custom_dropblock.keras")
+    assert report.fixes is not None and report.fixes.converted is None
+
+
+def test_a_road_that_is_no_better_is_not_told() -> None:
+    plan = xnnlint.lint(CASES / "tfk_se_is_expand.keras").plan
+    assert plan is not None
+    assert after_conversion.after_conversion(plan, FixOutcome(9, Outcome.SPARSE, 6, 6)) == (None, None)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
+@pytest.mark.parametrize("name", FIXED)
+def test_convert_and_fix_in_one_command(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = str(tmp_path / "model.tflite")
+    # Of so small models the time that is measured says little.
+    model = str(CASES / f"{name}.keras")
+    code, out, _ = run(capsys, monkeypatch, "convert", "--fix", "--even-if-slower", model, "-o", target)
+    assert code == 0
+    assert "proved" in out and f"sparse: {FIXED[name][0]} of {FIXED[name][1]}" in out
+    (seen,) = verify_each([target], choose(seeds=1))
+    assert seen.agrees and seen.observation is not None
+    assert (seen.observation.outcome, seen.observation.spmm) == ("sparse", FIXED[name][0])
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
+def test_what_does_not_pay_is_converted_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model.tflite"
+    code, out, _ = run(capsys, monkeypatch, "convert", "--fix", str(CASES / "tfk_mbv2_same.keras"), "-o", str(target))
+    assert code == 1 and "nothing is changed, since it does not pay" in out
+    assert load(target).main.operators
+
+
+def test_even_if_slower_is_of_fixes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, target = str(CASES / "tfk_mbv2_same.keras"), str(tmp_path / "model.tflite")
+    code, _, error = run(capsys, monkeypatch, "convert", "--even-if-slower", model, "-o", target)
+    assert code == 2 and "--fix" in error

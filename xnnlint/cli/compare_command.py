@@ -1,0 +1,142 @@
+"""The command `xnnlint compare`.
+
+Exit codes: 0 the second model is no worse; 1 it is, in what --fail-on names; 2 something could not be read, or a wrong
+call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xnnlint.cli.config_options import ConfigOptions, TargetOptions
+from xnnlint.cli.console import FINDINGS, OK, print_lines, write
+from xnnlint.cli.cost_options import CostProfileOption, cost_profile
+from xnnlint.errors import XnnlintError
+
+if TYPE_CHECKING:
+    from xnnlint.linter.comparison import Aspect
+    from xnnlint.linter.findings import ModelReport
+
+DEFAULT_FAIL_ON = "outcome,spmm,time,findings"
+NEVER = "never"
+
+
+class CompareFormat(str, Enum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True)
+class SecondOptions:
+    """What the second model is planned for, where that is something else."""
+
+    to_runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="Plan the second for another runtime; with one MODEL, the same file.")
+    ] = ""
+    to_cpu: Annotated[str, typer.Option(metavar="NAME", help="Plan the second for another CPU.")] = ""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What `xnnlint compare` is called with."""
+
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="BEFORE [AFTER]", help="Two model files; or one, with --to-runtime or --to-cpu.", show_default=False
+        ),
+    ]
+    target: TargetOptions = field(default_factory=TargetOptions)
+    second: SecondOptions = field(default_factory=SecondOptions)
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            metavar="ASPECTS",
+            help="Exit with 1 where the second is worse in one of: outcome, spmm, time, size, findings; or never.",
+        ),
+    ] = DEFAULT_FAIL_ON
+    form: Annotated[CompareFormat, typer.Option("--format", "-f", help="How to print.")] = CompareFormat.TEXT
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every operator and finding that differs.")] = (
+        False
+    )
+    rates: CostProfileOption = ""
+    configuration: ConfigOptions = field(default_factory=ConfigOptions)
+
+
+def compare(options: CompareOptions) -> None:
+    """Say what became better and worse from one model to another, operator by operator.
+
+    Two exports of one network, before and after pruning, fixing or converting; or one file under two runtimes. Times
+    are predicted; `xnnlint bench BEFORE AFTER` measures them.
+    """
+    aspects = _aspects(options.fail_on)
+    from xnnlint.linter.comparison import compare as compared_of
+
+    compared = compared_of(*_reports(options))
+    worse = compared.worse(aspects)
+    if options.form is CompareFormat.JSON:
+        from xnnlint.reporters.compare_json import document
+        from xnnlint.reporters.json_document import dumps
+
+        write(dumps(document(compared, worse)) + "\n")
+    elif options.form is CompareFormat.MARKDOWN:
+        from xnnlint.reporters.compare_markdown import comparison_markdown
+
+        write(comparison_markdown(compared, worse))
+    else:
+        from xnnlint.reporters.compare_text import comparison_lines
+
+        print_lines(lambda printer: comparison_lines(compared, worse, printer.width, verbose=options.verbose))
+    raise typer.Exit(FINDINGS if worse else OK)
+
+
+def _aspects(text: str) -> list[Aspect]:
+    from xnnlint.linter.comparison import Aspect
+
+    if text == NEVER:
+        return []
+    known = {aspect.value: aspect for aspect in Aspect}
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise XnnlintError(f"--fail-on {text}: {name!r} is none of {', '.join(known)}, or never")
+    return [known[name] for name in names]
+
+
+def _reports(options: CompareOptions) -> tuple[ModelReport, ModelReport]:
+    """Both models, checked as `xnnlint check` does.
+
+    Raises:
+        XnnlintError: one of them cannot be read, or the call names something else than two.
+    """
+    second = options.second
+    elsewhere = bool(second.to_runtime or second.to_cpu)
+    if len(options.models) > 2 or (len(options.models) == 1 and not elsewhere):
+        raise XnnlintError("compare takes two models; or one, with --to-runtime or --to-cpu")
+    before, after = options.models[0], options.models[-1]
+    target = options.target
+    return (
+        _report(before, options, target.runtime, target.cpu),
+        _report(after, options, second.to_runtime or target.runtime, second.to_cpu or target.cpu),
+    )
+
+
+def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> ModelReport:
+    from xnnlint.cli.config_options import resolver
+    from xnnlint.config.applied import apply
+    from xnnlint.linter.engine import check_model
+    from xnnlint.linter.value import Wanted
+    from xnnlint.xnnpack.profile import load_profile
+
+    settings = resolver(options.configuration, {"runtime": runtime, "cpu": cpu}).for_model(path)
+    profile = load_profile(settings["runtime"], settings["cpu"])
+    report = check_model(path, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
+    if report.error is not None:
+        raise XnnlintError(report.error)
+    report.profile = profile
+    return apply(report, settings)
