@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.execution import is_order_free
 from xnnlint.xnnpack.ir import Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
+
+BY_SELECTION = (
+    "take the channels by 1x1 convolutions of zeros and ones; or, where depthwise convolutions of several sizes read "
+    "them, use a single one of the largest size, up to 5x5, for all channels"
+)
+_TAKING = ("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "GATHER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,15 @@ def has_pixels(graph: Graph, tensor: int) -> bool:
     """Whether a tensor of the graph is a map of more than one pixel."""
     shape = graph.tensors[tensor].shape
     return len(shape) == 4 and shape[1] * shape[2] > 1
+
+
+def takes_channels(graph: Graph, op: Operator) -> bool:
+    """Whether an operator takes some of the channels of a map, and all of its pixels."""
+    if op.type not in _TAKING or not op.outputs:
+        return False
+    source = graph.tensors[op.inputs[1 if op.type == "SPLIT" else 0]].shape
+    parts = [graph.tensors[t].shape for t in op.outputs]
+    return all(len(p) == 4 and p[:3] == source[:3] and p[3:] != source[3:] for p in parts)
 
 
 def is_read_inside(part: PartitionPlan, value: Value) -> bool:

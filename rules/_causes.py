@@ -462,7 +462,7 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _encoding(plan: Plan, hazard: Hazard) -> Cause:
-    where = "a subgraph" if hazard.op is None else named(plan.graph, hazard.op)
+    where = named(plan.graph, hazard.place)
     return Cause(
         hazard.op,
         CauseKind.ENCODING,
@@ -478,7 +478,7 @@ def stored_words(plan: Plan, hazard: Hazard) -> str:
     """How the weights that are misread are stored: type, shape, bytes."""
     index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
     # Of a hazard in a subgraph the operator is the one that calls it.
-    here = hazard.op is not None and index in plan.graph.operators[hazard.op].inputs
+    here = index in plan.graph.operators[hazard.place].inputs
     tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
     return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
 

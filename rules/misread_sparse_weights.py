@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xnnlint.linter.fault_words import fault_words
-from xnnlint.linter.findings import Applicability, Finding, Location
+from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fault import FaultKind
@@ -71,9 +71,10 @@ class MisreadSparseWeights(Rule):
         for hazard in plan.hazards:
             if hazard.kind is not FaultKind.SPARSE_ENCODING:
                 continue
-            op = None if hazard.op is None else plan.graph.operators[hazard.op]
-            who, read = "an operator of a subgraph", ""
-            if op is not None and hazard.fault.subject.index in op.inputs:
+            op = plan.graph.operators[hazard.place]
+            # What happens in a subgraph happens at the operator that calls it.
+            who, read = "an operator of its subgraph", ""
+            if hazard.fault.subject.index in op.inputs:
                 who = f"{'TFLite' if op.index in plan.tflite_ops else 'XNNPACK'}'s {op.custom_code or op.type}"
                 read = f", read by {op.type} version {op.version}"
             comes = "the model fails" if hazard.outcome is Outcome.FAILS else "the outputs are wrong, without any error"
@@ -81,7 +82,7 @@ class MisreadSparseWeights(Rule):
                 f"{who} does not know how its weights are stored, and {comes}: {fault_words(hazard.fault)}",
                 required=DECODED,
                 actual=stored_words(plan, hazard) + read,
-                location=Location() if op is None else locate(plan, op.index),
+                location=locate(plan, op.index),
                 fix=STORE_DENSE_FIX,
                 applicability=Applicability.SAFE,
             )

@@ -13,7 +13,7 @@ from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
-from ._branches import has_pixels
+from ._branches import BY_SELECTION, has_pixels, takes_channels
 from ._gates import Gate, gates
 from ._sizes import fixed_sizes
 from ._text import listed, type_of
@@ -195,6 +195,8 @@ def _fix(graph: Graph, op: Operator, rejection: Rejection) -> str:
         return BY_CONDITION[rejection.condition]
     if op.type == "FULLY_CONNECTED" and op.version >= BLOCK_SPARSE_VERSION:
         return "prune it without blocks, or not at all, so that its weights are not stored block-sparse"
+    if takes_channels(graph, op):
+        return BY_SELECTION
     if op.type in ("SQUEEZE", "EXPAND_DIMS") and any(has_pixels(graph, t) for t in (op.inputs[0], op.outputs[0])):
         return KEPT_MAP
     return INSTEAD.get(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.difftest.advice_gates import CannotWrite, write_gates
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.editor import Edit, GraphEdit, Op
@@ -115,6 +116,7 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
+        self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
@@ -122,6 +124,19 @@ class _Editor:
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
         return Followed(data, places, self.counts_more)
+
+    def _gates(self, findings: Sequence[Finding]) -> None:
+        """What stands between a pooling and the map that it scales is written as one."""
+        waivers = frozenset().union(*(f.waivers for f in findings))
+        # Weights that count are pruned before they get another form.
+        dense = [index for index in self.asked.get("pruned", {}) if self.ops[index].type == "FULLY_CONNECTED"]
+        for index in dense:
+            self._pruned(index, "")
+        try:
+            self.counts_more |= write_gates(self.graph, self.plan.graph, self.ops, waivers)
+        except CannotWrite as reason:
+            raise NotFollowed(str(reason)) from None
+        self._drop_unread()
 
     # -- between operators
 

@@ -81,6 +81,9 @@ class ShownOptions:
     assume_pruned: Annotated[
         str, typer.Option(metavar="SHARES", help="Forecast a model pruned to this share, such as 0.8, or to several.")
     ] = ""
+    fixes: Annotated[
+        bool, typer.Option("--fixes", help="Try what xnnlint fix would bring, of large models, too; writes nothing.")
+    ] = False
     cost_profile: CostProfileOption = ""
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
@@ -159,6 +162,7 @@ def check(options: CheckOptions) -> None:
         wanted=_wanted(shown),
         cost_profile=shown.cost_profile,
         policy=shown.policy,
+        fixes=shown.fixes,
     )
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
@@ -215,6 +219,7 @@ def _setting(shown: ShownOptions, session: Session, accepted: Baseline | None) -
         verbose=shown.verbose,
         quiet=shown.quiet,
         statistics=shown.statistics,
+        names=tuple(task.request.path for task in session.tasks),
         root=source_root(),
         baseline=accepted,
     )

@@ -92,5 +92,5 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
         done = fixer.fix_data(data, options.output, options.output)
     if not done.written:
         atomic.write(done.after.data, options.output)
-    print_lines(lambda printer: repair_lines(done, printer.width, unsafe=False))
+    print_lines(lambda printer: repair_lines(done, printer.width))
     return done.after.data

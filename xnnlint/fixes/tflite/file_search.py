@@ -26,9 +26,10 @@ from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.known_fixes import check_names
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.operator_lines import OperatorLines
-from xnnlint.fixes.tflite.rescue import Way, follow, ways
+from xnnlint.fixes.tflite.rescue import STORE_DENSE, Way, follow, ways
 from xnnlint.linter.findings import Applicability, Severity
 from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.planner import make_plan
 
 FileResult = Result[FileVersion]
@@ -67,7 +68,13 @@ def _with_findings(path: str, before: FileVersion, after: FileVersion, refused: 
     from xnnlint.linter.engine import find
 
     findings = find(after.plan)
-    remaining = [finding for finding in findings if finding.severity is Severity.ERROR]
+    # What was stored dense to be right is not to be stored sparse.
+    is_dense = any(change.fix == STORE_DENSE for change in after.changes)
+    remaining = [
+        finding
+        for finding in findings
+        if finding.severity is Severity.ERROR and not (is_dense and finding.condition is Condition.STORED_SPARSE)
+    ]
     return Result(path, before, after, refused, findings, remaining)
 
 

@@ -7,6 +7,7 @@ that put each part in its place. The products with zero are exact for all finite
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
@@ -103,10 +104,10 @@ class SelectChannels(OperatorFixer):
     name = "select-channels"
     stage = Stage.CHANNELS
     fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
-    summary = "SPLIT, SLICE and GATHER of channels -> 1x1 convolutions that select"
+    summary = "SPLIT, SPLIT_V, SLICE and GATHER of channels -> 1x1 convolutions that select"
 
     def sites(self, view: View) -> Iterable[Op]:
-        for op in view.of_type("SPLIT", "SLICE", "STRIDED_SLICE", "GATHER"):
+        for op in view.of_type("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "GATHER"):
             if _selected(view, op) is not None:
                 yield op
 
@@ -142,6 +143,12 @@ def _selected(view: View, op: Op) -> Selection | None:
             return None
         width = shape[3] // len(op.outputs)
         return source, [(t, every[i * width : (i + 1) * width]) for i, t in enumerate(op.outputs)]
+    if op.type == "SPLIT_V":
+        axis = graph.constant(op.inputs[2])
+        if axis is None or int(axis.reshape(-1)[0]) not in (3, -1):
+            return None
+        ends = list(accumulate(graph.shape(t)[3] for t in op.outputs))
+        return source, [(t, every[e - graph.shape(t)[3] : e]) for t, e in zip(op.outputs, ends, strict=True)]
     channels = _of_slice(view, op, shape)
     return None if channels is None else (source, [(op.outputs[0], channels)])
 
