@@ -525,6 +525,19 @@ def _another_behind(plan: Plan, where: str) -> str:
     return follow if only_batch_is_unknown(plan.graph) else ""
 
 
+def _names(plan: Plan, hazard: Hazard) -> Cause:
+    kind, name = hazard.fault.required, hazard.fault.actual
+    return Cause(
+        hazard.op,
+        CauseKind.OUTPUT,
+        fault_words(hazard.fault),
+        f"{kind} with a name each, in the signature or without one",
+        f"{kind} that share a name, such as {name!r}",
+        f"name the {kind}: convert with a signature, or give the tensors other names",
+        Applicability.SAFE,
+    )
+
+
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
     return Cause(
@@ -556,6 +569,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
     FaultKind.SPARSE_ENCODING: _encoding,
+    FaultKind.NAMES: _names,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

@@ -88,7 +88,9 @@ class Hazard:
         return self.kind is FaultKind.OUTPUT
 
 
-_SPARSE_OR_DENSE = (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE)
+_SPARSE_OR_DENSE = (
+    *(FaultKind.OUTPUT, FaultKind.NAMES, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE),
+)
 
 
 @dataclass(frozen=True, slots=True)
