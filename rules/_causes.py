@@ -73,6 +73,8 @@ class CauseKind(Enum):
     """An output to which LiteRT cannot bind a buffer."""
     TFLITE = "tflite"
     """An operator that TFLite refuses."""
+    LOADING = "loading"
+    """What keeps the runtime from loading the file."""
     UNKNOWN = "unknown"
 
     @property
@@ -87,6 +89,7 @@ _SPARSE_OR_DENSE = (
     CauseKind.UNDEFINED,
     CauseKind.DEAD_BRANCH,
     CauseKind.TFLITE,
+    CauseKind.LOADING,
 )
 
 
@@ -112,7 +115,9 @@ class Cause:
 
 def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
-    if hazard.op is None:
+    if hazard.kind is FaultKind.LOADING:
+        return _not_loaded(plan, hazard)
+    if hazard.op is None and not hazard.of_output:
         return _of_file(hazard)
     direct = _DIRECT.get(hazard.kind)
     if direct is not None:
@@ -497,10 +502,11 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where, text, wrong = named(plan.graph, hazard.place), fault_words(hazard.fault), hazard.fault.wrong
+    text, wrong = fault_words(hazard.fault), hazard.fault.wrong
+    where = "" if hazard.op is None else named(plan.graph, hazard.op)
     if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
-            hazard.place,
+            hazard.op,
             CauseKind.OUTPUT,
             text,
             "outputs that are no inputs",
@@ -549,6 +555,44 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
         f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
         Applicability.SAFE,
     )
+
+
+# Custom operators that stand for a part of the model which another tool took out: what that is, and what to check.
+_COMPILED = {
+    "edgetpu-custom-op": ("an Edge TPU", "Edge TPU compiler"),
+    "ethos-u": ("an Arm Ethos-U", "Vela"),
+    "DISPATCH_OP": ("a neural processor", "LiteRT's compiler plugin"),
+}
+_LOADING: dict[Wrong, tuple[str, str]] = {
+    Wrong.TENSOR_TYPE: ("tensors of types that LiteRT knows", "run it with LiteRT's Interpreter, or a newer LiteRT"),
+    Wrong.VARIABLE_TENSOR: (
+        "no variable tensors",
+        "give the state to the model as an input and take it as an output, or run it with LiteRT's Interpreter",
+    ),
+    Wrong.VARIANT_TENSOR: ("no variant tensors", "run it with LiteRT's Interpreter"),
+    Wrong.INTERMEDIATE_TENSORS: ("no intermediate tensors", "run it with LiteRT's Interpreter"),
+    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert anew"),
+    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model anew"),
+}
+"""What is required, and the fix."""
+
+
+def _not_loaded(plan: Plan, hazard: Hazard) -> Cause:
+    text, wrong, name = fault_words(hazard.fault), hazard.fault.wrong, hazard.fault.subject
+    where = "" if hazard.op is None else f" at {named(plan.graph, hazard.op)}"
+    if wrong is not Wrong.NO_CUSTOM_KERNEL:
+        required, fix = _LOADING[wrong]
+    elif name in _COMPILED:
+        device, tool = _COMPILED[name]
+        text = f"it is compiled for {device} ({name})"
+        required, fix = "a file for the CPU", f"check the file that {tool} was given"
+    elif name.startswith("Flex"):
+        text = f"it needs TensorFlow's own operator {name.removeprefix('Flex')} (Flex), which LiteRT does not bring"
+        required, fix = "operators that LiteRT brings", "convert without SELECT_TF_OPS"
+    else:
+        required = "operators that LiteRT brings"
+        fix = f'where your application brings {name}, name it: custom-operators = ["{name}"] in [tool.xnnlint]'
+    return Cause(hazard.op, CauseKind.LOADING, text, required, f"{text}{where}", fix, Applicability.MANUAL)
 
 
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:

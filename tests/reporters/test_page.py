@@ -303,6 +303,7 @@ def test_several_models_are_a_table():
         "a_model_w...ong.tflite  dense          0 of 14           2 errors   by hand",
         "fix.tflite              dense          0 of 14           2 errors   fix",
         "sparse.tflite           sparse         14 of 14          none",
+        "Predicted for litert-2.3 on arm64.",
         "More on one of them: xnnlint check MODEL; on all: --verbose",
         "",
         "4 models: 1 sparse, 2 dense, 1 unreadable. 4 errors, 1 fixable. Exit code 1.",

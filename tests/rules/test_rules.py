@@ -318,9 +318,9 @@ CONVERTED = {
     "patterns/head_depth_to_space": [],
     "patterns/head_keepdims_softmax": [
         ("XNN901", "StatefulPartitionedCall:0", "global_average_pooling2d"),
-        ("XNN601", "global_average_pooling2d", "read by"),
+        ("XNN601", "global_average_pooling2d", "(SOFTMAX"),
     ],
-    "patterns/head_keepdims_conv_dense": [("XNN601", "global_average_pooling2d", "read by classifier")],
+    "patterns/head_keepdims_conv_dense": [("XNN601", "global_average_pooling2d", "classifier")],
     "patterns/head_mean_height": [
         ("XNN901", "StatefulPartitionedCall:0", "axes [1]"),
         ("XNN602", "StatefulPartitionedCall:0", "MEAN over axes [1]"),

@@ -111,21 +111,22 @@ def test_what_cannot_be_read_or_judged_is_2_and_the_others_are_verified(capsys, 
     x = g.conv2d(g.input((1, 8, 8, 3)), 8)
     g.output(*g.custom_op("Nowhere", [x], [x.shape]))
     (tmp_path / "custom.tflite").write_bytes(g.build())
-    paths = [
-        str(tmp_path / "broken.tflite"),
-        str(GUIDE),
-        str(tmp_path / "custom.tflite"),
-        str(tmp_path / "none.tflite"),
-    ]
+    by_zero = ModelBuilder()
+    zero = by_zero.constant(np.zeros(1, np.int32))
+    by_zero.output(*by_zero.op("FLOOR_MOD", [by_zero.input((1,), dtype="int32"), zero], [(1,)], dtype="int32"))
+    (tmp_path / "by_zero.tflite").write_bytes(by_zero.build())
+    names = ("broken.tflite", GUIDE, "custom.tflite", "by_zero.tflite", "none.tflite")
+    paths = [str(tmp_path / name) for name in names]
     code, out, err = run(capsys, monkeypatch, *paths, "--seeds", "1", "--format", "json")
     assert code == 2
     document = json.loads(out)
     jsonschema.validate(document, published_schema("verify"))
     assert [model["path"] for model in document["models"]] == paths
-    assert [model["agrees"] for model in document["models"]] == [None, True, None, None]
+    assert [model["agrees"] for model in document["models"]] == [None, True, True, None, None]
     complaints = err.splitlines()
     assert len(complaints) == 3
-    assert "broken.tflite" in complaints[0] and "Nowhere" in complaints[1] and "none.tflite" in complaints[2]
+    assert "broken.tflite" in complaints[0] and "Division by 0" in complaints[1] and "none.tflite" in complaints[2]
+    assert document["models"][2]["observed"]["outcome"] == "fails"
 
 
 @pytest.mark.judge
@@ -159,7 +160,7 @@ def test_a_file_that_nothing_runs_as_predicted_is_broken(capsys, monkeypatch, tm
     code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"))
     assert (code, err) == (1, "")
     assert "broken: fails, as predicted" in out and "no kernel of LiteRT runs it" in out
-    assert out.endswith("broken.\n")
+    assert out.rstrip().splitlines()[-1].startswith("broken")
 
 
 @pytest.mark.judge

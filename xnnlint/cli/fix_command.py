@@ -34,7 +34,7 @@ class Goal(str, Enum):
 class WrittenOptions:
     """Where the fixed model goes."""
 
-    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
+    out: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False
     backup: Annotated[
@@ -158,9 +158,9 @@ class _Fixes:
         from xnnlint.fixes.request import FixRequest
         from xnnlint.xnnpack.profile import load_profile
 
-        profile = load_profile(settings["runtime"], settings["cpu"])
+        profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
         select, ignore = settings["fix.select"], settings["fix.ignore"]
-        key = (profile.name, select, ignore, layers := declared_layers(settings, of_run))
+        key = (profile.name, profile.custom_operators, select, ignore, layers := declared_layers(settings, of_run))
         if key not in self._known:
             given = self._options
             request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower, layers=layers)

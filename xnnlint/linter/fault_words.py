@@ -75,6 +75,19 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
     ),
     Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
+    Wrong.TENSOR_TYPE: lambda r, a, s: f"LiteRT's compiled models know no tensors of type {a}",
+    Wrong.VARIABLE_TENSOR: lambda r, a, s: f"{_tensor(a)} is a variable, which LiteRT's compiled models do not take",
+    Wrong.VARIANT_TENSOR: lambda r, a, s: f"{_tensor(a)} holds variants, which LiteRT's compiled models do not take",
+    Wrong.INTERMEDIATE_TENSORS: lambda r, a, s: (
+        f"{s} has intermediate tensors, which LiteRT's compiled models do not take"
+    ),
+    Wrong.NO_KERNEL: lambda r, a, s: (
+        f"{s} is of version {a}, and this runtime has it up to version {r}" if r else f"this runtime has no {s}"
+    ),
+    Wrong.NO_CUSTOM_KERNEL: lambda r, a, s: f"it needs the operator {s}, which LiteRT does not bring",
+    Wrong.SIGNATURE: lambda r, a, s: (
+        f"the signature {s!r} lists {a[0]} inputs and {a[1]} outputs, and its subgraph has {r[0]} and {r[1]}"
+    ),
     Wrong.BIAS_READ_AS_FP16: "this runtime reads its fp32 bias as fp16, as the filter is",
     Wrong.PADDING_BELOW_0: lambda r, a, s: (
         f"its 'same' padding comes to {a}, for which this runtime reads nothing but padding"

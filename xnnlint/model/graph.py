@@ -68,6 +68,7 @@ class Tensor:
         has_rank: False where the file says that not even the rank is known.
         is_constant: True where the file holds data for it.
         is_variable: True for a stateful tensor.
+        is_variant: True for one that holds tensors of other types (variant_tensors).
         is_external: True where the data is in another file, which is not read; such a tensor is not `is_constant`.
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
@@ -84,6 +85,7 @@ class Tensor:
     quantization: Quantization | None = None
     sparsity: Sparsity | None = None
     is_variable: bool = False
+    is_variant: bool = False
     is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
@@ -118,6 +120,7 @@ class Operator:
         attributes: the builtin options, named as in the schema (`stride_h`, `keep_dims`, ...), enums by name ("SAME").
         custom_code: the name of a custom operator, else "".
         version: the operator's version in the file.
+        has_intermediates: whether it names intermediate tensors, or inputs that it changes.
         name: what a person calls it: the Keras layer's name, or what the names in the file say.
     """
 
@@ -129,6 +132,7 @@ class Operator:
     custom_code: str = ""
     version: int = 1
     name: str = ""
+    has_intermediates: bool = False
 
     def __repr__(self) -> str:
         return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
@@ -236,12 +240,14 @@ def _present(tensors: Iterable[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A named entry point: argument name -> tensor index, in one subgraph."""
+    """A named entry point: argument name -> tensor index, in one subgraph; and how many of each the file lists."""
 
     key: str
     subgraph: int
     inputs: dict[str, int]
     outputs: dict[str, int]
+    input_count: int = 0
+    output_count: int = 0
 
 
 @dataclass(slots=True)

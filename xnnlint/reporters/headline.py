@@ -30,6 +30,7 @@ from xnnlint.reporters.value_words import (
     time_sentence,
 )
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def _outputs(model: ModelReport) -> Iterator[str]:
         # The finding says it better, where it is shown.
         if not any(finding.condition in BROKEN for finding in model.findings):
             yield from _breakage(model)
+    elif own := of_application(model.plan) if model.plan is not None else []:
+        yield f"No verdict on the outputs: {', '.join(map(safe, own))} is your application's."
     elif model.outcome is not None:
         yield _MEANS[model.outcome]
     yield from filter(None, (now_sentence(model), if_fixed_sentence(model)))

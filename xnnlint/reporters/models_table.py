@@ -16,6 +16,7 @@ from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.xnnpack.profile import Profile
 
 _COLUMNS = (("outcome", 13), ("SpMM", 8), ("gain", 6), ("findings", 9), ("next", 12))
 _NARROWEST_NAME = 16
@@ -26,10 +27,11 @@ class ModelsTable:
 
     Args:
         names: of all models.
+        profile: what the run predicts for.
         width: columns of a row; None to shorten no name.
     """
 
-    def __init__(self, names: Sequence[str], width: int | None) -> None:
+    def __init__(self, names: Sequence[str], profile: Profile, width: int | None) -> None:
         # On a screen the folder that all of them are in is said once.
         self._folder = "" if width is None else _common_folder(names)
         longest = max((columns(self._named(name)) for name in names), default=0)
@@ -37,6 +39,8 @@ class ModelsTable:
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
         self._name = max(min(longest, room), len("model"))
         self._width = width
+        self._profile = profile
+        self._others: dict[str, list[str]] = {}
         self._has_gain = self._has_brackets = False
         self._note = ""
 
@@ -50,8 +54,14 @@ class ModelsTable:
     def _named(self, path: str) -> str:
         return safe(path.removeprefix(self._folder))
 
-    def row(self, model: ModelReport, *, failed: bool) -> Line:
-        """One model that was read."""
+    def row(self, model: ModelReport, profile: Profile | None, *, failed: bool) -> Line:
+        """One model that was read.
+
+        Args:
+            profile: what it was checked for, where that is another than the run's.
+        """
+        if profile is not None:
+            self._others.setdefault(profile.name, []).append(self._named(model.path))
         shown = self._named(model.path)
         shown = shown if self._width is None else shorten(shown, self._name)
         outcome = model.outcome.value if model.outcome is not None else "unknown"
@@ -66,12 +76,14 @@ class ModelsTable:
 
     def legend(self) -> list[Line]:
         """What the gain means, where there was one; and how to see more."""
-        lines: list[Line] = []
+        others = "".join(f"; {', '.join(names)}: for {profile}" for profile, names in self._others.items())
+        said = [f"Predicted for {self._profile.name}{others}."]
         if self._has_gain:
             note = f"; {self._note}" if self._note else ""
             brackets = "; (at most, if fixed)" if self._has_brackets else ""
-            lines = wrap([Span(f"gain: times as fast as dense, predicted{brackets}{note}", FAINT)], self._width)
-        return [*lines, [Span("More on one of them: xnnlint check MODEL; on all: --verbose", FAINT)]]
+            said.append(f"gain: times as fast as dense{brackets}{note}.")
+        more = "More on one of them: xnnlint check MODEL; on all: --verbose"
+        return [*wrap([Span(" ".join(said), FAINT)], self._width), [Span(more, FAINT)]]
 
     def _row(self, name: str, *cells: str) -> str:
         sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]
@@ -84,7 +96,8 @@ class ModelsTable:
             return ""
         self._has_gain, self._has_brackets = True, self._has_brackets or not speed.now
         self._note = not_measured(speed.prediction)
-        return f"{gain.ratio:.1f}x" if speed.now else f"({gain.ratio:.1f}x)"
+        ratio = f"{gain.ratio:.1f}x" if gain.ratio < 9.95 else f"{gain.ratio:.0f}x"
+        return ratio if speed.now else f"({ratio})"
 
 
 def _common_folder(names: Sequence[str]) -> str:

@@ -22,6 +22,8 @@ class FaultKind(str, Enum):
     """LiteRT knows no name for an input or output of the model, sparse or dense."""
     TFLITE = "tflite"
     """TFLite itself refuses an operator, sparse or dense."""
+    LOADING = "loading"
+    """LiteRT does not load the file."""
     BIAS = "bias"
     """A bias is read as another type."""
     PADDING = "padding"
@@ -76,6 +78,14 @@ class Wrong(Enum):
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
+    # What keeps the file from being loaded.
+    TENSOR_TYPE = "tensor-type", FaultKind.LOADING  # actual and subject: the type
+    VARIABLE_TENSOR = "variable-tensor", FaultKind.LOADING  # actual: a `TensorRef`
+    VARIANT_TENSOR = "variant-tensor", FaultKind.LOADING  # actual: a `TensorRef`
+    INTERMEDIATE_TENSORS = "intermediate-tensors", FaultKind.LOADING  # subject: the operator's type
+    NO_KERNEL = "no-kernel", FaultKind.LOADING  # the newest version, 0 for none; the file's; subject: the type
+    NO_CUSTOM_KERNEL = "no-custom-kernel", FaultKind.LOADING  # subject: the operator's name
+    SIGNATURE = "signature", FaultKind.LOADING  # inputs and outputs of the subgraph; of the signature; its name
     BIAS_READ_AS_FP16 = "bias-read-as-fp16", FaultKind.BIAS
     PADDING_BELOW_0 = "padding-below-0", FaultKind.PADDING  # actual: the padding of one dimension
 

@@ -12,6 +12,7 @@ from xnnlint.xnnpack.entry_names import nameless
 from xnnlint.xnnpack.execution import Order, State, is_order_free
 from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
+from xnnlint.xnnpack.loading import Refusal, unresolved
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.sparse_readers import encoding_hazards
@@ -27,16 +28,22 @@ class OutcomeJudge:
 
     Args:
         is_main: whether it is the graph whose inputs and outputs LiteRT binds.
+        refused: what keeps the file from being loaded, whatever the plan.
     """
 
-    def __init__(self, graph: Graph, profile: Profile, *, is_main: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, profile: Profile, *, is_main: bool = True, refused: Iterable[Refusal] = ()
+    ) -> None:
         self.graph = graph
         self.profile = profile
         self.is_main = is_main
+        self.refused = list(refused)
 
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
         delegation = plan.delegation
+        refused = [*self.refused, *unresolved(plan)] if self.is_main and plan.model.format == "tflite" else []
+        plan.hazards += (Hazard(op, fault, Outcome.FAILS) for op, fault in refused)
         if plan.failure is not None:
             plan.hazards.append(Hazard(plan.failure.op, plan.failure.fault, Outcome.FAILS))
         for part in plan.partitions:
@@ -94,8 +101,8 @@ class OutcomeJudge:
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
-                for op in (readers or self.graph.operators)[:1]:
-                    yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+                op = next(iter(readers or self.graph.operators), None)
+                yield Hazard(None if op is None else op.index, Fault(wrong), Outcome.WRONG_RESULTS)
 
     def _name_hazards(self, plan: Plan) -> Iterable[Hazard]:
         """Inputs and outputs without a name of their own; a Keras model gets names when it is converted."""
@@ -116,6 +123,8 @@ class OutcomeJudge:
         if output.index not in shapes:
             return None
         shape = shapes[output.index]
+        if shape is None and not output.shape and producer.type == "CUSTOM":
+            return Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
         if shape is None:
             # A dynamic batch is taken as one, as that of the inputs is.
             only_batch = output.has_rank and -1 not in output.shape_signature[1:]

@@ -90,6 +90,7 @@ class Hazard:
 
 _SPARSE_OR_DENSE = (
     *(FaultKind.OUTPUT, FaultKind.NAMES, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE),
+    FaultKind.LOADING,
 )
 
 

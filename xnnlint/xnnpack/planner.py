@@ -25,6 +25,7 @@ from xnnlint.xnnpack.inlining import inlined
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.kernels import kernel_name
 from xnnlint.xnnpack.layout import decide_layouts
+from xnnlint.xnnpack.loading import refusals
 from xnnlint.xnnpack.outcome import OutcomeJudge
 from xnnlint.xnnpack.plan import (
     Called,
@@ -60,7 +61,8 @@ WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
     """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
     if profile.is_portable:
-        return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
+        runtimes = [runtime.knowing(profile.custom_operators) for runtime in every_runtime(profile.cpu)]
+        return worst([make_plan(model, runtime, assume) for runtime in runtimes])
     planner = Planner(model, profile)
     plan = planner.plan(assume)
     plan.summary = planner.summarize(plan)
@@ -107,7 +109,8 @@ class Planner:
         self.graph = inlined(model, graph) if profile["composites_inlined"] else graph
         self.profile = profile
         self._claimed: dict[frozenset[Waiver], _Claimed] = {}
-        self._outcome = OutcomeJudge(self.graph, profile, is_main=subgraph is None)
+        refused = refusals(model, profile) if subgraph is None else []
+        self._outcome = OutcomeJudge(self.graph, profile, is_main=subgraph is None, refused=refused)
         self._others = calls_of(model, self.graph) if subgraph is None else []
         self._planners = [Planner(model, profile, call.subgraph) for call in self._others]
         self._called: dict[frozenset[Waiver], list[Called]] = {}

@@ -57,7 +57,7 @@ PAIRS = [
         head(_two_outputs(False)),
         "fails",
         "FULLY_CONNECTED",
-        "outputs that share a name, such as 'dense'",
+        "outputs that share a name",
         "convert with a signature",
         unlocks=False,
     ),

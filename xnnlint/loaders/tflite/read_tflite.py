@@ -204,6 +204,7 @@ class _File:
             has_rank=bool(shape) or table.scalar("has_rank"),
             quantization=_quantization(table, shape),
             is_variable=table.scalar("is_variable"),
+            is_variant=bool(len(table.tables("variant_tensors"))),
         )
         buffer = table.scalar("buffer")
         if table.scalar("external_buffer"):
@@ -256,6 +257,7 @@ class _File:
             attributes=self._attributes(type_, table),
             custom_code=custom_code,
             version=version,
+            has_intermediates=bool(table.numbers("intermediates") or table.numbers("mutating_variable_inputs")),
         )
 
     def _attributes(self, type_: str, table: Table) -> dict[str, Any]:
@@ -415,14 +417,15 @@ def _signature(graphs: list[Graph], index: int, table: Table) -> Signature:
     subgraph = table.scalar("subgraph_index")
     if subgraph >= len(graphs):
         raise Malformed(f"it refers to subgraph {subgraph}, and there are {len(graphs)}")
-    arguments = {}
+    arguments, counts = {}, []
     for name in ("inputs", "outputs"):
         entries = each(name, table.tables(name), lambda _, entry: (entry.text("name"), entry.scalar("tensor_index")))
         arguments[name] = dict(entries)
+        counts.append(len(entries))
         for key, tensor in entries:
             if tensor >= len(graphs[subgraph].tensors):
                 raise Malformed(f"'{key}' refers to tensor {tensor}, which subgraph {subgraph} does not have")
-    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"])
+    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"], *counts)
 
 
 def _view(data: Any, numpy_type: str, size: int, offset: int) -> np.ndarray:

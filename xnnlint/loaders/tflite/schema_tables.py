@@ -41,6 +41,7 @@ SignatureDef inputs:[TensorMap] outputs:[TensorMap] signature_key:string -:strin
 TensorMap name:string tensor_index:uint32
 QuantizationParameters min:[float32] max:[float32] scale:[float32] zero_point:[int64]
     details:QuantizationDetails quantized_dimension:int32
+VariantSubType shape:[int32] type:TensorType has_rank:bool
 SparsityParameters traversal_order:[int32] block_map:[int32] dim_metadata:[DimensionMetadata]
 DimensionMetadata format:DimensionType dense_size:int32 array_segments:SparseIndexVector
     array_indices:SparseIndexVector

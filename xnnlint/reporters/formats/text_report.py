@@ -33,7 +33,7 @@ class TextReport(CheckReport):
         self._statistics = Statistics() if setting.statistics else None
         in_full = setting.verbose or setting.with_plan
         width = None if setting.for_pipe else setting.width
-        self._table = None if in_full or len(setting.names) < 2 else ModelsTable(setting.names, width)
+        self._table = None if in_full or len(setting.names) < 2 else ModelsTable(setting.names, setting.profile, width)
         self._rows = 0
 
     def add(self, model: ModelReport, judged: ModelJudgement) -> list[Line]:
@@ -45,7 +45,7 @@ class TextReport(CheckReport):
             return []
         if self._table is not None:
             self._rows += 1
-            row = self._table.row(model, failed=judged.fails(model))
+            row = self._table.row(model, judged.profile, failed=judged.fails(model))
             return [*self._table.title(), self._table.head(), row] if self._rows == 1 else [row]
         lines = model_lines(
             model,
