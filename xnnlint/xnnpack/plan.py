@@ -90,10 +90,7 @@ class Hazard:
 
 
 _SPARSE_OR_DENSE = (
-    FaultKind.OUTPUT,
-    FaultKind.PADDING,
-    FaultKind.SPARSE_ENCODING,
-    FaultKind.TFLITE,
+    *(FaultKind.OUTPUT, FaultKind.NAMES, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE),
     FaultKind.LOADING,
 )
 
