@@ -33,6 +33,8 @@ MENDED = {
     Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
+DECODED = "weights stored dense, or sparse where a DENSIFY unpacks them"
+STORE_DENSE_FIX = "store these weights dense, which takes nothing away: nobody uses their zeros"
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
 
@@ -55,6 +57,8 @@ class CauseKind(Enum):
     """int8 weights that are stored sparse, for float32 values."""
     UNWRITTEN = "unwritten"
     """Weights that nobody unpacks."""
+    ENCODING = "encoding"
+    """Sparse-encoded weights whose reader does not know the encoding."""
     FP16 = "fp16"
     """float16 arithmetic."""
     BIAS = "bias"
@@ -462,6 +466,25 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
     )
 
 
+def _encoding(plan: Plan, hazard: Hazard) -> Cause:
+    where = named(plan.graph, hazard.place)
+    return Cause(
+        hazard.op,
+        CauseKind.ENCODING,
+        fault_words(hazard.fault),
+        DECODED,
+        f"{stored_words(plan, hazard)} at {where}",
+        STORE_DENSE_FIX,
+        Applicability.SAFE,
+    )
+
+
+def stored_words(plan: Plan, hazard: Hazard) -> str:
+    """How the weights that are misread are stored: type, shape, bytes."""
+    tensor = plan.graph.tensors[hazard.fault.subject.index]
+    return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
+
+
 def _half(plan: Plan, hazard: Hazard) -> Cause:
     return Cause(
         hazard.place,
@@ -573,6 +596,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.DELEGATION: _delegation,
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
+    FaultKind.SPARSE_ENCODING: _encoding,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

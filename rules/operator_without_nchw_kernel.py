@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from xnnlint.linter.findings import Applicability, Finding, Fix
 from xnnlint.linter.rule import NodeRule
-from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
-from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense, operation_of
+from xnnlint.xnnpack.conditions.node_condition import Operation, Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Plan
 
@@ -74,17 +74,10 @@ class OperatorWithoutNchwKernel(NodeRule):
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:
-        operation = unmet.actual
-        if operation.kernel is not None:
-            actual = f"{by(operation.kernel)} CONV_2D"
-        elif operation.flattens_map:
-            actual = "FULLY_CONNECTED, which flattens the map"
-        else:
-            actual = tflite_type(operation.type, operation.operator)
-        return "an operator with an NCHW kernel", actual
+        return "an operator with an NCHW kernel", _operator(unmet.actual)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return "XNNPACK has no NCHW kernel for it"
+        return f"XNNPACK has no NCHW kernel for {_operator(operation_of(node, subgraph))}"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         """A gate that is computed of a vector is one finding, at the operator that makes a map of it again."""
@@ -109,6 +102,14 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "keep the map as it is, without reshaping it", Applicability.UNSAFE
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
+
+
+def _operator(operation: Operation) -> str:
+    if operation.kernel is not None:
+        return f"{by(operation.kernel)} CONV_2D"
+    if operation.flattens_map:
+        return "FULLY_CONNECTED, which flattens the map"
+    return tflite_type(operation.type, operation.operator)
 
 
 def _restores_dimensions(node: Node, subgraph: Subgraph) -> bool:

@@ -54,7 +54,7 @@ class FakeRule(Rule):
                 yield Finding(**{k: getattr(finding, k) for k in Finding.__slots__} | {"unlocks": unlocks})
 
 
-def fake_load(path, assume_pruned=None) -> Model:
+def fake_load(path, **_) -> Model:
     path = os.fspath(path)
     if "broken" in path:
         raise ModelError(path, "the file is cut off", "download it again")
@@ -195,17 +195,13 @@ def test_the_text_of_several_files_one_of_them_unreadable(call):
     code, out, err = call("check", "error.tflite", "broken.tflite", "sparse.tflite")
     assert code == 2
     assert out == (
-        "error.tflite: sparse: 1 of 1 1x1 convolution runs SpMM, 100% of their MACs  (litert-2.3 on arm64)\n"
-        "  Results are right. Zeros in 1x1 weights: 89%.\n"
+        "model          outcome        SpMM      gain    findings   next\n"
+        "error.tflite   sparse         1 of 1            1 error    by hand\n"
+        "sparse.tflite  sparse         1 of 1            none\n"
+        "Predicted for litert-2.3 on arm64.\n"
+        "More on one of them: xnnlint check MODEL; on all: --verbose\n"
         "\n"
-        "XNN999 error  something-is-wrong  conv (CONV_2D #0)\n"
-        "  it is wrong\n"
-        "\n"
-        "sparse.tflite: sparse: 1 of 1 1x1 convolution runs SpMM, 100% of their MACs  (litert-2.3 on arm64)\n"
-        "  Results are right. Zeros in 1x1 weights: 89%.\n"
-        "\n"
-        "3 models: 2 sparse, 1 unreadable; 1 error. More on a finding: xnnlint explain\n"
-        "XNN999\n"
+        "3 models: 2 sparse, 1 unreadable. 1 error. Exit code 2.\n"
     )
     assert err == "xnnlint: error: broken.tflite: the file is cut off; download it again\n"
 
@@ -308,7 +304,19 @@ def test_version_and_help():
     assert all(command in shown.stdout for command in ("check", "rules", "explain", "profiles"))
 
 
-COMMANDS = ("check", "fix", "convert", "verify", "bench", "calibrate", "config", "rules", "explain", "profiles")
+COMMANDS = (
+    "check",
+    "fix",
+    "convert",
+    "verify",
+    "bench",
+    "compare",
+    "calibrate",
+    "config",
+    "rules",
+    "explain",
+    "profiles",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -215,7 +215,7 @@ class FixJudge:
         try:
             report = check_model(path, self.profile)
             if report.needs_fixes:
-                add_fixes(report, self.profile)
+                add_fixes(report, self.profile, search=True)
             results = [what_fix_would_do(path, self.profile, even_if_slower=slower) for slower in (False, True)]
         except XnnlintError as error:
             figures.unread[name] = str(error)
@@ -245,9 +245,9 @@ class FixJudge:
 def _silence(report: ModelReport) -> str:
     """What a check says of a model that safe fixes make sparse, where that is not that they do."""
     bold = [
-        f"{f.rule} at {f.location.name}: {f.fix.applicability.value}"
+        f"{f.rule} at {f.location.name}: {f.remedy.applicability.value}"
         for f in report.findings
-        if f.severity is Severity.ERROR and f.fix is not None and f.fix.applicability is not Applicability.SAFE
+        if f.severity is Severity.ERROR and f.remedy is not None and f.remedy.applicability is not Applicability.SAFE
     ]
     fixes = report.fixes
     says = fixes is not None and (fixes.declined is not None or (fixes.brought is not None and fixes.brought.changes))

@@ -30,6 +30,7 @@ from xnnlint.xnnpack.profile import load_profile, runtime_of_litert, runtimes
 
 GUIDE = ROOT / "fixtures" / "guide_sparse.tflite"
 PATTERNS = ROOT / "fixtures" / "patterns"
+CASES = ROOT / "fixtures" / "cases"
 
 
 def verify(*paths: Path, **options) -> list[Verification]:
@@ -138,6 +139,50 @@ def test_the_document_is_that_of_the_schema(capsys, monkeypatch):
     reported = document["models"][2]["observed"]["outputs"][0]
     assert (reported["shape"], reported["reference_shape"]) == ([1, 24, 1, 1], [1, 1, 1, 24])
     assert (reported["shape_differs"], reported["wrong"]) == (True, False)
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_verdict_does_not_depend_on_the_number_of_seeds(seeds):
+    """The size of the output is computed at run time: its buffer is unfilled at first, and refused in the next run."""
+    (found,) = verify(CASES / "dynfcn.tflite", seeds=seeds)
+    assert (found.plan.outcome.value, found.observation.outcome, found.agrees) == ("fails", "fails", True)
+
+
+@pytest.mark.judge
+def test_a_file_that_nothing_runs_as_predicted_is_broken(capsys, monkeypatch, tmp_path):
+    """BROADCAST_TO to fewer dimensions, as the converter writes it for a GroupNormalization."""
+    g = ModelBuilder()
+    x = g.conv2d(g.input((1, 8, 8, 3)), 8)
+    g.output(*g.op("BROADCAST_TO", [x, g.constant(np.array([8, 8], np.int32))], [(8, 8)], version=2))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"))
+    assert (code, err) == (1, "")
+    assert "broken: fails, as predicted" in out and "no kernel of LiteRT runs it" in out
+    assert out.endswith("broken: fails.\n")
+
+
+@pytest.mark.judge
+def test_a_model_of_nan_alone_is_broken_and_nobody_knows_the_rest(capsys, monkeypatch, tmp_path):
+    g = ModelBuilder()
+    x = g.conv2d(g.input((1, 8, 8, 3)), 8)
+    nothing = g.constant(np.full((1, 1, 1, 8), np.nan, np.float32))
+    g.output(g.binary("ADD", x, nothing))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"), "--format", "json")
+    assert (code, err) == (1, "")
+    document = json.loads(out)
+    jsonschema.validate(document, published_schema("verify"))
+    (model,) = document["models"]
+    assert (model["agrees"], model["broken"], model["error"]) == (None, "nothing-finite", None)
+
+
+@pytest.mark.judge
+def test_a_broken_file_says_what_the_other_kernels_do(capsys, monkeypatch):
+    code, out, err = run(capsys, monkeypatch, str(CASES / "g02_cnn_dense99_fp16.tflite"), "--seeds", "1")
+    assert (code, err) == (1, "")
+    assert "broken: wrong-results, as predicted" in out
+    assert "LiteRT's kernels without a delegate give wrong numbers, too" in out.replace("\n             ", " ")
 
 
 # Not marked as judged: other releases and CPUs are extras, which the judged tests may do without.

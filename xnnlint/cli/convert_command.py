@@ -39,6 +39,7 @@ def convert(options: ConvertOptions) -> None:
     """
     from xnnlint import atomic
     from xnnlint.cli.check_command import CheckOptions, check
+    from xnnlint.fixes.tflite.readable import readable
     from xnnlint.runtime import tensorflow_converter as converting
 
     model, output = options.model, options.output
@@ -49,6 +50,10 @@ def convert(options: ConvertOptions) -> None:
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
     data = converting.convert(model, float16=options.float16, batch=options.batch or None)
+    data, decoded = readable(data, output)
+    if decoded:
+        names = ", ".join(decoded)
+        typer.echo(f"xnnlint: stored dense, since LiteRT would misread them stored sparse: {names}", err=True)
     if options.fix:
         data = _fixed(data, options)
     else:

@@ -34,7 +34,7 @@ class Goal(str, Enum):
 class WrittenOptions:
     """Where the fixed model goes."""
 
-    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
+    out: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False
     backup: Annotated[

@@ -243,8 +243,12 @@ class _TableReader:
             return self.wrong((name,), "it is a table, with keys of its own", line)
         if above and name in BY_NAME:
             return self.wrong((*above, name), "this key holds for all models alike", line)
+        if name == _TABLE[0] and not self.root and not above:
+            table = f"[{'.'.join(_TABLE)}]"
+            sentence = f"its keys stand without {table}, which is for {SHARED}; take it away"
+            return self.wrong((), sentence, self._line(_TABLE, after))
         names = [*allowed, *(() if above else (OVERRIDES,))]
-        hint = suggestion(name, names) or f"; known are {', '.join(names)}"
+        hint = suggestion(name, names) or "; `xnnlint config` lists those that there are"
         where = f"{self.path}:{line}" if line and self.path != COMMAND_LINE else self.path
         return XnnlintError(f"{where}: unknown key {'.'.join((*above, name))!r}{hint}")
 

@@ -127,11 +127,23 @@ def _find(plan: Plan) -> list[Finding]:
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    return findings
+    return _as_joined(plan, findings)
 
 
 def _ask(plan: Plan) -> list[Finding]:
     return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
+
+
+def _as_joined(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Members of the smallest set as they are once XNNPACK takes the operators that others of them are about: where
+    the graph does not fall apart any more, a convolution is no stem of the part behind, say."""
+    members = [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    taken = {waiver for f in members for waiver in f.waivers if waiver.kind in SHADOWING}
+    if not taken or plan.planner is None:
+        return findings
+    known = {f.waivers: f for f in _ask(plan.planner.plan(taken)) if f.waivers}
+    joined = {id(f): known[f.waivers] for f in members if f.waivers in known and not taken.intersection(f.waivers)}
+    return [replace(joined[id(f)], unlocks=f.unlocks, severity=f.severity) if id(f) in joined else f for f in findings]
 
 
 def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:

@@ -47,6 +47,14 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
         "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
     ),
     Wrong.WEIGHTS_NOT_UNPACKED: "it reads weights that nobody unpacks",
+    Wrong.STORED_READ_AS_DENSE: lambda r, a, s: (
+        f"it reads the {a:,} bytes that are stored of {_tensor(s)}, which is sparse, as if they were all {r:,}"
+    ),
+    Wrong.READ_PAST_FILE: lambda r, a, s: (
+        f"it reads {r:,} bytes at {_tensor(s)}, which is sparse, as if all were stored, and the file ends after {a:,}"
+    ),
+    Wrong.BLOCKS_MISREAD: lambda r, a, s: f"it reads {_tensor(s)} in {r}, and it is stored in {a}",
+    Wrong.ENCODING_REFUSED: lambda r, a, s: f"{_tensor(s)} is stored sparse in {a}, and TFLite's kernel takes {r}",
     Wrong.OUTPUT_SHAPE_LATE: (
         "its shape is known only once it runs, and LiteRT's compiled models, unlike its interpreter, cannot bind such "
         "an output"

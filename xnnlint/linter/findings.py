@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.speed import Speed
     from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
-    from xnnlint.xnnpack.plan import Outcome, Plan
+    from xnnlint.xnnpack.plan import Outcome, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
     from xnnlint.xnnpack.waiver import Waiver
 
@@ -85,8 +85,9 @@ class Unlock:
 class Finding:
     """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
 
-    `condition` is the one that is not met, None where the rule has no name for it; `waivers` are the conditions of the
-    plan that a fix would fulfil. Neither leaves the program.
+    `fix` is what the rule says to change where the model is made; `repair` is what `xnnlint fix` does to the file that
+    was checked, None where it does nothing. `condition` is the one that is not met, None where the rule has no name for
+    it; `waivers` are the conditions of the plan that a fix would fulfil. Neither leaves the program.
     """
 
     rule: str
@@ -100,6 +101,12 @@ class Finding:
     fix: Fix | None = None
     waivers: frozenset[Waiver] = frozenset()
     condition: Condition | None = None
+    repair: Fix | None = None
+
+    @property
+    def remedy(self) -> Fix | None:
+        """What to do: what `xnnlint fix` does, or else what to change where the model is made."""
+        return self.repair or self.fix
 
     @property
     def is_asking(self) -> bool:
@@ -179,6 +186,11 @@ class ModelReport:
         """What becomes of the model; None where nobody knows, since it has layers of unknown effect. `plan.outcome` is
         what would become of it if those were what they are taken for (`linter.confidence.taken_as`)."""
         return None if self.plan is None or self.plan.model.unknown else self.plan.outcome
+
+    @property
+    def summary(self) -> Summary | None:
+        """Its 1x1 convolutions, MACs and zeros, counted; None where there is no plan."""
+        return self.plan.summary if self.plan is not None else None
 
     @property
     def worst(self) -> Severity | None:

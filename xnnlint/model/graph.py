@@ -75,6 +75,7 @@ class Tensor:
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
         stored_bytes: size of the stored values in the file, in bytes.
+        mapped_bytes: from the first stored value to the end of the file's last page: what can be read of a mapped file.
     """
 
     index: int
@@ -90,6 +91,7 @@ class Tensor:
     is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
+    mapped_bytes: int = 0
 
     @property
     def is_constant(self) -> bool:

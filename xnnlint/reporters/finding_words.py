@@ -54,24 +54,27 @@ def _operator(plan: Plan, op: int) -> str:
 
 def condition(finding: Finding, message: str = "") -> str:
     """The message (or another one) with the required and the actual value; what comes from the model is escaped."""
-    asked = [f"{label} {safe(text)}" for label, text in _values(finding) if text]
+    values = ("needs", finding.required), ("has", finding.actual)
+    asked = [f"{label} {safe(text)}" for label, text in values if text and not says_all(finding)]
     return safe(message or finding.message) + (f" ({'; '.join(asked)})" if asked else "")
+
+
+def says_all(finding: Finding) -> bool:
+    """Whether the message names what the model has, so that required and actual add nothing."""
+    return bool(finding.actual) and finding.actual in finding.message
 
 
 def remedy(finding: Finding) -> str:
     """`Safe fix: ...`, or "" where there is none."""
-    return f"{_APPLICABILITY[finding.fix.applicability]}: {safe(finding.fix.title)}" if finding.fix is not None else ""
+    fix = finding.remedy
+    return f"{_APPLICABILITY[fix.applicability]}: {safe(fix.title)}" if fix is not None else ""
 
 
 def sentence(finding: Finding) -> str:
     """Where, what, and what to do, in one line."""
     where = place(finding)
     text = f"{where}: {condition(finding)}" if where else condition(finding)
-    return f"{text}. {remedy(finding)}" if finding.fix is not None else text
-
-
-def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
-    return ("required:", finding.required), ("actual:", finding.actual)
+    return f"{text}. {remedy(finding)}" if finding.remedy is not None else text
 
 
 def outcome_of(model: ModelReport) -> str:

@@ -40,6 +40,7 @@ def _model(model: Verification) -> dict[str, Any]:
         "path": model.path,
         "agrees": model.agrees,
         "differs": list(model.differs),
+        "broken": None if model.broken is None else model.broken.value,
         "predicted": None if model.plan is None else _predicted(model.plan),
         "observed": None if model.observation is None else _observed(model.observation),
         "operators": [_row(row) for row in model.rows],

@@ -24,6 +24,7 @@ from xnnlint.reporters.styled_lines import (
     shorten,
     wrap,
 )
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.observation import WRONG_ABOVE, is_spmm
 from xnnlint.runtime.verify import (
     OPERATORS,
@@ -54,6 +55,13 @@ _DIFFERS = {
     PARTITIONS: "the partitions",
     TFLITE_OPERATORS: "the operators that TFLite runs",
 }
+_BROKEN = {
+    Broken.OWN_KERNELS_ERR: "LiteRT's kernels without a delegate give wrong numbers, too",
+    Broken.OWN_KERNELS_DIE: "in LiteRT's kernels without a delegate the process dies, too",
+    Broken.OWN_KERNELS_REFUSE: "LiteRT's kernels without a delegate refuse it, too",
+    Broken.NOTHING_FINITE: "every kernel gives NaN or infinite numbers alone",
+    Broken.NOTHING_RUNS: "no kernel of LiteRT runs it, with or without a delegate",
+}
 _RIGHT = ("sparse", "dense")
 
 
@@ -81,7 +89,8 @@ class VerificationTally:
         self.outcomes: Counter[str] = Counter()
 
     def add(self, found: Verification) -> None:
-        self.verdicts[{True: "agree", False: "differ", None: "not judged"}[found.agrees]] += 1
+        verdict = {True: "agree", False: "differ", None: "not judged"}[found.agrees]
+        self.verdicts["broken" if found.broken is not None and not found.differs else verdict] += 1
         if found.observation is not None and found.observation.outcome is not None:
             self.outcomes[found.observation.outcome] += 1
 
@@ -116,6 +125,9 @@ def _verdict(found: Verification, setting: Setting, width: int | None) -> list[L
 def _judgement(found: Verification) -> list[Piece]:
     observed = found.observation.outcome if found.observation is not None else None
     predicted = found.plan.outcome.value if found.plan is not None else None
+    if found.broken is not None and not found.differs:
+        said = f"{predicted}, as predicted" if found.agrees else f"predicted {predicted}"
+        return [Span("broken:", BAD), f" {said}"]
     if found.agrees is None:
         return [Span("not judged:", STRONG), f" predicted {predicted}"]
     style = GOOD if observed in _RIGHT else BAD
@@ -147,6 +159,8 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
     if plan.hazards:
         yield "plan", [_breakage(plan)]
     yield from _operators(found, plan, seen)
+    if found.broken is not None:
+        yield "broken", [Span(_BROKEN[found.broken], BAD)]
     if seen.status != "ran":
         yield "runtime", [Span(safe(seen.error or seen.status), BAD)]
     elif found.agrees is None:

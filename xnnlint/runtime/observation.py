@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.execution import Execution, place
 
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
@@ -123,12 +124,14 @@ class Observation:
         called: what ran of other subgraphs than the main one, of which the three above are; None where the release does
             not tell.
         outputs: every output; empty where the model did not run.
-        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels); where those cannot run
+        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels, on a copy of the file
+            where they would misread its sparse tensors); where those cannot run
             the model, "optimized-kernels" (LiteRT's own, without any delegate) or else "xnnpack-avx" (the dense
             XNNPACK run on the host, which shares the delegate's mistakes); or None.
         reference_error: why there is no better reference.
         litert: version of the runtime; cpu: the CPU profile's name; execution: how the run saw that CPU.
         outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.
+        broken: whether LiteRT's kernels without a delegate go wrong, too, and how.
         seconds: wall time of everything.
     """
 
@@ -148,6 +151,7 @@ class Observation:
     undecided: str | None
     seconds: float
     called: tuple[SubgraphRun, ...] | None = ()
+    broken: Broken | None = None
 
     @property
     def emulated(self) -> bool:

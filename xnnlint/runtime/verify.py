@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.search import Excluded, nothing, search
+from xnnlint.runtime.broken import Broken
 from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
@@ -84,6 +85,7 @@ class Verification:
         differs: what does: "outcome"; "operators" (XNNPACK's, in order); "partitions" (which operators run in which
             delegate partition); "tflite-operators" (those that TFLite runs itself, in order).
         error: why it could not be judged, in one sentence that names the file; None where it could.
+        broken: whether LiteRT's other kernels get the file wrong, too, so that it is right nowhere; None where not.
     """
 
     path: str
@@ -92,18 +94,23 @@ class Verification:
     rows: tuple[Row, ...] = ()
     differs: tuple[str, ...] = ()
     error: str | None = None
+    broken: Broken | None = None
 
     @property
     def agrees(self) -> bool | None:
         """None where that could not be judged."""
-        return False if self.differs else None if self.error else True
+        if self.differs:
+            return False
+        # Where nothing computes a number, nobody knows what a model that is called right should have given.
+        unknown = self.broken is Broken.NOTHING_FINITE and self.plan is not None and self.plan.is_correct
+        return None if self.error or unknown else True
 
     @property
     def exit_code(self) -> int:
-        """0: agrees, and results are right; 1: something differs, or the outcome is wrong-results or fails; 2: it could
-        not be judged."""
+        """0: agrees, and results are right; 1: something differs, the outcome is wrong-results or fails, or the file is
+        broken; 2: it could not be judged."""
         if self.agrees is None:
-            return TROUBLE
+            return TROUBLE if self.broken is None else DIFFERS
         right = self.observation is not None and self.observation.outcome in ("sparse", "dense")
         return AGREES if self.agrees and right else DIFFERS
 
@@ -246,7 +253,7 @@ def compare(path: str, plan: Plan, observation: Observation) -> Verification:
     """Compares what can be: a model that does not run has no operators, and without a reference there is no outcome."""
     rows = (*align(plan, observation), *_called(plan, observation))
     differs = []
-    if observation.outcome is not None and Outcome(observation.outcome) is not plan.outcome:
+    if observation.outcome is not None and not plan.allows(Outcome(observation.outcome)):
         differs.append(OUTCOME)
     if any(not row.agrees and not row.tflite for row in rows):
         differs.append(OPERATORS)
@@ -260,9 +267,12 @@ def compare(path: str, plan: Plan, observation: Observation) -> Verification:
     if own and observation.status != "ran":
         reason = f"LiteRT alone does not run it, since {', '.join(own)} is your application's"
         return Verification(path, plan, observation, error=f"{path}: it could not be judged: {reason}")
-    undecided = observation.outcome is None and not differs
+    broken = observation.broken
+    if broken is Broken.NOTHING_RUNS and plan.outcome is not Outcome.FAILS:
+        broken = None  # Of an operator that LiteRT lacks, say, nothing can be told.
+    undecided = observation.outcome is None and not differs and broken is None
     error = f"{path}: it could not be judged: {observation.undecided or observation.error}" if undecided else None
-    return Verification(path, plan, observation, rows, tuple(differs), error)
+    return Verification(path, plan, observation, rows, tuple(differs), error, broken)
 
 
 def _called(plan: Plan, observation: Observation) -> Iterator[Row]:

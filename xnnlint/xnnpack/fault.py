@@ -14,6 +14,8 @@ class FaultKind(str, Enum):
     """Applying the delegate makes the whole model fail to load."""
     UNWRITTEN_WEIGHTS = "unwritten-weights"
     """An operator of TFLite reads weights that nobody unpacks."""
+    SPARSE_ENCODING = "sparse-encoding"
+    """An operator reads sparse-encoded weights that it cannot decode, sparse or dense."""
     OUTPUT = "output"
     """LiteRT has no right buffer for an output of the model, sparse or dense."""
     TFLITE = "tflite"
@@ -63,6 +65,10 @@ class Wrong(Enum):
 
     # What the layouts have nothing to do with.
     WEIGHTS_NOT_UNPACKED = "weights-not-unpacked", FaultKind.UNWRITTEN_WEIGHTS
+    STORED_READ_AS_DENSE = "stored-read-as-dense", FaultKind.SPARSE_ENCODING  # bytes read; bytes stored; a `TensorRef`
+    READ_PAST_FILE = "read-past-file", FaultKind.SPARSE_ENCODING  # bytes read; bytes there are; a `TensorRef`
+    BLOCKS_MISREAD = "blocks-misread", FaultKind.SPARSE_ENCODING  # the blocks in words; what they are; a `TensorRef`
+    ENCODING_REFUSED = "encoding-refused", FaultKind.SPARSE_ENCODING  # the formats; the tensor's; a `TensorRef`
     OUTPUT_SHAPE_LATE = "output-shape-late", FaultKind.OUTPUT
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
     OUTPUT_SIZE_UNKNOWN = "output-size-unknown", FaultKind.OUTPUT  # required: the stored shape

@@ -14,6 +14,7 @@ from xnnlint.xnnpack.ir import NodeType, Value
 from xnnlint.xnnpack.loading import Refusal, unresolved
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.sparse_readers import encoding_hazards
 from xnnlint.xnnpack.windows import same_padding_total
 
 # Operators that refuse a wrong number of channels, whoever runs them.
@@ -49,6 +50,7 @@ class OutcomeJudge:
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
+        plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from xnnlint.xnnpack.fault import FaultKind
+from xnnlint.xnnpack.fault import FaultKind, Wrong
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Graph, Model, Operator
@@ -80,12 +80,21 @@ class Hazard:
     @property
     def of_sparse_path(self) -> bool:
         """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
-        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.TFLITE, FaultKind.LOADING)
+        return self.kind not in _SPARSE_OR_DENSE
 
     @property
     def of_output(self) -> bool:
         """Whether it is about an output's buffer."""
         return self.kind is FaultKind.OUTPUT
+
+
+_SPARSE_OR_DENSE = (
+    FaultKind.OUTPUT,
+    FaultKind.PADDING,
+    FaultKind.SPARSE_ENCODING,
+    FaultKind.TFLITE,
+    FaultKind.LOADING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +210,12 @@ class Plan:
     def runs(self) -> bool:
         """Whether it does, right or wrong."""
         return self.outcome is not Outcome.FAILS
+
+    def allows(self, outcome: Outcome) -> bool:
+        """Whether an outcome may come: the planned one, and where the runtime reads past the file's end, what lies
+        there decides whether the process dies or goes on with garbage."""
+        open_end = any(hazard.fault.wrong is Wrong.READ_PAST_FILE for hazard in self.hazards)
+        return outcome is self.outcome or (open_end and outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS))
 
 
 def running(plan: Plan) -> Iterator[Plan]:

@@ -21,6 +21,23 @@ DEFAULT_RUNTIME = "litert-2.3"
 DEFAULT_CPU = "arm64"
 PORTABLE = "portable"
 """The runtime that stands for all of them: a model has to be sparse and right on every one."""
+# What others call the CPUs.
+_ARCHITECTURES = {
+    "aarch64": "arm64",
+    "arm": "arm64",
+    "arm64_v8a": "arm64",
+    "armv8": "arm64",
+    "android": "arm64",
+    "armeabi_v7a": "arm32-neon",
+    "armv7": "arm32-neon",
+    "arm32": "arm32-neon",
+    "x86_64": "x86-avx",
+    "x86": "x86-avx",
+    "amd64": "x86-avx",
+    "wasm": "wasm-simd",
+    "riscv": "riscv-v",
+    "riscv64": "riscv-v",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +126,23 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _choose(kind: str, name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if name in known:
         return known[name]
-    raise XnnlintError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
+    meant = _meant(name, known)
+    hint = f"; did you mean {meant}?" if meant else ""
+    raise XnnlintError(f"unknown {kind} {name!r}{hint or ';'} known are {', '.join(known)}")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The name that was meant: of a release its runtime, of an architecture its CPU; "" where nobody knows."""
+    architecture = _ARCHITECTURES.get(name.lower().replace("-", "_"), "")
+    if architecture in known:
+        return architecture
+    version = re.fullmatch(r"(?:litert|tflite|tf|v)?[-_ =]*(\d+(?:\.\d+)*)", name.lower())
+    if version and DEFAULT_RUNTIME in known:
+        return runtime_of_litert(version[1])[0]
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), known, n=1)
+    return close[0] if close else ""
 
 
 def runtime_facts(name: str) -> dict[str, Fact]:

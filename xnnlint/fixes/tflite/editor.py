@@ -379,6 +379,10 @@ class GraphEdit:
         op.raw.builtinOptionsType = schema.number("BuiltinOptions", options) if options else 0
         op.raw.builtinOptions = schema.make(options, **fields) if options else None
 
+    def set_version(self, op: Op, version: int) -> None:
+        """Lets an operator be of another version of its type."""
+        op.raw.opcodeIndex = self.edit.opcode(op.type, version)
+
     def remove(self, op: Op) -> None:
         """Takes an operator out; who reads its outputs must be rewired first."""
         self.operators.remove(op)

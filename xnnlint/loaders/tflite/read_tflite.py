@@ -58,6 +58,8 @@ _MAX_PARTS = 250_000
 _MAX_EDGES = 400_000
 _MAX_RANK = 32
 _MAX_BYTES = 2**63 - 1
+# Files are mapped by pages; what lies behind the end of a file in its last page reads as 0.
+_PAGE = 4096
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -241,6 +243,7 @@ class _File:
                 raise Malformed(str(problem)) from None
         tensor.stored = partial(_view, self.reader.data, numpy_type, size, offset)
         tensor.stored_bytes = size
+        tensor.mapped_bytes = -(-self.reader.size // _PAGE) * _PAGE - offset
 
     def operator(self, tensors: int, index: int, table: Table) -> Operator:
         code = table.scalar("opcode_index")

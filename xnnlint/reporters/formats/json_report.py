@@ -251,7 +251,7 @@ def _summary(summary: Summary) -> dict[str, int]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    unlocks, fix = finding.unlocks, finding.fix
+    unlocks, fix = finding.unlocks, finding.remedy
     return {
         "rule": finding.rule,
         "name": finding.name,
