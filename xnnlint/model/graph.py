@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
 
+BLOCKWISE = "BlockwiseQuantization"
 OP = "op"
 TENSOR = "tensor"
 
@@ -26,14 +27,15 @@ TENSOR = "tensor"
 class Quantization:
     """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
 
-    Where `details` names another scheme of the schema ("BlockwiseQuantization", "MultiAxisQuantization"), scale and
-    zero_point are empty.
+    Where `details` names another scheme of the schema (`BLOCKWISE`, "MultiAxisQuantization"), scale and
+    zero_point are empty; of blocks `block_size` elements share a scale.
     """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     quantized_dimension: int = 0
     details: str = ""
+    block_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
