@@ -71,14 +71,15 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            apart = counted_ops(plan, part)
+            held: set[int] = set()
             for cluster in part.decision.clusters if part.decision.armed else ():
                 ops = list(dict.fromkeys(n.op for n in weighted_nodes(part, cluster)))
                 if not ops or cluster.broken_by:
                     continue
-                apart = [op for op in apart if op not in ops]
+                held.update(ops)
                 yield from self._judge(plan, part, ops, cluster.params, cluster.zeros)
             # Without a cluster that holds together, the weights are judged as the one cluster that they should be.
+            apart = [op for op in counted_ops(plan, part) if op not in held]
             weights = weights_of(plan, apart)
             yield from self._judge(plan, part, apart, weights.elements, weights.zeros)
 

@@ -54,6 +54,8 @@ def headline(model: ModelReport, profile: Profile, width: int | None, *, failed:
     word = Span(model.outcome.value if model.outcome else "unknown", outcome_style(model, failed=failed), keep=True)
     short: list[Piece] = [path, " ", word]
     said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
+    if model.outcome is Outcome.SPARSE and any(f.condition is Condition.WRAPPERS_STRIPPED for f in model.findings):
+        said = f"without its pruning wrappers: {said}"
     if width is None:
         return wrap([*short, f": {said}  ", Span(f"({profile.name})", FAINT)], None)
     whole: list[Piece] = [*short, f": {said}"]
