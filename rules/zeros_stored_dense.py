@@ -12,6 +12,10 @@ from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED
 
 from ._pruning import percent, weights_of
+from ._text import is_from_torch
+
+CONVERT = "convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
+STORE = "let xnnlint fix store them sparse, since litert-torch stores zeros dense"
 
 
 class ZerosStoredDense(Rule):
@@ -72,7 +76,7 @@ class ZerosStoredDense(Rule):
                 required="a weight in the sparse format (DENSIFY) in the same part of the graph",
                 actual=f"{percent(weights.share)} zeros, all stored dense",
                 location=locate(plan, ops[0]),
-                fix="convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
+                fix=(STORE if is_from_torch(plan.graph) else CONVERT)
                 + (f", once more than {MIN_ZERO_SHARE:.0%} of a weight is zero" if largest < MIN_ZERO_SHARE else ""),
                 applicability=Applicability.SAFE,
                 waivers=[ENCODED],

@@ -146,9 +146,10 @@ class NodeRule(Rule):
                 )
 
     def all_words(self, verdict: Verdict) -> tuple[str, str]:
-        """`words` of everything that a node lacks, in one line each."""
+        """`words` of everything that a node lacks, in one line each, nothing twice."""
         words = [self.words(unmet) for unmet in verdict.unmet]
-        return "; ".join(required for required, _ in words), "; ".join(actual for _, actual in words)
+        required, actual = (dict.fromkeys(column) for column in zip(*words, strict=True)) if words else ({}, {})
+        return "; ".join(required), "; ".join(actual)
 
     def _judges(self, condition: NodeCondition) -> bool:
         return isinstance(condition, self.node_condition)
