@@ -76,9 +76,11 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
         lines += wrap([pruned_sentence(model.if_pruned[0])], width, 2)
     elif model.if_pruned:
         lines += [[Span(f"  {row}")] for row in pruned_table(model.if_pruned)]
-    if verbose:
-        for sentence in filter(None, (time_sentence(model), _size(model))):
-            lines += wrap([sentence], width, 2)
+    # Where nothing can run sparse, size is all that zeros bring.
+    only_size = model.summary is not None and not model.summary.pointwise_convs
+    told = (time_sentence(model) if verbose else "", _size(model) if verbose or only_size else "")
+    for sentence in filter(None, told):
+        lines += wrap([sentence], width, 2)
     for sentence in (*_notes(model), *_policy(model), *_left_out(model)):
         lines += wrap([safe(sentence)], width, 2)
     return lines

@@ -137,7 +137,7 @@ def _of_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:
 
 
 def _some(model: ModelReport, count: int) -> str:
-    whole = sum(finding.is_asking for finding in model.findings)
+    whole = sum(finding.severity is not Severity.NOTE for finding in model.findings)
     if count == whole:
         return f"rewrites all {count}" if count > 1 else "rewrites it"
     return f"rewrites {count} of {whole}"
