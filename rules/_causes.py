@@ -73,6 +73,8 @@ class CauseKind(Enum):
     """An output to which LiteRT cannot bind a buffer."""
     TFLITE = "tflite"
     """An operator that TFLite refuses."""
+    LOADING = "loading"
+    """What keeps the runtime from loading the file."""
     UNKNOWN = "unknown"
 
     @property
@@ -87,6 +89,7 @@ _SPARSE_OR_DENSE = (
     CauseKind.UNDEFINED,
     CauseKind.DEAD_BRANCH,
     CauseKind.TFLITE,
+    CauseKind.LOADING,
 )
 
 
@@ -112,7 +115,9 @@ class Cause:
 
 def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
-    if hazard.op is None:
+    if hazard.kind is FaultKind.LOADING:
+        return _not_loaded(plan, hazard)
+    if hazard.op is None and not hazard.of_output:
         return _of_file(hazard)
     direct = _DIRECT.get(hazard.kind)
     if direct is not None:
@@ -380,7 +385,11 @@ def _leaves(plan: Plan, value: Value) -> Cause:
 
 def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     where = named(plan.graph, node.op)
-    source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
+    source = (
+        where_used(plan.graph, value.tensor)
+        if value.tensor is not None and value.tensor in plan.graph.inputs
+        else "computed by TFLite"
+    )
     return Cause(
         node.op,
         CauseKind.CROSSING,
@@ -476,7 +485,10 @@ def _encoding(plan: Plan, hazard: Hazard) -> Cause:
 
 def stored_words(plan: Plan, hazard: Hazard) -> str:
     """How the weights that are misread are stored: type, shape, bytes."""
-    tensor = plan.graph.tensors[hazard.fault.subject.index]
+    index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
+    # Of a hazard in a subgraph the operator is the one that calls it.
+    here = index in plan.graph.operators[hazard.place].inputs
+    tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
     return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
 
 
@@ -494,10 +506,11 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where, text, wrong = named(plan.graph, hazard.place), fault_words(hazard.fault), hazard.fault.wrong
+    text, wrong = fault_words(hazard.fault), hazard.fault.wrong
+    where = "" if hazard.op is None else named(plan.graph, hazard.op)
     if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
-            hazard.place,
+            hazard.op,
             CauseKind.OUTPUT,
             text,
             "outputs that are no inputs",
@@ -522,17 +535,72 @@ def _another_behind(plan: Plan, where: str) -> str:
     return follow if only_batch_is_unknown(plan.graph) else ""
 
 
+def _names(plan: Plan, hazard: Hazard) -> Cause:
+    kind, name = hazard.fault.required, hazard.fault.actual
+    return Cause(
+        hazard.op,
+        CauseKind.OUTPUT,
+        fault_words(hazard.fault),
+        f"{kind} with a name each, in the signature or without one",
+        f"{kind} that share a name, such as {name!r}",
+        f"name the {kind}: convert with a signature, or give the tensors other names",
+        Applicability.SAFE,
+    )
+
+
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
+    text = fault_words(hazard.fault)
+    if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
+        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
     return Cause(
         hazard.place,
         CauseKind.TFLITE,
-        fault_words(hazard.fault),
+        text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
         f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
         Applicability.SAFE,
     )
+
+
+# Custom operators that stand for a part of the model which another tool took out: what that is, and what to check.
+_COMPILED = {
+    "edgetpu-custom-op": ("an Edge TPU", "Edge TPU compiler"),
+    "ethos-u": ("an Arm Ethos-U", "Vela"),
+    "DISPATCH_OP": ("a neural processor", "LiteRT's compiler plugin"),
+}
+_LOADING: dict[Wrong, tuple[str, str]] = {
+    Wrong.TENSOR_TYPE: ("tensors of types that LiteRT knows", "run it with LiteRT's Interpreter, or a newer LiteRT"),
+    Wrong.VARIABLE_TENSOR: (
+        "no variable tensors",
+        "give the state to the model as an input and take it as an output, or run it with LiteRT's Interpreter",
+    ),
+    Wrong.VARIANT_TENSOR: ("no variant tensors", "run it with LiteRT's Interpreter"),
+    Wrong.INTERMEDIATE_TENSORS: ("no intermediate tensors", "run it with LiteRT's Interpreter"),
+    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert anew"),
+    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model anew"),
+}
+"""What is required, and the fix."""
+
+
+def _not_loaded(plan: Plan, hazard: Hazard) -> Cause:
+    text, wrong, name = fault_words(hazard.fault), hazard.fault.wrong, hazard.fault.subject
+    where = "" if hazard.op is None else f" at {named(plan.graph, hazard.op)}"
+    if wrong is not Wrong.NO_CUSTOM_KERNEL:
+        required, fix = _LOADING[wrong]
+    elif name in _COMPILED:
+        device, tool = _COMPILED[name]
+        text = f"it is compiled for {device} ({name})"
+        required, fix = "a file for the CPU", f"check the file that {tool} was given"
+    elif name.startswith("Flex"):
+        text = f"it needs TensorFlow's own operator {name.removeprefix('Flex')} (Flex), which LiteRT does not bring"
+        required, fix = "operators that LiteRT brings", "convert without SELECT_TF_OPS"
+    else:
+        required = "operators that LiteRT brings"
+        fix = f'where your application brings {name}, name it: custom-operators = ["{name}"] in [tool.xnnlint]'
+    return Cause(hazard.op, CauseKind.LOADING, text, required, f"{text}{where}", fix, Applicability.MANUAL)
 
 
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:
@@ -553,6 +621,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
     FaultKind.SPARSE_ENCODING: _encoding,
+    FaultKind.NAMES: _names,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

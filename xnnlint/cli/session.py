@@ -48,6 +48,12 @@ class Request:
     policy: bool = False
     fixes: bool = False
     error: str | None = None
+    custom_operators: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> Profile:
+        """What the model is checked for."""
+        return load_profile(self.runtime, self.cpu).knowing(self.custom_operators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Task:
 
     @property
     def profile(self) -> Profile:
-        return load_profile(self.request.runtime, self.request.cpu)
+        return self.request.profile
 
 
 class Session:
@@ -168,6 +174,7 @@ class Session:
             policy,
             self._fixes,
             error,
+            settings["custom-operators"],
         )
         return Task(request, settings)
 
@@ -227,7 +234,7 @@ def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
-    profile = load_profile(request.runtime, request.cpu)
+    profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
 

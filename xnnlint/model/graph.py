@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
 
+BLOCKWISE = "BlockwiseQuantization"
 OP = "op"
 TENSOR = "tensor"
 
@@ -28,14 +29,15 @@ TENSOR = "tensor"
 class Quantization:
     """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
 
-    Where `details` names another scheme of the schema ("BlockwiseQuantization", "MultiAxisQuantization"), scale and
-    zero_point are empty.
+    Where `details` names another scheme of the schema (`BLOCKWISE`, "MultiAxisQuantization"), scale and
+    zero_point are empty; of blocks `block_size` elements share a scale.
     """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     quantized_dimension: int = 0
     details: str = ""
+    block_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Tensor:
         has_rank: False where the file says that not even the rank is known.
         is_constant: True where the file holds data for it.
         is_variable: True for a stateful tensor.
+        is_variant: True for one that holds tensors of other types (variant_tensors).
         is_external: True where the data is in another file, which is not read; such a tensor is not `is_constant`.
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
@@ -86,6 +89,7 @@ class Tensor:
     quantization: Quantization | None = None
     sparsity: Sparsity | None = None
     is_variable: bool = False
+    is_variant: bool = False
     is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
@@ -120,6 +124,7 @@ class Operator:
         attributes: the builtin options, named as in the schema (`stride_h`, `keep_dims`, ...), enums by name ("SAME").
         custom_code: the name of a custom operator, else "".
         version: the operator's version in the file.
+        has_intermediates: whether it names intermediate tensors, or inputs that it changes.
         name: what a person calls it: the Keras layer's name, or what the names in the file say.
     """
 
@@ -131,9 +136,21 @@ class Operator:
     custom_code: str = ""
     version: int = 1
     name: str = ""
+    has_intermediates: bool = False
 
     def __repr__(self) -> str:
         return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
+
+
+class Ends(tuple[int, ...]):
+    """The inputs or outputs of a graph: a tuple that is quick to say whether a tensor is one of them."""
+
+    @cached_property
+    def _members(self) -> frozenset[int]:
+        return frozenset(self)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._members
 
 
 class Graph:
@@ -150,8 +167,8 @@ class Graph:
         self.name = name
         self.tensors = tensors
         self.operators = operators
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = Ends(inputs)
+        self.outputs = Ends(outputs)
         self._producers: dict[int, int] = {}
         self._consumers: dict[int, list[int]] = {}
         for op in operators:
@@ -238,12 +255,14 @@ def _present(tensors: Iterable[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A named entry point: argument name -> tensor index, in one subgraph."""
+    """A named entry point: argument name -> tensor index, in one subgraph; and how many of each the file lists."""
 
     key: str
     subgraph: int
     inputs: dict[str, int]
     outputs: dict[str, int]
+    input_count: int = 0
+    output_count: int = 0
 
 
 @dataclass(slots=True)

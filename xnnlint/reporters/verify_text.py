@@ -40,13 +40,13 @@ from xnnlint.runtime.verify import (
 from xnnlint.xnnpack.plan import running
 
 if TYPE_CHECKING:
-    from xnnlint.runtime.observation import Observation, OutputError
+    from xnnlint.runtime.observation import Observation, OutputError, Unit
     from xnnlint.xnnpack.plan import Plan
 
 LABEL = 11  # columns of "operators  " and the like
 REFERENCES = {
     "kernels": "LiteRT's reference kernels",
-    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it)",
+    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it, or err)",
     "xnnpack-avx": "dense XNNPACK (LiteRT's own kernels cannot run it)",
 }
 _DIFFERS = {
@@ -235,7 +235,9 @@ def _output(output: OutputError) -> list[Piece]:
     else:
         verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
         line += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
-    if not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
+    if output.unit is not None and output.nearest is not None and output.spread is not None:
+        line.append(_among_others(output.unit, output.nearest, output.spread))
+    elif not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
         line.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
     if output.nonfinite:
         line.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
@@ -243,6 +245,19 @@ def _output(output: OutputError) -> list[Piece]:
         same = "" if output.wrong else ", the elements agree"
         line += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
     return line
+
+
+def _among_others(unit: Unit, nearest: float, spread: float) -> str:
+    """How far a quantized model's output is from what others make of it, and they from each other."""
+    nearest_text, spread_text = (_in_unit(unit, number) for number in (nearest, spread))
+    others = "LiteRT's own kernels and a float evaluation"
+    return f"; {nearest_text} from the nearest of {others}, which lie up to {spread_text} apart"
+
+
+def _in_unit(unit: Unit, number: float) -> str:
+    if unit == "step":
+        return f"{number:.1f} steps"
+    return f"{100 * number:.2g}% of the elements" if unit == "share" else _number(number)
 
 
 def _shape(sizes: tuple[int, ...]) -> Span:

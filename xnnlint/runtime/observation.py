@@ -16,6 +16,8 @@ from xnnlint.runtime.execution import Execution, place
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
 Outcome = Literal["sparse", "dense", "wrong-results", "fails"]
 
+Unit = Literal["step", "relative", "share"]
+
 WRONG_ABOVE = 1e-3
 """Relative error of an output above which the results are wrong."""
 ROUNDING_BELOW = 0.05
@@ -23,6 +25,14 @@ ROUNDING_BELOW = 0.05
 ROUNDING_FACTOR = 10.0
 """How much more than the dense XNNPACK run's own rounding error is still called rounding."""
 _SMALLEST_SCALE = 1e-6
+SPREAD_FACTOR = 2.0
+"""How much further than the others are from each other an output of a quantized model may lie: few inputs do not show
+how far that can be, where a softmax behind makes 20 steps of one."""
+# What is rounding whatever others show: where a number lies between two steps, either is right.
+_LEAST: dict[Unit, float] = {"step": 1.0, "relative": WRONG_ABOVE, "share": 0.0}
+# In the error of an operator that was set up, and then refused the numbers that it got: random ones mean nothing to a
+# model that divides by them, or takes them for places. Source: tflite/core/subgraph.cc, `Subgraph::InvokeImpl`.
+_INVOKED = "failed to invoke"
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,11 @@ class OutputError:
             or nothing is finite on either side.
         rounding: the same relative error of the dense XNNPACK run (x86 with AVX), where it was worth asking.
         response: how much the reference changes from seed to seed, relative to its largest element; None with one seed.
+        unit: of a quantized model's output in which it was worth asking: "step" (of the output's scale), "relative" (to
+            the largest element of the reference), or "share" (of the elements that differ, of an output of indices).
+        nearest: in that unit, the error against the nearest of LiteRT's reference kernels, its optimized kernels, and a
+            float evaluation of the file.
+        spread: how far the most distant two of these are from each other.
         nonfinite: how many elements are NaN or infinite; nonfinite_reference: of the reference.
     """
 
@@ -55,6 +70,9 @@ class OutputError:
     nonfinite_reference: int
     rounding: float | None = None
     response: float | None = None
+    unit: Unit | None = None
+    nearest: float | None = None
+    spread: float | None = None
 
     @property
     def wrong(self) -> bool:
@@ -62,6 +80,8 @@ class OutputError:
         error = self.max_rel_error
         if error is None or error <= WRONG_ABOVE:
             return False
+        if self.unit is not None and self.nearest is not None and self.spread is not None:
+            return self.nearest > SPREAD_FACTOR * self.spread + _LEAST[self.unit]
         rounding = self.rounding
         return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
 
@@ -210,17 +230,23 @@ def decide(
     status: Status,
     error: str | None,
     kernels: Sequence[str] | None,
-    subgraphs: Sequence[str],
     outputs: Sequence[OutputError],
     reference: str | None,
     reference_error: str | None,
+    *,
+    subgraphs: Sequence[str] = (),
+    is_model: bool = True,
 ) -> tuple[Outcome | None, str | None]:
     """The outcome, or None and the reason why there is none.
 
     Args:
         kernels: of all subgraphs, as far as the release tells.
         subgraphs: operators that called subgraphs of which it does not tell.
+        is_model: whether anybody could read the file, and there were inputs to run it with.
     """
+    refused = status in ("crash", "error", "unreadable") and is_model and _INVOKED not in (error or "")
+    if reference is None and reference_error and refused:
+        return "fails", None  # here as everywhere: nothing else is known to run it, either
     if reference is None:
         return None, f"no dense reference: {reference_error}" if reference_error else "no dense reference was asked for"
     if status == "timeout":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.search import Excluded, nothing, search
 from xnnlint.runtime.broken import Broken
+from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
@@ -262,6 +263,10 @@ def compare(path: str, plan: Plan, observation: Observation) -> Verification:
         differs.append(PARTITIONS)
     if any(not row.agrees and row.tflite for row in rows):
         differs.append(TFLITE_OPERATORS)
+    own = of_application(plan)
+    if own and observation.status != "ran":
+        reason = f"LiteRT alone does not run it, since {', '.join(own)} is your application's"
+        return Verification(path, plan, observation, error=f"{path}: it could not be judged: {reason}")
     broken = observation.broken
     if broken is Broken.NOTHING_RUNS and plan.outcome is not Outcome.FAILS:
         broken = None  # Of an operator that LiteRT lacks, say, nothing can be told.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -51,16 +51,25 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value."""
+    """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value.
+
+    Attributes:
+        custom_operators: names of custom operators that the application brings, beside those of the runtime.
+    """
 
     runtime: str
     cpu: str
     runtime_title: str
     cpu_title: str
     facts: dict[str, Fact] = field(repr=False)
+    custom_operators: frozenset[str] = frozenset()
 
     def __getitem__(self, fact: str) -> Any:
         return self.facts[fact].value
+
+    def knowing(self, custom_operators: Iterable[str]) -> Profile:
+        """The same, where the application brings these custom operators."""
+        return replace(self, custom_operators=frozenset(custom_operators))
 
     @property
     def name(self) -> str:
@@ -149,6 +158,19 @@ def cpu_facts(name: str) -> dict[str, Fact]:
     """A CPU's facts."""
     entry = _choose("CPU", name, _data("cpus.json")["cpus"])
     return {key: Fact(**fact) for key, fact in entry["facts"].items()}
+
+
+@cache
+def kernel_versions(runtime: str) -> dict[str, tuple[int, int]]:
+    """The oldest and newest version of each builtin operator for which a runtime has a kernel.
+
+    Source: google-ai-edge/LiteRT tflite/core/kernels/register.cc at the tag of each profile's first release; of
+    runtimes that are older than LiteRT 1.1, that of 1.1.
+    """
+    entry = _data("runtimes.json")["runtimes"][runtime]
+    known = kernel_versions(entry["based_on"]) if "based_on" in entry else {}
+    own = _data("kernels.json").get(runtime, {})
+    return known | {name: (least, most) for name, (least, most) in own.items()}
 
 
 def _shared_facts() -> dict[str, Fact]:

@@ -79,7 +79,7 @@ class FileFixer:
             done = self._proven(done.result, target)
         elif done.changes:
             done.not_measured = _NO_PROOF
-        # Where nothing is changed, the target is the model as it is, so that what goes on with it has the best there is.
+        # Where nothing is changed, the target is the model as it is: what goes on with it has the best there is.
         if not done.changes and _same(path, target):
             return done
         atomic.write(done.result.after.data, target, backup)
