@@ -385,7 +385,11 @@ def _leaves(plan: Plan, value: Value) -> Cause:
 
 def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     where = named(plan.graph, node.op)
-    source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
+    source = (
+        where_used(plan.graph, value.tensor)
+        if value.tensor is not None and value.tensor in plan.graph.inputs
+        else "computed by TFLite"
+    )
     return Cause(
         node.op,
         CauseKind.CROSSING,
@@ -481,7 +485,10 @@ def _encoding(plan: Plan, hazard: Hazard) -> Cause:
 
 def stored_words(plan: Plan, hazard: Hazard) -> str:
     """How the weights that are misread are stored: type, shape, bytes."""
-    tensor = plan.graph.tensors[hazard.fault.subject.index]
+    index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
+    # Of a hazard in a subgraph the operator is the one that calls it.
+    here = index in plan.graph.operators[hazard.place].inputs
+    tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
     return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
 
 
@@ -526,6 +533,19 @@ def _another_behind(plan: Plan, where: str) -> str:
     """The other way, where the batch alone is unknown: XNNPACK tells the shapes of what it runs."""
     follow = f", or let another operator follow {where}, such as the activation"
     return follow if only_batch_is_unknown(plan.graph) else ""
+
+
+def _names(plan: Plan, hazard: Hazard) -> Cause:
+    kind, name = hazard.fault.required, hazard.fault.actual
+    return Cause(
+        hazard.op,
+        CauseKind.OUTPUT,
+        fault_words(hazard.fault),
+        f"{kind} with a name each, in the signature or without one",
+        f"{kind} that share a name, such as {name!r}",
+        f"name the {kind}: convert with a signature, or give the tensors other names",
+        Applicability.SAFE,
+    )
 
 
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
@@ -601,6 +621,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
     FaultKind.SPARSE_ENCODING: _encoding,
+    FaultKind.NAMES: _names,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

@@ -65,6 +65,11 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.OUTPUT_SIZE_UNKNOWN: lambda r, a, s: (
         f"the file does not hold the size of this output, for which LiteRT has memory of {list(r)}"
     ),
+    Wrong.NAME_SHARED: lambda r, a, s: (
+        f"the file's signature has no name of its own for each of the {r}, over which LiteRT's compiled models crash"
+        if s
+        else f"several {r} are called {a!r}, and without a signature LiteRT's compiled models crash over it"
+    ),
     Wrong.INPUT_IS_OUTPUT: "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both",
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"

@@ -140,6 +140,17 @@ class Operator:
         return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
 
 
+class Ends(tuple[int, ...]):
+    """The inputs or outputs of a graph: a tuple that is quick to say whether a tensor is one of them."""
+
+    @cached_property
+    def _members(self) -> frozenset[int]:
+        return frozenset(self)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._members
+
+
 class Graph:
     """One subgraph of a model. It does not change once it is built."""
 
@@ -154,8 +165,8 @@ class Graph:
         self.name = name
         self.tensors = tensors
         self.operators = operators
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = Ends(inputs)
+        self.outputs = Ends(outputs)
         self._producers: dict[int, int] = {}
         self._consumers: dict[int, list[int]] = {}
         for op in operators:

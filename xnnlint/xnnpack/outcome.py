@@ -8,6 +8,7 @@ from functools import cached_property
 
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.entry_names import nameless
 from xnnlint.xnnpack.execution import Order, State, is_order_free
 from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
@@ -54,6 +55,7 @@ class OutcomeJudge:
         plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)
+            plan.hazards += self._name_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
         plan.hazards += _called_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
@@ -95,6 +97,16 @@ class OutcomeJudge:
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
                 op = next(iter(readers or self.graph.operators), None)
                 yield Hazard(None if op is None else op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+
+    def _name_hazards(self, plan: Plan) -> Iterable[Hazard]:
+        """Inputs and outputs without a name of their own; a Keras model gets names when it is converted."""
+        if self.profile["output_buffers"] != "fixed" or plan.model.format != "tflite":
+            return
+        for kind, tensor in nameless(plan.model, self.graph):
+            producer, readers = self.graph.producer(tensor), self.graph.consumers(tensor)
+            op = producer or next(iter(readers), None)
+            fault = Fault(Wrong.NAME_SHARED, kind, self.graph.tensors[tensor].name, bool(plan.model.signatures))
+            yield Hazard(None if op is None else op.index, fault, Outcome.FAILS)
 
     def _unbound(
         self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]

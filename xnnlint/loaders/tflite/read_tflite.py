@@ -19,6 +19,7 @@ from xnnlint.errors import ModelError
 from xnnlint.loaders.tflite import schema_tables as schema
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.tflite.names import operator_names
+from xnnlint.loaders.tflite.operator_slots import problem
 from xnnlint.model import sparse
 from xnnlint.model.graph import (
     BLOCKWISE,
@@ -196,6 +197,9 @@ class _File:
         inputs = _tensor_indices(subgraph, "inputs", len(tensors))
         outputs = _tensor_indices(subgraph, "outputs", len(tensors))
         operators = each("operator", subgraph.tables("operators"), partial(self.operator, len(tensors)))
+        for op in operators:
+            if lacking := problem(op, tensors):
+                raise Malformed(f"operator {op.index} is damaged: {lacking}")
         _check_order(tensors, operators, inputs)
         _name_operators(tensors, operators)
         return Graph(tensors, operators, inputs, outputs, subgraph.text("name"))
