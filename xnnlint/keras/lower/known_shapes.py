@@ -11,7 +11,7 @@ from xnnlint.keras.description import Layer
 from xnnlint.keras.lower.program import Shape
 
 LOOPS = ("GRU", "LSTM", "SimpleRNN")
-LOOP_REASON = "the converter makes a loop of it (WHILE), whose body XNNPACK takes by itself; convert it to see that"
+LOOP_REASON = "the converter makes a loop (WHILE) or one recurrent operator of it, and XNNPACK takes neither"
 
 
 def loop_reason(layer: Layer) -> str | None:
