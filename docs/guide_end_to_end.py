@@ -10,7 +10,8 @@ sparse path does not take: a stem with 'same' padding, a max pooling, and a glob
 2. `xnnlint check --assume-pruned 0.8`: what pruning would bring. Nothing, here, and why;
 3. `xnnlint fix --unsafe-fixes --prove`: change the layers. Step 5 trains the model again anyway;
 4. `xnnlint check --assume-pruned 0.8 --policy`: what pruning would bring now, and whether TFMOT lets it be pruned;
-5. prune to 80% zeros while training on, with TensorFlow Model Optimization and its policy for XNNPACK;
+5. prune to 80% zeros while training on, with TensorFlow Model Optimization and its policy for XNNPACK, watched by
+   xnnlint's callback;
 6. `xnnlint convert`: strip the pruning wrappers, store the zeros sparse;
 7. `xnnlint check`: the file runs sparse;
 8. `xnnlint verify`: the real LiteRT runtime does what was foretold, and its results are right.
@@ -37,6 +38,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
+
+from xnnlint.keras import LintCallback
 
 SPARSITY = 0.8
 CLASSES = 10
@@ -83,8 +86,10 @@ def main(folder: Path) -> None:
         pruning_schedule=tfmot.sparsity.keras.PolynomialDecay(0.3, SPARSITY, begin_step=0, end_step=75, frequency=5),
         pruning_policy=tfmot.sparsity.keras.PruneForLatencyOnXNNPack(),
     )
-    fit(wrapped, train, epochs=5, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()])
+    watch = LintCallback(share=SPARSITY, tell=lambda line: print("  ", line, flush=True))
+    fit(wrapped, train, epochs=5, callbacks=[tfmot.sparsity.keras.UpdatePruningStep(), watch])
     expect(accuracy(wrapped, test) >= ENOUGH_ACCURACY, f"accuracy {accuracy(wrapped, test):.2f}")
+    expect(watch.looks[-1].outcome.value == "sparse", "the callback saw it become sparse")
     # Its wrappers are still in it: `xnnlint convert` strips them.
     wrapped.save(pruned)
 

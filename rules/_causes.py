@@ -10,18 +10,18 @@ from itertools import chain
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
 from xnnlint.linter.rule_registry import rule_of
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.reduce_input import SPATIAL
 from xnnlint.xnnpack.fault import FaultKind, Wrong
 from xnnlint.xnnpack.fp16 import METADATA
 from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, NodeType, Value
 from xnnlint.xnnpack.layout import Break, BreakCause
-from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
+from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan, is_pointwise
 from xnnlint.xnnpack.windows import same_padding_total
 
-from ._text import by, dims, named, type_of, where_used
+from ._sizes import known_before_the_run, only_batch_is_unknown
+from ._text import by, dims, listed, named, type_of, where_used
 
-RESHAPE_FIX = "put a Reshape or Flatten directly behind {}"
 SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
 AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
@@ -176,9 +176,21 @@ def _pooling(plan: Plan, part: PartitionPlan, node: Node) -> Iterator[Cause]:
             f"{where} keeps its dimensions, and the runtime reports the shape {dims(state)} for {dims(target.shape)}",
             "a RESHAPE between a pooling with keepdims and what reads it",
             f"keepdims and no RESHAPE at {where}",
-            RESHAPE_FIX.format(where),
+            flatten_fix(plan.graph, plan.graph.operators[node.op], where),
             Applicability.SAFE,
         )
+
+
+def flatten_fix(graph: Graph, pooling: Operator, where: str) -> str:
+    """What to write behind a pooling with keepdims, which is called `where`.
+
+    A Reshape back to a map in front of a 1x1 convolution does not last: with a fixed batch the converter folds both.
+    """
+    readers = [op for op in graph.consumers(pooling.outputs[0]) if is_pointwise(graph, op)]
+    if not readers:
+        return f"put a Reshape or Flatten directly behind {where}"
+    names = listed([named(graph, op.index) for op in readers])
+    return f"put a Flatten directly behind {where}, and a Dense layer of the same weights in the place of {names}"
 
 
 # -- data in the wrong order
@@ -467,10 +479,15 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
         text,
         "outputs whose shape is known before the run",
         f"a computed shape at {where}",
-        f"convert with a fixed batch (xnnlint convert --batch 1), or let another operator follow {where}, such as the"
-        " activation",
+        known_before_the_run(plan.graph) + _another_behind(plan, where),
         Applicability.SAFE,
     )
+
+
+def _another_behind(plan: Plan, where: str) -> str:
+    """The other way, where the batch alone is unknown: XNNPACK tells the shapes of what it runs."""
+    follow = f", or let another operator follow {where}, such as the activation"
+    return follow if only_batch_is_unknown(plan.graph) else ""
 
 
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
@@ -481,7 +498,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
         fault_words(hazard.fault),
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
-        "convert with a fixed batch (xnnlint convert --batch 1), for which the converter leaves it out",
+        f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
         Applicability.SAFE,
     )
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from xnnlint.linter.findings import Applicability
+from collections.abc import Iterable
+from dataclasses import replace
+
+from xnnlint.linter.findings import Applicability, Finding, Fix
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.elementwise_operand import RANK, ElementwiseOperand, extent
 from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
+from xnnlint.xnnpack.plan import Plan
 
 from ._text import dims, operand_text
+
+SCALAR = "[1, 1, 1, 1]"
+DIVISIONS = ("truediv", "divide", "div", "Divide", "TrueDivide")
+_RELU6 = "tf.nn.relu6(x + 3.0)"
+WRITTEN_OUT = {
+    "hard_sigmoid": f"k * {_RELU6}",
+    "hardsigmoid": f"k * {_RELU6}",
+    "hard_silu": f"x * (k * {_RELU6})",
+    "hard_swish": f"x * (k * {_RELU6})",
+}
+_SAFE = Applicability.SAFE
 
 
 class ElementwiseOperandRule(NodeRule):
@@ -50,6 +65,13 @@ class ElementwiseOperandRule(NodeRule):
     summary = f"both operands of ADD and MUL must be {RANK}-D, and a constant must be a vector and come first"
     limits = {"rank": str(RANK)}
 
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        """Of a Keras model the fix is in terms of the layer: nobody can turn round the operands of an Activation."""
+        for finding in super().check(plan):
+            layer = plan.model.layers.get(finding.location.name.rpartition("/")[2], "")
+            fix = _in_keras(layer) if layer and finding.fix is not None and SCALAR in finding.fix.title else None
+            yield finding if fix is None else replace(finding, fix=fix)
+
     def words(self, unmet: Unmet) -> tuple[str, str]:
         actual = operand_text(unmet.actual)
         if unmet.fact is Fact.OPERAND_RANK:
@@ -68,6 +90,23 @@ class ElementwiseOperandRule(NodeRule):
         if not constants:
             shapes = " and ".join(dims(subgraph.values[i].shape) for i in node.inputs)
             return f"keep both operands {RANK}-D (keepdims=True) instead of {shapes}", Applicability.UNSAFE
-        shape = "[1, 1, 1, C]" if any(v.elements > 1 for v in constants) else "[1, 1, 1, 1]"
+        shape = "[1, 1, 1, C]" if any(v.elements > 1 for v in constants) else SCALAR
         where = "make the constant the first operand" if len(constants) == 1 else "add or multiply the constants"
         return f"{where}, with shape {shape}, or fold it into the convolution in front", Applicability.SAFE
+
+
+def _in_keras(layer: str) -> Fix | None:
+    """What to write in the place of a layer that brings a scalar; None where the scalar is the user's own."""
+    class_name, _, more = layer.partition(" ")
+    if class_name in DIVISIONS or more.rpartition(".")[2] in DIVISIONS:
+        return Fix(f"multiply by the reciprocal instead of dividing: tf.constant(1 / c, shape={SCALAR}) * x", _SAFE)
+    activation = more if class_name == "Activation" or "Conv" in class_name else class_name
+    formula = WRITTEN_OUT.get(activation.lower())
+    if formula is not None:
+        return Fix(
+            f"write {activation} out, the constants first: {formula}, with k = tf.constant(1 / 6, shape={SCALAR})",
+            _SAFE,
+        )
+    if class_name == "Activation":
+        return Fix(f"use an activation without constants in place of {activation}, such as ReLU6", Applicability.UNSAFE)
+    return None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
-from xnnlint.linter.rule import Rule
+from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
+
+from ._pruning import others_pruned
+from ._text import by, listed
+
+REQUIRED = "1x1 CONV_2D with stride 1 and one group"
 
 
 class NoPointwiseConvolution(Rule):
@@ -17,8 +23,9 @@ class NoPointwiseConvolution(Rule):
     Looks for CONV_2D operators with a 1x1 kernel, stride 1 and one group.
 
     ## Why it matters
-    XNNPACK's sparse kernel (SpMM) runs 1x1 convolutions only. In networks of larger convolutions, or of dense layers,
-    zeros bring no speed.
+    XNNPACK's sparse kernel (SpMM) runs 1x1 convolutions only, and only with stride 1 and one group. In networks of
+    larger convolutions, or of dense layers, zeros bring no speed. They still make the file smaller: stored sparse, or
+    packed by gzip, which finds the zeros of dense weights, too; `xnnlint check` says how much.
 
     ## Example
     ```python
@@ -45,11 +52,43 @@ class NoPointwiseConvolution(Rule):
     summary = "only 1x1 convolutions run sparse, and the model has none"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        if not pointwise_ops(plan.graph) and not plan.spmm_ops:
-            yield self.finding(
-                "the model has no 1x1 convolution, so nothing in it can run sparse",
-                required="1x1 CONV_2D with stride 1 and one group",
-                actual="none",
-                fix="use depthwise-separable convolutions (SeparableConv2D) in place of spatial ones",
-                applicability=Applicability.UNSAFE,
-            )
+        if pointwise_ops(plan.graph) or plan.spmm_ops:
+            return
+        strided = [op for op in plan.graph.operators if _is_1x1(plan, op)]
+        if strided:
+            yield self._none_plain(plan, strided)
+            return
+        pruned = others_pruned(plan)
+        spatial = any(op.type == "CONV_2D" for op in plan.graph.operators)
+        # What a custom operator holds is not known, and a pruned model was not made to be thrown away.
+        helps = spatial and pruned is None and not any(op.type == "CUSTOM" for op in plan.graph.operators)
+        smaller = f"; the zeros of its {pruned.what} make it smaller, and not faster" if pruned is not None else ""
+        yield self.finding(
+            f"the model has no 1x1 convolution, so nothing in it can run sparse{smaller}",
+            required=REQUIRED,
+            actual="none",
+            fix="use depthwise-separable convolutions (SeparableConv2D) in place of spatial ones" if helps else "",
+            applicability=Applicability.UNSAFE,
+        )
+
+    def _none_plain(self, plan: Plan, found: Sequence[Operator]) -> Finding:
+        first = found[0].attributes
+        stride = first.get("stride_h", 1), first.get("stride_w", 1)
+        is_strided = stride != (1, 1)
+        what = f"stride {by(stride)}" if is_strided else "more than one group"
+        return self.finding(
+            "no 1x1 convolution of the model is a plain one, so nothing in it can run sparse",
+            required=REQUIRED,
+            actual=f"{what} at {listed([op.name or f'#{op.index}' for op in found])}",
+            location=locate(plan, found[0].index),
+            fix="move the stride to a depthwise convolution in front: ZeroPadding2D(1) and "
+            "DepthwiseConv2D(3, strides=2, padding='valid')"
+            if is_strided
+            else "use one group",
+            applicability=Applicability.UNSAFE,
+        )
+
+
+def _is_1x1(plan: Plan, op: Operator) -> bool:
+    weights = plan.graph.input_tensor(op, 1)
+    return op.type == "CONV_2D" and weights is not None and weights.rank == 4 and weights.shape[1:3] == (1, 1)

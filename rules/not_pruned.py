@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule
+from xnnlint.model.unwrapped import wrapped_operators
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
 
-from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, percent, weights_of
-from .pruning_wrappers import wrapped_operators
+from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, others_pruned, percent, weights_of
 
 
 class NotPruned(Rule):
@@ -64,12 +64,14 @@ class NotPruned(Rule):
         if not ops or any(part.subgraph.sparse_hint for part in plan.partitions):
             return
         weights = weights_of(plan, ops)
-        if weights.are_pruned or wrapped_operators(plan):
+        if weights.are_pruned or wrapped_operators(plan.graph):
             return
         counted = sorted({*ops, *(op for part in plan.partitions for op in counted_ops(plan, part))})
         subject = f"the {len(ops)} 1x1 convolutions are" if len(ops) > 1 else "the only 1x1 convolution is"
+        others = others_pruned(plan)
+        only = f"; only {others.what} are, for which there is no SpMM" if others is not None else ""
         yield self.finding(
-            f"{subject} not pruned",
+            f"{subject} not pruned{only}",
             required=f"more than {THRESHOLD} zeros, stored in the sparse format",
             actual=f"{percent(weights.share)} zeros",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",

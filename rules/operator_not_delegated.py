@@ -14,6 +14,8 @@ from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import has_pixels
+from ._gates import Gate, gates
+from ._sizes import fixed_sizes
 from ._text import listed, type_of
 
 BLOCK_SPARSE_VERSION = 8
@@ -31,11 +33,6 @@ SHAPE_SLOTS = {
     "TILE": (1,),
     "TRANSPOSE_CONV": (0,),
 }
-FIXED_BATCH = (
-    "convert with a fixed batch size, keras.Input(shape, batch_size=1), so that the shape is a constant and all of "
-    "these but the last fold away"
-)
-KEEP_DIMENSIONS = "set keepdims=True in the pooling and drop the Reshape behind it"
 PADDED_WITH_ZEROS = "pad with zeros in the convolution that reads it: padding='same'"
 KEPT_MAP = "keep the value a map: leave out what takes a dimension away, and what gives it back"
 INSTEAD = {
@@ -110,30 +107,36 @@ class OperatorNotDelegated(Rule):
         chains = shape_chains(plan.graph, delegation)
         in_chains = {op for chain in chains.values() for op in chain}
         dilations = _dilations(plan.graph, delegation)
+        of_gates = {member.index: gate for gate in gates(plan.graph) for member in gate.members}
         for op, rejection in delegation.rejected.items():
+            gate = of_gates.get(op)
+            if gate is not None and op != gate.last.index and gate.last.index in delegation.rejected:
+                continue
             if op in chains:
-                yield self._chain(plan, plan.graph.operators[op], chains[op])
+                yield self._chain(plan, plan.graph.operators[op], chains[op], gate)
             elif op in in_chains or op in dilations.values():
                 continue
             elif plan.graph.operators[op].name not in plan.model.unknown:
                 behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
+                fix, applicability = _fix(plan.graph, plan.graph.operators[op], rejection), Applicability.UNSAFE
+                if gate is not None:
+                    behind, (fix, applicability) = _taken(plan, gate, ()), gate.fix(plan)
                 yield self.finding(
                     "XNNPACK does not take this operator, so the graph is split here and TFLite runs it",
                     required=rejection.required,
                     actual=rejection.actual,
                     location=locate(plan, op),
-                    fix=_fix(plan.graph, plan.graph.operators[op], rejection),
-                    applicability=Applicability.UNSAFE,
+                    fix=fix,
+                    applicability=applicability,
                     waivers=[Waiver(WaiverKind.DELEGATED, op), *behind],
                 )
 
-    def _chain(self, plan: Plan, user: Operator, chain: list[int]) -> Finding:
+    def _chain(self, plan: Plan, user: Operator, chain: list[int], gate: Gate | None) -> Finding:
         types = [type_of(plan.graph.operators[i]) for i in chain]
         waivers: list[Waiver] = [Waiver(WaiverKind.DELEGATED, i) for i in (*chain, user.index)]
-        fix, applicability = FIXED_BATCH, Applicability.SAFE
-        if _restores_dimensions(plan.graph, user):
-            fix = KEEP_DIMENSIONS
-            waivers.append(Waiver(WaiverKind.COMPATIBLE, user.index))
+        fix, applicability = fixed_sizes(plan.graph), Applicability.SAFE
+        if gate is not None:
+            waivers, (fix, applicability) = _taken(plan, gate, chain), gate.fix(plan)
         return self.finding(
             f"{listed(types, 4)} in front of it compute a shape at run time, so XNNPACK takes none of them and the "
             "graph is split here",
@@ -180,16 +183,11 @@ def _dilations(graph: Graph, delegation: Delegation) -> dict[int, int]:
     return pairs
 
 
-def _restores_dimensions(graph: Graph, op: Operator) -> bool:
-    """Whether a RESHAPE only gives back the dimensions that a pooling without keepdims dropped."""
-    producer = graph.producer(op.inputs[0]) if op.inputs else None
-    return (
-        op.type == "RESHAPE"
-        and producer is not None
-        and producer.type in ("MEAN", "SUM")
-        and graph.output_tensor(op).rank == 4
-        and not producer.attributes.get("keep_dims")
-    )
+def _taken(plan: Plan, gate: Gate, chain: Iterable[int]) -> list[Waiver]:
+    """What it takes for a gate to be part of a cluster, and of XNNPACK's part of the graph."""
+    rejected = plan.delegation.rejected if plan.delegation else {}
+    refused = [*chain, *(op.index for op in gate.members if op.index in rejected)]
+    return [*(Waiver(WaiverKind.DELEGATED, op) for op in refused), *gate.waivers(plan)]
 
 
 def _fix(graph: Graph, op: Operator, rejection: Rejection) -> str:

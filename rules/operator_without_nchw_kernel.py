@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from xnnlint.linter.findings import Applicability
+from collections.abc import Iterable
+from dataclasses import replace
+
+from xnnlint.linter.findings import Applicability, Finding, Fix
 from xnnlint.linter.rule import NodeRule
 from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
+from xnnlint.xnnpack.plan import Plan
 
 from ._branches import is_map
+from ._gates import gates
 from ._text import by, tflite_type
 
 INSTEAD = {
@@ -80,6 +85,17 @@ class OperatorWithoutNchwKernel(NodeRule):
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
         return "XNNPACK has no NCHW kernel for it"
+
+    def check(self, plan: Plan) -> Iterable[Finding]:
+        """A gate that is computed of a vector is one finding, at the operator that makes a map of it again."""
+        last = {gate.last.index: gate for gate in gates(plan.graph)}
+        for finding in super().check(plan):
+            gate = last.get(-1 if finding.location.op is None else finding.location.op)
+            if gate is not None:
+                title, applicability = gate.fix(plan)
+                waivers = frozenset(gate.waivers(plan))
+                finding = replace(finding, fix=Fix(title, applicability), waivers=waivers)
+            yield finding
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         if flattens_for_dense(node, subgraph):

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.plan import Plan
+from xnnlint.xnnpack.plan import PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import is_read_inside
-from ._text import dims, where_used
+from ._text import dims, listed, named, where_used
 
 
 class OutputInsideCluster(Rule):
@@ -64,7 +64,15 @@ class OutputInsideCluster(Rule):
                     required="values that only operators of the cluster read",
                     actual=f"a map of shape {dims(value.shape)}, {where_used(plan.graph, value.tensor)}",
                     location=locate(plan, part.nodes[producer].op),
-                    fix="give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output",
+                    fix=_fix(plan, part, value.tensor),
                     applicability=Applicability.UNSAFE,
                     waivers=[Waiver(WaiverKind.EXIT, value.tensor)],
                 )
+
+
+def _fix(plan: Plan, part: PartitionPlan, tensor: int) -> str:
+    if tensor in plan.graph.outputs:
+        return "give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output"
+    outside = [op.index for op in plan.graph.consumers(tensor) if op.index not in part.partition.ops]
+    readers = listed([named(plan.graph, op) for op in outside])
+    return f"let {readers} read it through DEPTH_TO_SPACE, or mend what splits the graph in front of it (XNN401)"

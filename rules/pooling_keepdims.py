@@ -16,7 +16,7 @@ from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
-from ._causes import RESHAPE_FIX, SQUEEZE_FIX, CauseKind, broken_by
+from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
 from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
@@ -102,7 +102,8 @@ class PoolingKeepdims(Rule):
             operator = plan.graph.operators[op]
             if rejection.condition is Objection.KEEP_DIMS and not leads_to_map(plan.graph, operator.outputs[0]):
                 yield self.finding(
-                    "this runtime leaves a pooling without keepdims out of XNNPACK, and nothing ends the sparse cluster",
+                    "this runtime leaves a pooling without keepdims out of XNNPACK, and nothing ends the sparse "
+                    "cluster",
                     severity=Severity.ERROR,
                     required=KEPT,
                     actual="keepdims=False",
@@ -116,8 +117,8 @@ class PoolingKeepdims(Rule):
         """One note on runtimes that were not asked for, however many poolings there are."""
         here = "" if len(dropped) == 1 else f", as here and at {len(dropped) - 1} more"
         return self.finding(
-            f"old runtimes (TensorFlow Lite around 2.4) leave a pooling without keepdims{here} out of XNNPACK, and would "
-            "run the model dense",
+            f"old runtimes (TensorFlow Lite around 2.4) leave a pooling without keepdims{here} out of XNNPACK, and "
+            "would run the model dense",
             severity=Severity.NOTE,
             required=KEPT,
             actual="keepdims=False",
@@ -139,15 +140,16 @@ class PoolingKeepdims(Rule):
         inner = meets_map(plan.graph, tensor)
         waiver = Waiver(WaiverKind.COMPATIBLE, op.index) if inner else Waiver(WaiverKind.RESHAPE, tensor)
         is_broken, is_right = op.index in broken, plan.outcome is Outcome.SPARSE
-        elsewhere = "breaks the model on other runtimes" if is_right else "breaks the model on some runtimes, once it runs sparse"
-        consequence = "breaks the model here" if is_broken else elsewhere
+        consequence = "breaks the model here" if is_broken else "breaks the model on some runtimes"
+        if not is_broken and not is_right:
+            consequence += ", once it runs sparse"
         yield self.finding(
             f"keepdims that is not followed by a reshape {consequence}: the runtime gets the pooled shape wrong",
             severity=Severity.ERROR if is_broken else Severity.NOTE if is_right else Severity.WARNING,
             required="a RESHAPE as the only reader of a pooling with keepdims",
             actual=" and ".join(used),
             location=locate(plan, op.index),
-            fix=SQUEEZE_FIX if inner else RESHAPE_FIX.format("it"),
+            fix=SQUEEZE_FIX if inner else flatten_fix(plan.graph, op, "it"),
             applicability=Applicability.UNSAFE if inner else Applicability.SAFE,
             waivers=[waiver],
         )

@@ -6,14 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
-from xnnlint.model.graph import Operator
+from xnnlint.model.unwrapped import wrapped_operators
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
-# What PruneLowMagnitude puts in front of a layer's name.
-PREFIX = "prune_low_magnitude"
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
-_UNPACKING = ("DENSIFY", "DEQUANTIZE")
 _TOLD = 3
 
 
@@ -28,7 +24,9 @@ class PruningWrappers(Rule):
     A wrapped layer keeps its mask, and its kernel stays a variable that is read at run time. The converter then cannot
     store the zeros sparse, nor fold the batch normalization into the convolution, and XNNPACK takes no convolution
     whose filter is not a constant: the model runs dense and in pieces, more slowly than before it was pruned. A Keras
-    model is read through its wrappers, and forecast as it will be without them.
+    model is read through its wrappers, and forecast as it will be without them. What a .tflite file will do without
+    them is planned, too: other findings are about that model, and what the wrappers themselves bring about is not
+    listed.
 
     ## Example
     ```python
@@ -70,27 +68,16 @@ class PruningWrappers(Rule):
                 fix="call tfmot.sparsity.keras.strip_pruning before exporting",
                 applicability=Applicability.SAFE,
             )
-        ops = wrapped_operators(plan)
+        ops = wrapped_operators(plan.graph)
         if ops and not model.wrapped:
             yield self.finding(
                 "the model was converted with its pruning wrappers, so that weights are computed at run time",
                 required="constant weights",
                 actual=f"computed: {_listed([op.name for op in ops])}",
                 location=locate(plan, ops[0].index),
-                fix="call tfmot.sparsity.keras.strip_pruning and convert again",
+                fix="call tfmot.sparsity.keras.strip_pruning, and convert again with EXPERIMENTAL_SPARSITY",
                 applicability=Applicability.SAFE,
             )
-
-
-def wrapped_operators(plan: Plan) -> list[Operator]:
-    """The operators of wrapped layers, whose weights other operators compute."""
-    return [op for op in plan.graph.operators if op.type in _WEIGHTED and PREFIX in op.name and _is_computed(plan, op)]
-
-
-def _is_computed(plan: Plan, op: Operator) -> bool:
-    weights = plan.graph.input_tensor(op, 1)
-    producer = None if weights is None else plan.graph.producer(weights.index)
-    return producer is not None and producer.type not in _UNPACKING
 
 
 def _listed(names: Sequence[str]) -> str:

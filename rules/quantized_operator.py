@@ -97,9 +97,11 @@ class QuantizedOperator(NodeRule):
             quantized, dtypes = _with_integer_weights(plan.graph), {"qdint8"}
         for part in plan.partitions:
             for node, condition in zip(part.nodes, part.conditions, strict=True):
-                if isinstance(condition, FloatValues):
+                types = quantized_types(node, part.subgraph) if isinstance(condition, FloatValues) else ()
+                # Shapes are computed in integers that nobody quantized, and that XNNPACK has no type for.
+                if any(type_ != "invalid" for type_ in types):
                     quantized.add(node.op)
-                    dtypes.update(quantized_types(node, part.subgraph))
+                    dtypes.update(types)
         if not quantized:
             return
         delegated = {node.op for part in plan.partitions for node in part.nodes} or plan.graph.operators

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.weights import measure
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, passes_zeros_test
 from xnnlint.xnnpack.plan import PartitionPlan, Plan
@@ -17,6 +18,8 @@ from ._pruning import (
     Weights,
     counted_ops,
     lacking,
+    others_pruned,
+    pattern_of,
     percent,
     weighted_nodes,
     weights_of,
@@ -84,25 +87,49 @@ class ZerosAtOrBelowTwoThirds(Rule):
         if not params or passes_zeros_test(zeros, params) or not (weights.are_pruned or part.subgraph.sparse_hint):
             return  # Enough zeros; or not pruned at all, and XNN303 tells what pruning would bring.
         least = min(ops, key=lambda op: weights.by_op[op][1] / max(weights.by_op[op][0], 1))
-        stored = "; they are stored sparse and run dense all the same" if part.subgraph.sparse_hint else ""
-        if len(ops) == 1:
-            message = "its weights have too few zeros" + stored
-        else:
-            share = percent(weights.by_op[least][1] / max(weights.by_op[least][0], 1))
+        others = None if weights.are_pruned else others_pruned(plan)
+        if others is not None:
             message = (
-                f"the weights of {len(ops)} operators have too few zeros together, {named(plan.graph, least)} with "
-                f"{share} the fewest{stored}"
+                f"only {others.what} are pruned ({percent(others.zeros / others.elements)} zeros), and SpMM runs 1x1 "
+                f"convolutions alone, of which the weights have too few zeros"
             )
+        else:
+            message = _too_few(plan, ops, least, weights) + (_STORED if _all_stored_sparse(plan, ops) else "")
+        pattern = pattern_of(plan, ops) if weights.are_pruned else None
+        if pattern is not None:
+            n, m = pattern
+            fix = f"prune without a pattern, to 0.75 to 0.8: {n} of every {m} weights are zero, which never passes 2/3"
+        elif others is not None:
+            fix = "prune the 1x1 convolutions to 0.75 to 0.8"
+        else:
+            fix = f"prune {lacking(zeros, params)} more of these weights; a final sparsity of 0.75 to 0.8 is usual"
         yield self.finding(
             message,
             required=f"more than {NUMERATOR}/{DENOMINATOR} ({THRESHOLD}) zeros over the cluster",
             actual=f"{percent(zeros / params)} ({zeros} of {params} weights)",
             location=locate(plan, least),
-            fix=f"prune {lacking(zeros, params)} more of these weights; a final sparsity of 0.75 to 0.8 is usual"
-            + _other_way(plan, weights),
+            fix=fix + _other_way(plan, weights),
             applicability=Applicability.UNSAFE,
             waivers=[Waiver(WaiverKind.PRUNED, op) for op in ops],
         )
+
+
+_STORED = "; they are stored sparse and run dense all the same"
+
+
+def _too_few(plan: Plan, ops: list[int], least: int, weights: Weights) -> str:
+    if len(ops) == 1:
+        return "its weights have too few zeros"
+    share = percent(weights.by_op[least][1] / max(weights.by_op[least][0], 1))
+    return (
+        f"the weights of {len(ops)} operators have too few zeros together, {named(plan.graph, least)} with "
+        f"{share} the fewest"
+    )
+
+
+def _all_stored_sparse(plan: Plan, ops: list[int]) -> bool:
+    found = [measure(plan.graph, plan.graph.operators[op].inputs[1]) for op in ops]
+    return all(measured is not None and measured.storage == "sparse" for measured in found)
 
 
 def _other_way(plan: Plan, weights: Weights) -> str:

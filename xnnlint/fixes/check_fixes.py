@@ -19,7 +19,8 @@ from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
 from xnnlint.fixes.result import outcome_of
 from xnnlint.linter.engine import find
-from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport, Severity
+from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _WORK = 600
 _MOST_ATTEMPTS = 16
 # So many changes are named where a finding is solved by changes at other places.
 _NAMED = 2
+_OF_ZEROS = (Condition.ENOUGH_ZEROS, Condition.PRUNED, Condition.STORED_SPARSE)
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,15 @@ class _Way:
     solved: Sequence[bool]
 
     @classmethod
-    def of(cls, version: Version, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
-        return cls(version, _solved(before, after) if version.changes else [False] * len(before))
+    def of(cls, version: Version, plan: Plan, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
+        """Args:
+        plan: of the model as it was checked.
+        """
+        solved = _solved(before, after) if version.changes else [False] * len(before)
+        if version.assumed != plan.model.assume_pruned:
+            # Zeros that are only assumed solve nothing.
+            solved = [s and f.condition not in _OF_ZEROS for s, f in zip(solved, before, strict=True)]
+        return cls(version, solved)
 
     def fix(self, finding: Finding) -> Fix:
         """What is changed for a finding: at its place, or elsewhere."""
@@ -79,14 +88,16 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     for number, finding in enumerate(report.findings):
         is_made = made is not None and made.solved[number]
         fix = _fix(finding, number, known, [way for way in (made, declined) if way is not None])
-        if finding.severity is not Severity.NOTE and fix is not None:
+        if finding.is_asking and fix is not None:
             safe += is_made or (made is None and fix.applicability is Applicability.SAFE)
             unsafe += fix.applicability is Applicability.UNSAFE
         findings.append(replace(finding, fix=fix or finding.fix))
     report.findings = findings
     # With other zeros than the check has seen, a fix forecasts another model.
     as_checked = made is not None and made.version.assumed == plan.model.assume_pruned and not plan.model.unknown
-    brought = made.outcome if made is not None and as_checked else None
+    # What is right and dense already is not made so.
+    changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
+    brought = made.outcome if made is not None and as_checked and changes else None
     report.fixes = FixForecast(
         safe,
         unsafe,
@@ -107,14 +118,14 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
     search = partial(what_fix_would_do, model.path, profile, assume_pruned=model.assume_pruned, layers=model.declared)
     try:
         result = search(budget=Budget(attempts=attempts))
-        made = _Way.of(result.after, findings, result.findings)
+        made = _Way.of(result.after, plan, findings, result.findings)
         if result.declined is not None:
             version = result.declined.version
-            return made, _Way.of(version, findings, find(version.plan))
+            return made, _Way.of(version, plan, findings, find(version.plan))
         if made.version.changes and made.outcome.outcome is Outcome.DENSE:
             more = search(even_if_slower=True, budget=Budget(attempts=attempts))
             if more.after.plan.outcome is Outcome.SPARSE:
-                return made, _Way.of(more.after, findings, more.findings)
+                return made, _Way.of(more.after, plan, findings, more.findings)
     except (XnnlintError, OSError):
         return None, None
     return made, None
@@ -122,7 +133,7 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
 
 def _solved(before: Sequence[Finding], after: Sequence[Finding]) -> list[bool]:
     """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name."""
-    left = Counter((f.rule, f.location.name) for f in after if f.severity is not Severity.NOTE)
+    left = Counter((f.rule, f.location.name) for f in after if f.is_asking)
     solved = []
     for finding in before:
         place = finding.rule, finding.location.name

@@ -16,7 +16,9 @@ from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
 from xnnlint.linter.value import NOTHING, Wanted, add_value
+from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.waiver import WaiverKind
@@ -113,15 +115,19 @@ def check_loaded(
 
 
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
-    """Every finding of every rule, with what it would unlock, ordered by that."""
+    """Every finding of every rule, with what it would unlock, what matters most first."""
+    findings = without_wrappers(plan, _find) or _find(plan)
+    if require_sparse and (plan.outcome is not Outcome.SPARSE or plan.model.unknown):
+        findings = [_demanded(finding) for finding in findings]
+    return findings
+
+
+def _find(plan: Plan) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    findings = hedged(plan, findings, require_sparse=require_sparse)
-    if require_sparse and plan.outcome is not Outcome.SPARSE:
-        findings = [_demanded(finding) for finding in findings]
-    return findings
+    return hedged(plan, findings)
 
 
 def _ask(plan: Plan) -> list[Finding]:
@@ -142,8 +148,10 @@ def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
 
 
 def _demanded(finding: Finding) -> Finding:
-    """What stands between the model and sparse is an error where sparse is demanded."""
+    """What stands between the model and sparse is an error where sparse is demanded; a layer of unknown effect, too."""
     unlocks = finding.unlocks
+    if finding.condition is Condition.KNOWN_LAYER:
+        return replace(finding, severity=Severity.ERROR)
     if unlocks is not None and (unlocks.alone or unlocks.in_smallest_set):
         return replace(finding, severity=Severity.ERROR)
     return finding

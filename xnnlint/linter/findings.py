@@ -101,6 +101,12 @@ class Finding:
     waivers: frozenset[Waiver] = frozenset()
     condition: Condition | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether it asks for a change: more than a note, or one that costs nothing, such as for other runtimes."""
+        is_free = self.fix is not None and self.fix.applicability is Applicability.SAFE
+        return self.severity is not Severity.NOTE or is_free
+
 
 @dataclass(frozen=True, slots=True)
 class FixOutcome:

@@ -41,6 +41,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     warning. Where no set of changes is known that makes it sparse, all reasons stay.
     """
     assert plan.planner is not None
+    findings = _causes(findings)
     rules = {f.waivers: f.rule for f in findings if f.waivers}
     search = _Search(plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
     changes = list(rules)
@@ -78,11 +79,17 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=rank)
 
 
-def rank(finding: Finding) -> tuple[int, int, bool, int, bool, str, int]:
+def _causes(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, without those that are mended by a change that is asked for anyhow."""
+    changes = {finding.waivers for finding in findings}
+    return [f for f in findings if not f.waivers or not any(f.waivers < change for change in changes)]
+
+
+def rank(finding: Finding) -> tuple[int, int, bool, bool, int, str, int]:
     """Broken models first, then what is about all weights (without it nothing in the graph matters), then the graph:
-    by what fixing alone brings, then members of the smallest set."""
+    members of the smallest set, then by what fixing alone brings."""
     unlocks = finding.unlocks
-    gain = (-unlocks.alone, not unlocks.in_smallest_set) if unlocks else (0, True)
+    gain = (not unlocks.in_smallest_set, -unlocks.alone) if unlocks else (True, 0)
     place = finding.location.op if finding.location.op is not None else -1
     concern = _CONCERNS.index(finding.condition) if finding.condition in _CONCERNS else len(_CONCERNS)
     # A model that is not pruned is no mistake, and all the same what matters most about it.

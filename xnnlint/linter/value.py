@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.pruning_forecast import forecasts
 from xnnlint.linter.speed import speed_of
+from xnnlint.xnnpack.plan import pointwise_ops
 
 if TYPE_CHECKING:
     from xnnlint.cost import CostProfile
@@ -46,8 +47,8 @@ def add_value(report: ModelReport, wanted: Wanted) -> None:
         needed = [f.waivers for f in report.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
         report.speed = speed_of(plan, frozenset().union(*needed), wanted.cost_profile)
         report.if_pruned = forecasts(plan, wanted.assume_pruned, wanted.cost_profile)
-        # What a Keras model's file will take is not in its file.
-        if plan.model.format == "tflite" and plan.runs:
+        # A Keras model's file will take what it is forecast to; where nothing can run sparse, size is what zeros bring.
+        if plan.runs and (plan.model.format == "tflite" or not (pointwise_ops(plan.graph) or plan.spmm_ops)):
             from xnnlint.model.stored_size import CHEAP_BYTES, stored_size
             from xnnlint.model.weights import MAX_DECODED_BYTES
 

@@ -259,6 +259,8 @@ class Model:
         kept: those of them that are taken to give out what they get; there is no operator of theirs.
         unsure: the layers that depend on one of unknown effect.
         declared: (layer, what it is) as the user said of layers whose code is not read.
+        layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
+            "Activation hard_sigmoid" or "TFOpLambda math.truediv".
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -275,6 +277,7 @@ class Model:
     kept: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
     declared: tuple[tuple[str, str], ...] = ()
+    layers: dict[str, str] = field(default_factory=dict)
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 

@@ -109,14 +109,18 @@ def pruned_table(forecasts: tuple[PruningForecast, ...]) -> Iterator[str]:
 # --- size ------------------------------------------------------------------------------------------------------------
 
 
-def size_sentence(size: StoredSize) -> str:
-    """What pruned weights take in the file, and in other forms."""
+def size_sentence(size: StoredSize, now_is: str = "as now") -> str:
+    """What pruned weights take in the file, and in other forms.
+
+    Args:
+        now_is: what to call the form of `size.now`.
+    """
     dense, sparse = f"{bytes_text(size.dense)} stored dense", f"{bytes_text(size.sparse)} stored sparse"
     now = ""
     if size.now == size.dense:
-        dense += " (as now)"
+        dense += f" ({now_is})"
     elif size.now == size.sparse:
-        sparse += " (as now)"
+        sparse += f" ({now_is})"
     else:
         now = f"{bytes_text(size.now)} now, "
     gzipped = "" if size.gzipped is None else f", {bytes_text(size.gzipped)} gzipped"

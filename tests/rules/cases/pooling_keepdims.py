@@ -24,7 +24,7 @@ PAIRS = [
         "fails",
         "MEAN",
         "read by classifier",
-        "Reshape or Flatten directly behind it",
+        "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
         "XNN601 dense classifier",
@@ -33,7 +33,7 @@ PAIRS = [
         "dense",
         "MEAN",
         "read by classifier",
-        "Reshape or Flatten directly behind it",
+        "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
         "XNN601 softmax",

@@ -29,7 +29,7 @@ from xnnlint.fixes.keras.layer_fixer import layer_fixers
 from xnnlint.fixes.keras.layer_order import misplaced
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Proof, Repair, Result
-from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.loaders.keras.declared_layers import declare
 from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
@@ -154,7 +154,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
     def _round(
         self, document: dict[str, Any], now: ConfigVersion, done: set[Key], selection: Selection, unasked: bool
     ) -> list[Change]:
-        asking = [finding for finding in now.findings if finding.severity is not Severity.NOTE]
+        asking = [finding for finding in now.findings if finding.is_asking]
         shapes = map_shapes(now.plan)
         made = []
         for fixer in layer_fixers():

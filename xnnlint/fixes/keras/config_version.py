@@ -65,7 +65,7 @@ class ConfigVersion:
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
-        return [f for f in self.findings if f.severity is not Severity.NOTE and f.condition not in _OF_PRUNING]
+        return [f for f in self.findings if f.is_asking and f.condition not in _OF_PRUNING]
 
     def places(self) -> Counter[FindingPlace]:
         """The same by rule and layer."""

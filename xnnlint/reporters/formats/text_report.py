@@ -140,7 +140,8 @@ def _verdict(model: ModelReport, profile: Profile, width: int | None) -> list[Li
     outcome, summary = model.outcome, _summary(model)
     path = Span(safe(model.path) + ":", STRONG, keep=True)
     word = Span(outcome.value if outcome is not None else "unknown", _OUTCOME_STYLE.get(outcome, STRONG), keep=True)
-    told = _headline(outcome, summary) if outcome is not None or model.plan is None else _if_taken(model.plan)
+    is_unsure = model.plan is not None and model.plan.model.unknown
+    told = _if_taken(model.plan) if model.plan is not None and is_unsure else _headline(outcome, summary)
     headline = Span(told, keep=True)
     target = Span(f"({profile.name})", FAINT, keep=True)
     short: list[Piece] = [path, " ", word]
@@ -236,7 +237,7 @@ def _meaning(model: ModelReport) -> Iterator[str]:
     if len(model.if_pruned) == 1:
         yield pruned_sentence(model.if_pruned[0])
     if model.size is not None:
-        yield size_sentence(model.size)
+        yield size_sentence(model.size, "as now" if model.format == "tflite" else "as forecast")
 
 
 def _fixed(model: ModelReport) -> Iterator[str]:

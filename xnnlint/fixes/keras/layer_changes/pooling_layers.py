@@ -125,6 +125,8 @@ class FlattenBehindPooling(LayerFixer):
         shape = scope.shape_into(entry) or _shape_by_sources(scope, entry)
         if shape is None or len(shape) != 4 or shape[3] is None:
             raise CannotChange(f"the file does not say how many channels {name_of(entry)!r} pools")
+        if shape[0] is not None:
+            raise CannotChange("with a fixed batch the converter folds a Flatten and the Reshape back away")
         # A Reshape alone asks the pooling for its shape, which is the wrong one.
         kept = [shape[0], 1, 1, shape[3]]
         reshaped = reshape_behind(scope, entry, kept)
