@@ -101,7 +101,7 @@ def test_the_reports_say_so(tmp_path: Path) -> None:
         assert told["models"][0].get("confidence") == confidence
         text = "\n".join("".join(span.text for span in line) for line in model_lines(report, profile, 200))
         assert ("Low confidence: what becomes of" in text) == (confidence == "low")
-        assert ("Results are right" in text) == (confidence is None)
+        assert ("Outputs are correct" in text) == (confidence is None)
 
 
 def test_the_verdict_is_unknown_and_what_it_would_be(tmp_path: Path) -> None:

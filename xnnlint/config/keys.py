@@ -190,6 +190,13 @@ KEYS: tuple[Key, ...] = (
         "runtime", _one_of(runtimes), DEFAULT_RUNTIME, "name", "Runtime to predict for; `xnnlint profiles` lists them."
     ),
     Key("cpu", _one_of(cpus), DEFAULT_CPU, "name", "CPU to predict for; `xnnlint profiles` lists them."),
+    Key(
+        "custom-operators",
+        _texts,
+        (),
+        "list of names",
+        "Custom operators that your application brings, beside those of LiteRT; a file with any others does not load.",
+    ),
     Key("select", selectors, ("ALL",), _NAMES, "Rules that are reported."),
     Key(
         "ignore",

@@ -19,6 +19,7 @@ model as it is; some fixes find their place only once others are made. What the 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
@@ -27,10 +28,14 @@ from xnnlint.fixes.remedy import Remedies, Remedy
 from xnnlint.fixes.request import FixRequest
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.result import Result
+    from xnnlint.fixes.result import Repair, Result, Version
     from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+
+
+# As many as it takes to make every change, and to leave out what does harm.
+_ATTEMPTS = 16
 
 
 class NoRemedies(Remedies):
@@ -62,6 +67,36 @@ def remedies(plan: Plan) -> Remedies:
     except (XnnlintError, OSError) as error:
         return NoRemedies(str(error))
     return NoRemedies("only .tflite, .keras and .h5 files can be fixed")
+
+
+def what_unsafe_fixes_add(done: Repair[Any], request: FixRequest) -> Any | None:
+    """The version of the model that `--unsafe-fixes` would make; None where that is no more than what was done without.
+
+    Args:
+        done: what was done, safe changes alone.
+        request: what was asked for.
+    """
+    if request.unsafe or not done.remaining:
+        return None
+    from xnnlint.fixes.keras.config_search import repair
+    from xnnlint.fixes.tflite.file_search import search
+    from xnnlint.fixes.tflite.file_version import FileVersion
+
+    bold, before = replace(request, unsafe=True), done.before
+    budget = Budget(attempts=_ATTEMPTS)
+    found: Result[Any]
+    try:
+        if isinstance(before, FileVersion):
+            found = search(before.data, done.path, bold, budget, show=False)
+        else:
+            found = repair(done.path, bold, budget).result
+    except (XnnlintError, OSError):
+        return None
+    return found.after if _reach(found.after) > _reach(done.after) else None
+
+
+def _reach(version: Version) -> tuple[bool, int]:
+    return version.plan.is_correct, len(version.spmm)
 
 
 def what_fix_would_do(

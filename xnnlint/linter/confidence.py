@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-def hedged(plan: Plan, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those that a layer of unknown effect could change as warnings."""
+def hedged(plan: Plan, findings: Iterable[Finding], *, require_sparse: bool = False) -> list[Finding]:
+    """The findings, those that a layer of unknown effect could change as warnings.
+
+    Args:
+        require_sparse: whether it is an error that nobody knows what the model does.
+    """
     model = plan.model
     if not model.unknown:
         return list(findings)
     behind = {op.index for op in plan.graph.operators if op.name in model.unsure}
-    return [_hedge(f) if _is_of_whole_graph(f) or f.location.op in behind else f for f in findings]
+    found = [_hedge(f) if _is_of_whole_graph(f) or f.location.op in behind else f for f in findings]
+    return [_demanded(f) if require_sparse else f for f in found]
 
 
 def taken_as(model: Model) -> str:
@@ -43,6 +48,10 @@ def taken_as(model: Model) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - 1
     return names[0] + (f" and {more} more" if more else "")
+
+
+def _demanded(finding: Finding) -> Finding:
+    return replace(finding, severity=Severity.ERROR) if finding.condition is Condition.KNOWN_LAYER else finding
 
 
 def _is_of_whole_graph(finding: Finding) -> bool:

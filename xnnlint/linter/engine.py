@@ -18,7 +18,6 @@ from xnnlint.linter.unlock import add_unlocks
 from xnnlint.linter.value import NOTHING, Wanted, add_value
 from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
-from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.waiver import WaiverKind
@@ -117,7 +116,8 @@ def check_loaded(
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     """Every finding of every rule, with what it would unlock, what matters most first."""
     findings = without_wrappers(plan, _find) or _find(plan)
-    if require_sparse and (plan.outcome is not Outcome.SPARSE or plan.model.unknown):
+    findings = hedged(plan, findings, require_sparse=require_sparse)
+    if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
     return findings
 
@@ -127,11 +127,23 @@ def _find(plan: Plan) -> list[Finding]:
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    return hedged(plan, findings)
+    return _as_joined(plan, findings)
 
 
 def _ask(plan: Plan) -> list[Finding]:
     return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
+
+
+def _as_joined(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Members of the smallest set as they are once XNNPACK takes the operators that others of them are about: where
+    the graph does not fall apart any more, a convolution is no stem of the part behind, say."""
+    members = [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    taken = {waiver for f in members for waiver in f.waivers if waiver.kind in SHADOWING}
+    if not taken or plan.planner is None:
+        return findings
+    known = {f.waivers: f for f in _ask(plan.planner.plan(taken)) if f.waivers}
+    joined = {id(f): known[f.waivers] for f in members if f.waivers in known and not taken.intersection(f.waivers)}
+    return [replace(joined[id(f)], unlocks=f.unlocks, severity=f.severity) if id(f) in joined else f for f in findings]
 
 
 def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
@@ -148,10 +160,8 @@ def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
 
 
 def _demanded(finding: Finding) -> Finding:
-    """What stands between the model and sparse is an error where sparse is demanded; a layer of unknown effect, too."""
+    """What stands between the model and sparse is an error where sparse is demanded."""
     unlocks = finding.unlocks
-    if finding.condition is Condition.KNOWN_LAYER:
-        return replace(finding, severity=Severity.ERROR)
     if unlocks is not None and (unlocks.alone or unlocks.in_smallest_set):
         return replace(finding, severity=Severity.ERROR)
     return finding

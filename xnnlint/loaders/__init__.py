@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders import other_formats
 from xnnlint.loaders.model_names import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ _CALLABLE = re.compile(r"(?![A-Za-z]:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*
 _DAMAGED = "the file is truncated or damaged"
 
 # What people pass by mistake: first bytes -> what it is, and what to do.
-_OTHER_FORMATS = (
-    (b"version https://git-lfs", "this is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
-    (b"\x1f\x8b", "this is a gzip file, not a TFLite model", "unpack it first"),
-    (b"<", "this is a web page or XML, not a TFLite model", "check where the download came from"),
-)
 
 
 def load(
@@ -47,11 +43,13 @@ def load(
     if is_callable(path):
         target = os.fspath(path)
         return lowered(read_callable(target), target, "live", assume_pruned, layers)
+    other_formats.refuse_url(path)
     head = _first_bytes(path)
     from xnnlint.loaders.tflite import read_tflite as tflite
 
     if head[4:8] == tflite.IDENTIFIER:
         return tflite.load(path)
+    other_formats.refuse_named(path)
     from xnnlint.loaders.keras.read_file import format_of
 
     if format_of(path, head):
@@ -181,6 +179,7 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
 
     os.scandir(path).close()  # What cannot be read is reported as that.
     if not format_of(path):
+        other_formats.refuse_folder(path)
         raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
     return b""
 
@@ -188,8 +187,6 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
 def _refuse_other_formats(path: str | os.PathLike[str], head: bytes) -> None:
     if not head:
         raise ModelError(path, "the file is empty")
-    for magic, problem, advice in _OTHER_FORMATS:
-        if head.startswith(magic):
-            raise ModelError(path, problem, advice)
+    other_formats.refuse_by_head(path, head)
     if Path(path).suffix.lower() in _KERAS_EXTENSIONS:
         raise ModelError(path, "this is neither a zip archive nor HDF5, so that it is no Keras model", _DAMAGED)

@@ -64,10 +64,16 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
         graphs=[graph],
         notes=notes,
         unknown=program.unknown,
+        layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
         kept=tuple(program.kept),
         unsure=frozenset(program.unsure),
-        layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
     )
+
+
+def _what(layer: Layer) -> str:
+    """A layer's class, and its function or activation."""
+    more = layer.config.get("function", layer.config.get("activation"))
+    return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
 
 
 def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool) -> Program:
@@ -78,12 +84,6 @@ def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool
     program.inputs = list(inputs.values())
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
     return program
-
-
-def _what(layer: Layer) -> str:
-    """A layer's class, and its function or activation."""
-    more = layer.config.get("function", layer.config.get("activation"))
-    return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
 
 
 def _forget_sizes(program: Program) -> None:

@@ -52,7 +52,7 @@ class DenseHead(LayerFixer):
 
 
 def _front(scope: Scope, entry: Entry) -> list[Entry]:
-    """From the convolution back to the pooling, the last one; nothing where there is none, or others read on the way."""
+    """From the convolution back to the pooling, the last one; nothing where there is none, or others read it too."""
     found: list[Entry] = []
     layer = entry
     while len(found) < _LONGEST:
