@@ -33,6 +33,8 @@ MENDED = {
     Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
+DECODED = "weights stored dense, or sparse where a DENSIFY unpacks them"
+STORE_DENSE_FIX = "store these weights dense, which takes nothing away: nobody uses their zeros"
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
 
@@ -55,6 +57,8 @@ class CauseKind(Enum):
     """int8 weights that are stored sparse, for float32 values."""
     UNWRITTEN = "unwritten"
     """Weights that nobody unpacks."""
+    ENCODING = "encoding"
+    """Sparse-encoded weights whose reader does not know the encoding."""
     FP16 = "fp16"
     """float16 arithmetic."""
     BIAS = "bias"
@@ -69,6 +73,8 @@ class CauseKind(Enum):
     """An output to which LiteRT cannot bind a buffer."""
     TFLITE = "tflite"
     """An operator that TFLite refuses."""
+    LOADING = "loading"
+    """What keeps the runtime from loading the file."""
     UNKNOWN = "unknown"
 
     @property
@@ -83,6 +89,7 @@ _SPARSE_OR_DENSE = (
     CauseKind.UNDEFINED,
     CauseKind.DEAD_BRANCH,
     CauseKind.TFLITE,
+    CauseKind.LOADING,
 )
 
 
@@ -108,12 +115,23 @@ class Cause:
 
 def cause_of(plan: Plan, hazard: Hazard) -> Cause:
     """The first cause of a hazard that can be told."""
+    if hazard.kind is FaultKind.LOADING:
+        return _not_loaded(plan, hazard)
+    if hazard.op is None and not hazard.of_output:
+        return _of_file(hazard)
     direct = _DIRECT.get(hazard.kind)
     if direct is not None:
         return direct(plan, hazard)
     of_order = hazard.kind in (FaultKind.LAYOUT, FaultKind.BOUNDARY)
     causes = chain(_constants(plan, hazard), () if of_order else _shapes(plan, hazard), _layout(plan, hazard))
     return next(causes, None) or _unknown(plan, hazard)
+
+
+def _of_file(hazard: Hazard) -> Cause:
+    """What no single operator of the main subgraph is to blame for."""
+    text = fault_words(hazard.fault)
+    required = "a file that the runtime loads"
+    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model anew", Applicability.MANUAL)
 
 
 def broken_by(plan: Plan, kind: CauseKind) -> set[int]:
@@ -134,11 +152,11 @@ def _nodes(plan: Plan, op: int) -> Iterator[tuple[PartitionPlan, Node]]:
 
 def _shapes(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """The pooling that gives a wrong shape, or the fully-connected operator that cannot work with a vector."""
-    for op in plan.graph.upstream(hazard.op):
+    for op in plan.graph.upstream(hazard.place):
         for part, node in _nodes(plan, op.index):
             if node.type in REDUCTIONS:
                 yield from _pooling(plan, part, node)
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         source = part.subgraph.values[node.inputs[0]]
         if node.type == NodeType.FULLY_CONNECTED and source.rank < 3:
             where = named(plan.graph, node.op)
@@ -198,7 +216,7 @@ def flatten_fix(graph: Graph, pooling: Operator, where: str) -> str:
 
 def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """Layers in a cluster whose only input is a constant, which stays NHWC."""
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         values, writers = part.subgraph.values, {v: n for n in part.nodes for v in n.outputs}
         pending, seen = [node], {id(node)}
         while pending:
@@ -222,7 +240,7 @@ def _constants(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
 
 def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
     """What keeps the readers of a hazard's node, or the node itself, out of the cluster."""
-    for part, node in _nodes(plan, hazard.op):
+    for part, node in _nodes(plan, hazard.place):
         position = {id(n): i for i, n in enumerate(part.nodes)}
         n = position.get(id(node))
         if n is None:
@@ -238,9 +256,9 @@ def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
 
 
 def _bias(plan: Plan, hazard: Hazard) -> Cause:
-    where = named(plan.graph, hazard.op)
+    where = named(plan.graph, hazard.place)
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.BIAS,
         "this runtime's sparse kernel reads the float32 biases beside float16 weights as float16",
         "weights and biases of one type",
@@ -252,14 +270,14 @@ def _bias(plan: Plan, hazard: Hazard) -> Cause:
 
 def _padding(plan: Plan, hazard: Hazard) -> Cause:
     """The convolution itself; 'valid' padding reads the same, behind a padding of the dimension that needs one."""
-    part, node = next((p, n) for p, n in _nodes(plan, hazard.op) if n.params.get("same_padding"))
-    where, p = named(plan.graph, hazard.op), node.params
+    part, node = next((p, n) for p, n in _nodes(plan, hazard.place) if n.params.get("same_padding"))
+    where, p = named(plan.graph, hazard.place), node.params
     size = part.subgraph.values[node.inputs[0]].shape[1:3]
     total = [max(0, t) for t in map(same_padding_total, size, p["kernel"], p["stride"], p["dilation"])]
     sides = tuple((t // 2, t - t // 2) for t in total)
     behind = f" behind ZeroPadding2D({sides})" if any(total) else ""
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.PADDING,
         fault_words(hazard.fault),
         "'same' padding only where the kernel reaches the end of the map",
@@ -367,7 +385,11 @@ def _leaves(plan: Plan, value: Value) -> Cause:
 
 def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     where = named(plan.graph, node.op)
-    source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
+    source = (
+        where_used(plan.graph, value.tensor)
+        if value.tensor is not None and value.tensor in plan.graph.inputs
+        else "computed by TFLite"
+    )
     return Cause(
         node.op,
         CauseKind.CROSSING,
@@ -382,7 +404,7 @@ def _enters(plan: Plan, node: Node, value: Value) -> Cause:
 
 
 def _delegation(plan: Plan, hazard: Hazard) -> Cause:
-    op = plan.graph.operators[hazard.op]
+    op = plan.graph.operators[hazard.place]
     where, text = named(plan.graph, op.index), fault_words(hazard.fault)
     sparse = plan.delegation.sparse_weights if plan.delegation else frozenset()
     if any(t in sparse and plan.graph.tensors[t].dtype == "INT8" for t in op.inputs if t >= 0):
@@ -432,7 +454,7 @@ def _unread(graph: Graph) -> list[int]:
 
 def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
     rejected = plan.delegation.rejected if plan.delegation else {}
-    op = plan.graph.operators[hazard.op]
+    op = plan.graph.operators[hazard.place]
     # The hazard may be told of the DEQUANTIZE; at fault is the operator that reads what it writes.
     readers = [op, *(reader for t in op.outputs for reader in plan.graph.consumers(t))]
     op = next((reader for reader in readers if reader.index in rejected), op)
@@ -448,9 +470,31 @@ def _unwritten(plan: Plan, hazard: Hazard) -> Cause:
     )
 
 
-def _half(plan: Plan, hazard: Hazard) -> Cause:
+def _encoding(plan: Plan, hazard: Hazard) -> Cause:
+    where = named(plan.graph, hazard.place)
     return Cause(
         hazard.op,
+        CauseKind.ENCODING,
+        fault_words(hazard.fault),
+        DECODED,
+        f"{stored_words(plan, hazard)} at {where}",
+        STORE_DENSE_FIX,
+        Applicability.SAFE,
+    )
+
+
+def stored_words(plan: Plan, hazard: Hazard) -> str:
+    """How the weights that are misread are stored: type, shape, bytes."""
+    index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
+    # Of a hazard in a subgraph the operator is the one that calls it.
+    here = index in plan.graph.operators[hazard.place].inputs
+    tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
+    return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
+
+
+def _half(plan: Plan, hazard: Hazard) -> Cause:
+    return Cause(
+        hazard.place,
         CauseKind.FP16,
         f"the file allows float16 arithmetic, which {plan.profile.cpu_title} has, and this runtime's sparse kernels do "
         "not work with it",
@@ -462,7 +506,8 @@ def _half(plan: Plan, hazard: Hazard) -> Cause:
 
 
 def _output(plan: Plan, hazard: Hazard) -> Cause:
-    where, text, wrong = named(plan.graph, hazard.op), fault_words(hazard.fault), hazard.fault.wrong
+    text, wrong = fault_words(hazard.fault), hazard.fault.wrong
+    where = "" if hazard.op is None else named(plan.graph, hazard.op)
     if wrong in (Wrong.INPUT_IS_OUTPUT, Wrong.UNREAD_INPUT_IS_OUTPUT):
         return Cause(
             hazard.op,
@@ -474,7 +519,7 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
             Applicability.SAFE,
         )
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.OUTPUT,
         text,
         "outputs whose shape is known before the run",
@@ -490,12 +535,29 @@ def _another_behind(plan: Plan, where: str) -> str:
     return follow if only_batch_is_unknown(plan.graph) else ""
 
 
-def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
-    where, rank, asked = named(plan.graph, hazard.op), hazard.fault.required, hazard.fault.actual
+def _names(plan: Plan, hazard: Hazard) -> Cause:
+    kind, name = hazard.fault.required, hazard.fault.actual
     return Cause(
         hazard.op,
-        CauseKind.TFLITE,
+        CauseKind.OUTPUT,
         fault_words(hazard.fault),
+        f"{kind} with a name each, in the signature or without one",
+        f"{kind} that share a name, such as {name!r}",
+        f"name the {kind}: convert with a signature, or give the tensors other names",
+        Applicability.SAFE,
+    )
+
+
+def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
+    where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
+    text = fault_words(hazard.fault)
+    if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
+        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
+    return Cause(
+        hazard.place,
+        CauseKind.TFLITE,
+        text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
         f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
@@ -503,10 +565,48 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     )
 
 
+# Custom operators that stand for a part of the model which another tool took out: what that is, and what to check.
+_COMPILED = {
+    "edgetpu-custom-op": ("an Edge TPU", "Edge TPU compiler"),
+    "ethos-u": ("an Arm Ethos-U", "Vela"),
+    "DISPATCH_OP": ("a neural processor", "LiteRT's compiler plugin"),
+}
+_LOADING: dict[Wrong, tuple[str, str]] = {
+    Wrong.TENSOR_TYPE: ("tensors of types that LiteRT knows", "run it with LiteRT's Interpreter, or a newer LiteRT"),
+    Wrong.VARIABLE_TENSOR: (
+        "no variable tensors",
+        "give the state to the model as an input and take it as an output, or run it with LiteRT's Interpreter",
+    ),
+    Wrong.VARIANT_TENSOR: ("no variant tensors", "run it with LiteRT's Interpreter"),
+    Wrong.INTERMEDIATE_TENSORS: ("no intermediate tensors", "run it with LiteRT's Interpreter"),
+    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert anew"),
+    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model anew"),
+}
+"""What is required, and the fix."""
+
+
+def _not_loaded(plan: Plan, hazard: Hazard) -> Cause:
+    text, wrong, name = fault_words(hazard.fault), hazard.fault.wrong, hazard.fault.subject
+    where = "" if hazard.op is None else f" at {named(plan.graph, hazard.op)}"
+    if wrong is not Wrong.NO_CUSTOM_KERNEL:
+        required, fix = _LOADING[wrong]
+    elif name in _COMPILED:
+        device, tool = _COMPILED[name]
+        text = f"it is compiled for {device} ({name})"
+        required, fix = "a file for the CPU", f"check the file that {tool} was given"
+    elif name.startswith("Flex"):
+        text = f"it needs TensorFlow's own operator {name.removeprefix('Flex')} (Flex), which LiteRT does not bring"
+        required, fix = "operators that LiteRT brings", "convert without SELECT_TF_OPS"
+    else:
+        required = "operators that LiteRT brings"
+        fix = f'where your application brings {name}, name it: custom-operators = ["{name}"] in [tool.xnnlint]'
+    return Cause(hazard.op, CauseKind.LOADING, text, required, f"{text}{where}", fix, Applicability.MANUAL)
+
+
 def _unknown(plan: Plan, hazard: Hazard) -> Cause:
     text = fault_words(hazard.fault)
     return Cause(
-        hazard.op,
+        hazard.place,
         CauseKind.UNKNOWN,
         text,
         "operators that agree on shapes and on the order of the data in memory",
@@ -520,6 +620,8 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.DELEGATION: _delegation,
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
+    FaultKind.SPARSE_ENCODING: _encoding,
+    FaultKind.NAMES: _names,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

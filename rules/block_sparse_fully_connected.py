@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.plan import Plan
 
 from .operator_not_delegated import BLOCK_SPARSE_VERSION
@@ -49,7 +50,10 @@ class BlockSparseFullyConnected(Rule):
     limits = {"version": str(BLOCK_SPARSE_VERSION)}
 
     def check(self, plan: Plan) -> Iterable[Finding]:
+        misread = {hazard.op for hazard in plan.hazards if hazard.kind is FaultKind.SPARSE_ENCODING}
         for op in plan.graph.operators:
+            if op.index in misread:
+                continue
             if op.type != "FULLY_CONNECTED" or op.version < BLOCK_SPARSE_VERSION or op.index not in plan.tflite_ops:
                 continue
             weights = plan.graph.input_tensor(op, 1)

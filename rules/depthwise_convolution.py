@@ -73,7 +73,6 @@ class DepthwiseConvolution(NodeRule):
         if stride == 1:
             return f"use DepthwiseConv2D({size}, padding='same') without dilation", Applicability.UNSAFE
         return (
-            f"use ZeroPadding2D({PADDING_OF_KERNEL[size]}) and "
-            f"DepthwiseConv2D({size}, strides={stride}, padding='valid')",
+            f"ZeroPadding2D({PADDING_OF_KERNEL[size]}), DepthwiseConv2D({size}, strides={stride}, padding='valid')",
             Applicability.UNSAFE,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.linter.findings import Finding, Severity
+from xnnlint.linter.findings import Finding, Location, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
@@ -19,9 +19,10 @@ class LayerOfUnknownEffect(Rule):
 
     ## Why it matters
     Such a layer may become operators that XNNPACK runs inside of the sparse cluster, or one that splits the graph; it
-    may even end the cluster. Nothing is guessed: the forecast takes it for an operator that XNNPACK refuses, and what
-    other findings say of where a cluster begins and ends may change with it. Conditions on other layers hold all the
-    same.
+    may even end the cluster. So the verdict is "unknown", with what it would be if such layers kept their inputs as
+    they are, as those do that act in training only; a layer with weights of its own, or with several inputs, is taken
+    for an operator that XNNPACK refuses. What other findings say of where a cluster begins and ends may change with
+    it. Conditions on other layers hold all the same. With --require-sparse it is an error.
 
     ## Example
     ```python
@@ -33,7 +34,12 @@ class LayerOfUnknownEffect(Rule):
     x = tf.nn.depth_to_space(x, 2)
     ```
     A function of TensorFlow called on Keras tensors, or of keras.ops, is stored by its name. Where that is not
-    possible, convert the model and check the .tflite file.
+    possible, say in the configuration what the layer is, or convert the model and check the .tflite file:
+
+    ```toml
+    [layers]
+    DropBlock2D = "identity"
+    ```
 
     ## Fix safety
     Safe: calling the same function without a Lambda computes the same.
@@ -50,13 +56,14 @@ class LayerOfUnknownEffect(Rule):
     summary = "what becomes of custom layers and Lambdas cannot be told before the model is converted"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        for op in plan.graph.operators:
-            why = plan.model.unknown.get(op.name) if op.type == "CUSTOM" else None
-            if why is not None:
-                yield self.finding(
-                    "what the converter makes of this layer is not known here; the forecast is of low confidence",
-                    required="a layer whose operators are known",
-                    actual=why,
-                    location=locate(plan, op.index),
-                    fix="convert the model and check the .tflite file",
-                )
+        model = plan.model
+        operators = {op.name: op.index for op in plan.graph.operators if op.type == "CUSTOM"}
+        for name, why in model.unknown.items():
+            taken = "to keep its input as it is" if name in model.kept else "for an operator that XNNPACK refuses"
+            yield self.finding(
+                f"what the converter makes of this layer is not known here; the forecast takes it {taken}",
+                required="a layer whose operators are known",
+                actual=why,
+                location=locate(plan, operators[name]) if name in operators else Location(name=name),
+                fix="say what it is under [tool.xnnlint.layers], or convert the model and check the .tflite file",
+            )

@@ -13,7 +13,7 @@ from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
-from ._branches import has_pixels
+from ._branches import BY_SELECTION, has_pixels, takes_channels
 from ._gates import Gate, gates
 from ._sizes import fixed_sizes
 from ._text import listed, type_of
@@ -119,6 +119,8 @@ class OperatorNotDelegated(Rule):
             elif plan.graph.operators[op].name not in plan.model.unknown:
                 behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
                 fix, applicability = _fix(plan.graph, plan.graph.operators[op], rejection), Applicability.UNSAFE
+                if _unmakes_map(plan.graph, plan.graph.operators[op]):
+                    behind.append(Waiver(WaiverKind.COMPATIBLE, op))
                 if gate is not None:
                     behind, (fix, applicability) = _taken(plan, gate, ()), gate.fix(plan)
                 yield self.finding(
@@ -190,12 +192,19 @@ def _taken(plan: Plan, gate: Gate, chain: Iterable[int]) -> list[Waiver]:
     return [*(Waiver(WaiverKind.DELEGATED, op) for op in refused), *gate.waivers(plan)]
 
 
+def _unmakes_map(graph: Graph, op: Operator) -> bool:
+    """Whether an operator takes a dimension from a map, or gives it back, so that leaving it out joins both sides."""
+    return op.type in ("SQUEEZE", "EXPAND_DIMS") and any(has_pixels(graph, t) for t in (op.inputs[0], op.outputs[0]))
+
+
 def _fix(graph: Graph, op: Operator, rejection: Rejection) -> str:
     if rejection.condition in BY_CONDITION and op.type in IN_CLUSTER:
         return BY_CONDITION[rejection.condition]
     if op.type == "FULLY_CONNECTED" and op.version >= BLOCK_SPARSE_VERSION:
         return "prune it without blocks, or not at all, so that its weights are not stored block-sparse"
-    if op.type in ("SQUEEZE", "EXPAND_DIMS") and any(has_pixels(graph, t) for t in (op.inputs[0], op.outputs[0])):
+    if takes_channels(graph, op):
+        return BY_SELECTION
+    if _unmakes_map(graph, op):
         return KEPT_MAP
     return INSTEAD.get(
         op.type, "replace it by an operator that XNNPACK has an NCHW kernel for, or move it behind the cluster's end"

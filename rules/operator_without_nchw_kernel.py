@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from xnnlint.linter.findings import Applicability, Finding, Fix
 from xnnlint.linter.rule import NodeRule
-from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense
-from xnnlint.xnnpack.conditions.node_condition import Unmet
+from xnnlint.xnnpack.conditions.nchw_kernel import NchwKernel, flattens_for_dense, operation_of
+from xnnlint.xnnpack.conditions.node_condition import Operation, Unmet
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Plan
 
-from ._branches import is_map
+from ._branches import BY_SELECTION, is_map, takes_channels
 from ._gates import gates
 from ._text import by, tflite_type
 
@@ -74,27 +74,23 @@ class OperatorWithoutNchwKernel(NodeRule):
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:
-        operation = unmet.actual
-        if operation.kernel is not None:
-            actual = f"{by(operation.kernel)} CONV_2D"
-        elif operation.flattens_map:
-            actual = "FULLY_CONNECTED, which flattens the map"
-        else:
-            actual = tflite_type(operation.type, operation.operator)
-        return "an operator with an NCHW kernel", actual
+        return "an operator with an NCHW kernel", _operator(unmet.actual)
 
     def describe(self, node: Node, subgraph: Subgraph) -> str:
-        return "XNNPACK has no NCHW kernel for it"
+        return f"XNNPACK has no NCHW kernel for {_operator(operation_of(node, subgraph))}"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         """A gate that is computed of a vector is one finding, at the operator that makes a map of it again."""
         last = {gate.last.index: gate for gate in gates(plan.graph)}
         for finding in super().check(plan):
-            gate = last.get(-1 if finding.location.op is None else finding.location.op)
+            op = -1 if finding.location.op is None else finding.location.op
+            gate = last.get(op)
             if gate is not None:
                 title, applicability = gate.fix(plan)
                 waivers = frozenset(gate.waivers(plan))
                 finding = replace(finding, fix=Fix(title, applicability), waivers=waivers)
+            elif op >= 0 and takes_channels(plan.graph, plan.graph.operators[op]):
+                finding = replace(finding, fix=Fix(BY_SELECTION, Applicability.SAFE))
             yield finding
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
@@ -106,6 +102,14 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "keep the map as it is, without reshaping it", Applicability.UNSAFE
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
+
+
+def _operator(operation: Operation) -> str:
+    if operation.kernel is not None:
+        return f"{by(operation.kernel)} CONV_2D"
+    if operation.flattens_map:
+        return "FULLY_CONNECTED, which flattens the map"
+    return tflite_type(operation.type, operation.operator)
 
 
 def _restores_dimensions(node: Node, subgraph: Subgraph) -> bool:

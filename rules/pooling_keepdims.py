@@ -134,7 +134,7 @@ class PoolingKeepdims(Rule):
         others = [r for r in readers if not recovers(r, plan.profile) and not feeds_cluster(part, r)]
         if not others and tensor not in plan.graph.outputs:
             return
-        used = [f"read by {listed([named(plan.graph, r.index) for r in others])}"] if others else []
+        used = [listed([named(plan.graph, r.index) for r in others])] if others else []
         used += ["an output of the model"] if tensor in plan.graph.outputs else []
         # Behind a RESHAPE it would come from outside the cluster, and none of what it meets could be part of that.
         inner = meets_map(plan.graph, tensor)
@@ -146,7 +146,7 @@ class PoolingKeepdims(Rule):
         yield self.finding(
             f"keepdims that is not followed by a reshape {consequence}: the runtime gets the pooled shape wrong",
             severity=Severity.ERROR if is_broken else Severity.NOTE if is_right else Severity.WARNING,
-            required="a RESHAPE as the only reader of a pooling with keepdims",
+            required="a RESHAPE as its only reader",
             actual=" and ".join(used),
             location=locate(plan, op.index),
             fix=SQUEEZE_FIX if inner else flatten_fix(plan.graph, op, "it"),

@@ -10,7 +10,7 @@ from xnnlint.xnnpack.ir import Node, Subgraph
 
 from ._text import by, side, window_words
 
-LAYERS = f"ZeroPadding2D({PAD}) and Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
+LAYERS = f"ZeroPadding2D({PAD}), Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
 
 
 class StemConvolution(NodeRule):
@@ -73,5 +73,5 @@ class StemConvolution(NodeRule):
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         channels = node.params["group_input_channels"] * node.params["groups"]
         if channels != CHANNELS:
-            return f"use {LAYERS} on {CHANNELS} input channels instead of {channels}", Applicability.UNSAFE
-        return f"use {LAYERS}", Applicability.UNSAFE
+            return f"{LAYERS} on {CHANNELS} input channels instead of {channels}", Applicability.UNSAFE
+        return LAYERS, Applicability.UNSAFE

@@ -26,7 +26,8 @@ class WrongResults(Rule):
     that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
     over other axes, weights that nobody unpacks, an input of the model that is an output, too (LiteRT 2.1 and later;
     dense as well), and 'same' padding where the stride is above the kernel, so that the last window ends before the map
-    does (up to LiteRT 2.1; dense as well; never with a 1x1 kernel).
+    does (up to LiteRT 2.1; dense as well; never with a 1x1 kernel). Weights whose reader does not know how they are
+    stored have a rule of their own, XNN404.
 
     ## Why it matters
     Nothing tells you: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
@@ -63,10 +64,10 @@ class WrongResults(Rule):
     outcome = Outcome.WRONG_RESULTS
 
     def check(self, plan: Plan) -> Iterable[Finding]:
-        told: set[tuple[int, Cause]] = set()
+        told: set[tuple[int | None, Cause]] = set()
         for hazard in plan.hazards:
             cause = cause_of(plan, hazard)
-            if hazard.outcome is not self.outcome or (hazard.op, cause) in told:
+            if hazard.outcome is not self.outcome or hazard.kind in _TOLD_ELSEWHERE or (hazard.op, cause) in told:
                 continue
             told.add((hazard.op, cause))
             yield self.finding(
@@ -84,6 +85,8 @@ class WrongResults(Rule):
         return f"the outputs are wrong from here on, without any error: {what}{why}"
 
 
+# Weights whose reader does not know their encoding are reported by XNN404, where their reader is the cause itself.
+_TOLD_ELSEWHERE = (FaultKind.SPARSE_ENCODING,)
 # Of these the fault says something that its cause does not.
 _SAYS_MORE = (FaultKind.LAYOUT, FaultKind.BOUNDARY, FaultKind.SHAPE, FaultKind.OVERFLOW, FaultKind.REFUSED)
 

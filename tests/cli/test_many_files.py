@@ -160,7 +160,7 @@ def test_an_unreadable_folder_makes_the_exit_code_2(models, call, monkeypatch):
     deny(monkeypatch, models / "closed")
     code, out, err = call("check", ".", "--ignore", "ALL")
     assert code == 2
-    assert "sparse.tflite: sparse" in out
+    assert "sparse.tflite  sparse " in out
     assert err == "xnnlint: error: closed: the folder cannot be read: permission denied\n"
 
 
@@ -341,7 +341,7 @@ def test_ctrl_c_ends_everything_at_once(models, count):
     out, err = child.communicate(timeout=20)
     assert child.returncode == 130
     assert err == ""
-    assert out.startswith("sparse.tflite: sparse")
+    assert out.splitlines()[1].startswith("sparse.tflite  sparse ")
     assert not any(map(is_running, pids))
 
 
@@ -460,7 +460,7 @@ def slow_models(models):
 def test_a_bar_is_shown_on_stderr_while_stdout_is_piped(slow_models):
     shown, piped = in_terminal(slow_models, "check", "lazy:make", "half.tflite", "sparse.tflite", stdout_too=False)
     assert ERASE not in piped
-    assert piped.count("half.tflite: dense") == 1
+    assert piped.count("half.tflite    dense ") == 1
     assert re.search(r"━ +[12]/3 \w+\.tflite", shown)
     # Nothing of it stays, and the error stands alone.
     (only,) = after_erasing(shown)

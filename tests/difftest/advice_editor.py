@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.difftest.advice_gates import CannotWrite, write_gates
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite.editor import Edit, GraphEdit, Op
@@ -115,6 +116,7 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
+        self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
@@ -122,6 +124,19 @@ class _Editor:
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
         return Followed(data, places, self.counts_more)
+
+    def _gates(self, findings: Sequence[Finding]) -> None:
+        """What stands between a pooling and the map that it scales is written as one."""
+        waivers = frozenset().union(*(f.waivers for f in findings))
+        # Weights that count are pruned before they get another form.
+        dense = [index for index in self.asked.get("pruned", {}) if self.ops[index].type == "FULLY_CONNECTED"]
+        for index in dense:
+            self._pruned(index, "")
+        try:
+            self.counts_more |= write_gates(self.graph, self.plan.graph, self.ops, waivers)
+        except CannotWrite as reason:
+            raise NotFollowed(str(reason)) from None
+        self._drop_unread()
 
     # -- between operators
 
@@ -272,6 +287,8 @@ class _Editor:
             self._as_constant(op)
         elif rule in IN_CLUSTER_POOLING:
             self._pointwise_behind(op)
+        elif rule in POOLING and any(map(self._is_map, self._read_behind(op))):
+            self._as_member(op)  # A pooling over one side alone.
         elif rule in POOLING:
             self._as_pooling(op)
         elif rule in STEM:
@@ -284,6 +301,15 @@ class _Editor:
             self._kept_map(op)
         else:
             self._as_member(op)
+
+    def _read_behind(self, op: Op) -> list[int]:
+        """What the readers of an operator's output give, where that is a map itself."""
+        readers = self.graph.consumers(op.outputs[0]) if self._is_map(op.outputs[0]) else []
+        return [t for reader in readers for t in reader.outputs]
+
+    def _is_map(self, tensor: int) -> bool:
+        shape = self.graph.shape(tensor)
+        return len(shape) == 4 and math.prod(shape[1:3]) > 1
 
     def _delegated(self, index: int, _: str) -> None:
         """The finding asks for an operator that XNNPACK takes, and has in NCHW."""

@@ -161,6 +161,46 @@ BUGS = (
         "Walk up the whole chain.",
     ),
     Bug(
+        "Block-sparse int8 weights of dynamic range are delegated, and read as if they were dense",
+        "google-ai-edge/LiteRT",
+        ("fc_sparse_direct_qc8_16", "conv_sparse_direct"),
+        ("fc_sparse_direct_int8_16", "fc_sparse_direct_4"),
+        "The converter stores FULLY_CONNECTED weights that are pruned in blocks sparse, without DENSIFY. With "
+        "dynamic-range quantization it gives such an operator version 12. The delegate takes it, reads the stored "
+        "values as if they were all, and goes on behind their end: garbage, or the process dies where that leaves the "
+        "file (seen on an emulated Cortex-A53), sparse or dense, on every CPU. TFLite's own kernel is right.",
+        "tflite/converter/tools/versioning/op_version.cc `GetBuiltinOperatorVersion` returns 12 for scales of channels "
+        "before it looks for sparse weights; tflite/delegates/xnnpack/xnnpack_delegate.cc `VisitNode` refuses version "
+        "8 alone, and `VisitFullyConnectedNode` looks at no encoding, nor do the other operators: a comment in "
+        "`PrepareOpsToDelegate` says so. tflite/core/subgraph.cc `SetTensorParametersReadOnly` checks no sizes of "
+        "sparse tensors.",
+        "Refuse every operator that reads a tensor with `sparsity`, whatever its version.",
+    ),
+    Bug(
+        "Block-sparse fp16 weights are read by a DEQUANTIZE that knows no encoding",
+        "google-ai-edge/LiteRT",
+        ("fc_sparse_direct_fp16_4", "fc_sparse_direct_int8_dequantize_16"),
+        ("fc_sparse_direct_4",),
+        "With float16 weights the DEQUANTIZE reads the stored values as if they were the dense tensor, with a delegate "
+        "or without: NaN, or the process dies. Dense layers that are pruned far enough (99%) are stored so without "
+        "having been pruned in blocks.",
+        "tflite/converter/transforms/dense_to_sparse_pass.cc asks for the block sizes of the FULLY_CONNECTED behind "
+        "the DEQUANTIZE, and leaves out DENSIFY where they fit; tflite/kernels/dequantize.cc `Eval` looks at no "
+        "encoding.",
+        "Put a DENSIFY in front of every DEQUANTIZE; let DEQUANTIZE refuse tensors with `sparsity`.",
+    ),
+    Bug(
+        "The hybrid FULLY_CONNECTED takes every encoding for blocks of 1x16, and loses blocks beyond 255",
+        "google-ai-edge/LiteRT",
+        ("fc_blocks_many", "fc_sparse_direct_int8_1"),
+        ("fc_sparse_direct_int8_16",),
+        "Float values and sparse int8 weights, in TFLite's own kernel: rows with more than 255 blocks, or wider than "
+        "4,096, are wrong, and so are other blocks than 1x16 (which the converter does not write).",
+        "tflite/kernels/fully_connected.cc `PopulateLedgerData` returns an error for numbers above 255, which "
+        "`EvalHybrid` drops; it never calls `SupportedSparsityFormat`, as the float and int8 kernels do.",
+        "Check the format and the sizes in `Prepare`, and hand the error on.",
+    ),
+    Bug(
         "The sparse kernel reads an fp32 bias as fp16 where the filter is fp16",
         "google/XNNPACK",
         ("parts_sparse_fp16_dense",),

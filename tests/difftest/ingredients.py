@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.difftest.recipe import CONSTANT_SHAPES
-from tests.difftest.writer import AFTER_KEPT_MEAN, CHANNELS, EVEN_CHANNELS, FUSED, SMOOTH_REFUSED, Writer
+from tests.difftest.writer import AFTER_KEPT_MEAN, CHANNELS, EVEN_CHANNELS, FUSED, HIDDEN, SMOOTH_REFUSED, Writer
 
 # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -393,6 +393,9 @@ def _classified(w: Writer, x: int) -> int:
     options: dict[str, Any] = {"units": w.pick(CHANNELS), "keep_num_dims": w.chance(0.12)}
     if w.chance(0.25):
         options |= {"zeros": w.zeros(), "storage": w.storage()}
+    elif w.chance(0.3):
+        x = w.add("fully_connected", x, units=w.pick(HIDDEN), fused="RELU", keep_num_dims=options["keep_num_dims"])
+        options |= w.encoded()
     x = w.add("fully_connected", x, **options)
     return w.add("softmax", x) if w.chance(0.25) else x
 

@@ -203,8 +203,11 @@ def _fully_connected(g: ModelBuilder, values: list[Value], step: Step) -> Value:
     x = values[0]
     _need(1 <= x.rank <= 4 and int(np.prod(x.shape[:-1])) <= 1024 and x.shape[-1] <= 1024)
     _need(x.rank > 1)
-    zeros = zero_count(step.get("zeros", 0), step["units"] * x.shape[-1])
-    return g.fully_connected(x, step["units"], zeros=zeros, **_chosen(step, "keep_num_dims", "fused", "storage"))
+    block = step.get("block", 1)
+    _need(x.shape[-1] % block == 0)
+    zeros = zero_count(step.get("zeros", 0), step["units"] * x.shape[-1] // block)
+    chosen = _chosen(step, "keep_num_dims", "fused", "storage", "block")
+    return g.fully_connected(x, step["units"], zeros=zeros, **chosen)
 
 
 def _transpose_conv(g: ModelBuilder, values: list[Value], step: Step) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,13 @@ import pytest
 from tests.difftest.advice import FixJudge, Judge, Kind, main, promise_of
 from tests.difftest.advice_editor import follow
 from tests.difftest.hunt import pattern_cases, random_cases
+from tests.rules.case_parts import computed_shape, middle
+from tests.rules.case_parts import model as built
 from xnnlint.linter.engine import find
 from xnnlint.loaders.tflite.read_tflite import load_bytes
-from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import pruned, trunk
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
@@ -51,6 +54,43 @@ def test_the_sample_comes_true(judge: Judge) -> None:
         judge.judge(case.name, case.make()[0])
     assert judge.figures.contradicted == {}
     assert judge.figures.true[Kind.SET] - before == len(cases)
+
+
+def gated(dynamic: bool) -> Callable[[ModelBuilder, Value], Value]:
+    """Squeeze-and-excite through dense layers; the shape of the map computed at run time where the batch is dynamic."""
+
+    def part(g: ModelBuilder, x: Value) -> Value:
+        s = g.fully_connected(g.mean(x), 4, fused="RELU")
+        s = g.unary("LOGISTIC", g.fully_connected(s, x.shape[3]))
+        shape = (1, 1, 1, x.shape[3])
+        if dynamic:
+            target = computed_shape(g, s, shape[1:])
+            return g.binary("MUL", x, g.op("RESHAPE", [s, target], [shape], table("ReshapeOptions"))[0])
+        return g.binary("MUL", x, g.reshape(s, shape))
+
+    return part
+
+
+def expanded(g: ModelBuilder, x: Value) -> Value:
+    """The same through 1x1 convolutions, the dimensions given back by tf.expand_dims."""
+    s = g.expand_dims(g.expand_dims(g.mean(x), 1), 1)
+    return g.binary("MUL", x, g.unary("LOGISTIC", pruned(g, pruned(g, s, 4), x.shape[3], "NONE")))
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(
+    "part", [gated(False), gated(True), expanded], ids=["reshape", "computed-shape", "expand-dims"]
+)
+def test_a_gate_on_a_vector_is_one_change_that_comes_true(
+    judge: Judge, part: Callable[[ModelBuilder, Value], Value]
+) -> None:
+    data = built(middle(part))
+    findings = find(make_plan(load_bytes(data, "gate"), judge.profile))
+    assert len([f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]) == 1
+    before = judge.figures.true[Kind.SET]
+    judge.judge(f"gate {part}", data)
+    assert not [name for name in judge.figures.not_followed if name.startswith("gate")]
+    assert judge.figures.contradicted == {} and judge.figures.true[Kind.SET] == before + 1
 
 
 @pytest.mark.judge

@@ -18,7 +18,7 @@ from tests.difftest.generate import random_model, random_recipe
 from tests.difftest.hunt import Case, Tally, hunt, pattern_cases, random_cases
 from tests.difftest.recipe import CONSTANT_SHAPES, STEPS, Recipe, Session, build, zero_count
 from tests.difftest.shrink import shrink
-from tests.difftest.writer import SMOOTH_REFUSED, SMOOTH_UNARY
+from tests.difftest.writer import ENCODINGS, SMOOTH_REFUSED, SMOOTH_UNARY
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.pattern_registry import pattern
 from xnnlint.modelbuilder.patterns import PATTERNS
@@ -113,6 +113,8 @@ def test_random_models_cover_what_they_should() -> None:
     assert {step["shape"] for step in steps if step["op"] == "constant"} == set(CONSTANT_SHAPES)
     storages = {step["storage"] for step in steps if step["op"] == "conv2d" and "storage" in step}
     assert storages == {"sparse", "dense", "fp16", "sparse_fp16", "int8", "sparse_int8", "int8_direct"}
+    encodings = {(step["storage"], step["block"]) for step in steps if "block" in step and "storage" in step}
+    assert encodings == ENCODINGS.keys()
     zeros = {step.get("zeros") for step in steps if step["op"] == "conv2d"}
     assert {"2/3", "2/3-1", "2/3+1", 0.0} <= zeros
     assert {len(step["in"]) for step in steps if step["op"] == "concat"} == {2, 3, 4, 5, 6}

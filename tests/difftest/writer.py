@@ -12,6 +12,8 @@ from xnnlint.modelbuilder.building_blocks import REFUSED, UNARY
 
 CHANNELS = (6, 7, 9, 10, 11, 12, 14, 15, 18, 20, 22, 26, 28, 31)
 EVEN_CHANNELS = tuple(c for c in CHANNELS if c % 2 == 0)
+# Widths of Dense layers that blocks divide.
+HIDDEN = (32, 48, 64, 96)
 SIZES = tuple(range(12, 33))
 FUSED = ("NONE", "RELU", "RELU", "RELU6")
 # Share of zeros of 1x1 weights, with its weight; see recipe.zero_count for the ones around two thirds.
@@ -24,12 +26,19 @@ JUMPING = ("CEIL", "FLOOR", "ROUND")
 SMOOTH_UNARY = tuple(code for code in UNARY if code not in JUMPING)
 # Operators that make the same of all large numbers.
 SATURATING = ("LOGISTIC", "TANH", "RELU6", "RELU_N1_TO_1")
-# TFLite's optimized LOCAL_RESPONSE_NORMALIZATION differs from its reference where the radius reaches over all channels.
-SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater", "lrn"))
+SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater"))
 # How a model keeps its 1x1 weights, with its weight.
 STORAGE_POLICIES = {
     **{"sparse": 54, "sparse_fp16": 14, "sparse_int8": 6},
     **{"mixed": 19, "dense": 3, "fp16": 2, "int8": 2},
+}
+# Sparse weights of a FULLY_CONNECTED without DENSIFY, and the size of their blocks, with its weight: as the converter
+# writes them, and in blocks that nobody knows.
+ENCODINGS = {
+    **{("sparse_direct", 4): 22, ("sparse_direct", 1): 8, ("sparse_direct", 8): 4},
+    **{("sparse_direct_fp16", 4): 16, ("sparse_direct_fp16", 1): 4},
+    **{("sparse_direct_int8", 16): 16, ("sparse_direct_int8", 4): 3, ("sparse_direct_int8", 1): 3},
+    **{("sparse_direct_qc8", 16): 18, ("sparse_direct_int8_dequantize", 16): 4},
 }
 # What reads a MEAN that kept its dimensions, with its weight.
 AFTER_KEPT_MEAN = {
@@ -117,6 +126,12 @@ class Writer:
                 [("sparse", 5), ("dense", 3), ("sparse_fp16", 2), ("fp16", 1), ("sparse_int8", 1), ("int8_direct", 0.3)]
             )
         )
+
+    def encoded(self) -> dict[str, Any]:
+        """How a FULLY_CONNECTED has its weights without DENSIFY; sometimes all blocks are stored, as they were."""
+        storage, block = self.choice(list(ENCODINGS.items()))
+        zeros = 0.0 if self.chance(0.08) else self.pick((0.75, 0.85, 0.95))
+        return {"storage": storage, "block": block, "zeros": zeros}
 
     def zeros(self) -> float | str:
         if self.pruned_well:

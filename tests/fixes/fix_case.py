@@ -37,8 +37,12 @@ class FixCase:
 
     @property
     def name(self) -> str:
-        what = getattr(self.build, "args", None) or getattr(self.build, "keywords", None)
-        return f"{self.fix}-{getattr(what[0], '__name__', what[0]) if what else self.build.__name__}"
+        what: Callable[..., object] = self.build
+        # The outer is how a case is put together, `middle` for one; what it is called with says more.
+        while (arguments := getattr(what, "args", ())) and callable(arguments[0]):
+            what = arguments[0]
+        settings = [getattr(what, "__name__", "")] if not hasattr(what, "func") else [what.func.__name__, *what.args]
+        return "-".join([self.fix, *map(str, settings)])
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import xnnlint
 from tests.difftest.test_advice import TORCH, detector
 from tests.models import FIXTURES
+from xnnlint.cli.session import Request, check_one
 from xnnlint.fixes import check_fixes
 from xnnlint.linter.findings import Applicability, FixOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
@@ -24,9 +26,9 @@ def test_safe_changes_are_reported_where_no_set_is_known() -> None:
     assert report.fixes.brought == FixOutcome(5, Outcome.SPARSE, 4, 4)
     errors = [f for f in report.findings if f.severity is Severity.ERROR]
     assert (report.fixes.safe, report.fixes.unsafe) == (len(errors), 0)
-    assert {f.fix.applicability for f in errors if f.fix} == {Applicability.SAFE}
+    assert {f.remedy.applicability for f in errors if f.remedy} == {Applicability.SAFE}
     encoding = next(f for f in errors if f.rule == "XNN302")
-    assert encoding.fix is not None and encoding.fix.title.startswith("store 80% zeros sparse")
+    assert encoding.remedy is not None and encoding.remedy.title.startswith("store 80% zeros sparse")
 
 
 def test_the_fix_of_a_finding_is_the_one_of_the_format(tmp_path: Path) -> None:
@@ -35,7 +37,7 @@ def test_the_fix_of_a_finding_is_the_one_of_the_format(tmp_path: Path) -> None:
     report = xnnlint.lint(path)
     heads = [f for f in report.findings if f.rule == "XNN202"]
     assert len(heads) == 4
-    assert {(f.fix.title, f.fix.applicability) for f in heads if f.fix} == {
+    assert {(f.remedy.title, f.remedy.applicability) for f in heads if f.remedy} == {
         ("leave the cluster through DEPTH_TO_SPACE, and undo that with SPACE_TO_DEPTH", Applicability.SAFE)
     }
 
@@ -53,8 +55,10 @@ def test_a_model_too_large_to_try_has_the_fixes_of_single_places(monkeypatch: py
     report = xnnlint.lint(TORCH)
     assert report.fixes is not None
     assert report.fixes.brought is None
+    searched = check_one(Request(str(TORCH), str(TORCH), "litert-2.3", "arm64", fixes=True))
+    assert searched.fixes is not None and searched.fixes.brought == FixOutcome(5, Outcome.SPARSE, 4, 4)
     encoding = next(f for f in report.findings if f.rule == "XNN302")
-    assert encoding.fix is not None and encoding.fix.applicability is Applicability.SAFE
+    assert encoding.remedy is not None and encoding.remedy.applicability is Applicability.SAFE
 
 
 def test_a_model_that_needs_no_fix_imports_none() -> None:
@@ -77,5 +81,7 @@ def test_the_last_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     with pytest.raises(SystemExit):
         app.main()
     out = " ".join(capsys.readouterr().out.split())
-    assert "xnnlint fix makes it sparse, 4 of 4, by 5 safe changes." in out
-    assert '3 fixable with "xnnlint fix torch_nchw.tflite".' in out
+    assert "xnnlint fix torch_nchw.tflite -o fixed.tflite [*] sparse, 4 of 4, by 5 changes" in out
+    assert re.search(r"about \d\.\dx as fast as now \(", out)
+    assert "at most" not in out, "what the changes cost is in that figure"
+    assert out.endswith("3 errors, 3 fixable. Exit code 1.")

@@ -9,9 +9,15 @@ import pytest
 from tests.fixes.fix_case import pattern
 from tests.models import FIXTURES
 from xnnlint.fixes.change_search import Budget
-from xnnlint.fixes.remedies import remedies, what_fix_would_do
+from xnnlint.fixes.check_fixes import add_fixes
+from xnnlint.fixes.remedies import remedies, what_fix_would_do, what_unsafe_fixes_add
+from xnnlint.fixes.request import FixRequest
+from xnnlint.fixes.result import Repair
+from xnnlint.fixes.tflite.file_search import search
+from xnnlint.fixes.tflite.rescue import STORE_DENSE
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Applicability, Finding, ModelReport
+from xnnlint.reporters.fix_text import repair_lines
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile
@@ -90,6 +96,36 @@ def test_the_search_says_what_fix_would_do_and_writes_nothing(tmp_path):
     assert (change.fix, change.is_safe) == ("stride-before-pointwise", True)
     assert result.answers(finding(report, Condition.POOLING_SHAPE)) == []
     assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
+
+
+@pytest.mark.parametrize(("name", "spmm"), [("stem_pad_0_1", 1), ("conv_3x3_valid", None)])
+def test_unsafe_fixes_are_named_where_they_do_more(name, spmm):
+    done = Repair(search(pattern(name)(), "model.tflite", FixRequest(PROFILE), show=False))
+    assert done.remaining
+    done.with_unsafe = what_unsafe_fixes_add(done, FixRequest(PROFILE))
+    lines = " ".join("".join(span.text for span in line) for line in repair_lines(done, 200))
+    assert ("--unsafe-fixes makes it sparse: 1 of 1" in lines) == (spmm is not None) == ("--unsafe" in lines)
+    assert (done.with_unsafe and len(done.with_unsafe.spmm)) == spmm
+    assert what_unsafe_fixes_add(done, FixRequest(PROFILE, unsafe=True)) is None
+
+
+def test_what_was_stored_dense_to_be_right_is_not_to_be_stored_sparse():
+    request = FixRequest(PROFILE, select=(STORE_DENSE,))
+    result = search(pattern("conv_3x3")(), "model.tflite", request, show=False)
+    assert [change.fix for change in result.changes] == [STORE_DENSE]
+    assert Condition.STORED_SPARSE in {f.condition for f in result.findings}
+    assert {f.condition for f in result.remaining} == {Condition.NCHW_KERNEL}
+
+
+def test_what_stands_in_the_way_no_longer_is_solved(tmp_path):
+    """The cluster ends in front of both poolings, whose axes are of no matter then."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pattern("mean_keep_height_then_width")())
+    report = checked(path)
+    add_fixes(report, PROFILE)
+    poolings = [f for f in report.findings if f.condition is Condition.POOLING_AXES]
+    assert len(poolings) == 2
+    assert {f.fix.applicability for f in poolings if f.fix} == {Applicability.SAFE}
 
 
 def test_a_budget_ends_the_search(tmp_path):

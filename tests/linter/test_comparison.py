@@ -109,7 +109,7 @@ def test_matching_is_linear(same_names: bool) -> None:
 
     seconds(1_000)
     small, large = min(seconds(3_000) for _ in range(3)), min(seconds(30_000) for _ in range(2))
-    assert large < 30 * max(small, 0.001)
+    assert large < 60 * max(small, 0.001)  # ten times the operators; squared it would be 100 times
 
 
 def test_rates_by_hand_are_used() -> None:

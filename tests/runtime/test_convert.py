@@ -109,6 +109,34 @@ def test_weights_can_be_stored_as_float16(name, option, tmp_path, capsys, monkey
 
 
 @pytest.mark.tensorflow
+@pytest.mark.judge
+def test_weights_that_would_be_misread_are_stored_dense(tmp_path, capsys, monkeypatch):
+    """Dense layers pruned in blocks of 1x4, which the converter stores sparse behind a DEQUANTIZE, without DENSIFY."""
+    import tf_keras as keras
+
+    layers, rng = keras.layers, np.random.default_rng(0)
+    x = inputs = layers.Input((64,))
+    for units in (128, 64):
+        x = layers.Dense(units, activation="relu")(x)
+    model = keras.Model(inputs, layers.Dense(10)(x))
+    for layer in model.layers[1:3]:
+        kernel, bias = layer.get_weights()
+        blocks = kernel.T.reshape(-1, 4).copy()
+        blocks[rng.permutation(len(blocks))[: len(blocks) * 17 // 20]] = 0
+        layer.set_weights([blocks.reshape(kernel.T.shape).T, bias])
+    model.save(tmp_path / "blocks.keras")
+
+    raw, target = tmp_path / "raw.tflite", tmp_path / "model.tflite"
+    raw.write_bytes(convert.convert(tmp_path / "blocks.keras", float16=True))
+    assert not check_model(raw, load_profile()).plan.is_correct, "as TensorFlow converts it"
+    code, out, error = run(capsys, monkeypatch, str(tmp_path / "blocks.keras"), "--fp16", "-o", str(target))
+    assert code == 0 and "Results are right" in out and "LiteRT would misread them" in error
+    before, after = verify_each([str(raw), str(target)], choose(seeds=1))
+    assert before.agrees and before.broken is not None, "no kernel gets it right"
+    assert after.exit_code == 0 and after.observation.outcome == "dense"
+
+
+@pytest.mark.tensorflow
 def test_a_model_that_is_not_pruned_is_written_and_found_dense(tmp_path, capsys, monkeypatch):
     import tf_keras as keras
 

@@ -150,12 +150,12 @@ def test_where_the_reference_kernels_lack_an_operator_the_optimized_ones_judge_w
 
 
 @pytest.mark.judge
-def test_a_model_that_nobody_can_run_has_no_outcome(tmp_path: Path) -> None:
+def test_a_model_that_nobody_can_run_fails(tmp_path: Path) -> None:
     g, x = sparse_trunk()
     (y,) = g.custom_op("Nowhere", [x], [x.shape])
     seen = one(write(tmp_path / "custom.tflite", g, g.mean(y)))
-    assert (seen.status, seen.outcome) == ("error", None)
-    assert "Nowhere" in (seen.error or "") and "Nowhere" in (seen.undecided or "")
+    assert (seen.status, seen.outcome, seen.undecided) == ("error", "fails", None)
+    assert "Nowhere" in (seen.error or "") and "Nowhere" in (seen.reference_error or "")
 
 
 @pytest.mark.judge
@@ -271,10 +271,12 @@ def test_rounding_is_not_a_wrong_result(relative: float, rounding: float | None,
     assert output_error(relative, rounding).wrong is wrong
 
 
-def test_a_model_fails_only_where_its_dense_reference_runs() -> None:
+def test_a_model_fails_unless_it_is_for_the_inputs() -> None:
     assert decide("crash", "SIGSEGV", None, [], "kernels", None) == ("fails", None)
-    outcome, why = decide("crash", "SIGSEGV", None, [], None, "no such operator")
-    assert outcome is None and why == "no dense reference: no such operator"
+    assert decide("error", "no such operator", None, [], None, "no such operator") == ("fails", None)
+    outcome, why = decide("error", "FLOOR_MOD failed to invoke", None, [], None, "Division by 0")
+    assert outcome is None and why == "no dense reference: Division by 0"
+    assert decide("unreadable", "", None, [], None, "no model", is_model=False)[0] is None
 
 
 def test_where_nothing_is_finite_nothing_is_decided() -> None:

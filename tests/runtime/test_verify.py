@@ -9,12 +9,14 @@ from itertools import count
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from tests.models import ROOT
 from xnnlint.cli import app as cli
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.styled_lines import plain
 from xnnlint.reporters.verify_text import VerificationTally, verification_lines
@@ -29,6 +31,7 @@ from xnnlint.xnnpack.profile import load_profile, runtime_of_litert, runtimes
 
 GUIDE = ROOT / "fixtures" / "guide_sparse.tflite"
 PATTERNS = ROOT / "fixtures" / "patterns"
+CASES = ROOT / "fixtures" / "cases"
 
 
 def verify(*paths: Path, **options) -> list[Verification]:
@@ -108,21 +111,22 @@ def test_what_cannot_be_read_or_judged_is_2_and_the_others_are_verified(capsys, 
     x = g.conv2d(g.input((1, 8, 8, 3)), 8)
     g.output(*g.custom_op("Nowhere", [x], [x.shape]))
     (tmp_path / "custom.tflite").write_bytes(g.build())
-    paths = [
-        str(tmp_path / "broken.tflite"),
-        str(GUIDE),
-        str(tmp_path / "custom.tflite"),
-        str(tmp_path / "none.tflite"),
-    ]
+    by_zero = ModelBuilder()
+    zero = by_zero.constant(np.zeros(1, np.int32))
+    by_zero.output(*by_zero.op("FLOOR_MOD", [by_zero.input((1,), dtype="int32"), zero], [(1,)], dtype="int32"))
+    (tmp_path / "by_zero.tflite").write_bytes(by_zero.build())
+    names = ("broken.tflite", GUIDE, "custom.tflite", "by_zero.tflite", "none.tflite")
+    paths = [str(tmp_path / name) for name in names]
     code, out, err = run(capsys, monkeypatch, *paths, "--seeds", "1", "--format", "json")
     assert code == 2
     document = json.loads(out)
     jsonschema.validate(document, published_schema("verify"))
     assert [model["path"] for model in document["models"]] == paths
-    assert [model["agrees"] for model in document["models"]] == [None, True, None, None]
+    assert [model["agrees"] for model in document["models"]] == [None, True, True, None, None]
     complaints = err.splitlines()
     assert len(complaints) == 3
-    assert "broken.tflite" in complaints[0] and "Nowhere" in complaints[1] and "none.tflite" in complaints[2]
+    assert "broken.tflite" in complaints[0] and "Division by 0" in complaints[1] and "none.tflite" in complaints[2]
+    assert document["models"][2]["observed"]["outcome"] == "fails"
 
 
 @pytest.mark.judge
@@ -136,6 +140,95 @@ def test_the_document_is_that_of_the_schema(capsys, monkeypatch):
     reported = document["models"][2]["observed"]["outputs"][0]
     assert (reported["shape"], reported["reference_shape"]) == ([1, 24, 1, 1], [1, 1, 1, 24])
     assert (reported["shape_differs"], reported["wrong"]) == (True, False)
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_verdict_does_not_depend_on_the_number_of_seeds(seeds):
+    """The size of the output is computed at run time: its buffer is unfilled at first, and refused in the next run."""
+    (found,) = verify(CASES / "dynfcn.tflite", seeds=seeds)
+    assert (found.plan.outcome.value, found.observation.outcome, found.agrees) == ("fails", "fails", True)
+
+
+@pytest.mark.judge
+def test_a_file_that_nothing_runs_as_predicted_is_broken(capsys, monkeypatch, tmp_path):
+    """BROADCAST_TO to fewer dimensions, as the converter writes it for a GroupNormalization."""
+    g = ModelBuilder()
+    x = g.conv2d(g.input((1, 8, 8, 3)), 8)
+    g.output(*g.op("BROADCAST_TO", [x, g.constant(np.array([8, 8], np.int32))], [(8, 8)], version=2))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"))
+    assert (code, err) == (1, "")
+    assert "broken: fails, as predicted" in out and "no kernel of LiteRT runs it" in out
+    assert out.rstrip().splitlines()[-1].startswith("broken")
+
+
+@pytest.mark.judge
+def test_a_model_of_nan_alone_is_broken_and_nobody_knows_the_rest(capsys, monkeypatch, tmp_path):
+    g = ModelBuilder()
+    x = g.conv2d(g.input((1, 8, 8, 3)), 8)
+    nothing = g.constant(np.full((1, 1, 1, 8), np.nan, np.float32))
+    g.output(g.binary("ADD", x, nothing))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    code, out, err = run(capsys, monkeypatch, str(tmp_path / "model.tflite"), "--format", "json")
+    assert (code, err) == (1, "")
+    document = json.loads(out)
+    jsonschema.validate(document, published_schema("verify"))
+    (model,) = document["models"]
+    assert (model["agrees"], model["broken"], model["error"]) == (None, "nothing-finite", None)
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("radius", [1, 3, 8])
+def test_a_wrong_reference_kernel_is_not_asked(tmp_path, radius):
+    """LOCAL_RESPONSE_NORMALIZATION: the reference kernel leaves out a channel, which the optimized kernel has."""
+    g = ModelBuilder(3)
+    x = g.conv2d(g.input((1, 9, 11, 3)), 8, 3, fused="RELU")
+    options = table("LocalResponseNormalizationOptions", radius=radius, bias=1.0, alpha=0.5, beta=0.5)
+    (y,) = g.op("LOCAL_RESPONSE_NORMALIZATION", [x], [x.shape], options)
+    g.output(g.mean(y))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    (found,) = verify(tmp_path / "model.tflite")
+    assert (found.agrees, found.observation.outcome, found.observation.reference) == (
+        True,
+        "dense",
+        "optimized-kernels",
+    )
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("values", ["inputs", "outputs"])
+@pytest.mark.parametrize("signature", [None, "serving_default"])
+def test_a_name_for_two_tensors_crashes_without_a_signature(values, signature, tmp_path):
+    g = ModelBuilder(3)
+    x, y = g.input((1, 9, 11, 3)), g.input((1, 9, 11, 3))
+    outputs = [g.conv2d(x, 4, 3), g.conv2d(y, 5, 3)]
+    g.output(*outputs)
+    first, second = (x, y) if values == "inputs" else outputs
+    g.tensors[second.id].name = g.tensors[first.id].name
+    g.signature_key = signature
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    (found,) = verify(tmp_path / "model.tflite")
+    expected = "fails" if signature is None else "dense"
+    assert (found.agrees, found.observation.outcome) == (True, expected)
+    older = make_plan(load(tmp_path / "model.tflite"), load_profile("litert-2.0"))
+    assert older.is_correct, "the interpreter knows its tensors by number"
+
+
+@pytest.mark.judge
+def test_a_model_with_its_pruning_wrappers_agrees():
+    """Masks are variables that CALL_ONCE sets up; their products run in XNNPACK, in partitions of their own."""
+    (found,) = verify(CASES / "m1_nostrip.tflite", seeds=1)
+    assert found.agrees and found.observation.outcome == "dense"
+    assert len({row.observed_partition for row in found.rows if row.observed_partition is not None}) >= 6
+
+
+@pytest.mark.judge
+def test_a_broken_file_says_what_the_other_kernels_do(capsys, monkeypatch):
+    code, out, err = run(capsys, monkeypatch, str(CASES / "g02_cnn_dense99_fp16.tflite"), "--seeds", "1")
+    assert (code, err) == (1, "")
+    assert "broken: wrong-results, as predicted" in out
+    assert "LiteRT's kernels without a delegate give wrong numbers, too" in out.replace("\n             ", " ")
 
 
 # Not marked as judged: other releases and CPUs are extras, which the judged tests may do without.

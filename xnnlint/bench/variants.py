@@ -102,7 +102,7 @@ def pair_if_pruned(path: str, profile: Profile, share: float, *, unsafe: bool) -
         select = (*(fixer.name for fixer in operator_fixers() if fixer.applicability is Applicability.SAFE), PRUNE)
     result = _search(data, path, FixRequest(profile, unsafe=True, select=select, prune=share))
     if not result.after.plan.spmm_ops:
-        more = "" if unsafe else "; --unsafe-fixes may do more"
+        more = "" if unsafe else " by safe fixes alone"
         raise XnnlintError(f"{path}: pruned to {share:.0%} it would run dense all the same{more}")
     after = Variant("pruned", f"pruned to {share:.0%} in memory", result.after.data, result.after.plan)
     before = Variant("dense", "the file, its weights stored dense", data, result.before.plan)
@@ -138,7 +138,7 @@ def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, inste
     result = _search(data, path, FixRequest(profile, unsafe=unsafe))
     if not result.changes:
         what = f"{instead}, and no fix changes that" if instead else "there is nothing to fix"
-        more = "" if unsafe else "; --unsafe-fixes may do more, --assume-pruned times it as if it were pruned"
+        more = "" if unsafe else " safely; --assume-pruned times it as if it were pruned"
         raise XnnlintError(f"{path}: {what}{more}")
     before = Variant("before", "the file as it is", data, result.before.plan)
     what = "what fix makes of it" if result.declined is None else "what fix could make of it (predicted: slower)"

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import gc
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
-from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain
+from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
 from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names
@@ -52,11 +53,16 @@ class SelectionOptions:
     select: Annotated[
         list[str],
         typer.Option(
-            metavar="RULES", help="Report only these: codes, starts of codes, names; comma-separated, or repeated."
+            metavar="RULES",
+            help="Report only these: codes, starts of codes, names; comma-separated, or repeated.",
+            autocompletion=rule_codes,
         ),
     ] = field(default_factory=list)
     ignore: Annotated[
-        list[str], typer.Option(metavar="RULES", help="Do not report these; the outcome stays what it is.")
+        list[str],
+        typer.Option(
+            metavar="RULES", help="Do not report these; the outcome stays what it is.", autocompletion=rule_codes
+        ),
     ] = field(default_factory=list)
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
@@ -81,6 +87,9 @@ class ShownOptions:
     assume_pruned: Annotated[
         str, typer.Option(metavar="SHARES", help="Forecast a model pruned to this share, such as 0.8, or to several.")
     ] = ""
+    fixes: Annotated[
+        bool, typer.Option("--fixes", help="Try what xnnlint fix would bring, of large models, too; writes nothing.")
+    ] = False
     cost_profile: CostProfileOption = ""
     policy: Annotated[
         bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
@@ -108,7 +117,12 @@ class CheckOptions:
     form: Annotated[
         str,
         typer.Option(
-            "--format", "-f", metavar=f"<{'|'.join(format_names())}>", callback=_known_format, help="How to print."
+            "--format",
+            "-f",
+            metavar=f"<{'|'.join(format_names())}>",
+            callback=_known_format,
+            help="How to print.",
+            autocompletion=formats,
         ),
     ] = TEXT
     output: Annotated[
@@ -133,6 +147,9 @@ class CheckOptions:
     jobs: Annotated[
         str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
     ] = ""
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
+        False
+    )
     passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
     stdin_filename: Annotated[
         str, typer.Option(metavar="NAME", help="What to call the model that - reads from stdin.")
@@ -144,14 +161,41 @@ def check(options: CheckOptions) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
-    from xnnlint.cli.report_files import ReportFiles
-    from xnnlint.cli.session import Session
+    import xnnlint.cli.report_files
+    import xnnlint.cli.session  # noqa: F401
 
     gc.freeze()
     gc.enable()
-    shown = options.shown
-    if shown.quiet and shown.verbose:
+    if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    if options.watch:
+        _watch(options)
+    raise typer.Exit(_checked(options))
+
+
+def _watch(options: CheckOptions) -> NoReturn:
+    """Check once, and then each model that is written."""
+    from xnnlint.cli.watching import changed
+    from xnnlint.loaders import is_callable
+    from xnnlint.loaders.search import STDIN, search
+
+    given = options.paths or []
+    if not given or STDIN in given or any(map(is_callable, given)) or options.write_baseline:
+        raise XnnlintError("--watch takes files and folders as PATH, and writes no baseline")
+    excluded = _resolver(options).excluded
+    written = changed(lambda: [found.path for found in search(given, excluded) if found.error is None])
+    _checked(options)
+    for paths in written:
+        _checked(replace(options, paths=paths))
+    raise AssertionError("it is watched for ever")
+
+
+def _checked(options: CheckOptions) -> int:
+    """One check of all models; the exit code."""
+    from xnnlint.cli.report_files import ReportFiles
+    from xnnlint.cli.session import Session
+
+    shown = options.shown
     session = Session(
         options.paths or [],
         _resolver(options),
@@ -159,11 +203,12 @@ def check(options: CheckOptions) -> None:
         wanted=_wanted(shown),
         cost_profile=shown.cost_profile,
         policy=shown.policy,
+        fixes=shown.fixes,
     )
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
     if options.write_baseline and accepted is not None:
-        raise typer.Exit(_write_baseline(accepted, found))
+        return _write_baseline(accepted, found)
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
     outcome = _RunOutcome(session.profile)
     for model, held in found:
@@ -177,7 +222,7 @@ def check(options: CheckOptions) -> None:
         outcome.complain()
         if accepted is not None and not shown.quiet:
             _warn_of_stale(accepted)
-    raise typer.Exit(code)
+    return code
 
 
 def _wanted(shown: ShownOptions) -> Wanted:
@@ -215,6 +260,7 @@ def _setting(shown: ShownOptions, session: Session, accepted: Baseline | None) -
         verbose=shown.verbose,
         quiet=shown.quiet,
         statistics=shown.statistics,
+        names=tuple(task.request.path for task in session.tasks),
         root=source_root(),
         baseline=accepted,
     )
@@ -252,11 +298,10 @@ def _write_baseline(baseline: Baseline, found: Iterator[tuple[ModelReport, Setti
 
 def _warn_of_stale(baseline: Baseline) -> None:
     from xnnlint.linter.baseline import stale_sentence
-    from xnnlint.reporters.styled_lines import safe
 
     warning = stale_sentence(baseline.finish(), baseline.file)
     if warning:
-        typer.echo(f"xnnlint: warning: {safe(warning)}", err=True)
+        warn(warning)
 
 
 class _RunOutcome:
@@ -281,7 +326,8 @@ class _RunOutcome:
         if model.error is not None:
             self.errors.append(model.error)
         elif require_sparse and threshold is not None and not is_sparse(model):
-            failures = (f"{model.path}: does not run sparse, which --require-sparse demands",)
+            verb = "does not run" if model.outcome is not None else "is not known to run"
+            failures = (f"{model.path}: {verb} sparse, which --require-sparse demands",)
             self.failures += failures
         other = model.profile if model.profile != self.profile else None
         return ModelJudgement(threshold, failures, other, settings.reports)

@@ -134,7 +134,7 @@ def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> Model
     from xnnlint.xnnpack.profile import load_profile
 
     settings = resolver(options.configuration, {"runtime": runtime, "cpu": cpu}).for_model(path)
-    profile = load_profile(settings["runtime"], settings["cpu"])
+    profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
     report = check_model(path, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
     if report.error is not None:
         raise XnnlintError(report.error)

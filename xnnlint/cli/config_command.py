@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions
-from xnnlint.cli.console import Format, FormatOption, write, writing
+from xnnlint.cli.console import Format, FormatOption, warn, write, writing
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Settings
@@ -31,6 +31,8 @@ def config(options: ShowConfigOptions) -> None:
     from xnnlint.cli.config_options import resolver
 
     found, path = resolver(options.configuration), options.path
+    if options.output is Format.TEXT and not os.path.exists(path):  # noqa: PTH110
+        warn(f"{path}: there is no such file; these are the settings of a model that would be there")
     # A folder has the settings of a model in it that no pattern means.
     settings = found.for_folder(path) if os.path.isdir(path) else found.for_model(path)  # noqa: PTH112
     run = found.for_run()

@@ -59,10 +59,25 @@ def writing() -> Iterator[None]:
 def complain(sentence: str) -> int:
     from xnnlint.reporters.styled_lines import safe
 
-    # Where stderr is closed, nobody is there to read it.
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"xnnlint: error: {safe(sentence)}\n")
+    _tell("error", "\x1b[1;31m", safe(sentence))
     return TROUBLE
+
+
+def warn(sentence: str) -> None:
+    """The same of what is no reason to stop."""
+    from xnnlint.reporters.styled_lines import safe
+
+    _tell("warning", "\x1b[1;33m", safe(sentence))
+
+
+def _tell(kind: str, colour: str, sentence: str) -> None:
+    from xnnlint.reporters.printer import in_colour
+
+    # Without rich: an error is known before anything heavy is imported.
+    kind = f"{colour}{kind}\x1b[0m" if in_colour(sys.stderr, os.environ) else kind
+    # Where stderr is closed, nobody is there to read it.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"xnnlint: {kind}: {sentence}\n")
 
 
 def open_streams() -> None:

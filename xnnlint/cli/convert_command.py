@@ -16,7 +16,7 @@ from xnnlint.errors import XnnlintError
 class ConvertOptions:
     """What `xnnlint convert` is called with."""
 
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")]
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")]
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")]
     float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False
     batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0
@@ -33,12 +33,13 @@ class ConvertOptions:
 
 
 def convert(options: ConvertOptions) -> None:
-    """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
+    """Convert a pruned Keras model or a SavedModel with TensorFlow, sparse weights encoded, and check what came out.
 
     The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
     """
     from xnnlint import atomic
     from xnnlint.cli.check_command import CheckOptions, check
+    from xnnlint.fixes.tflite.readable import readable
     from xnnlint.runtime import tensorflow_converter as converting
 
     model, output = options.model, options.output
@@ -49,6 +50,10 @@ def convert(options: ConvertOptions) -> None:
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
     data = converting.convert(model, float16=options.float16, batch=options.batch or None)
+    data, decoded = readable(data, output)
+    if decoded:
+        names = ", ".join(decoded)
+        typer.echo(f"xnnlint: stored dense, since LiteRT would misread them stored sparse: {names}", err=True)
     if options.fix:
         data = _fixed(data, options)
     else:
@@ -87,5 +92,5 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
         done = fixer.fix_data(data, options.output, options.output)
     if not done.written:
         atomic.write(done.after.data, options.output)
-    print_lines(lambda printer: repair_lines(done, printer.width, unsafe=False))
+    print_lines(lambda printer: repair_lines(done, printer.width))
     return done.after.data

@@ -34,7 +34,7 @@ class Goal(str, Enum):
 class WrittenOptions:
     """Where the fixed model goes."""
 
-    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
+    out: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False
     backup: Annotated[
@@ -112,14 +112,14 @@ def fix(options: FixOptions) -> None:
     code, documents = OK, []
     for model, target in targets.items():
         if not settings.excluded(model, by_hand=True):
-            result, document = _fix_one(model, target, fixes.with_settings(settings.for_model(model)), options)
+            held = fixes.with_settings(settings.for_model(model), settings.for_run())
+            result, document = _fix_one(model, target, held, options)
             code = max(code, result)
             documents.append(document)
     if options.output is Format.JSON:
         from xnnlint.reporters.json_document import dumps, tool
 
-        data = documents[0] if len(models) == len(documents) == 1 else {"models": documents}
-        write(dumps({"schema_version": 1, "tool": tool(), **data}) + "\n")
+        write(dumps({"schema_version": 2, "tool": tool(), "models": documents}) + "\n")
     raise typer.Exit(code)
 
 
@@ -136,7 +136,9 @@ def _fix_one(
     except (XnnlintError, OSError) as error:
         # One bad file never stops the rest.
         reason = sentence(error, model)
-        return complain(reason), {"path": model, "exit_code": TROUBLE, "error": reason}
+        from xnnlint.reporters.fix_json import failure_data
+
+        return complain(reason), failure_data(model, reason, TROUBLE)
     if options.output is not Format.JSON and (done.changed or not options.fix_only):
         print_lines(lambda printer: done.lines(printer.width))
     changed = FINDINGS if options.exit_non_zero_on_fix and done.changed and target else OK
@@ -152,16 +154,18 @@ class _Fixes:
         self._share = share_option("--assume-pruned", options.assume_pruned, with_ends=True)
         self._known: dict[tuple[object, ...], tuple[TfliteFixes, KerasFixes]] = {}
 
-    def with_settings(self, settings: Settings) -> tuple[TfliteFixes, KerasFixes]:
+    def with_settings(self, settings: Settings, of_run: Settings) -> tuple[TfliteFixes, KerasFixes]:
+        from xnnlint.cli.declared_layers import declared_layers
         from xnnlint.fixes.request import FixRequest
         from xnnlint.xnnpack.profile import load_profile
 
-        profile = load_profile(settings["runtime"], settings["cpu"])
+        profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
         select, ignore = settings["fix.select"], settings["fix.ignore"]
-        if (profile.name, select, ignore) not in self._known:
+        key = (profile.name, profile.custom_operators, select, ignore, layers := declared_layers(settings, of_run))
+        if key not in self._known:
             given = self._options
-            request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower)
-            self._known[profile.name, select, ignore] = (
+            request = FixRequest(profile, given.unsafe, even_if_slower=given.even_if_slower, layers=layers)
+            self._known[key] = (
                 TfliteFixes(request, given.tflite, given.written.diff, select, ignore),
                 KerasFixes(
                     replace(request, assume_pruned=self._share, policy=given.goal is Goal.POLICY),
@@ -169,7 +173,7 @@ class _Fixes:
                     with_proof=given.prove,
                 ),
             )
-        return self._known[profile.name, select, ignore]
+        return self._known[key]
 
 
 def _target(model: str, written: WrittenOptions) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from xnnlint.cli import mistakes
+
 
 class _Quick:
     def get_params(self, ctx: Any) -> list[Any]:
@@ -27,11 +29,29 @@ class _Quick:
 
 
 class QuickCommand(_Quick, TyperCommand):
-    """For `app.command(cls=...)`."""
+    """For `app.command(cls=...)`; knows what is meant by options that there are not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        command = self.name or ""
+        try:
+            rest: list[str] = super().parse_args(ctx, mistakes.renamed(command, args))
+        except Exception as error:
+            # By its attribute: which module the class is in depends on the version of typer.
+            meant = mistakes.meant_option(command, getattr(error, "option_name", ""))
+            if meant:
+                ctx.fail(meant)
+            raise
+        return rest
 
 
 class QuickGroup(_Quick, TyperGroup):
-    """For `typer.Typer(cls=...)`."""
+    """For `typer.Typer(cls=...)`; knows what is meant by a model without a command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        meant = mistakes.meant_command(args[0]) if args and self.get_command(ctx, args[0]) is None else ""
+        if meant:
+            ctx.fail(meant)
+        return super().resolve_command(ctx, args)
 
 
 def _coercion_for(parameter: Any) -> _Coercion | None:

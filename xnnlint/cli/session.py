@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
+from xnnlint.cli.declared_layers import declared_layers, search_modules_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
@@ -45,7 +46,14 @@ class Request:
     require_sparse: bool = False
     wanted: Wanted = NOTHING
     policy: bool = False
+    fixes: bool = False
     error: str | None = None
+    custom_operators: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> Profile:
+        """What the model is checked for."""
+        return load_profile(self.runtime, self.cpu).knowing(self.custom_operators)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Task:
 
     @property
     def profile(self) -> Profile:
-        return load_profile(self.request.runtime, self.request.cpu)
+        return self.request.profile
 
 
 class Session:
@@ -70,6 +78,7 @@ class Session:
         wanted: what to say of each model beside its findings.
         cost_profile: file with rates for predicted times; "" for what the configuration names.
         policy: whether to say what TFMOT's pruning policy refuses, too.
+        fixes: whether to try what `xnnlint fix` would bring, whatever the size of the model.
 
     Raises:
         XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
@@ -84,11 +93,13 @@ class Session:
         wanted: Wanted = NOTHING,
         cost_profile: str = "",
         policy: bool = False,
+        fixes: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
         rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
+        self._fixes = fixes
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
@@ -152,6 +163,7 @@ class Session:
             file = self._from_stdin(name)
         else:
             name, file, settings = path, path, self._resolver.for_model(path)
+        wanted = wanted._replace(layers=declared_layers(settings, self.settings))
         request = Request(
             name,
             file,
@@ -160,7 +172,9 @@ class Session:
             settings["require-sparse"],
             wanted,
             policy,
+            self._fixes,
             error,
+            settings["custom-operators"],
         )
         return Task(request, settings)
 
@@ -178,12 +192,10 @@ class Session:
 
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
-        folder = self.settings.folder
         if is_callable(path):
-            if folder not in sys.path:
-                sys.path.insert(0, folder)
+            search_modules_of(self.settings)
             return path
-        return os.path.relpath(Path(folder, path))
+        return os.path.relpath(Path(self.settings.folder, path))
 
     def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
         count = _processes(self.settings["jobs"], requests)
@@ -222,7 +234,7 @@ def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
-    profile = load_profile(request.runtime, request.cpu)
+    profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
 
@@ -233,7 +245,7 @@ def check_one(request: Request) -> ModelReport:
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes
 
-        add_fixes(report, profile)
+        add_fixes(report, profile, search=request.fixes)
     if request.file != request.path:
         report.path = request.path
         if report.error is not None:

@@ -7,7 +7,7 @@ wrong-results or fails; 2 something could not be run or read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +59,7 @@ def verify(options: VerifyOptions) -> None:
     setting = choose(
         run["verify.runtime"], run["verify.cpu"], run["verify.litert-version"], run["verify.seeds"], _announce
     )
+    setting = replace(setting, profile=setting.profile.knowing(run["custom-operators"]))
     watch = _Watch()
     found = watch.each(verify_each(options.paths, setting, settings.excluded))
     if options.output is Format.JSON:

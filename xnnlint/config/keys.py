@@ -118,6 +118,16 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+def _layers(value: Any) -> dict[str, str]:
+    from xnnlint.loaders.keras.declared_layers import WORDS
+
+    declared = _table(value)
+    for name, what in declared.items():
+        if what not in WORDS and not (isinstance(what, str) and all(what.partition(":"))):
+            raise WrongValue(f"{name} = {what!r} is none of {', '.join(WORDS)} and module:function", what)
+    return declared
+
+
 def share(value: Any) -> float:
     """A share from 0 to 1, or text such as "90%"."""
     number = value
@@ -180,6 +190,13 @@ KEYS: tuple[Key, ...] = (
         "runtime", _one_of(runtimes), DEFAULT_RUNTIME, "name", "Runtime to predict for; `xnnlint profiles` lists them."
     ),
     Key("cpu", _one_of(cpus), DEFAULT_CPU, "name", "CPU to predict for; `xnnlint profiles` lists them."),
+    Key(
+        "custom-operators",
+        _texts,
+        (),
+        "list of names",
+        "Custom operators that your application brings, beside those of LiteRT; a file with any others does not load.",
+    ),
     Key("select", selectors, ("ALL",), _NAMES, "Rules that are reported."),
     Key(
         "ignore",
@@ -210,6 +227,14 @@ KEYS: tuple[Key, ...] = (
         "Least severity that makes the exit code 1.",
     ),
     Key("require-sparse", _flag, False, "true or false", "Whether every model that does not run sparse fails."),
+    Key(
+        "layers",
+        _layers,
+        {},
+        'table, such as `DropBlock2D = "identity"`',
+        "What layers of Keras models are whose code is not read, by their names or classes: `identity`, `elementwise`,"
+        " or a `module:function` that is called with a layer's config and gives the layers of Keras in its place.",
+    ),
     Key(
         "exclude",
         _texts,

@@ -1,7 +1,8 @@
 """What a check of a file says of `xnnlint fix`: what it would do at each finding, and what would come of the whole.
 
-The search that `xnnlint fix` makes is made for small models, with a bound on its attempts that follows from the number
-of operators, so that a check says the same on every machine. Of larger models only single places are looked at.
+Which fixes fit at a finding's place is cheap to say. What comes of all of them takes the search that `xnnlint fix`
+makes: a check makes it for the smallest models, with a bound on its attempts and not on its time, so that it says the
+same on every machine; with --fixes for every model, as `xnnlint fix` does.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedies import remedies, what_fix_would_do
 from xnnlint.fixes.result import outcome_of
 from xnnlint.linter.engine import find
-from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport
+from xnnlint.linter.findings import Applicability, Finding, Fix, FixForecast, FixOutcome, ModelReport, Severity
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
+    from xnnlint.cost import Gain
     from xnnlint.fixes.change import Change
     from xnnlint.fixes.remedy import Remedies
     from xnnlint.fixes.result import Version
@@ -31,10 +33,9 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 FORMATS = ("tflite", "keras", "h5")
-# An attempt plans the model once; one of a few dozen operators takes some 20 ms, so that a search takes half a second.
-MOST_OPERATORS = 64
-MOST_BYTES = 8_000_000
-_WORK = 600
+# So large a model is searched within some half a second; one of 48 operators takes a second.
+MOST_OPERATORS = 24
+MOST_BYTES = 1_000_000
 _MOST_ATTEMPTS = 16
 # So many changes are named where a finding is solved by changes at other places.
 _NAMED = 2
@@ -47,13 +48,26 @@ class _Way:
 
     Attributes:
         solved: for each of the findings of the check, whether it is gone.
+        gain: how much faster the changed model is predicted to be than the one that was checked.
+        is_complete: whether everything was tried.
     """
 
     version: Version
     solved: Sequence[bool]
+    gain: Gain | None = None
+    is_complete: bool = True
 
     @classmethod
-    def of(cls, version: Version, plan: Plan, before: Sequence[Finding], after: Sequence[Finding]) -> _Way:
+    def of(
+        cls,
+        version: Version,
+        plan: Plan,
+        before: Sequence[Finding],
+        after: Sequence[Finding],
+        gain: Gain | None = None,
+        *,
+        complete: bool = True,
+    ) -> _Way:
         """Args:
         plan: of the model as it was checked.
         """
@@ -61,7 +75,7 @@ class _Way:
         if version.assumed != plan.model.assume_pruned:
             # Zeros that are only assumed solve nothing.
             solved = [s and f.condition not in _OF_ZEROS for s, f in zip(solved, before, strict=True)]
-        return cls(version, solved)
+        return cls(version, solved, gain, complete)
 
     def fix(self, finding: Finding) -> Fix:
         """What is changed for a finding: at its place, or elsewhere."""
@@ -73,31 +87,41 @@ class _Way:
         return outcome_of(self.version)
 
 
-def add_fixes(report: ModelReport, profile: Profile) -> None:
+def add_fixes(report: ModelReport, profile: Profile, *, search: bool = False) -> None:
     """Give the findings of a report the fixes that there are for its file, and the report what they bring.
 
     One that could not be read, and one that is no file, are left alone. `ModelReport.needs_fixes` says whether there is
     anything to be fixed, without an import of this.
+
+    Args:
+        search: make the search of `xnnlint fix` whatever the size of the model.
     """
     plan = report.plan
     if plan is None or plan.model.format not in FORMATS or not Path(plan.model.path).is_file():
         return
     known = remedies(plan)
-    made, declined = _ways(plan, report.findings, profile)
+    made, declined = _ways(plan, report.findings, profile, search)
     findings, safe, unsafe = [], 0, 0
     for number, finding in enumerate(report.findings):
         is_made = made is not None and made.solved[number]
         fix = _fix(finding, number, known, [way for way in (made, declined) if way is not None])
-        if finding.is_asking and fix is not None:
+        if made is not None and not is_made and declined is None and fix is not None and made.is_complete:
+            # It fits there, and the model is no better with it.
+            fix = None if fix.applicability is Applicability.SAFE else fix
+        # A note, on runtimes that were not asked for say, is no reason to change a file.
+        if finding.severity is not Severity.NOTE and fix is not None:
             safe += is_made or (made is None and fix.applicability is Applicability.SAFE)
             unsafe += fix.applicability is Applicability.UNSAFE
-        findings.append(replace(finding, fix=fix or finding.fix))
+        findings.append(replace(finding, repair=fix))
     report.findings = findings
     # With other zeros than the check has seen, a fix forecasts another model.
-    as_checked = made is not None and made.version.assumed == plan.model.assume_pruned
+    as_checked = made is not None and made.version.assumed == plan.model.assume_pruned and not plan.model.unknown
     # What is right and dense already is not made so.
     changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
     brought = made.outcome if made is not None and as_checked and changes else None
+    if brought is not None and brought.outcome is Outcome.SPARSE and made is not None and report.speed is not None:
+        # What the changes themselves take is in this figure, and not in that of a plan that takes them for granted.
+        report.speed = report.speed._replace(if_fixed=made.gain, is_made=made.gain is not None)
     report.fixes = FixForecast(
         safe,
         unsafe,
@@ -107,17 +131,20 @@ def add_fixes(report: ModelReport, profile: Profile) -> None:
     )
 
 
-def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_Way | None, _Way | None]:
-    """What `xnnlint fix` would do with a small model, and what it would do with --even-if-slower where that is more;
-    None for others, and for those that it does not take."""
-    operators = len(plan.graph.operators)
-    if profile.is_portable or operators > MOST_OPERATORS or Path(plan.model.path).stat().st_size > MOST_BYTES:
+def _ways(
+    plan: Plan, findings: Sequence[Finding], profile: Profile, whatever_size: bool
+) -> tuple[_Way | None, _Way | None]:
+    """What `xnnlint fix` would do with a model, and what it would do with --even-if-slower where that is more; None for
+    large ones, unless they are asked for, and for those that it does not take."""
+    is_large = len(plan.graph.operators) > MOST_OPERATORS or Path(plan.model.path).stat().st_size > MOST_BYTES
+    if profile.is_portable or (is_large and not whatever_size):
         return None, None
-    attempts = min(_WORK // max(operators, 1), _MOST_ATTEMPTS)
-    search = partial(what_fix_would_do, plan.model.path, profile, assume_pruned=plan.model.assume_pruned)
+    attempts = None if whatever_size else _MOST_ATTEMPTS
+    model = plan.model
+    search = partial(what_fix_would_do, model.path, profile, assume_pruned=model.assume_pruned, layers=model.declared)
     try:
         result = search(budget=Budget(attempts=attempts))
-        made = _Way.of(result.after, plan, findings, result.findings)
+        made = _Way.of(result.after, plan, findings, result.findings, result.gain, complete=result.complete)
         if result.declined is not None:
             version = result.declined.version
             return made, _Way.of(version, plan, findings, find(version.plan))
@@ -131,14 +158,19 @@ def _ways(plan: Plan, findings: Sequence[Finding], profile: Profile) -> tuple[_W
 
 
 def _solved(before: Sequence[Finding], after: Sequence[Finding]) -> list[bool]:
-    """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name."""
-    left = Counter((f.rule, f.location.name) for f in after if f.is_asking)
+    """Which findings a changed model has no more: of a rule, as many as there are fewer at places of one name. One that
+    stands in the way no longer, and is left as something to know, is solved."""
+    left = Counter((f.rule, f.location.name, _is_in_the_way(f)) for f in after)
     solved = []
     for finding in before:
-        place = finding.rule, finding.location.name
+        place = finding.rule, finding.location.name, _is_in_the_way(finding)
         left[place] -= 1
         solved.append(left[place] < 0)
     return solved
+
+
+def _is_in_the_way(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR or finding.unlocks is not None
 
 
 def _fix(finding: Finding, number: int, known: Remedies, ways: Sequence[_Way]) -> Fix | None:

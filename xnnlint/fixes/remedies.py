@@ -19,6 +19,7 @@ model as it is; some fixes find their place only once others are made. What the 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
@@ -27,10 +28,14 @@ from xnnlint.fixes.remedy import Remedies, Remedy
 from xnnlint.fixes.request import FixRequest
 
 if TYPE_CHECKING:
-    from xnnlint.fixes.result import Result
+    from xnnlint.fixes.result import Repair, Result, Version
     from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+
+
+# As many as it takes to make every change, and to leave out what does harm.
+_ATTEMPTS = 16
 
 
 class NoRemedies(Remedies):
@@ -64,6 +69,36 @@ def remedies(plan: Plan) -> Remedies:
     return NoRemedies("only .tflite, .keras and .h5 files can be fixed")
 
 
+def what_unsafe_fixes_add(done: Repair[Any], request: FixRequest) -> Any | None:
+    """The version of the model that `--unsafe-fixes` would make; None where that is no more than what was done without.
+
+    Args:
+        done: what was done, safe changes alone.
+        request: what was asked for.
+    """
+    if request.unsafe or not done.remaining:
+        return None
+    from xnnlint.fixes.keras.config_search import repair
+    from xnnlint.fixes.tflite.file_search import search
+    from xnnlint.fixes.tflite.file_version import FileVersion
+
+    bold, before = replace(request, unsafe=True), done.before
+    budget = Budget(attempts=_ATTEMPTS)
+    found: Result[Any]
+    try:
+        if isinstance(before, FileVersion):
+            found = search(before.data, done.path, bold, budget, show=False)
+        else:
+            found = repair(done.path, bold, budget).result
+    except (XnnlintError, OSError):
+        return None
+    return found.after if _reach(found.after) > _reach(done.after) else None
+
+
+def _reach(version: Version) -> tuple[bool, int]:
+    return version.plan.is_correct, len(version.spmm)
+
+
 def what_fix_would_do(
     path: str | os.PathLike[str],
     profile: Profile,
@@ -72,13 +107,14 @@ def what_fix_would_do(
     assume_pruned: float | None = None,
     policy: bool = False,
     even_if_slower: bool = False,
+    layers: tuple[tuple[str, str], ...] = (),
     budget: Budget | None = None,
 ) -> Result[Any]:
     """What `xnnlint fix` would change in a file; nothing is proven or written.
 
     Args:
         path: a .tflite, .keras or .h5 file.
-        unsafe, assume_pruned, policy, even_if_slower: as of `FixRequest`.
+        unsafe, assume_pruned, policy, even_if_slower, layers: as of `FixRequest`.
         budget: how long the search may take; None for as long as it takes.
 
     Raises:
@@ -89,7 +125,9 @@ def what_fix_would_do(
     from xnnlint.fixes.tflite.file_search import search
 
     name = os.fspath(path)
-    options = FixRequest(profile, unsafe, assume_pruned=assume_pruned, policy=policy, even_if_slower=even_if_slower)
+    options = FixRequest(
+        profile, unsafe, assume_pruned=assume_pruned, policy=policy, even_if_slower=even_if_slower, layers=layers
+    )
     if is_tflite(name):
         return search(read_file(name), name, options, budget, show=False)
     from xnnlint.fixes.keras.config_search import repair

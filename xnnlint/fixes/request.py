@@ -24,6 +24,7 @@ class FixRequest:
         assume_pruned: of a Keras model, the share of zeros to plan for; None for the usual one where the model is not
             pruned yet.
         policy: whether TFMOT's pruning policy shall take the Keras model, too.
+        layers: of a Keras model, (layer, what it is) of layers whose code is not read.
     """
 
     profile: Profile
@@ -36,6 +37,7 @@ class FixRequest:
     even_if_slower: bool = False
     assume_pruned: float | None = None
     policy: bool = False
+    layers: tuple[tuple[str, str], ...] = ()
 
     def allows(self, name: str) -> bool:
         """Whether a fix of a .tflite file was chosen."""

@@ -140,6 +140,7 @@ class Repair(Generic[V]):
         proof: None where nothing was changed, or no proof was wanted.
         measured: both versions' times; None where they were not measured, and `not_measured` says why.
         written: where the changed model is, or ""; backup: where the model as it was is, or "".
+        with_unsafe: the model as unsafe fixes would make it, where that is asked and they would do more.
     """
 
     result: Result[V]
@@ -148,6 +149,7 @@ class Repair(Generic[V]):
     not_measured: str = ""
     written: str = ""
     backup: str = ""
+    with_unsafe: V | None = None
 
     def add_facts(self, facts: Iterable[str]) -> None:
         """Something more was proved."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ class Call:
         return found
 
 
+class Declared(str, Enum):
+    """What the user says of a layer whose code is not read.
+
+    `IDENTITY`: it gives out what it gets. `ELEMENTWISE`: it computes every element of its one output from the same
+    elements of its inputs, by operators that XNNPACK runs in either layout.
+    """
+
+    IDENTITY = "identity"
+    ELEMENTWISE = "elementwise"
+
+
 @dataclass(slots=True)
 class Layer:
     """A layer.
@@ -66,6 +78,8 @@ class Layer:
         model: the inner model of a nested Model or Sequential, else None.
         path: names of the enclosing models and its own, outermost first.
         opaque: why it cannot be read ("custom layer Swish", "Lambda"), else "".
+        declared: what the user says that it is: one word for it, or the layers that stand in its place, each reading
+            what the one before gives; None where nothing is said.
         module: where the file says that the class lives ("keras.layers", "keras.src.ops.numpy"), else "".
         wrapper: name of the PruneLowMagnitude wrapper, by which the file knows the layer, else "".
         added: whether it is an InputLayer that the file leaves out.
@@ -81,6 +95,7 @@ class Layer:
     model: KerasModel | None = None
     path: tuple[str, ...] = ()
     opaque: str = ""
+    declared: Declared | tuple[Layer, ...] | None = None
     module: str = ""
     wrapper: str = ""
     added: bool = False

@@ -84,7 +84,7 @@ def _spmm_macs(plan: Plan, limit: float) -> Told | None:
     if share >= limit or not total:
         return None
     wanted, has = _percents(limit, share)
-    return f"SpMM runs at least {wanted} of the 1x1 MACs", f"{has}{_why(plan)}"
+    return f"SpMM for at least {wanted} of the 1x1 MACs", f"{has}{_why(plan)}"
 
 
 def _spmm_operators(plan: Plan, limit: float) -> Told | None:

@@ -6,7 +6,7 @@ layer not even shapes are sure. Conditions on single operators in front of it ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,29 +15,43 @@ from xnnlint.linter.rule_registry import find_rule, rule_for
 from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
+    from xnnlint.model.graph import Model
     from xnnlint.xnnpack.plan import Plan
 
 
-def hedged(plan: Plan, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those that a layer of unknown effect could change as warnings."""
-    if not plan.model.unknown:
+def hedged(plan: Plan, findings: Iterable[Finding], *, require_sparse: bool = False) -> list[Finding]:
+    """The findings, those that a layer of unknown effect could change as warnings.
+
+    Args:
+        require_sparse: whether it is an error that nobody knows what the model does.
+    """
+    model = plan.model
+    if not model.unknown:
         return list(findings)
-    behind = _behind(plan)
-    return [_hedge(f) if _is_of_whole_graph(f) or f.location.op in behind else f for f in findings]
+    behind = {op.index for op in plan.graph.operators if op.name in model.unsure}
+    found = [_hedge(f) if _is_of_whole_graph(f) or f.location.op in behind else f for f in findings]
+    return [_demanded(f) if require_sparse else f for f in found]
 
 
-def _behind(plan: Plan) -> set[int]:
-    """The operators that depend on a layer of unknown effect."""
-    graph = plan.graph
-    unsure: set[int] = set()  # tensors
-    found = set()
-    for op in graph.operators:  # in execution order
-        behind = any(tensor in unsure for tensor in op.inputs)
-        if behind:
-            found.add(op.index)
-        if behind or (op.type == "CUSTOM" and op.name in plan.model.unknown):
-            unsure.update(op.outputs)
-    return found
+def taken_as(model: Model) -> str:
+    """What layers of unknown effect were taken for, as a clause: "if drop_block keeps its input as it is"."""
+    left = [name for name in model.unknown if name not in model.kept]
+    parts = []
+    if model.kept:
+        verb = "keeps its input as it is" if len(model.kept) == 1 else "keep their inputs as they are"
+        parts.append(f"{_listed(model.kept)} {verb}")
+    if left:
+        parts.append(f"XNNPACK takes no part of {_listed(left)}")
+    return f"if {' and '.join(parts)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 1
+    return names[0] + (f" and {more} more" if more else "")
+
+
+def _demanded(finding: Finding) -> Finding:
+    return replace(finding, severity=Severity.ERROR) if finding.condition is Condition.KNOWN_LAYER else finding
 
 
 def _is_of_whole_graph(finding: Finding) -> bool:

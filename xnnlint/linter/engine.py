@@ -68,7 +68,7 @@ def check_model(
     wanted: Wanted = NOTHING,
 ) -> ModelReport:
     """Check one file; whatever goes wrong becomes the report's `error`."""
-    make = partial(load, path, assume_pruned=wanted.read_as_pruned)
+    make = partial(load, path, assume_pruned=wanted.read_as_pruned, layers=dict(wanted.layers))
     return check_made(path, make, profile, require_sparse=require_sparse, wanted=wanted)
 
 
@@ -116,6 +116,7 @@ def check_loaded(
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     """Every finding of every rule, with what it would unlock, what matters most first."""
     findings = without_wrappers(plan, _find) or _find(plan)
+    findings = hedged(plan, findings, require_sparse=require_sparse)
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]
     return findings
@@ -126,11 +127,23 @@ def _find(plan: Plan) -> list[Finding]:
     findings = add_unlocks(plan, asked)
     if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
-    return hedged(plan, findings)
+    return _as_joined(plan, findings)
 
 
 def _ask(plan: Plan) -> list[Finding]:
     return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
+
+
+def _as_joined(plan: Plan, findings: list[Finding]) -> list[Finding]:
+    """Members of the smallest set as they are once XNNPACK takes the operators that others of them are about: where
+    the graph does not fall apart any more, a convolution is no stem of the part behind, say."""
+    members = [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    taken = {waiver for f in members for waiver in f.waivers if waiver.kind in SHADOWING}
+    if not taken or plan.planner is None:
+        return findings
+    known = {f.waivers: f for f in _ask(plan.planner.plan(taken)) if f.waivers}
+    joined = {id(f): known[f.waivers] for f in members if f.waivers in known and not taken.intersection(f.waivers)}
+    return [replace(joined[id(f)], unlocks=f.unlocks, severity=f.severity) if id(f) in joined else f for f in findings]
 
 
 def _with_shadowed(plan: Plan, findings: list[Finding]) -> list[Finding]:
@@ -165,7 +178,7 @@ def exit_code(model: ModelReport, fail_on: Severity | None, *, require_sparse: b
 
 
 def is_sparse(model: ModelReport) -> bool:
-    return model.plan is not None and model.plan.outcome is Outcome.SPARSE
+    return model.outcome is Outcome.SPARSE
 
 
 def sentence(error: Exception, path: str | os.PathLike[str]) -> str:

@@ -47,6 +47,14 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
         "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
     ),
     Wrong.WEIGHTS_NOT_UNPACKED: "it reads weights that nobody unpacks",
+    Wrong.STORED_READ_AS_DENSE: lambda r, a, s: (
+        f"it reads the {a:,} bytes that are stored of {_tensor(s)}, which is sparse, as if they were all {r:,}"
+    ),
+    Wrong.READ_PAST_FILE: lambda r, a, s: (
+        f"it reads {r:,} bytes at {_tensor(s)}, which is sparse, as if all were stored, and the file ends after {a:,}"
+    ),
+    Wrong.BLOCKS_MISREAD: lambda r, a, s: f"it reads {_tensor(s)} in {r}, and it is stored in {a}",
+    Wrong.ENCODING_REFUSED: lambda r, a, s: f"{_tensor(s)} is stored sparse in {a}, and TFLite's kernel takes {r}",
     Wrong.OUTPUT_SHAPE_LATE: (
         "its shape is known only once it runs, and LiteRT's compiled models, unlike its interpreter, cannot bind such "
         "an output"
@@ -54,11 +62,36 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.OUTPUT_SHAPE_UNTOLD: lambda r, a, s: (
         f"it gives {list(a)}, which the file does not tell: LiteRT has memory for {list(r)}"
     ),
+    Wrong.OUTPUT_SIZE_UNKNOWN: lambda r, a, s: (
+        f"the file does not hold the size of this output, for which LiteRT has memory of {list(r)}"
+    ),
+    Wrong.NAME_SHARED: lambda r, a, s: (
+        f"the file's signature has no name of its own for each of the {r}, over which LiteRT's compiled models crash"
+        if s
+        else f"several {r} are called {a!r}, and without a signature LiteRT's compiled models crash over it"
+    ),
     Wrong.INPUT_IS_OUTPUT: "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both",
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
     ),
     Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
+    Wrong.SQUEEZE_OF_MORE: lambda r, a, s: (
+        f"it drops dimensions {list(a[0])} of {list(a[1])}, which are not all 1, and TFLite refuses that"
+    ),
+    Wrong.BLOCKS_NOT_READ: lambda r, a, s: f"{s} reads values quantized in blocks, at which the runtime crashes",
+    Wrong.TENSOR_TYPE: lambda r, a, s: f"LiteRT's compiled models know no tensors of type {a}",
+    Wrong.VARIABLE_TENSOR: lambda r, a, s: f"{_tensor(a)} is a variable, which LiteRT's compiled models do not take",
+    Wrong.VARIANT_TENSOR: lambda r, a, s: f"{_tensor(a)} holds variants, which LiteRT's compiled models do not take",
+    Wrong.INTERMEDIATE_TENSORS: lambda r, a, s: (
+        f"{s} has intermediate tensors, which LiteRT's compiled models do not take"
+    ),
+    Wrong.NO_KERNEL: lambda r, a, s: (
+        f"{s} is of version {a}, and this runtime has it up to version {r}" if r else f"this runtime has no {s}"
+    ),
+    Wrong.NO_CUSTOM_KERNEL: lambda r, a, s: f"it needs the operator {s}, which LiteRT does not bring",
+    Wrong.SIGNATURE: lambda r, a, s: (
+        f"the signature {s!r} lists {a[0]} inputs and {a[1]} outputs, and its subgraph has {r[0]} and {r[1]}"
+    ),
     Wrong.BIAS_READ_AS_FP16: "this runtime reads its fp32 bias as fp16, as the filter is",
     Wrong.PADDING_BELOW_0: lambda r, a, s: (
         f"its 'same' padding comes to {a}, for which this runtime reads nothing but padding"

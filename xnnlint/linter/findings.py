@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.speed import Speed
     from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
-    from xnnlint.xnnpack.plan import Outcome, Plan
+    from xnnlint.xnnpack.plan import Outcome, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
     from xnnlint.xnnpack.waiver import Waiver
 
@@ -85,8 +86,9 @@ class Unlock:
 class Finding:
     """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
 
-    `condition` is the one that is not met, None where the rule has no name for it; `waivers` are the conditions of the
-    plan that a fix would fulfil. Neither leaves the program.
+    `fix` is what the rule says to change where the model is made; `repair` is what `xnnlint fix` does to the file that
+    was checked, None where it does nothing. `condition` is the one that is not met, None where the rule has no name for
+    it; `waivers` are the conditions of the plan that a fix would fulfil. Neither leaves the program.
     """
 
     rule: str
@@ -100,6 +102,12 @@ class Finding:
     fix: Fix | None = None
     waivers: frozenset[Waiver] = frozenset()
     condition: Condition | None = None
+    repair: Fix | None = None
+
+    @property
+    def remedy(self) -> Fix | None:
+        """What to do: what `xnnlint fix` does, or else what to change where the model is made."""
+        return self.repair or self.fix
 
     @property
     def is_asking(self) -> bool:
@@ -148,7 +156,7 @@ class FixForecast:
     converted_if_slower: FixOutcome | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
 
@@ -173,6 +181,30 @@ class ModelReport:
     speed: Speed | None = None
     if_pruned: tuple[PruningForecast, ...] = ()
     size: StoredSize | None = None
+
+    def __repr__(self) -> str:
+        """Two lines: what becomes of the model, and how many findings of which rules there are."""
+        if self.error is not None:
+            return f"<{type(self).__name__} {self.path}: unreadable\n {self.error}>"
+        outcome, summary = self.outcome, self.summary
+        share = (
+            f", {summary.spmm} of {summary.pointwise_convs} 1x1 convolutions run SpMM" if summary is not None else ""
+        )
+        rules = Counter(finding.rule for finding in self.findings)
+        found = ", ".join(rule if count == 1 else f"{rule} ({count})" for rule, count in rules.items())
+        word = outcome.value if outcome is not None else "unknown"
+        return f"<{type(self).__name__} {self.path}: {word}{share}\n findings: {found or 'none'}>"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What becomes of the model; None where nobody knows, since it has layers of unknown effect. `plan.outcome` is
+        what would become of it if those were what they are taken for (`linter.confidence.taken_as`)."""
+        return None if self.plan is None or self.plan.model.unknown else self.plan.outcome
+
+    @property
+    def summary(self) -> Summary | None:
+        """Its 1x1 convolutions, MACs and zeros, counted; None where there is no plan."""
+        return self.plan.summary if self.plan is not None else None
 
     @property
     def worst(self) -> Severity | None:

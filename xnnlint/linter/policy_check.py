@@ -113,7 +113,7 @@ def check_with_policy(
             format_, model = read(path)
     except (XnnlintError, OSError) as error:
         return ModelReport(place, error=sentence(error, path))
-    make = partial(lowered, model, place, format_, wanted.read_as_pruned)
+    make = partial(lowered, model, place, format_, wanted.read_as_pruned, dict(wanted.layers))
     report = check_made(path, make, profile, require_sparse=require_sparse, wanted=wanted)
     report.policy = judge(model)
     if report.error is not None:

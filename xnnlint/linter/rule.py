@@ -187,7 +187,9 @@ def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:
     return found
 
 
-def locate(plan: Plan, op: int) -> Location:
-    """Where an operator of the planned graph is."""
+def locate(plan: Plan, op: int | None) -> Location:
+    """Where an operator of the planned graph is; None is the whole model."""
+    if op is None:
+        return Location()
     operator = plan.graph.operators[op]
     return Location(op=op, name=operator.name, type=operator.custom_code or operator.type)

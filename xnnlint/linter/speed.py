@@ -31,11 +31,13 @@ class Speed(NamedTuple):
         prediction: the model as it is, right or wrong.
         now: the gain of a model that runs sparse and right; None of all others.
         if_fixed: the most that the smallest set of changes brings; None where it is not known.
+        is_made: whether it is what `xnnlint fix` brings instead, with what the changes themselves take.
     """
 
     prediction: Prediction
     now: Gain | None = None
     if_fixed: Gain | None = None
+    is_made: bool = False
 
 
 def speed_of(plan: Plan, waivers: Iterable[Waiver], profile: CostProfile | None = None) -> Speed | None:

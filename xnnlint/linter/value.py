@@ -22,11 +22,13 @@ class Wanted(NamedTuple):
             as it is read, so that its whole report is that of the pruned model.
         cost_profile: rates of a CPU, instead of those that come with xnnlint for it.
         pack_all: try how well the weights pack even where that takes seconds.
+        layers: (layer, what it is) of a Keras model, as the configuration declares layers whose code is not read.
     """
 
     assume_pruned: tuple[float, ...] = ()
     cost_profile: CostProfile | None = None
     pack_all: bool = False
+    layers: tuple[tuple[str, str], ...] = ()
 
     @property
     def read_as_pruned(self) -> float | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders import other_formats
 from xnnlint.loaders.model_names import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -22,14 +23,11 @@ _CALLABLE = re.compile(r"(?![A-Za-z]:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*
 _DAMAGED = "the file is truncated or damaged"
 
 # What people pass by mistake: first bytes -> what it is, and what to do.
-_OTHER_FORMATS = (
-    (b"version https://git-lfs", "this is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
-    (b"\x1f\x8b", "this is a gzip file, not a TFLite model", "unpack it first"),
-    (b"<", "this is a web page or XML, not a TFLite model", "check where the download came from"),
-)
 
 
-def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) -> Model:
+def load(
+    path: str | os.PathLike[str], *, assume_pruned: float | None = None, layers: Mapping[str, str] | None = None
+) -> Model:
     """Reads a model; the file's content decides on its format, then its extension.
 
     Args:
@@ -37,32 +35,37 @@ def load(path: str | os.PathLike[str], *, assume_pruned: float | None = None) ->
             imports and runs code of the user's that makes a Keras model.
         assume_pruned: the share of zeros to assume in the weights that pruning would reach; only of Keras models, and
             nothing of a .tflite file, whose plan can be asked instead (`cost.plan_if_pruned`).
+        layers: of Keras models, what layers are whose code is not read, as for `declared_layers.declare`.
 
     Raises:
         ModelError: there is no such file, or it is not a model that this version can read.
     """
     if is_callable(path):
         target = os.fspath(path)
-        return lowered(read_callable(target), target, "live", assume_pruned)
+        return lowered(read_callable(target), target, "live", assume_pruned, layers)
+    other_formats.refuse_url(path)
     head = _first_bytes(path)
     from xnnlint.loaders.tflite import read_tflite as tflite
 
     if head[4:8] == tflite.IDENTIFIER:
         return tflite.load(path)
+    other_formats.refuse_named(path)
     from xnnlint.loaders.keras.read_file import format_of
 
     if format_of(path, head):
-        return load_keras(path, assume_pruned=assume_pruned)
+        return load_keras(path, assume_pruned=assume_pruned, layers=layers)
     _refuse_other_formats(path, head)
     return tflite.load(path)
 
 
-def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = None) -> Model:
+def load_keras(
+    path: str | os.PathLike[str], *, assume_pruned: float | None = None, layers: Mapping[str, str] | None = None
+) -> Model:
     """Reads a Keras model, and lowers it to the operators that TensorFlow's converter makes of it.
 
     Args:
         path: a file or folder.
-        assume_pruned: as for `load`.
+        assume_pruned, layers: as for `load`.
 
     Raises:
         ModelError: it cannot be read, or has parts whose meaning is unknown.
@@ -70,39 +73,52 @@ def load_keras(path: str | os.PathLike[str], *, assume_pruned: float | None = No
     from xnnlint.loaders.keras.read_file import read
 
     format_, keras_model = read(path)
-    return lowered(keras_model, os.fspath(path), format_, assume_pruned)
+    return lowered(keras_model, os.fspath(path), format_, assume_pruned, layers)
 
 
-def lowered(keras_model: KerasModel, path: str, format_: str, assume_pruned: float | None = None) -> Model:
+def lowered(
+    keras_model: KerasModel,
+    path: str,
+    format_: str,
+    assume_pruned: float | None = None,
+    layers: Mapping[str, str] | None = None,
+) -> Model:
     """The graph of a Keras model that has been read, with what else is to be known of it.
 
     Args:
         path: as the user gave it, or the name of a model in memory.
         format_: as `read_file.read` says it, or "live".
-        assume_pruned: as for `load`.
+        assume_pruned, layers: as for `load`.
     """
     from xnnlint.keras.lower.to_graph import lower
 
+    notes = []
+    if layers:
+        from xnnlint.loaders.keras.declared_layers import declare
+
+        notes = declare(keras_model, layers)
     model = lower(keras_model, path=path, format=format_, assume_pruned=assume_pruned)
     if format_ == "live" and is_callable(path):
         model.notes.insert(0, f"{path} was imported and run to get this model.")
+    model.notes += notes
+    model.declared = tuple((layers or {}).items())
     model.wrapped = tuple("/".join(layer.path) for layer in keras_model.all_layers() if layer.pruning)
     model.assume_pruned = assume_pruned
     return model
 
 
-def load_any(model: Any, *, assume_pruned: float | None = None) -> Model:
+def load_any(model: Any, *, assume_pruned: float | None = None, layers: Mapping[str, str] | None = None) -> Model:
     """Reads a path, or a Keras model that is in memory.
 
     Raises:
         ModelError: as `load`.
     """
     if isinstance(model, (str, os.PathLike)):
-        return load(model, assume_pruned=assume_pruned)
+        return load(model, assume_pruned=assume_pruned, layers=layers)
     from xnnlint.loaders.keras.read_live import read_live
 
     read = read_live(model)
-    return lowered(read, read.name, "live", assume_pruned)
+    return lowered(read, read.name, "live", assume_pruned, layers)
 
 
 def find_models(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -163,6 +179,7 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
 
     os.scandir(path).close()  # What cannot be read is reported as that.
     if not format_of(path):
+        other_formats.refuse_folder(path)
         raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
     return b""
 
@@ -170,8 +187,6 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
 def _refuse_other_formats(path: str | os.PathLike[str], head: bytes) -> None:
     if not head:
         raise ModelError(path, "the file is empty")
-    for magic, problem, advice in _OTHER_FORMATS:
-        if head.startswith(magic):
-            raise ModelError(path, problem, advice)
+    other_formats.refuse_by_head(path, head)
     if Path(path).suffix.lower() in _KERAS_EXTENSIONS:
         raise ModelError(path, "this is neither a zip archive nor HDF5, so that it is no Keras model", _DAMAGED)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
 
+BLOCKWISE = "BlockwiseQuantization"
 OP = "op"
 TENSOR = "tensor"
 
@@ -26,14 +27,15 @@ TENSOR = "tensor"
 class Quantization:
     """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
 
-    Where `details` names another scheme of the schema ("BlockwiseQuantization", "MultiAxisQuantization"), scale and
-    zero_point are empty.
+    Where `details` names another scheme of the schema (`BLOCKWISE`, "MultiAxisQuantization"), scale and
+    zero_point are empty; of blocks `block_size` elements share a scale.
     """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     quantized_dimension: int = 0
     details: str = ""
+    block_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,12 @@ class Tensor:
         has_rank: False where the file says that not even the rank is known.
         is_constant: True where the file holds data for it.
         is_variable: True for a stateful tensor.
+        is_variant: True for one that holds tensors of other types (variant_tensors).
         is_external: True where the data is in another file, which is not read; such a tensor is not `is_constant`.
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
         stored_bytes: size of the stored values in the file, in bytes.
+        mapped_bytes: from the first stored value to the end of the file's last page: what can be read of a mapped file.
     """
 
     index: int
@@ -83,9 +87,11 @@ class Tensor:
     quantization: Quantization | None = None
     sparsity: Sparsity | None = None
     is_variable: bool = False
+    is_variant: bool = False
     is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
+    mapped_bytes: int = 0
 
     @property
     def is_constant(self) -> bool:
@@ -116,6 +122,7 @@ class Operator:
         attributes: the builtin options, named as in the schema (`stride_h`, `keep_dims`, ...), enums by name ("SAME").
         custom_code: the name of a custom operator, else "".
         version: the operator's version in the file.
+        has_intermediates: whether it names intermediate tensors, or inputs that it changes.
         name: what a person calls it: the Keras layer's name, or what the names in the file say.
     """
 
@@ -127,9 +134,21 @@ class Operator:
     custom_code: str = ""
     version: int = 1
     name: str = ""
+    has_intermediates: bool = False
 
     def __repr__(self) -> str:
         return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
+
+
+class Ends(tuple[int, ...]):
+    """The inputs or outputs of a graph: a tuple that is quick to say whether a tensor is one of them."""
+
+    @cached_property
+    def _members(self) -> frozenset[int]:
+        return frozenset(self)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._members
 
 
 class Graph:
@@ -146,8 +165,8 @@ class Graph:
         self.name = name
         self.tensors = tensors
         self.operators = operators
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = Ends(inputs)
+        self.outputs = Ends(outputs)
         self._producers: dict[int, int] = {}
         self._consumers: dict[int, list[int]] = {}
         for op in operators:
@@ -234,12 +253,14 @@ def _present(tensors: Iterable[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A named entry point: argument name -> tensor index, in one subgraph."""
+    """A named entry point: argument name -> tensor index, in one subgraph; and how many of each the file lists."""
 
     key: str
     subgraph: int
     inputs: dict[str, int]
     outputs: dict[str, int]
+    input_count: int = 0
+    output_count: int = 0
 
 
 @dataclass(slots=True)
@@ -249,15 +270,18 @@ class Model:
     Attributes:
         path: as the user gave it.
         format: "tflite", "keras", "h5", "saved_model" or "live".
-        graphs: the subgraphs; the first one is the main one.
+        graphs: the subgraphs.
         signatures: named entry points.
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
         notes: what a person should know about the reading of the file, a sentence each.
         unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
-            CUSTOM operator of that name.
+            CUSTOM operator of that name, or one of `kept`.
         layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
             "Activation hard_sigmoid" or "TFOpLambda math.truediv".
+        kept: those of them that are taken to give out what they get; there is no operator of theirs.
+        unsure: the layers that depend on one of unknown effect.
+        declared: (layer, what it is) as the user said of layers whose code is not read.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -272,12 +296,20 @@ class Model:
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    declared: tuple[tuple[str, str], ...] = ()
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 
     @property
+    def entry(self) -> int:
+        """Index of the subgraph that runs unless another signature is asked for: that of the first signature."""
+        return self.signatures[0].subgraph if self.signatures else 0
+
+    @property
     def main(self) -> Graph:
-        return self.graphs[0]
+        return self.graphs[self.entry]
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
         """Every operator of every subgraph."""

@@ -26,6 +26,10 @@ from xnnlint.modelbuilder.storage import quantization_parameters, set_zeros, sto
 _FUSING_BINARIES = {"ADD": "AddOptions", "MUL": "MulOptions", "SUB": "SubOptions", "DIV": "DivOptions"}
 _UNARY_OPTIONS = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions"}
 
+# `GetBuiltinOperatorVersion` (google-ai-edge/LiteRT tflite/converter/tools/versioning/op_version.cc) looks for scales
+# of channels before it looks for sparse weights.
+_SPARSE_VERSIONS = {"sparse_direct": 8, "sparse_direct_int8": 8, "sparse_direct_qc8": 12}
+
 Pair = int | tuple[int, int]
 Padding = Sequence[tuple[int, int]]
 
@@ -82,12 +86,12 @@ class ModelBuilder(Subgraph):
             fan_in: number of inputs of one output; sets the scale.
             zeros: how many elements are exactly zero; a float is a share.
             storage: one of `xnnlint.modelbuilder.storage.STORAGES`.
-            block: block size along the last dimension of a sparse encoding.
+            block: block size along the last dimension of a sparse encoding, of which whole blocks are zero.
             data: the weights themselves instead of random ones.
             channel_axis: the dimension along which int8 weights have a scale each.
         """
         if data is None:
-            data = set_zeros(self._random_weights(shape), zeros, self.rng)
+            data = set_zeros(self._random_weights(shape), zeros, self.rng, block)
             kept = max(1.0, fan_in * np.count_nonzero(data) / max(1, data.size))
             data = data * np.float32(np.sqrt(2.0 / kept))
         stored = store(data, storage, block, channel_axis)
@@ -181,14 +185,25 @@ class ModelBuilder(Subgraph):
             "QUANTIZE", [x], [x.shape], table("QuantizeOptions"), dtype="int8", scale=scale, zero_point=zero_point
         )[0]
 
-    def pad(self, x: Value, amounts: int | Padding = 1, code: str = "PAD", index_dtype: str = "int32") -> Value:
-        """PAD (or MIRROR_PAD, PADV2) by (before, after) for each dimension; a number pads height and width by it."""
+    def pad(
+        self,
+        x: Value,
+        amounts: int | Padding = 1,
+        code: str = "PAD",
+        index_dtype: str = "int32",
+        value: float = 0.5,
+    ) -> Value:
+        """PAD (or MIRROR_PAD, PADV2) by (before, after) for each dimension; a number pads height and width by it.
+
+        Args:
+            value: what PADV2 pads with.
+        """
         if isinstance(amounts, int):
             amounts = ((0, 0), (amounts, amounts), (amounts, amounts), (0, 0))
         inputs = [x, self.constant(np.array(amounts, index_dtype), "paddings")]
         kind = {"PAD": "PadOptions", "PADV2": "PadV2Options", "MIRROR_PAD": "MirrorPadOptions"}[code]
         if code == "PADV2":
-            inputs.append(self.constant(np.array([0.5], np.float32), "pad_value"))
+            inputs.append(self.constant(np.array([value], np.float32), "pad_value"))
         shape = [d + before + after for d, (before, after) in zip(x.shape, amounts, strict=True)]
         return self.op(code, inputs, [shape], table(kind))[0]
 
@@ -285,15 +300,17 @@ class ModelBuilder(Subgraph):
         """FULLY_CONNECTED over the last dimension; without `keep_num_dims` the others are flattened into one."""
         name = self._unique(name)
         depth = x.shape[-1]
-        weights = self.weight((units, depth), depth, zeros, storage, f"{name}/kernel", block)
+        axis = 0 if storage == "sparse_direct_qc8" else None
+        weights = self.weight((units, depth), depth, zeros, storage, f"{name}/kernel", block, channel_axis=axis)
         options = table(
             "FullyConnectedOptions",
             fused_activation_function=enum_value("ActivationFunctionType", fused),
             keep_num_dims=keep_num_dims,
+            asymmetric_quantize_inputs=storage in ("sparse_direct_int8", "sparse_direct_qc8"),
         )
         rows = int(np.prod(x.shape[:-1]))
         shape = (*x.shape[:-1], units) if keep_num_dims else (rows, units)
-        version = 8 if storage == "sparse_direct" else 5 if keep_num_dims else 1
+        version = _SPARSE_VERSIONS.get(storage, 5 if keep_num_dims else 1)
         inputs = [x, weights, *self._bias_of(x, weights, units, bias, name)]
         return self.op("FULLY_CONNECTED", inputs, [shape], options, version=version, name=name)[0]
 

@@ -58,6 +58,38 @@ for _storage, _text in (
         tail(g, pruned(g, pruned(g, x, 16, storage=storage), 24, storage=storage))
 
 
+# Without DENSIFY: who reads the weights has to know the encoding, or takes what is stored for all of them.
+for _storage, _block, _text in (
+    ("sparse_direct", 1, "float32 single values"),
+    ("sparse_direct", 4, "float32 in blocks of 1x4"),
+    ("sparse_direct", 8, "float32 in blocks of 1x8, which no kernel knows"),
+    ("sparse_direct_fp16", 4, "float16 in blocks of 1x4, behind DEQUANTIZE"),
+    ("sparse_direct_int8", 16, "int8 in blocks of 1x16 (dynamic range, version 8)"),
+    ("sparse_direct_int8", 1, "int8 single values (dynamic range, version 8)"),
+    ("sparse_direct_qc8", 16, "int8 in blocks of 1x16 with a scale for each channel (dynamic range, version 12)"),
+    ("sparse_direct_int8_dequantize", 16, "int8 in blocks of 1x16, behind DEQUANTIZE"),
+):
+
+    def _hidden(g: ModelBuilder, x: Value, storage: str = _storage, block: int = _block) -> None:
+        # The dense layer in front keeps the read within the file: what lies behind it differs from run to run.
+        x = g.fully_connected(g.mean(x), 64, fused="RELU")
+        g.output(g.fully_connected(x, 12, zeros=0.75, storage=storage, block=block))
+
+    _name = f"fc_{_storage}_{_block}"
+    head_case(_name, "weights", f"a FULLY_CONNECTED of sparse weights without DENSIFY: {_text}", _hidden)
+
+
+@pattern("conv_sparse_direct", "weights", "1x1 convolutions of sparse weights without DENSIFY")
+def _conv_direct(g: ModelBuilder) -> None:
+    tail(g, pruned(g, g.depthwise(stem(g), fused="RELU"), 16, storage="sparse_direct"))
+
+
+@pattern("fc_blocks_many", "weights", "int8 in 300 blocks of 1x16 a row, which its kernel cannot note")
+def _many_blocks(g: ModelBuilder) -> None:
+    g.output(g.mean(trunk(g)))
+    g.output(g.fully_connected(g.input((1, 4800)), 3, zeros=6, storage="sparse_direct_int8", block=16))
+
+
 @pattern("densify_one", "weights", "two pruned 1x1, only one sparse-encoded")
 def _densify_one(g: ModelBuilder) -> None:
     tail(g, pruned(g, trunk(g), 24, storage="dense"))

@@ -18,7 +18,12 @@ Storage = Literal[
     "sparse_int8",  # int8 -> DENSIFY -> DEQUANTIZE
     "int8_direct",  # int8 constant read by the operator itself (dynamic range)
     "sparse_int8_direct",  # int8 -> DENSIFY -> operator
-    "sparse_direct",  # sparse-encoded fp32 read by the operator itself (FULLY_CONNECTED version 8)
+    # Sparse-encoded without a DENSIFY, as the converter stores block-sparse weights of FULLY_CONNECTED:
+    "sparse_direct",  # fp32 read by the operator itself
+    "sparse_direct_fp16",  # fp16 -> DEQUANTIZE
+    "sparse_direct_int8",  # int8 read by the operator itself (dynamic range)
+    "sparse_direct_qc8",  # the same with a scale for each channel
+    "sparse_direct_int8_dequantize",  # int8 -> DEQUANTIZE
 ]
 STORAGES: tuple[str, ...] = get_args(Storage)
 
@@ -34,12 +39,13 @@ class StoredWeight:
     dequantize: bool
 
 
-def set_zeros(weights: np.ndarray, zeros: int | float, rng: np.random.Generator) -> np.ndarray:
-    """A copy of `weights` with exactly `zeros` elements zero (a float is a share, rounded to the nearest count)."""
-    count = round(zeros * weights.size) if isinstance(zeros, float) else zeros
-    flat = weights.reshape(-1).copy()
-    flat[rng.permutation(flat.size)[:count]] = 0
-    return flat.reshape(weights.shape)
+def set_zeros(weights: np.ndarray, zeros: int | float, rng: np.random.Generator, block: int = 1) -> np.ndarray:
+    """A copy of `weights` with exactly `zeros` elements zero (a float is a share, rounded to the nearest count); with
+    blocks along the last dimension that many blocks."""
+    blocks = weights.reshape(-1, block).copy()
+    count = round(zeros * len(blocks)) if isinstance(zeros, float) else zeros
+    blocks[rng.permutation(len(blocks))[:count]] = 0
+    return blocks.reshape(weights.shape)
 
 
 def store(weights: np.ndarray, storage: str, block: int = 1, channel_axis: int | None = None) -> StoredWeight:
@@ -72,8 +78,8 @@ def store(weights: np.ndarray, storage: str, block: int = 1, channel_axis: int |
         data=values,
         sparsity=sparsity,
         quantization=quantization,
-        densify=storage.startswith("sparse") and storage != "sparse_direct",
-        dequantize="16" in storage or storage in ("int8", "sparse_int8"),
+        densify=storage.startswith("sparse") and not storage.startswith("sparse_direct"),
+        dequantize="16" in storage or storage in ("int8", "sparse_int8", "sparse_direct_int8_dequantize"),
     )
 
 

@@ -32,6 +32,7 @@ class ReportSetting:
         verbose: every finding by itself, with the rule's condition and its sources.
         quiet: only of models that fail, and no summary; what a program reads stays whole.
         statistics: how often each rule was found is wanted at the end.
+        names: of all models of the run, as far as they are known before it.
         root: the folder that relative paths count from; see `source_paths.source_root`.
         baseline: the accepted findings, where there are any; knows the stale entries at the end.
     """
@@ -43,6 +44,7 @@ class ReportSetting:
     verbose: bool = False
     quiet: bool = False
     statistics: bool = False
+    names: tuple[str, ...] = ()
     root: str = "."
     baseline: Baseline | None = None
 

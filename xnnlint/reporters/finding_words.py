@@ -11,6 +11,7 @@ from xnnlint.reporters.styled_lines import name, safe
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.xnnpack.plan import Hazard, Plan
 
 _APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
 
@@ -30,33 +31,57 @@ def place(finding: Finding, *, with_type: bool = True) -> str:
     return called or kind
 
 
+def hazard_place(plan: Plan, hazard: Hazard) -> str:
+    """The same of a hazard."""
+    return "the file" if hazard.op is None else _operator(plan, hazard.op)
+
+
+def subgraph_name(plan: Plan, subgraph: int) -> str:
+    """`subgraph 2, the body of lstm/while (WHILE #1)`."""
+    called = next((c for c in plan.called if c.subgraph == subgraph), None)
+    signatures = [signature.key for signature in plan.model.signatures if signature.subgraph == subgraph]
+    if called is not None and called.op is not None:
+        return f"subgraph {subgraph}, {safe(called.role)} of {_operator(plan, called.op)}"
+    if signatures:
+        return f"subgraph {subgraph}, of signature {', '.join(map(safe, signatures))}"
+    return f"subgraph {subgraph}, which nothing that runs calls"
+
+
+def _operator(plan: Plan, op: int) -> str:
+    operator = plan.graph.operators[op]
+    return f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{op})"
+
+
 def condition(finding: Finding, message: str = "") -> str:
     """The message (or another one) with the required and the actual value; what comes from the model is escaped."""
-    asked = [f"{label} {safe(text)}" for label, text in _values(finding) if text]
+    values = ("needs", finding.required), ("has", finding.actual)
+    asked = [f"{label} {safe(text)}" for label, text in values if text and not says_all(finding)]
     return safe(message or finding.message) + (f" ({'; '.join(asked)})" if asked else "")
+
+
+def says_all(finding: Finding) -> bool:
+    """Whether the message names what the model has, so that required and actual add nothing."""
+    return bool(finding.actual) and finding.actual in finding.message
 
 
 def remedy(finding: Finding) -> str:
     """`Safe fix: ...`, or "" where there is none."""
-    return f"{_APPLICABILITY[finding.fix.applicability]}: {safe(finding.fix.title)}" if finding.fix is not None else ""
+    fix = finding.remedy
+    return f"{_APPLICABILITY[fix.applicability]}: {safe(fix.title)}" if fix is not None else ""
 
 
 def sentence(finding: Finding) -> str:
     """Where, what, and what to do, in one line."""
     where = place(finding)
     text = f"{where}: {condition(finding)}" if where else condition(finding)
-    return f"{text}. {remedy(finding)}" if finding.fix is not None else text
-
-
-def _values(finding: Finding) -> tuple[tuple[str, str], ...]:
-    return ("required:", finding.required), ("actual:", finding.actual)
+    return f"{text}. {remedy(finding)}" if finding.remedy is not None else text
 
 
 def outcome_of(model: ModelReport) -> str:
     """The outcome's word; "unreadable" or "unknown" where there is none."""
     if model.error is not None:
         return "unreadable"
-    return model.plan.outcome.value if model.plan is not None and model.plan.outcome is not None else "unknown"
+    return model.outcome.value if model.outcome is not None else "unknown"
 
 
 def group(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.result import Declined, Measured, Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.findings import Finding
 from xnnlint.reporters.durations import duration
 from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
+from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
@@ -20,16 +22,14 @@ _SHOWN = 4
 _HANGING = 8
 _EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
 _IN_CODE = "make the same changes in the script that builds the model"
-_TRY_UNSAFE = "--unsafe-fixes may do more; train again after it"
 _NOT_PROVEN = "no: it was not proven (--no-proof)"
 
 
-def repair_lines(done: Repair[Any], width: int, *, unsafe: bool, diff: bool = False) -> list[Line]:
+def repair_lines(done: Repair[Any], width: int, *, diff: bool = False) -> list[Line]:
     """The report in text.
 
     Args:
         width: columns to wrap to; operators and code are never broken.
-        unsafe: whether unsafe fixes were allowed.
         diff: whether to show every place of a .tflite file with the operators removed and added; of a Keras model every
             place is always shown.
     """
@@ -55,7 +55,11 @@ def repair_lines(done: Repair[Any], width: int, *, unsafe: bool, diff: bool = Fa
         lines += _row("slower", _not_made(done.declined, verdict(done.declined.version)), width)
     for place, reason in done.refused:
         lines += _row("left", f"{_named(place, is_file)}: {safe(reason)}", width)
-    lines += _remaining(done.remaining, width, is_file, unsafe)
+    lines += _remaining(done.remaining, width, is_file)
+    lines += _dense(done, width, is_file)
+    if done.with_unsafe is not None:
+        text = f"--unsafe-fixes makes it {verdict(done.with_unsafe)}; train again after it"
+        lines += _row("more", text, width)
     if done.written:
         was = "the file as it was is" if is_file else "the model as it was is in"
         kept = f"; {was} {safe(done.backup)}" if done.backup else ""
@@ -78,13 +82,22 @@ def _proved(done: Repair[Any], width: int) -> list[Line]:
     return _row("proved", _NOT_PROVEN, width, BAD) if done.written else []
 
 
-def _remaining(findings: Iterable[Finding], width: int, is_file: bool, unsafe: bool) -> list[Line]:
+def _remaining(findings: Iterable[Finding], width: int, is_file: bool, key: str = "remains") -> list[Line]:
     lines: list[Line] = []
     for finding in findings:
         where = _named(finding.location.name or "the model", is_file)
-        lines += _row("remains", f"{finding.rule} at {where}: {safe(finding.message)}", width)
-    if lines and not unsafe:
-        lines += _row("", _TRY_UNSAFE, width, FAINT)
+        lines += _row(key, f"{finding.rule} at {where}: {safe(finding.message)}", width)
+    return lines
+
+
+def _dense(done: Repair[Any], width: int, is_file: bool) -> list[Line]:
+    """Of a model of which a part runs sparse, what keeps the rest dense."""
+    blockers = [f for f in done.result.findings if f.unlocks is not None and f not in done.remaining]
+    if done.after.plan.outcome is not Outcome.SPARSE or not blockers:
+        return []
+    lines = _remaining(blockers[:_SHOWN], width, is_file, "dense")
+    if len(blockers) > _SHOWN:
+        lines += _row("", f"and {len(blockers) - _SHOWN} more; xnnlint check lists them", width, FAINT)
     return lines
 
 
@@ -160,7 +173,8 @@ def config_verdict(version: ConfigVersion) -> str:
     plan, summary = version.plan, version.plan.summary
     total = summary.pointwise_convs if summary is not None else 0
     taken = "" if version.assumed is None else f", with {version.assumed:.0%} zeros in every 1x1 kernel"
-    return f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    text = f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    return f"unknown; {text}, {safe(taken_as(plan.model))}" if plan.model.unknown else text
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

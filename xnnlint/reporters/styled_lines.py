@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 # A style is a role, not a look; `terminal.py` gives each role its look.
-PLAIN, STRONG, FAINT, GOOD, BAD = "", "strong", "faint", "good", "bad"
+PLAIN, STRONG, FAINT, GOOD, CAUTION, BAD = "", "strong", "faint", "good", "caution", "bad"
 
 LONGEST_NAME = 160
 

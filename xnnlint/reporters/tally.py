@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
-from xnnlint.reporters.styled_lines import safe
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -24,52 +22,54 @@ class ModelTally:
         self.unreadable = 0
         self.ignored = 0
         self.accepted = 0
-        self.first_rule = ""
         self.safe = self.unsafe = 0
-        self.path = ""
 
     def add(self, model: ModelReport) -> None:
         if model.error is not None:
             self.unreadable += 1
         else:
-            outcome = model.plan.outcome if model.plan is not None else None
+            outcome = model.outcome
             self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
         self.ignored += len(model.ignored)
         self.accepted += len(model.accepted)
-        self.path = model.path
         if model.fixes is not None:
             self.safe += model.fixes.safe
             self.unsafe += model.fixes.unsafe
         for finding in model.findings:
             self.severities[finding.severity] += 1
-            self.first_rule = self.first_rule or finding.rule
 
     @property
     def models(self) -> int:
         return sum(self.outcomes.values()) + self.unreadable
 
-    def text(self) -> str:
-        more = f" More on a finding: xnnlint explain {self.first_rule}" if self.first_rule else ""
-        return f"{self.counts()}.{self.fixable()}{more}"
+    def text(self, exit_code: int) -> str:
+        """`3 models: 2 sparse, 1 dense. 4 errors, 3 fixable. Exit code 1.`; of one model only what was found."""
+        about = f"{self.models} models: {self._outcomes()}. " if self.models != 1 else ""
+        found = self.found()
+        return f"{about}{found[0].upper()}{found[1:]}{self._fixable()}. Exit code {exit_code}."
 
-    def fixable(self) -> str:
-        """` 3 fixable with "xnnlint fix FILE" (1 more with --unsafe-fixes).`, or "" where nothing is."""
+    def _fixable(self) -> str:
+        """`, 3 fixable (1 more with --unsafe-fixes)`, or "" where nothing is."""
         if not self.safe and not self.unsafe:
             return ""
-        what = shlex.quote(safe(self.path)) if self.models == 1 else "FILE"
         if not self.safe:
-            return f' {self.unsafe} fixable with "xnnlint fix --unsafe-fixes {what}".'
+            return f", {self.unsafe} fixable with --unsafe-fixes"
         more = f" ({self.unsafe} more with --unsafe-fixes)" if self.unsafe else ""
-        return f' {self.safe} fixable with "xnnlint fix {what}"{more}.'
+        return f", {self.safe} fixable{more}"
 
     def counts(self) -> str:
         """`3 models: 2 sparse, 1 dense; 1 error`, of one model `dense: 1 error`."""
+        outcomes = self._outcomes()
+        return (
+            f"{self.models} models: {outcomes}; {self.found()}"
+            if self.models != 1
+            else f"{outcomes[2:]}: {self.found()}"
+        )
+
+    def _outcomes(self) -> str:
         order = [*(o.value for o in Outcome), "unknown"]
         outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
-        if self.unreadable:
-            outcomes.append(f"{self.unreadable} unreadable")
-        about = f"{self.models} models: {', '.join(outcomes)}; " if self.models != 1 else f"{outcomes[0][2:]}: "
-        return about + self.found()
+        return ", ".join([*outcomes, *([f"{self.unreadable} unreadable"] if self.unreadable else [])])
 
     def found(self) -> str:
         """`2 errors, 1 warning`, or `no findings`; then what is left out: `(3 in the baseline, 1 ignored)`."""

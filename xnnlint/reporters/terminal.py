@@ -7,12 +7,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line
+from xnnlint.reporters.styled_lines import BAD, CAUTION, FAINT, GOOD, STRONG, Line
 
 _LOOKS = {
     STRONG: "bold",
     FAINT: "dim",
     GOOD: "bold green",
+    CAUTION: "bold yellow",
     BAD: "bold red",
     "error": "bold red",
     "warning": "bold yellow",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xnnlint.reporters.finding_words import share_text
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _INSTEAD = {
     Outcome.FAILS: "the model fails",
 }
 _CPUS = {"arm64": "ARM"}
+_OF_WEIGHTS = (Condition.PRUNED, Condition.ENOUGH_ZEROS, Condition.STORED_SPARSE)
 
 
 # --- speed -----------------------------------------------------------------------------------------------------------
@@ -30,35 +32,46 @@ def now_sentence(model: ModelReport) -> str:
     gain = model.speed.now if model.speed is not None else None
     if gain is None or (model.plan is not None and model.plan.model.assume_pruned is not None):
         return ""
-    words = f"{_gain(gain)}; {share_text(gain.dense.pointwise)} of the dense time is in 1x1 convolutions."
+    words = f"{_gain(gain)}."
     return words[0].upper() + words[1:]
 
 
-def if_fixed_sentence(model: ModelReport, changes: int) -> str:
-    """What the smallest set of changes brings at most; "" where that is not known.
+def time_sentence(model: ModelReport) -> str:
+    """How much of the time the sparse kernels can change at all; "" where it is not known."""
+    gain = (model.speed.now or model.speed.if_fixed) if model.speed is not None else None
+    return "" if gain is None else f"{share_text(gain.dense.pointwise)} of the dense time is in 1x1 convolutions."
 
-    Args:
-        changes: how many these are.
-    """
+
+def if_fixed_sentence(model: ModelReport) -> str:
+    """What the smallest set of changes brings at most; "" where that is not known, or `made_words` knows more."""
     gain = model.speed.if_fixed if model.speed is not None else None
-    if gain is None or (gain.share is not None and model.if_pruned):
-        return ""  # --assume-pruned says it for the shares that were asked for.
+    is_made = model.speed is not None and model.speed.is_made
+    if gain is None or is_made or (gain.share is not None and model.if_pruned):
+        return ""  # `made_words` say it, or --assume-pruned for the shares that were asked for.
     zeros = "" if gain.share is None else f"with {share_text(gain.share)} zeros"
     if _is_slower(gain):
-        return f"Even then {_gain(gain, zeros)}."
-    return f"{'With it' if changes == 1 else 'If all are made'}, at most {_gain(gain, zeros)}."
+        return f"Even if fixed {_gain(gain, zeros)}."
+    changed = [f.condition for f in model.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    # A cluster end, or a padding, takes time of its own, which is not known before it is there.
+    cost = "" if all(condition in _OF_WEIGHTS for condition in changed) else ", without what the changes cost"
+    return f"If fixed, at most {_gain(gain, zeros)}{cost}."
 
 
-def _gain(gain: Gain, condition: str = "") -> str:
-    """ "about 1.8 times as fast as dense, 1.4 to 2.2 (...)": in one decimal, since more is not known."""
+def made_words(model: ModelReport) -> str:
+    """What `xnnlint fix` brings, with what its changes cost; "" where that is not known."""
+    gain = model.speed.if_fixed if model.speed is not None and model.speed.is_made else None
+    return "" if gain is None else _gain(gain, than="now")
+
+
+def _gain(gain: Gain, condition: str = "", than: str = "dense") -> str:
+    """ "about 1.8x as fast as dense (1.4 to 2.2; ...)": in one decimal, since more is not known."""
     ratio, between = f"{gain.ratio:.1f}", f"{gain.low:.1f} to {gain.high:.1f}"
-    notes = "; ".join(filter(None, (condition, not_measured(gain.sparse))))
-    behind = f" ({notes})" if notes else ""
+    behind = f"({'; '.join(filter(None, (between, condition, not_measured(gain.sparse))))})"
     if _is_slower(gain):
-        return f"slower than dense: {ratio} times as fast, {between}{behind}"
+        return f"slower than {than}: {ratio}x as fast {behind}"
     if ratio == "1.0":
-        return f"about as fast as dense, {between} times{behind}"
-    return f"about {ratio} times as fast as dense, {between}{behind}"
+        return f"about as fast as {than} {behind}"
+    return f"about {ratio}x as fast as {than} {behind}"
 
 
 def _is_slower(gain: Gain) -> bool:

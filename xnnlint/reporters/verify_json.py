@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 from xnnlint.runtime.verify import partitions_of
+from xnnlint.xnnpack.plan import running
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
@@ -39,6 +40,7 @@ def _model(model: Verification) -> dict[str, Any]:
         "path": model.path,
         "agrees": model.agrees,
         "differs": list(model.differs),
+        "broken": None if model.broken is None else model.broken.value,
         "predicted": None if model.plan is None else _predicted(model.plan),
         "observed": None if model.observation is None else _observed(model.observation),
         "operators": [_row(row) for row in model.rows],
@@ -49,8 +51,8 @@ def _model(model: Verification) -> dict[str, Any]:
 def _predicted(plan: Plan) -> dict[str, Any]:
     return {
         "outcome": plan.outcome.value,
-        "spmm": sum(kernel.is_spmm for kernel in plan.operators),
-        "partitions": len({kernel.partition for kernel in plan.operators}),
+        "spmm": sum(kernel.is_spmm for part in running(plan) for kernel in part.operators),
+        "partitions": sum(len({kernel.partition for kernel in part.operators}) for part in running(plan)),
         "hazards": [
             {"op": h.op, "kind": h.kind.value, "outcome": h.outcome.value, "text": fault_words(h.fault)}
             for h in plan.hazards
@@ -60,14 +62,13 @@ def _predicted(plan: Plan) -> dict[str, Any]:
 
 def _observed(seen: Observation) -> dict[str, Any]:
     plain = seen.to_json()
-    indices = seen.kernel_indices
     return {
         "outcome": seen.outcome,
         "undecided": seen.undecided,
         "status": seen.status,
         "error": seen.error,
         "spmm": seen.spmm,
-        "partitions": None if indices is None else len(set(partitions_of(indices))),
+        "partitions": _partitions(seen),
         "reference": seen.reference,
         "reference_error": seen.reference_error,
         "outputs": [
@@ -75,6 +76,14 @@ def _observed(seen: Observation) -> dict[str, Any]:
         ],
         "seconds": seen.seconds,
     }
+
+
+def _partitions(seen: Observation) -> int | None:
+    """Of all subgraphs that ran, each once."""
+    if seen.kernel_indices is None:
+        return None
+    indices = [seen.kernel_indices, *(run.kernel_indices for run in seen.called or ())]
+    return sum(len(set(partitions_of(numbers))) for numbers in indices)
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -87,4 +96,6 @@ def _row(row: Row) -> dict[str, Any]:
         "observed": row.observed,
         "predicted_partition": row.predicted_partition,
         "observed_partition": row.observed_partition,
+        "subgraph": row.subgraph,
+        "times": row.times,
     }

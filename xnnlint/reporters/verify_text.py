@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.fault_words import fault_words
+from xnnlint.reporters.finding_words import hazard_place, subgraph_name
 from xnnlint.reporters.styled_lines import (
     BAD,
     FAINT,
@@ -23,26 +24,29 @@ from xnnlint.reporters.styled_lines import (
     shorten,
     wrap,
 )
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.observation import WRONG_ABOVE, is_spmm
 from xnnlint.runtime.verify import (
     OPERATORS,
     OUTCOME,
     PARTITIONS,
     TFLITE_OPERATORS,
+    Ran,
     Row,
     Setting,
     Verification,
     partitions_of,
 )
+from xnnlint.xnnpack.plan import running
 
 if TYPE_CHECKING:
-    from xnnlint.runtime.observation import Observation, OutputError
+    from xnnlint.runtime.observation import Observation, OutputError, Unit
     from xnnlint.xnnpack.plan import Plan
 
 LABEL = 11  # columns of "operators  " and the like
 REFERENCES = {
     "kernels": "LiteRT's reference kernels",
-    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it)",
+    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it, or err)",
     "xnnpack-avx": "dense XNNPACK (LiteRT's own kernels cannot run it)",
 }
 _DIFFERS = {
@@ -50,6 +54,13 @@ _DIFFERS = {
     OPERATORS: "XNNPACK's operators",
     PARTITIONS: "the partitions",
     TFLITE_OPERATORS: "the operators that TFLite runs",
+}
+_BROKEN = {
+    Broken.OWN_KERNELS_ERR: "LiteRT's kernels without a delegate give wrong numbers, too",
+    Broken.OWN_KERNELS_DIE: "in LiteRT's kernels without a delegate the process dies, too",
+    Broken.OWN_KERNELS_REFUSE: "LiteRT's kernels without a delegate refuse it, too",
+    Broken.NOTHING_FINITE: "every kernel gives NaN or infinite numbers alone",
+    Broken.NOTHING_RUNS: "no kernel of LiteRT runs it, with or without a delegate",
 }
 _RIGHT = ("sparse", "dense")
 
@@ -64,9 +75,10 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
     lines = list(_verdict(found, setting, None if for_pipe else width))
     for label, text in _facts(found, setting):
         lines += _row(label, text, width)
-    if found.rows:
-        lines += [[], *_table(found.rows, None if for_pipe else width)]
-    return lines
+    for subgraph in dict.fromkeys(row.subgraph for row in found.rows):
+        rows = tuple(row for row in found.rows if row.subgraph == subgraph)
+        lines += [[], *_heading(found.plan, rows[0], width), *_table(rows, None if for_pipe else width)]
+    return lines + (_legend(found.rows) if found.rows else [])
 
 
 class VerificationTally:
@@ -77,7 +89,8 @@ class VerificationTally:
         self.outcomes: Counter[str] = Counter()
 
     def add(self, found: Verification) -> None:
-        self.verdicts[{True: "agree", False: "differ", None: "not judged"}[found.agrees]] += 1
+        verdict = {True: "agree", False: "differ", None: "not judged"}[found.agrees]
+        self.verdicts["broken" if found.broken is not None and not found.differs else verdict] += 1
         if found.observation is not None and found.observation.outcome is not None:
             self.outcomes[found.observation.outcome] += 1
 
@@ -112,6 +125,9 @@ def _verdict(found: Verification, setting: Setting, width: int | None) -> list[L
 def _judgement(found: Verification) -> list[Piece]:
     observed = found.observation.outcome if found.observation is not None else None
     predicted = found.plan.outcome.value if found.plan is not None else None
+    if found.broken is not None and not found.differs:
+        said = f"{predicted}, as predicted" if found.agrees else f"predicted {predicted}"
+        return [Span("broken:", BAD), f" {said}"]
     if found.agrees is None:
         return [Span("not judged:", STRONG), f" predicted {predicted}"]
     style = GOOD if observed in _RIGHT else BAD
@@ -143,6 +159,8 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
     if plan.hazards:
         yield "plan", [_breakage(plan)]
     yield from _operators(found, plan, seen)
+    if found.broken is not None:
+        yield "broken", [Span(_BROKEN[found.broken], BAD)]
     if seen.status != "ran":
         yield "runtime", [Span(safe(seen.error or seen.status), BAD)]
     elif found.agrees is None:
@@ -153,9 +171,8 @@ def _facts(found: Verification, setting: Setting) -> Iterator[tuple[str, list[Pi
 def _breakage(plan: Plan) -> str:
     """Where the plan says that the model goes wrong."""
     hazard = plan.hazards[0]
-    operator = plan.graph.operators[hazard.op]
     more = len({h.op for h in plan.hazards}) - 1
-    where = f"{name(operator.name)} ({safe(operator.custom_code or operator.type)} #{hazard.op})"
+    where = hazard_place(plan, hazard)
     also = f" and {_counted(more, 'other place')}" if more else ""
     verb = "fails" if plan.outcome.value == "fails" else "breaks"
     return f"{verb} at {where}{also}: {safe(fault_words(hazard.fault))}"
@@ -163,15 +180,21 @@ def _breakage(plan: Plan) -> str:
 
 def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[tuple[str, list[Piece]]]:
     """How many operators ran where; once where prediction and run have the same numbers."""
-    parts = len({kernel.partition for kernel in plan.operators})
-    predicted = _census([kernel.kernel for kernel in plan.operators], parts, len(plan.tflite_ops))
+    parts = sum(len({kernel.partition for kernel in part.operators}) for part in running(plan))
+    kernels = [kernel.kernel for part in running(plan) for kernel in part.operators]
+    predicted = _census(kernels, parts, sum(len(part.tflite_ops) for part in running(plan)))
     if seen.kernels is None:
         # Of a plan that fails before anything runs there is nothing to show.
-        if plan.operators or plan.tflite_ops:
+        if kernels or plan.tflite_ops:
             yield "operators", [f"{predicted}, by prediction; the run told none"]
         return
-    ran = len(set(partitions_of(seen.kernel_indices or ())))
-    observed = _census(seen.kernels, ran, len(seen.tflite_ops or ()))
+    ran: list[Ran] = [seen, *(seen.called or ())]
+    partitions = sum(len(set(partitions_of(run.kernel_indices or ()))) for run in ran)
+    observed = _census(
+        [kernel for run in ran for kernel in run.kernels or ()],
+        partitions,
+        sum(len(run.tflite_ops or ()) for run in ran),
+    )
     if set(found.differs) <= {OUTCOME}:
         yield "operators", [f"{observed}; all as predicted"]
     else:
@@ -212,7 +235,9 @@ def _output(output: OutputError) -> list[Piece]:
     else:
         verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
         line += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
-    if not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
+    if output.unit is not None and output.nearest is not None and output.spread is not None:
+        line.append(_among_others(output.unit, output.nearest, output.spread))
+    elif not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
         line.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
     if output.nonfinite:
         line.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
@@ -220,6 +245,19 @@ def _output(output: OutputError) -> list[Piece]:
         same = "" if output.wrong else ", the elements agree"
         line += ["; ", Span("the reported shape is wrong", STRONG), ": it is ", _shape(output.reference_shape), same]
     return line
+
+
+def _among_others(unit: Unit, nearest: float, spread: float) -> str:
+    """How far a quantized model's output is from what others make of it, and they from each other."""
+    nearest_text, spread_text = (_in_unit(unit, number) for number in (nearest, spread))
+    others = "LiteRT's own kernels and a float evaluation"
+    return f"; {nearest_text} from the nearest of {others}, which lie up to {spread_text} apart"
+
+
+def _in_unit(unit: Unit, number: float) -> str:
+    if unit == "step":
+        return f"{number:.1f} steps"
+    return f"{100 * number:.2g}% of the elements" if unit == "share" else _number(number)
 
 
 def _shape(sizes: tuple[int, ...]) -> Span:
@@ -235,6 +273,14 @@ def _row(label: str, text: list[Piece], width: int) -> list[Line]:
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _heading(plan: Plan | None, row: Row, width: int) -> list[Line]:
+    """Over the operators of a subgraph that others call."""
+    if row.subgraph is None or plan is None:
+        return []
+    times = "" if row.times is None else f", ran {'once' if row.times == 1 else f'{row.times} times'}"
+    return wrap([Span(f"{subgraph_name(plan, row.subgraph)}{times}", STRONG)], width)
 
 
 def _table(rows: tuple[Row, ...], width: int | None) -> Iterator[Line]:
@@ -258,10 +304,16 @@ def _table(rows: tuple[Row, ...], width: int | None) -> Iterator[Line]:
         text += kernel + " " * (sizes[4] - columns(kernel) + 1)
         shown = called if width is None else shorten(called, max(width - columns(text), 12))
         yield [Span(text + shown, style)]
-    yield []
-    yield [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)]
+
+
+def _legend(rows: tuple[Row, ...]) -> list[Line]:
+    lines: list[Line] = [
+        [],
+        [Span("* runs SpMM; part: delegate partition, - for an operator that TFLite runs itself", FAINT)],
+    ]
     if any(not row.agrees for row in rows):
-        yield [Span("- predicted, and did not run; + ran, and was not predicted", FAINT)]
+        lines.append([Span("- predicted, and did not run; + ran, and was not predicted", FAINT)])
+    return lines
 
 
 def _sides(row: Row) -> Iterator[tuple[str, str, int | None]]:

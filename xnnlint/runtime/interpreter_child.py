@@ -41,6 +41,7 @@ TYPE_CODES = {
 
 TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
 ALLOW_DYNAMIC_TENSORS = 1  # kTfLiteDelegateFlagsAllowDynamicTensors; without it the graph would count as final
+MAIN_SUBGRAPH = 0
 POINTER = ctypes.c_void_p
 
 
@@ -116,14 +117,15 @@ class ProfilerHook:
         return ctypes.addressof(self._record)
 
     def _see(self, context: Any, delegate: int) -> int:
-        context.contents.profiler = ctypes.addressof(self._profiler)
         if self.main_context is None:  # of the subgraphs the primary one comes first
+            # With a profiler in the others, too, models with a WHILE crash in LiteRT 1.4.
+            context.contents.profiler = ctypes.addressof(self._profiler)
             self.main_context = ctypes.addressof(context.contents)
             self._get_plan = self.GET_PLAN(context.contents.get_execution_plan)
         return 0
 
     def _add(self, this: int, tag: bytes, kind: int, metric: int, first: int, second: int) -> None:
-        self.events.append([kind, (tag or b"").decode("utf-8", "replace"), first, second])
+        self.events.append([kind, (tag or b"").decode("utf-8", "replace"), first, MAIN_SUBGRAPH])
 
     def execution_plan(self) -> list[int]:
         """The nodes that TFLite runs itself, delegates' nodes included."""
@@ -189,11 +191,11 @@ class Runner:
         return {"events": events, "outputs": files, "shapes": shapes}
 
     def tflite_events(self, interpreter: Any) -> list[list[Any]]:
-        """Operators that TFLite ran itself, as if it had profiled them."""
+        """Operators that TFLite ran itself in the main subgraph, as if it had profiled them."""
         assert self.hook is not None
         operators = {detail["index"]: detail["op_name"] for detail in interpreter._get_ops_details()}
         plan = self.hook.execution_plan()
-        return [[TFLITE_OPERATOR_EVENT, operators[node], node, 0] for node in plan if node in operators]
+        return [[TFLITE_OPERATOR_EVENT, operators[node], node, MAIN_SUBGRAPH] for node in plan if node in operators]
 
 
 def serve(runner: Runner, requests: TextIO, replies: TextIO) -> None:

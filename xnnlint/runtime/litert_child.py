@@ -6,7 +6,8 @@ instructions that the emulated CPU lacks. Started as a script (never imported by
     parent: {"model": path, "work": folder for the outputs}
     child:  {"inputs": [tensor...], "outputs": [tensor...]}              (or {"error": text})
     parent: {"inputs": [[file per input] per seed]}                    (raw bytes; null instead: do not run)
-    child:  {"events": [[type, tag]...], "outputs": [[file...] per seed], "shapes": [[int...]...]}  (or {"error": text})
+    child:  {"events": [[type, tag, node, subgraph, source]...], "outputs": [[file...] per seed],
+             "shapes": [[int...]...]}                                     (or {"error": text})
 
 where a tensor is {"index", "name", "type", "shape"}. How the API is used follows google-ai-edge/LiteRT: litert/c/*.h,
 read at tags v2.1.0 to v2.2.0 and at f674577 (2026-08-21).
@@ -220,7 +221,7 @@ class Model:
                 ready.start_profile()
                 ready.run()
                 # Before anything else runs: the names are the profiler's memory, which the runtime uses again.
-                events = [[e.event_type, tag(e), e.metadata1, e.source] for e in ready.stop_profile()]
+                events = [[e.event_type, tag(e), e.metadata1, e.metadata2, e.source] for e in ready.stop_profile()]
             else:
                 ready.run()
             files.append([ready.read(b, f"{work}/run{number}-output{i}") for i, b in enumerate(ready.outputs)])

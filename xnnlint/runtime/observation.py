@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.execution import Execution, place
 
 Status = Literal["ran", "error", "crash", "hang", "timeout", "unreadable"]
 Outcome = Literal["sparse", "dense", "wrong-results", "fails"]
+
+Unit = Literal["step", "relative", "share"]
 
 WRONG_ABOVE = 1e-3
 """Relative error of an output above which the results are wrong."""
@@ -22,6 +25,14 @@ ROUNDING_BELOW = 0.05
 ROUNDING_FACTOR = 10.0
 """How much more than the dense XNNPACK run's own rounding error is still called rounding."""
 _SMALLEST_SCALE = 1e-6
+SPREAD_FACTOR = 2.0
+"""How much further than the others are from each other an output of a quantized model may lie: few inputs do not show
+how far that can be, where a softmax behind makes 20 steps of one."""
+# What is rounding whatever others show: where a number lies between two steps, either is right.
+_LEAST: dict[Unit, float] = {"step": 1.0, "relative": WRONG_ABOVE, "share": 0.0}
+# In the error of an operator that was set up, and then refused the numbers that it got: random ones mean nothing to a
+# model that divides by them, or takes them for places. Source: tflite/core/subgraph.cc, `Subgraph::InvokeImpl`.
+_INVOKED = "failed to invoke"
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class OutputError:
             or nothing is finite on either side.
         rounding: the same relative error of the dense XNNPACK run (x86 with AVX), where it was worth asking.
         response: how much the reference changes from seed to seed, relative to its largest element; None with one seed.
+        unit: of a quantized model's output in which it was worth asking: "step" (of the output's scale), "relative" (to
+            the largest element of the reference), or "share" (of the elements that differ, of an output of indices).
+        nearest: in that unit, the error against the nearest of LiteRT's reference kernels, its optimized kernels, and a
+            float evaluation of the file.
+        spread: how far the most distant two of these are from each other.
         nonfinite: how many elements are NaN or infinite; nonfinite_reference: of the reference.
     """
 
@@ -54,6 +70,9 @@ class OutputError:
     nonfinite_reference: int
     rounding: float | None = None
     response: float | None = None
+    unit: Unit | None = None
+    nearest: float | None = None
+    spread: float | None = None
 
     @property
     def wrong(self) -> bool:
@@ -61,8 +80,27 @@ class OutputError:
         error = self.max_rel_error
         if error is None or error <= WRONG_ABOVE:
             return False
+        if self.unit is not None and self.nearest is not None and self.spread is not None:
+            return self.nearest > SPREAD_FACTOR * self.spread + _LEAST[self.unit]
         rounding = self.rounding
         return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
+
+
+@dataclass(frozen=True)
+class SubgraphRun:
+    """What one inference ran of a subgraph that operators call, such as the body of a WHILE.
+
+    Attributes:
+        subgraph: its index in the file.
+        times: how often it ran that way.
+        kernels, kernel_indices, tflite_ops: of one time, as in `Observation`.
+    """
+
+    subgraph: int
+    times: int
+    kernels: tuple[str, ...]
+    kernel_indices: tuple[int, ...]
+    tflite_ops: tuple[str, ...]
 
 
 # Below this, an output is the same for all inputs, up to rounding.
@@ -83,13 +121,17 @@ class Observation:
             where the model did not run or the release does not profile.
         kernel_indices: XNNPACK's own number of each of them; it starts again at 0 with each delegate partition.
         tflite_ops: operators that TFLite ran itself (events of type 2), without the delegate's node.
+        called: what ran of other subgraphs than the main one, of which the three above are; None where the release does
+            not tell.
         outputs: every output; empty where the model did not run.
-        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels); where those cannot run
+        reference: what the outputs were compared with: "kernels" (LiteRT's reference kernels, on a copy of the file
+            where they would misread its sparse tensors); where those cannot run
             the model, "optimized-kernels" (LiteRT's own, without any delegate) or else "xnnpack-avx" (the dense
             XNNPACK run on the host, which shares the delegate's mistakes); or None.
         reference_error: why there is no better reference.
         litert: version of the runtime; cpu: the CPU profile's name; execution: how the run saw that CPU.
         outcome: "sparse", "dense", "wrong-results", "fails", or None for the reason in `undecided`.
+        broken: whether LiteRT's kernels without a delegate go wrong, too, and how.
         seconds: wall time of everything.
     """
 
@@ -108,6 +150,8 @@ class Observation:
     outcome: Outcome | None
     undecided: str | None
     seconds: float
+    called: tuple[SubgraphRun, ...] | None = ()
+    broken: Broken | None = None
 
     @property
     def emulated(self) -> bool:
@@ -121,8 +165,12 @@ class Observation:
 
     @property
     def spmm(self) -> int | None:
-        """How many sparse matrix multiplications ran; None where not profiled."""
-        return None if self.kernels is None else sum(is_spmm(kernel) for kernel in self.kernels)
+        """How many sparse matrix multiplications there are in what ran; None where not profiled. Those of a subgraph
+        count once, however often it ran."""
+        if self.kernels is None:
+            return None
+        called = (kernel for run in self.called or () for kernel in run.kernels)
+        return sum(map(is_spmm, (*self.kernels, *called)))
 
     @property
     def partitions(self) -> int | None:
@@ -185,8 +233,20 @@ def decide(
     outputs: Sequence[OutputError],
     reference: str | None,
     reference_error: str | None,
+    *,
+    subgraphs: Sequence[str] = (),
+    is_model: bool = True,
 ) -> tuple[Outcome | None, str | None]:
-    """The outcome, or None and the reason why there is none."""
+    """The outcome, or None and the reason why there is none.
+
+    Args:
+        kernels: of all subgraphs, as far as the release tells.
+        subgraphs: operators that called subgraphs of which it does not tell.
+        is_model: whether anybody could read the file, and there were inputs to run it with.
+    """
+    refused = status in ("crash", "error", "unreadable") and is_model and _INVOKED not in (error or "")
+    if reference is None and reference_error and refused:
+        return "fails", None  # here as everywhere: nothing else is known to run it, either
     if reference is None:
         return None, f"no dense reference: {reference_error}" if reference_error else "no dense reference was asked for"
     if status == "timeout":
@@ -199,4 +259,8 @@ def decide(
         return None, "an output has no finite element in any run, so that nothing can be compared"
     if kernels is None:
         return None, "the outputs are right, and this release does not tell which operators ran"
-    return ("sparse" if any(map(is_spmm, kernels)) else "dense"), None
+    if any(map(is_spmm, kernels)):
+        return "sparse", None
+    if subgraphs:
+        return None, f"the outputs are right, and this release does not tell which operators ran in {subgraphs[0]}"
+    return "dense", None

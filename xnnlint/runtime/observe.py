@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from xnnlint.runtime import targets
+from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.inputs import DTYPES, write_inputs
-from xnnlint.runtime.observation import Observation, OutputError, compare, decide
+from xnnlint.runtime.observation import WRONG_ABOVE, Observation, OutputError, compare, decide
+from xnnlint.runtime.references import dense_copy, wrong_reference
+from xnnlint.runtime.rounding import judged
 from xnnlint.runtime.workers import InputFiles, Run, Worker
 
 REFERENCE_RESOLVER = "BUILTIN_REF"
@@ -24,6 +27,8 @@ HANGS_AFTER = 60.0
 """Seconds after which a run is called a hang, if the reference was done in a hundredth of them (see PATIENCE)."""
 PATIENCE = 100.0
 """How often the time of the reference, whose kernels are slow but not emulated, a run may take before it hangs."""
+CALLING = ("CALL_ONCE", "IF", "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "WHILE")
+"""Operators that run subgraphs."""
 _MEMORY, _ROOM = "/dev/shm", 2**30
 
 
@@ -133,16 +138,18 @@ class _Judges:
 
     def observe(self, path: str, seeds: Sequence[int]) -> Observation:
         began = time.monotonic()
+        meant = self._meant(path) if self.kernels else path
         self.sparse.start_load(path)
         if self.kernels:
-            self.kernels.start_load(path)
+            self.kernels.start_load(meant)
         loaded = [self.sparse.finish_load(), self.kernels.finish_load() if self.kernels else None]
         tensors = next((run.tensors for run in loaded if run and run.tensors), None)
         inputs: InputFiles = []
         refused = None
         if tensors:
             try:
-                inputs = write_inputs(tensors["inputs"], seeds, self.folder)
+                # Some things go wrong in a second run only, such as a buffer that cannot be bound again.
+                inputs = write_inputs(tensors["inputs"], seeds, self.folder) * (2 if len(seeds) == 1 else 1)
             except ValueError as error:
                 refused = str(error)
         # Both children compute at the same time.
@@ -152,10 +159,24 @@ class _Judges:
             self.kernels.start_run(inputs)
         expected = self.kernels.finish_run() if self.kernels else None
         run = self._finish(expected, time.monotonic() - started)
+        if expected and (misjudged := wrong_reference(path)):
+            expected = Run("error", f"LiteRT's reference kernel of {misjudged} is wrong")
         if refused:
             run = Run("error", refused)
             expected = expected and Run("error", refused)
-        return self._conclude(path, run, expected, inputs, began)
+        read = expected is None or not run.status == expected.status == "unreadable"
+        return self._conclude(path, meant, run, expected, inputs, began, is_model=read and refused is None)
+
+    def _meant(self, path: str) -> str:
+        """The file that the reference runs: a copy where its kernels would misread the one in question."""
+        copy = dense_copy(path)
+        if copy is None:
+            return path
+        meant = self.folder / "meant.tflite"
+        # The runtime keeps files mapped, so that each needs a file of its own.
+        meant.unlink(missing_ok=True)
+        meant.write_bytes(copy)
+        return str(meant)
 
     def _finish(self, expected: Run | None, seconds: float) -> Run:
         """The run in question, beside a reference that took that many seconds.
@@ -169,23 +190,55 @@ class _Judges:
         run = self.sparse.finish_run(limit)
         return replace(run, status="hang") if run.status == "timeout" else run
 
-    def _conclude(self, path: str, run: Run, expected: Run | None, inputs: InputFiles, began: float) -> Observation:
+    def _conclude(
+        self,
+        path: str,
+        meant: str,
+        run: Run,
+        expected: Run | None,
+        inputs: InputFiles,
+        began: float,
+        *,
+        is_model: bool,
+    ) -> Observation:
         reference, reference_error, second = None, None, None
         if expected is not None:
             reference = "kernels" if expected.ran and _comparable(run, expected) else None
             reference_error = None if reference else expected.error or "the reference has other outputs"
             if reference is None:
-                reference, expected = self._other_reference(path, run, inputs)
+                reference, expected = self._other_reference(meant, run, inputs) or (None, expected)
         outputs: tuple[OutputError, ...] = ()
         if run.ran:
             outputs = _compare_all(run, expected if reference else None, None)
             if reference not in (None, "xnnpack-avx") and self.dense and any(output.wrong for output in outputs):
-                second = self.dense.run(path, inputs)
+                second = self.dense.run(meant, inputs)
                 if second.ran and _comparable(run, second):
                     outputs = _compare_all(run, expected, second)
+            if reference in ("kernels", "optimized-kernels") and any(output.wrong for output in outputs):
+                outputs = self._among_others(meant, run, expected, inputs, outputs)
+        if inputs[1:] == inputs[:1]:
+            outputs = tuple(replace(output, response=None) for output in outputs)
         profile = run.profile
-        kernels, indices, tflite_ops = profile if profile else (None, None, None)
-        outcome, undecided = decide(run.status, run.error, kernels, outputs, reference, reference_error)
+        kernels, indices, tflite_ops, called = profile if profile else (None, None, None, ())
+        ran = None if kernels is None else [*kernels, *(kernel for inner in called or () for kernel in inner.kernels)]
+        hidden = [op for op in tflite_ops or () if op in CALLING] if called is None else []
+        outcome, undecided = decide(
+            run.status,
+            run.error,
+            ran,
+            outputs,
+            reference,
+            reference_error,
+            subgraphs=hidden,
+            is_model=is_model,
+        )
+        broken = None
+        if reference is None:
+            broken = Broken.NOTHING_RUNS if expected is not None and run.status in ("crash", "error") else None
+        elif any(output.max_rel_error is None for output in outputs):
+            broken = Broken.NOTHING_FINITE
+        elif expected is not None and meant != path and outcome in ("wrong-results", "fails"):
+            broken = self._own_kernels(path, inputs, _values(expected))
         return Observation(
             path=path,
             status=run.status,
@@ -193,6 +246,7 @@ class _Judges:
             kernels=kernels,
             kernel_indices=indices,
             tflite_ops=tflite_ops,
+            called=called,
             outputs=outputs,
             reference=reference,
             reference_error=reference_error,
@@ -201,10 +255,42 @@ class _Judges:
             execution=self.target.execution,
             outcome=outcome,
             undecided=undecided,
+            broken=broken,
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def _other_reference(self, path: str, run: Run, inputs: InputFiles) -> tuple[str | None, Run | None]:
+    def _own_kernels(self, path: str, inputs: InputFiles, expected: Outputs) -> Broken | None:
+        """What LiteRT's own kernels make of a file that is not what the reference ran; None where they get it right."""
+        assert self.optimized is not None
+        run = self.optimized.run(path, inputs)
+        if not run.ran:
+            return Broken.OWN_KERNELS_DIE if run.status == "crash" else Broken.OWN_KERNELS_REFUSE
+        worst = [_worst(arrays, expected[tensor][1])[1] for tensor, (_, arrays) in _values(run).items()]
+        return Broken.OWN_KERNELS_ERR if any(error is not None and error > WRONG_ABOVE for error in worst) else None
+
+    def _among_others(
+        self, path: str, run: Run, expected: Run | None, inputs: InputFiles, outputs: tuple[OutputError, ...]
+    ) -> tuple[OutputError, ...]:
+        """The outputs of a quantized model, judged by all that is known of what they should be."""
+        from xnnlint.runtime.float_evaluation import float_file, output_scales
+
+        assert self.kernels is not None and self.optimized is not None
+        if expected is None or expected.tensors is None or not expected.tensors.get("quantized"):
+            return outputs
+        files = [path]
+        if (data := float_file(path)) is not None:
+            files.append(str(self.folder / "float.tflite"))
+            Path(files[-1]).write_bytes(data)
+        # A run's outputs are read before the next run of the same child replaces them.
+        known = [_values(expected)]
+        known += [_values(other) for file in files if (other := self.optimized.run(file, inputs)).ran]
+        values, scales = _values(run), output_scales(path)
+        return tuple(
+            judged(output, values[output.index][1], [k[output.index][1] for k in known if output.index in k], scales)
+            for output in outputs
+        )
+
+    def _other_reference(self, path: str, run: Run, inputs: InputFiles) -> tuple[str, Run] | None:
         """The best reference, and its run, of a model that the reference kernels cannot run."""
         # Of a cut file, LiteRT's C API makes a model without inputs and outputs; that is nothing to judge.
         if inputs and not (run.tensors and not run.tensors["outputs"]):
@@ -212,7 +298,7 @@ class _Judges:
                 expected = worker.run(path, inputs) if worker else None
                 if expected and expected.ran and _comparable(run, expected):
                     return name, expected
-        return None, None
+        return None
 
 
 def _comparable(run: Run, reference: Run) -> bool:
@@ -225,7 +311,10 @@ def _comparable(run: Run, reference: Run) -> bool:
     return mine == theirs
 
 
-def _values(run: Run) -> dict[int, tuple[tuple[int, ...], list[np.ndarray]]]:
+Outputs = dict[int, tuple[tuple[int, ...], list[np.ndarray]]]
+
+
+def _values(run: Run) -> Outputs:
     """Runtime shape and one array per seed, by tensor index."""
     assert run.tensors is not None and run.answer is not None
     values = {}

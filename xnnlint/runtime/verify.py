@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.search import Excluded, nothing, search
-from xnnlint.xnnpack.plan import Outcome
+from xnnlint.runtime.broken import Broken
+from xnnlint.xnnpack.loading import of_application
+from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.targets import Target
-    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
 OUTCOME, OPERATORS, PARTITIONS, TFLITE_OPERATORS = "outcome", "operators", "partitions", "tflite-operators"
@@ -52,6 +53,8 @@ class Row:
         predicted, observed: XNNPACK's name of the operator, or TFLite's; None where there is none.
         op, name, type: of the TFLite operator that the prediction says it comes from; None and "" without prediction.
         predicted_partition, observed_partition: number of the delegate partition, from 0; None for TFLite's own.
+        subgraph: in which of the file's subgraphs; None in the main one.
+        times: how often that ran; None in the main one.
     """
 
     tflite: bool
@@ -62,6 +65,8 @@ class Row:
     type: str = ""
     predicted_partition: int | None = None
     observed_partition: int | None = None
+    subgraph: int | None = None
+    times: int | None = None
 
     @property
     def agrees(self) -> bool:
@@ -80,6 +85,7 @@ class Verification:
         differs: what does: "outcome"; "operators" (XNNPACK's, in order); "partitions" (which operators run in which
             delegate partition); "tflite-operators" (those that TFLite runs itself, in order).
         error: why it could not be judged, in one sentence that names the file; None where it could.
+        broken: whether LiteRT's other kernels get the file wrong, too, so that it is right nowhere; None where not.
     """
 
     path: str
@@ -88,18 +94,23 @@ class Verification:
     rows: tuple[Row, ...] = ()
     differs: tuple[str, ...] = ()
     error: str | None = None
+    broken: Broken | None = None
 
     @property
     def agrees(self) -> bool | None:
         """None where that could not be judged."""
-        return False if self.differs else None if self.error else True
+        if self.differs:
+            return False
+        # Where nothing computes a number, nobody knows what a model that is called right should have given.
+        unknown = self.broken is Broken.NOTHING_FINITE and self.plan is not None and self.plan.is_correct
+        return None if self.error or unknown else True
 
     @property
     def exit_code(self) -> int:
-        """0: agrees, and results are right; 1: something differs, or the outcome is wrong-results or fails; 2: it could
-        not be judged."""
+        """0: agrees, and results are right; 1: something differs, the outcome is wrong-results or fails, or the file is
+        broken; 2: it could not be judged."""
         if self.agrees is None:
-            return TROUBLE
+            return TROUBLE if self.broken is None else DIFFERS
         right = self.observation is not None and self.observation.outcome in ("sparse", "dense")
         return AGREES if self.agrees and right else DIFFERS
 
@@ -240,19 +251,37 @@ def _refuse_keras(path: str) -> None:
 
 def compare(path: str, plan: Plan, observation: Observation) -> Verification:
     """Compares what can be: a model that does not run has no operators, and without a reference there is no outcome."""
-    rows = align(plan, observation)
+    rows = (*align(plan, observation), *_called(plan, observation))
     differs = []
-    if observation.outcome is not None and Outcome(observation.outcome) is not plan.outcome:
+    if observation.outcome is not None and not plan.allows(Outcome(observation.outcome)):
         differs.append(OUTCOME)
     if any(not row.agrees and not row.tflite for row in rows):
         differs.append(OPERATORS)
-    elif _numbered(row.predicted_partition for row in rows) != _numbered(row.observed_partition for row in rows):
+    elif _numbered((r.subgraph, r.predicted_partition) for r in rows) != _numbered(
+        (r.subgraph, r.observed_partition) for r in rows
+    ):
         differs.append(PARTITIONS)
     if any(not row.agrees and row.tflite for row in rows):
         differs.append(TFLITE_OPERATORS)
-    undecided = observation.outcome is None and not differs
+    own = of_application(plan)
+    if own and observation.status != "ran":
+        reason = f"LiteRT alone does not run it, since {', '.join(own)} is your application's"
+        return Verification(path, plan, observation, error=f"{path}: it could not be judged: {reason}")
+    broken = observation.broken
+    if broken is Broken.NOTHING_RUNS and plan.outcome is not Outcome.FAILS:
+        broken = None  # Of an operator that LiteRT lacks, say, nothing can be told.
+    undecided = observation.outcome is None and not differs and broken is None
     error = f"{path}: it could not be judged: {observation.undecided or observation.error}" if undecided else None
-    return Verification(path, plan, observation, rows, tuple(differs), error)
+    return Verification(path, plan, observation, rows, tuple(differs), error, broken)
+
+
+def _called(plan: Plan, observation: Observation) -> Iterator[Row]:
+    """The subgraphs that operators called; one that did not run, such as a branch not taken, is not compared."""
+    plans = {called.subgraph: called.plan for called in plan.called}
+    for run in observation.called or ():
+        nothing = Plan(plan.model, plan.graph, plan.profile, plan.outcome)
+        for row in align(plans.get(run.subgraph, nothing), run):
+            yield replace(row, subgraph=run.subgraph, times=run.times)
 
 
 def align(plan: Plan, observation: Ran) -> tuple[Row, ...]:
@@ -310,7 +339,7 @@ def _pairs(predicted: Sequence[str], observed: Sequence[str]) -> Iterator[tuple[
         yield from zip_longest(range(i, i_end), range(j, j_end))
 
 
-def _numbered(partitions: Iterable[int | None]) -> list[int]:
+def _numbered(partitions: Iterable[Hashable]) -> list[int]:
     """Numbers from 0 in the order of their first appearance: a partition may be left without any operator."""
-    seen: dict[int | None, int] = {}
+    seen: dict[Hashable, int] = {}
     return [seen.setdefault(number, len(seen)) for number in partitions]

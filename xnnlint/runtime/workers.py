@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xnnlint.runtime.observation import Status
+from xnnlint.runtime.observation import Status, SubgraphRun
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
 
 RSS_LIMIT_KIB = 2 * 1024 * 1024
@@ -15,6 +16,7 @@ RSS_LIMIT_KIB = 2 * 1024 * 1024
 
 XNNPACK_OPERATOR_EVENT = 8  # DELEGATE_PROFILED_OPERATOR_INVOKE_EVENT in litert/c/litert_profiler_event.h
 TFLITE_OPERATOR_EVENT = 2  # OPERATOR_INVOKE_EVENT
+INVOKE_EVENT = (1, "Invoke")  # begins a run of a subgraph: tflite/core/subgraph.cc `Subgraph::Invoke`
 
 InputFiles = list[dict[int, str]]
 """Per seed, the file of each input, by tensor index."""
@@ -26,6 +28,7 @@ class Profile(NamedTuple):
     kernels: tuple[str, ...]
     kernel_indices: tuple[int, ...]
     tflite_ops: tuple[str, ...]
+    called: tuple[SubgraphRun, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,35 @@ class Run:
         events = self.answer.get("events") if self.answer else None
         if events is None:
             return None
-        xnnpack = [(name, index) for kind, name, index, _ in events if kind == XNNPACK_OPERATOR_EVENT]
-        tflite = [name for kind, name, *_ in events if kind == TFLITE_OPERATOR_EVENT and "delegate" not in name.lower()]
-        return Profile(tuple(name for name, _ in xnnpack), tuple(index for _, index in xnnpack), tuple(tflite))
+        return profile_of(events)
+
+
+def profile_of(events: Sequence[Sequence[Any]]) -> Profile:
+    """The operators of each subgraph from the events of one inference, `[kind, name, number, subgraph, ...]`."""
+    main = next((event[3] for event in events if (event[0], event[1]) == INVOKE_EVENT), None)
+    if main is None:  # The Python interpreter tells of the main subgraph only, without such an event.
+        return Profile(*_operators(events), None)
+    runs: dict[int, list[list[Sequence[Any]]]] = {main: [[]]}
+    for event in events:
+        if (event[0], event[1]) == INVOKE_EVENT:
+            runs.setdefault(event[3], []).append([])
+        elif event[3] in runs:
+            runs[event[3]][-1].append(event)
+    counted = {subgraph: Counter(map(_operators, times)) for subgraph, times in runs.items()}
+    called = [
+        SubgraphRun(subgraph, count, *operators)
+        for subgraph, times in sorted(counted.items())
+        for operators, count in times.items()
+        if subgraph != main and any(operators)
+    ]
+    return Profile(*_operators([event for time in runs[main] for event in time]), tuple(called))
+
+
+def _operators(events: Sequence[Sequence[Any]]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+    """XNNPACK's operators, its own numbers of them, and TFLite's operators."""
+    xnnpack = [event for event in events if event[0] == XNNPACK_OPERATOR_EVENT]
+    tflite = [name for kind, name, *_ in events if kind == TFLITE_OPERATOR_EVENT and "delegate" not in name.lower()]
+    return tuple(event[1] for event in xnnpack), tuple(event[2] for event in xnnpack), tuple(tflite)
 
 
 class Worker:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xnnlint.model.graph import Graph, Operator, Tensor
+from xnnlint.xnnpack.output_shapes import Given, output_shapes
 
 Shapes = dict[int, tuple[int, ...]]
 
@@ -31,41 +32,68 @@ def _concatenation(op: Operator, values: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.atleast_1d(v) for v in values])
 
 
+def _cast(op: Operator, values: list[np.ndarray]) -> np.ndarray:
+    to_integer = op.attributes.get("out_data_type") in ("INT32", "INT64")
+    return values[0].astype(np.int64) if to_integer else values[0]
+
+
 _OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], Any]] = {
     "STRIDED_SLICE": _strided_slice,
     "PACK": lambda op, values: np.stack([v.reshape(()) for v in values]),
     "GATHER": lambda op, values: values[0][values[1]],
     "REDUCE_PROD": lambda op, values: np.prod(values[0]),
     "CONCATENATION": _concatenation,
-    "CAST": lambda op, values: values[0],
+    "CAST": _cast,
+    "CEIL": lambda op, values: np.ceil(values[0]),
+    "DIV": lambda op, values: (np.floor_divide if values[0].dtype.kind == "i" else np.divide)(*values),
+    "EXPAND_DIMS": lambda op, values: np.expand_dims(values[0], int(values[1].reshape(-1)[0])),
+    "FLOOR": lambda op, values: np.floor(values[0]),
+    "FLOOR_DIV": lambda op, values: values[0] // values[1],
+    "MAXIMUM": lambda op, values: np.maximum(*values),
+    "MINIMUM": lambda op, values: np.minimum(*values),
+    "RESHAPE": lambda op, values: values[0].reshape(values[1].reshape(-1)),
+    "SQUEEZE": lambda op, values: values[0].reshape(-1)[:1] if values[0].size == 1 else values[0],
     "MUL": lambda op, values: values[0] * values[1],
     "ADD": lambda op, values: values[0] + values[1],
     "SUB": lambda op, values: values[0] - values[1],
 }
 
 
+# Shapes are short, and come about in a few steps.
+_LARGEST, _DEEPEST = 1024, 200
+
+
 def evaluate(graph: Graph, tensor: Tensor, shapes: Shapes) -> np.ndarray | None:
-    """The integers that a tensor holds at run time, None where they cannot be told.
+    """The numbers that a tensor holds at run time, None where they cannot be told.
 
     Args:
         shapes: tensors whose shape at run time differs from the model's.
     """
-    if tensor.stored is not None:
-        return np.asarray(tensor.stored()).reshape(tensor.shape)
+    return _evaluate(graph, tensor, shapes, {}, 0)
+
+
+def _evaluate(
+    graph: Graph, tensor: Tensor, shapes: Shapes, known: dict[int, np.ndarray | None], depth: int
+) -> np.ndarray | None:
+    if tensor.index in known or depth > _DEEPEST:
+        return known.get(tensor.index)
+    known[tensor.index] = None  # a tensor that depends on itself
     op = graph.producer(tensor.index)
-    if op is None:
-        return None
-    if op.type == "SHAPE":
-        return np.array(shapes.get(op.inputs[0], graph.tensors[op.inputs[0]].shape))
-    if op.type not in _OPERATORS:
-        return None
-    values = [evaluate(graph, graph.tensors[t], shapes) for t in op.inputs if t >= 0]
-    if any(v is None for v in values):
-        return None
+    found: Any = None
     try:
-        return np.asarray(_OPERATORS[op.type](op, values))  # type: ignore[arg-type]
-    except (IndexError, ValueError):
-        return None
+        if tensor.stored is not None:
+            small = math.prod(tensor.shape) <= _LARGEST
+            found = np.asarray(tensor.stored()).reshape(tensor.shape) if small else None
+        elif op is not None and op.type == "SHAPE":
+            found = np.array(shapes.get(op.inputs[0], graph.tensors[op.inputs[0]].shape))
+        elif op is not None and op.type in _OPERATORS:
+            inputs = [_evaluate(graph, graph.tensors[t], shapes, known, depth + 1) for t in op.inputs if t >= 0]
+            values = [value for value in inputs if value is not None]
+            found = _OPERATORS[op.type](op, values) if len(values) == len(inputs) else None
+    except (IndexError, TypeError, ValueError, ZeroDivisionError):
+        found = None
+    known[tensor.index] = np.asarray(found) if found is not None and np.size(found) <= _LARGEST else None
+    return known[tensor.index]
 
 
 def depends_on(graph: Graph, tensor: int, source: int) -> bool:
@@ -84,10 +112,25 @@ def depends_on(graph: Graph, tensor: int, source: int) -> bool:
     return False
 
 
-# The input that says what shape an operator's output has.
-_SHAPE_INPUT = {
-    "RESHAPE": 1, "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1, "STRIDED_SLICE": 2, "TILE": 1, "TRANSPOSE_CONV": 0
-}  # fmt: skip
+# The inputs that say what shape an operator's output has: where TFLite does not know one before the run, the output is
+# made a dynamic tensor. Of what has no such inputs here (WHERE of a computed condition, UNIQUE) that is always so.
+_SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN", "BROADCAST_TO", "EXPAND_DIMS", "MIRROR_PAD", "ONE_HOT", "PAD"), (1,)),
+    **dict.fromkeys(("PADV2", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "TILE", "TOPK_V2"), (1,)),
+    **dict.fromkeys(("MEAN", "REDUCE_ALL", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM"), (1,)),
+    **dict.fromkeys(("MULTINOMIAL", "RFFT2D", "SPARSE_TO_DENSE", "TRANSPOSE"), (1,)),
+    **dict.fromkeys(("FILL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM", "SPLIT", "TRANSPOSE_CONV"), (0,)),
+    **dict.fromkeys(("BATCH_TO_SPACE_ND", "SLICE", "SPACE_TO_BATCH_ND", "SPLIT_V"), (1, 2)),
+    **dict.fromkeys(("RANGE", "UNSORTED_SEGMENT_MAX", "UNSORTED_SEGMENT_SUM"), (0, 1, 2)),
+    **dict.fromkeys(("SEGMENT_SUM",), (0, 1)),
+    "CONV_3D_TRANSPOSE": (0,),
+    "NON_MAX_SUPPRESSION_V4": (2,),
+    "NON_MAX_SUPPRESSION_V5": (2,),
+    "SCATTER_ND": (2,),
+    "STRIDED_SLICE": (1, 2, 3),
+    "UNIQUE": (0,),
+    "WHERE": (0,),
+}
 # What TFLite computes while it prepares a model, if it can. Everything else, PACK say, waits for the run.
 _COMPUTED_BEFORE = ("CONCATENATION", "GATHER", "MUL", "REDUCE_PROD", "RESHAPE", "STRIDED_SLICE")
 
@@ -95,19 +138,23 @@ _COMPUTED_BEFORE = ("CONCATENATION", "GATHER", "MUL", "REDUCE_PROD", "RESHAPE", 
 def has_late_shape(graph: Graph, op: Operator) -> bool:
     """Whether TFLite learns the shape of an operator's output only when it runs the operator.
 
-    Source: google-ai-edge/LiteRT tflite/kernels, `Prepare` of each (`IsConstantOrPersistentTensor`); seen in runs.
+    Source: google-ai-edge/LiteRT tflite/kernels, `SetTensorToDynamic` in `Prepare` of each where
+    `IsConstantOrPersistentTensor` does not hold; seen in runs.
     """
-    place = _SHAPE_INPUT.get(op.type)
-    if place is None or place >= len(op.inputs) or op.inputs[place] < 0:
-        return False
-    pending, seen = [op.inputs[place]], set()
+    slots = _SHAPE_INPUTS.get(op.type, ())
+    return any(slot < len(op.inputs) and _is_late(graph, op.inputs[slot]) for slot in slots)
+
+
+def _is_late(graph: Graph, tensor: int) -> bool:
+    """Whether the values in a tensor wait for the run."""
+    pending, seen = [tensor], set()
     while pending:
         tensor = pending.pop()
         if tensor < 0 or tensor in seen or graph.tensors[tensor].is_constant:
             continue
         seen.add(tensor)
         producer = graph.producer(tensor)
-        if producer is not None and producer.type == "SHAPE":
+        if producer is not None and producer.type in ("RANK", "SHAPE"):
             continue
         if producer is None or producer.type not in _COMPUTED_BEFORE:
             return True
@@ -115,42 +162,39 @@ def has_late_shape(graph: Graph, op: Operator) -> bool:
     return False
 
 
-# Their output has the shape of their first input, or of all inputs broadcast.
-_SAME_SHAPE = frozenset({"ADD", "DIV", "LOG_SOFTMAX", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SOFTMAX", "SUB"})
+def is_open(tensor: Tensor) -> bool:
+    """Whether the file does not hold the size of a tensor; in older files one of unknown rank looks like a scalar."""
+    return tensor.is_dynamic or (not tensor.shape and not tensor.is_constant)
 
 
-def shapes_at_run_time(graph: Graph) -> Shapes:
-    """Shapes of tensors that the file does not tell, with the batch and sizes that it stores for the inputs.
-
-    Dimensions that the converter does not know (-1 behind a Reshape((-1, classes)), say) are stored as 1.
+def shapes_at_run_time(graph: Graph) -> dict[int, tuple[int, ...] | None]:
+    """Shapes of computed tensors whose size the file does not hold, with that of one input of unknown sizes as stored:
+    dimensions that the converter does not know are stored as 1. None where a shape cannot be told.
     """
-    shapes: Shapes = {}
+    shapes: dict[int, tuple[int, ...] | None] = {}
     for op in graph.operators:
-        if len(op.outputs) != 1 or -1 not in (graph.tensors[op.outputs[0]].shape_signature or ())[1:]:
+        if not any(t >= 0 and is_open(graph.tensors[t]) for t in op.outputs):
             continue
-        before = [shapes.get(t, graph.tensors[t].shape) for t in op.inputs if t >= 0]
-        shape = _shape_at_run_time(graph, op, before)
-        if shape is not None:
-            shapes[op.outputs[0]] = shape
+        made = _made(graph, op, shapes)
+        for slot, tensor in enumerate(op.outputs):
+            if tensor >= 0 and is_open(graph.tensors[tensor]):
+                shapes[tensor] = made[slot] if made is not None and slot < len(made) else None
     return shapes
 
 
-def _shape_at_run_time(graph: Graph, op: Operator, before: list[tuple[int, ...]]) -> tuple[int, ...] | None:
-    """The shape of an operator's output, None where it cannot be told."""
-    if op.type == "RESHAPE" and len(before) == 2:
-        target = evaluate(graph, graph.tensors[op.inputs[1]], {})
-        sizes = [] if target is None else target.reshape(-1).tolist()
-        known = math.prod(n for n in sizes if n != -1)
-        return tuple(math.prod(before[0]) // known if n == -1 else n for n in sizes) if known and sizes else None
-    if op.type == "CONCATENATION" and before and len({len(s) for s in before}) == 1 and before[0]:
-        axis = int(op.attributes.get("axis", 0)) % len(before[0])
-        return tuple(sum(s[d] for s in before) if d == axis else n for d, n in enumerate(before[0]))
-    if op.type in _ELEMENTWISE or op.type in _SAME_SHAPE:
-        try:
-            return tuple(np.broadcast_shapes(*before))
-        except ValueError:
+def _made(graph: Graph, op: Operator, shapes: dict[int, tuple[int, ...] | None]) -> list[tuple[int, ...]] | None:
+    before: list[tuple[int, ...]] = []
+    for tensor in op.inputs:
+        shape = () if tensor < 0 else shapes.get(tensor, graph.tensors[tensor].shape)
+        if shape is None:
             return None
-    return None
+        before.append(shape)
+    known = {tensor: shape for tensor, shape in shapes.items() if shape is not None}
+    return output_shapes(Given(op, before, lambda slot: _values(graph, op.inputs[slot], known)))
+
+
+def _values(graph: Graph, tensor: int, shapes: Shapes) -> np.ndarray | None:
+    return evaluate(graph, graph.tensors[tensor], shapes) if tensor >= 0 else None
 
 
 def impossible_reshapes(graph: Graph, tensor: int, shape: tuple[int, ...]) -> Iterator[tuple[Operator, list[int]]]:

@@ -14,10 +14,16 @@ class FaultKind(str, Enum):
     """Applying the delegate makes the whole model fail to load."""
     UNWRITTEN_WEIGHTS = "unwritten-weights"
     """An operator of TFLite reads weights that nobody unpacks."""
+    SPARSE_ENCODING = "sparse-encoding"
+    """An operator reads sparse-encoded weights that it cannot decode, sparse or dense."""
     OUTPUT = "output"
     """LiteRT has no right buffer for an output of the model, sparse or dense."""
+    NAMES = "names"
+    """LiteRT knows no name for an input or output of the model, sparse or dense."""
     TFLITE = "tflite"
     """TFLite itself refuses an operator, sparse or dense."""
+    LOADING = "loading"
+    """LiteRT does not load the file."""
     BIAS = "bias"
     """A bias is read as another type."""
     PADDING = "padding"
@@ -61,11 +67,27 @@ class Wrong(Enum):
 
     # What the layouts have nothing to do with.
     WEIGHTS_NOT_UNPACKED = "weights-not-unpacked", FaultKind.UNWRITTEN_WEIGHTS
+    STORED_READ_AS_DENSE = "stored-read-as-dense", FaultKind.SPARSE_ENCODING  # bytes read; bytes stored; a `TensorRef`
+    READ_PAST_FILE = "read-past-file", FaultKind.SPARSE_ENCODING  # bytes read; bytes there are; a `TensorRef`
+    BLOCKS_MISREAD = "blocks-misread", FaultKind.SPARSE_ENCODING  # the blocks in words; what they are; a `TensorRef`
+    ENCODING_REFUSED = "encoding-refused", FaultKind.SPARSE_ENCODING  # the formats; the tensor's; a `TensorRef`
     OUTPUT_SHAPE_LATE = "output-shape-late", FaultKind.OUTPUT
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
+    OUTPUT_SIZE_UNKNOWN = "output-size-unknown", FaultKind.OUTPUT  # required: the stored shape
+    NAME_SHARED = "name-shared", FaultKind.NAMES  # inputs or outputs; the tensor's name; whether there is a signature
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
+    SQUEEZE_OF_MORE = "squeeze-of-more", FaultKind.TFLITE  # actual: axes, shape
+    BLOCKS_NOT_READ = "blocks-not-read", FaultKind.TFLITE  # subject: the operator's type
+    # What keeps the file from being loaded.
+    TENSOR_TYPE = "tensor-type", FaultKind.LOADING  # actual and subject: the type
+    VARIABLE_TENSOR = "variable-tensor", FaultKind.LOADING  # actual: a `TensorRef`
+    VARIANT_TENSOR = "variant-tensor", FaultKind.LOADING  # actual: a `TensorRef`
+    INTERMEDIATE_TENSORS = "intermediate-tensors", FaultKind.LOADING  # subject: the operator's type
+    NO_KERNEL = "no-kernel", FaultKind.LOADING  # the newest version, 0 for none; the file's; subject: the type
+    NO_CUSTOM_KERNEL = "no-custom-kernel", FaultKind.LOADING  # subject: the operator's name
+    SIGNATURE = "signature", FaultKind.LOADING  # inputs and outputs of the subgraph; of the signature; its name
     BIAS_READ_AS_FP16 = "bias-read-as-fp16", FaultKind.BIAS
     PADDING_BELOW_0 = "padding-below-0", FaultKind.PADDING  # actual: the padding of one dimension
 

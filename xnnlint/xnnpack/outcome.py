@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterable
 from functools import cached_property
 
-from xnnlint.model.graph import Graph
+from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.entry_names import nameless
 from xnnlint.xnnpack.execution import Order, State, is_order_free
-from xnnlint.xnnpack.fault import Fault, Wrong
+from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
+from xnnlint.xnnpack.loading import Refusal, unresolved
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
+from xnnlint.xnnpack.sparse_readers import encoding_hazards
+from xnnlint.xnnpack.tflite_refusals import tflite_refusal
 from xnnlint.xnnpack.windows import same_padding_total
 
 # Operators that refuse a wrong number of channels, whoever runs them.
@@ -21,15 +25,26 @@ CONVOLUTION_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D, NodeType
 
 
 class OutcomeJudge:
-    """Judges plans of one graph on one runtime."""
+    """Judges plans of one graph on one runtime.
 
-    def __init__(self, graph: Graph, profile: Profile) -> None:
+    Args:
+        is_main: whether it is the graph whose inputs and outputs LiteRT binds.
+        refused: what keeps the file from being loaded, whatever the plan.
+    """
+
+    def __init__(
+        self, graph: Graph, profile: Profile, *, is_main: bool = True, refused: Iterable[Refusal] = ()
+    ) -> None:
         self.graph = graph
         self.profile = profile
+        self.is_main = is_main
+        self.refused = list(refused)
 
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
         delegation = plan.delegation
+        refused = [*self.refused, *unresolved(plan)] if self.is_main and plan.model.format == "tflite" else []
+        plan.hazards += (Hazard(op, fault, Outcome.FAILS) for op, fault in refused)
         if plan.failure is not None:
             plan.hazards.append(Hazard(plan.failure.op, plan.failure.fault, Outcome.FAILS))
         for part in plan.partitions:
@@ -37,30 +52,27 @@ class OutcomeJudge:
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
             reader = self.graph.consumers(tensor)[0]
             plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
-        plan.hazards += self._output_hazards(plan)
+        plan.hazards += encoding_hazards(plan, self._mattering)
+        if self.is_main:
+            plan.hazards += self._output_hazards(plan)
+            plan.hazards += self._name_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
+        plan.hazards += _called_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
         if Outcome.FAILS in outcomes:
             plan.outcome = Outcome.FAILS
         elif outcomes:
             plan.outcome = Outcome.WRONG_RESULTS
-        elif any(k.is_spmm for k in plan.kernels):
+        elif any(k.is_spmm for k in plan.kernels) or any(c.op is not None and c.plan.spmm_ops for c in plan.called):
             plan.outcome = Outcome.SPARSE
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
-        """Operators that TFLite cannot prepare.
-
-        BROADCAST_TO to fewer dimensions than there are is what the converter makes of tf.math.divide_no_nan of five
-        dimensions, and so of a GroupNormalization of Keras 2 with a dynamic batch (google-ai-edge/LiteRT
-        tflite/kernels/broadcast_to.cc, `ResizeOutputTensor`).
-        """
+        """Operators that TFLite cannot prepare, and that anybody needs."""
         for index in sorted(plan.tflite_ops):
             op = self.graph.operators[index]
-            if op.type == "BROADCAST_TO" and len(op.inputs) > 1 and self._mattering.intersection(op.outputs):
-                source, target = (self.graph.tensors[t] for t in op.inputs[:2])
-                if target.rank == 1 and not target.is_dynamic and target.shape[0] < source.rank:
-                    fault = Fault(Wrong.BROADCAST_TO_FEWER, source.rank, target.shape[0])
-                    yield Hazard(index, fault, Outcome.FAILS)
+            fault = tflite_refusal(self.graph, op) if self._mattering.intersection(op.outputs) else None
+            if fault is not None:
+                yield Hazard(index, fault, Outcome.FAILS)
 
     def _output_hazards(self, plan: Plan) -> Iterable[Hazard]:
         """Outputs that TFLite cannot leave in the buffer that LiteRT binds to them.
@@ -76,18 +88,53 @@ class OutcomeJudge:
         shapes = shapes_at_run_time(self.graph)
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
-            if producer is not None and producer.index in plan.tflite_ops and has_late_shape(self.graph, producer):
-                yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_LATE), Outcome.FAILS)
-            elif producer is not None:
-                stored = self.graph.tensors[tensor].shape
-                shape = shapes.get(tensor, stored)
-                if math.prod(shape) > math.prod(stored):
-                    yield Hazard(producer.index, Fault(Wrong.OUTPUT_SHAPE_UNTOLD, stored, shape), Outcome.FAILS)
+            if producer is not None:
+                fault = self._unbound(plan, producer, self.graph.tensors[tensor], shapes)
+                if fault is not None:
+                    yield Hazard(producer.index, fault, Outcome.FAILS)
             if tensor in self.graph.inputs:
                 readers = self.graph.consumers(tensor)
                 wrong = Wrong.INPUT_IS_OUTPUT if readers else Wrong.UNREAD_INPUT_IS_OUTPUT
-                for op in (readers or self.graph.operators)[:1]:
-                    yield Hazard(op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+                op = next(iter(readers or self.graph.operators), None)
+                yield Hazard(None if op is None else op.index, Fault(wrong), Outcome.WRONG_RESULTS)
+
+    def _name_hazards(self, plan: Plan) -> Iterable[Hazard]:
+        """Inputs and outputs without a name of their own; a Keras model gets names when it is converted."""
+        if self.profile["output_buffers"] != "fixed" or plan.model.format != "tflite":
+            return
+        for kind, tensor in nameless(plan.model, self.graph):
+            producer, readers = self.graph.producer(tensor), self.graph.consumers(tensor)
+            op = producer or next(iter(readers), None)
+            fault = Fault(Wrong.NAME_SHARED, kind, self.graph.tensors[tensor].name, bool(plan.model.signatures))
+            yield Hazard(None if op is None else op.index, fault, Outcome.FAILS)
+
+    def _unbound(
+        self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]
+    ) -> Fault | None:
+        """Why an output does not fit the buffer that LiteRT makes by the file; one rule, whatever computes it."""
+        if producer.index in plan.tflite_ops and self._is_late(plan, producer):
+            return Fault(Wrong.OUTPUT_SHAPE_LATE)
+        if output.index not in shapes:
+            return None
+        shape = shapes[output.index]
+        if shape is None and not output.shape and producer.type == "CUSTOM":
+            return Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
+        if shape is None:
+            # A dynamic batch is taken as one, as that of the inputs is.
+            only_batch = output.has_rank and -1 not in output.shape_signature[1:]
+            return None if only_batch else Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
+        if math.prod(shape) > math.prod(output.shape):
+            return Fault(Wrong.OUTPUT_SHAPE_UNTOLD, output.shape, shape)
+        return None
+
+    def _is_late(self, plan: Plan, op: Operator) -> bool:
+        """Whether TFLite makes an operator's outputs dynamic tensors; of a loop or branch, if its subgraph has any."""
+        if has_late_shape(self.graph, op):
+            return True
+        inner = [called.plan for called in plan.called if called.op == op.index and called.role != "cond"]
+        return op.type in ("IF", "WHILE") and any(
+            has_late_shape(part.graph, part.graph.operators[index]) for part in inner for index in part.tflite_ops
+        )
 
     def _hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         yield from self._bias_hazards(part)
@@ -116,8 +163,9 @@ class OutcomeJudge:
 
     @cached_property
     def _mattering(self) -> set[int]:
-        """Tensors on which an output of the model depends; nobody sees what happens to the others."""
-        return self.graph.needed(self.graph.outputs)
+        """Tensors on which an output or a variable depends; nobody sees what happens to the others."""
+        assigned = (t for op in self.graph.operators if op.type == "ASSIGN_VARIABLE" for t in op.inputs)
+        return self.graph.needed([*self.graph.outputs, *assigned])
 
     def _bias_hazards(self, part: PartitionPlan) -> Iterable[Hazard]:
         """`create_convolution_operator` and `create_nchw_convolution` in XNNPACK src/subgraph/convolution-2d.c."""
@@ -183,3 +231,12 @@ class OutcomeJudge:
             if self._mattering.intersection(reader.outputs) and reader.index not in inside:
                 outcome = Outcome.FAILS if reader.type in CHANNEL_CHECKING else Outcome.WRONG_RESULTS
                 yield Hazard(reader.index, Fault(Wrong.READER_MISLED, value.shape, shape), outcome)
+
+
+def _called_hazards(plan: Plan) -> Iterable[Hazard]:
+    """What happens in a subgraph happens at the operator that calls it; one that nobody calls can still keep the model
+    from being loaded, since the delegate takes all subgraphs."""
+    for called in plan.called:
+        for hazard in called.plan.hazards:
+            if called.op is not None or hazard.kind is FaultKind.DELEGATION:
+                yield Hazard(called.op, hazard.fault, hazard.outcome)

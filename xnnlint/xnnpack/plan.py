@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from xnnlint.xnnpack.fault import FaultKind
+from xnnlint.xnnpack.fault import FaultKind, Wrong
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Graph, Model, Operator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.ir import Node, Subgraph
     from xnnlint.xnnpack.layout import LayoutDecision
     from xnnlint.xnnpack.profile import Profile
+    from xnnlint.xnnpack.reach import Reach
     from xnnlint.xnnpack.waiver import Waiver
 
 
@@ -57,11 +58,21 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Where the model goes wrong: the operator, what is wrong, and the outcome that follows from it."""
+    """Where the model goes wrong, what is wrong, and the outcome that follows from it.
 
-    op: int
+    Attributes:
+        op: index of the operator; of what happens in a subgraph the one that calls it; None where there is none.
+    """
+
+    op: int | None
     fault: Fault
     outcome: Outcome
+
+    @property
+    def place(self) -> int:
+        """The operator of a hazard that has one."""
+        assert self.op is not None
+        return self.op
 
     @property
     def kind(self) -> FaultKind:
@@ -70,7 +81,7 @@ class Hazard:
     @property
     def of_sparse_path(self) -> bool:
         """Whether the layouts have to do with it; what else is wrong, sparse or dense, is mended by itself."""
-        return self.kind not in (FaultKind.OUTPUT, FaultKind.PADDING, FaultKind.TFLITE)
+        return self.kind not in _SPARSE_OR_DENSE
 
     @property
     def of_output(self) -> bool:
@@ -78,9 +89,16 @@ class Hazard:
         return self.kind is FaultKind.OUTPUT
 
 
+_SPARSE_OR_DENSE = (
+    *(FaultKind.OUTPUT, FaultKind.NAMES, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE),
+    FaultKind.LOADING,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Totals over the main subgraph's 1x1 convolutions: CONV_2D of stride 1 and one group, and whatever else runs SpMM.
+    """Totals over the 1x1 convolutions of all subgraphs that run: CONV_2D of stride 1 and one group, and whatever else
+    runs SpMM.
 
     `macs` are multiply-accumulates of one inference, `params` weights, `zeros` weights equal to 0 (or -0).
     """
@@ -113,6 +131,65 @@ class PartitionPlan:
     sparse_mode: bool
     decision: LayoutDecision
     execution: Execution | None = None
+    _writers: dict[int, int] | None = None
+    _read_inside: set[int] | None = None
+    _readers: dict[int, list[int]] | None = None
+    _nodes_of: dict[int, list[int]] | None = None
+
+    @property
+    def writers(self) -> dict[int, int]:
+        """Value id -> index of the node that writes it, of `nodes`."""
+        if self._writers is None:
+            self._writers = {}
+            for n, node in enumerate(self.nodes):
+                for v in node.outputs:
+                    self._writers.setdefault(v, n)
+        return self._writers
+
+    @property
+    def readers(self) -> dict[int, list[int]]:
+        """Value id -> indices of the nodes that read it, of `nodes`."""
+        if self._readers is None:
+            self._readers = {}
+            for n, node in enumerate(self.nodes):
+                for v in dict.fromkeys(node.inputs):
+                    self._readers.setdefault(v, []).append(n)
+        return self._readers
+
+    @property
+    def nodes_of(self) -> dict[int, list[int]]:
+        """Index of a TFLite operator -> indices of the nodes that were made from it, of `nodes`."""
+        if self._nodes_of is None:
+            self._nodes_of = {}
+            for n, node in enumerate(self.nodes):
+                self._nodes_of.setdefault(node.op, []).append(n)
+        return self._nodes_of
+
+    @property
+    def read_inside(self) -> set[int]:
+        """Ids of the values that nodes read which can be part of a cluster."""
+        if self._read_inside is None:
+            judged = zip(self.nodes, self.decision.verdicts, strict=True)
+            self._read_inside = {v for node, verdict in judged if verdict.layout for v in node.inputs}
+        return self._read_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A subgraph that operators call: the body of a WHILE, say. The delegate takes each subgraph by itself.
+
+    Attributes:
+        subgraph: its index in the file.
+        role: what the operator calls it: "cond", "body", "then", "else", "init", ...; "" where nothing that runs calls
+            it, such as another signature.
+        op: the operator of the main subgraph that leads to it, None where none does.
+        plan: of that subgraph alone.
+    """
+
+    subgraph: int
+    role: str
+    op: int | None
+    plan: Plan
 
 
 class Replanner(Protocol):
@@ -124,6 +201,8 @@ class Replanner(Protocol):
 
     def is_right(self, assume: Iterable[Waiver]) -> bool: ...
 
+    def reach(self, assume: Iterable[Waiver] = ()) -> Reach: ...
+
     def weight_zeros(self, op: Operator) -> tuple[int, int]: ...
 
 
@@ -132,12 +211,14 @@ class Plan:
     """What the runtime does with a model.
 
     Attributes:
+        graph: the subgraph that is planned, its composites inlined where the runtime does so.
         operators: every XNNPACK operator of every partition, in execution order.
         kernels: the convolutions and fully-connected operators among them (depthwise and transposed ones included).
         tflite_ops: indices of the operators that TFLite runs itself.
         failure: set where applying the delegate fails, which no fallback follows; nothing is planned then.
         assumed: the conditions taken as fulfilled; empty for the plan of the model as it is.
         planner: plans the same model again under other assumptions.
+        called: the other subgraphs of the file, by index; those of composites that were inlined are left out.
     """
 
     model: Model
@@ -154,6 +235,7 @@ class Plan:
     partitions: list[PartitionPlan] = field(default_factory=list)
     assumed: frozenset[Waiver] = frozenset()
     planner: Replanner | None = None
+    called: list[Called] = field(default_factory=list)
 
     @property
     def spmm_ops(self) -> set[int]:
@@ -169,6 +251,18 @@ class Plan:
     def runs(self) -> bool:
         """Whether it does, right or wrong."""
         return self.outcome is not Outcome.FAILS
+
+    def allows(self, outcome: Outcome) -> bool:
+        """Whether an outcome may come: the planned one, and where the runtime reads past the file's end, what lies
+        there decides whether the process dies or goes on with garbage."""
+        open_end = any(hazard.fault.wrong is Wrong.READ_PAST_FILE for hazard in self.hazards)
+        return outcome is self.outcome or (open_end and outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS))
+
+
+def running(plan: Plan) -> Iterator[Plan]:
+    """The plan of the main subgraph, and those of the subgraphs that its operators may call."""
+    yield plan
+    yield from (called.plan for called in plan.called if called.op is not None)
 
 
 def worst(plans: Iterable[Plan]) -> Plan:

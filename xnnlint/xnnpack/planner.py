@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.assumed_nodes import insert_assumed_ends
+from xnnlint.xnnpack.calls import calls_of
 from xnnlint.xnnpack.claims import delegate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.node_condition import Verdict
@@ -20,11 +21,14 @@ from xnnlint.xnnpack.delegate.delegation import Delegation, Failure, Partition
 from xnnlint.xnnpack.execution import execute
 from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.fp16 import can_become_fp16, to_fp16, uses_fp16
+from xnnlint.xnnpack.inlining import inlined
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
 from xnnlint.xnnpack.kernels import kernel_name
 from xnnlint.xnnpack.layout import decide_layouts
+from xnnlint.xnnpack.loading import refusals
 from xnnlint.xnnpack.outcome import OutcomeJudge
 from xnnlint.xnnpack.plan import (
+    Called,
     Kernel,
     Outcome,
     PartitionPlan,
@@ -34,6 +38,7 @@ from xnnlint.xnnpack.plan import (
     worst,
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
+from xnnlint.xnnpack.reach import Reach
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
 from xnnlint.xnnpack.waiver import (
     CPU,
@@ -50,6 +55,8 @@ from xnnlint.xnnpack.waiver import (
 if TYPE_CHECKING:
     import numpy as np
 
+KEPT_NODES = 100_000
+"""Decisions on a partition are kept as long as they have no more nodes than this together."""
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 
@@ -57,7 +64,8 @@ WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
     """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
     if profile.is_portable:
-        return worst([make_plan(model, runtime, assume) for runtime in every_runtime(profile.cpu)])
+        runtimes = [runtime.knowing(profile.custom_operators) for runtime in every_runtime(profile.cpu)]
+        return worst([make_plan(model, runtime, assume) for runtime in runtimes])
     planner = Planner(model, profile)
     plan = planner.plan(assume)
     plan.summary = planner.summarize(plan)
@@ -92,14 +100,23 @@ class _Claimed:
 
 
 class Planner:
-    """Plans one model again and again under different assumptions; what they do not touch is done once."""
+    """Plans one model again and again under different assumptions; what they do not touch is done once.
 
-    def __init__(self, model: Model, profile: Profile) -> None:
+    Args:
+        subgraph: which of the file's; None for the main one, whose plan has those of the others, too.
+    """
+
+    def __init__(self, model: Model, profile: Profile, subgraph: int | None = None) -> None:
         self.model = model
-        self.graph = model.main
+        graph = model.main if subgraph is None else model.graphs[subgraph]
+        self.graph = inlined(model, graph) if profile["composites_inlined"] else graph
         self.profile = profile
         self._claimed: dict[frozenset[Waiver], _Claimed] = {}
-        self._outcome = OutcomeJudge(self.graph, profile)
+        refused = refusals(model, profile) if subgraph is None else []
+        self._outcome = OutcomeJudge(self.graph, profile, is_main=subgraph is None, refused=refused)
+        self._others = calls_of(model, self.graph) if subgraph is None else []
+        self._planners = [Planner(model, profile, call.subgraph) for call in self._others]
+        self._called: dict[frozenset[Waiver], list[Called]] = {}
 
     def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
         """The plan under the given assumptions."""
@@ -109,7 +126,8 @@ class Planner:
         plan.assumed, plan.planner = assumed, self
         plan.tflite_ops = [entry for entry in claimed.delegation.schedule if isinstance(entry, int)]
         for part in plan.partitions:
-            nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph))
+            read = {v for node in part.subgraph.nodes for v in node.inputs}
+            nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph, read))
             plan.operators += (self._kernel(part, node) for node in nodes)
         plan.kernels = [k for k in plan.operators if k.kernel.startswith(WEIGHTED_KERNELS)]
         self._outcome.judge(plan)
@@ -148,12 +166,26 @@ class Planner:
         self._outcome.judge(plan)
         return not any(hazard.of_sparse_path for hazard in plan.hazards)
 
+    def reach(self, assume: Iterable[Waiver] = ()) -> Reach:
+        """What changes of single operators bring or cost where some assumptions hold already."""
+        assumed = frozenset(assume)
+        return Reach([self._decided(part, assumed) for part in self._prepare(assumed).prepared])
+
     def _draft(self, claimed: _Claimed, assumed: frozenset[Waiver]) -> Plan:
         """A plan whose partitions are decided, and nothing else."""
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
         plan.delegation, plan.failure = claimed.delegation, claimed.failure
         plan.partitions = [self._decided(part, assumed) for part in claimed.prepared]
+        plan.called = self._planned_calls(assumed)
         return plan
+
+    def _planned_calls(self, assumed: frozenset[Waiver]) -> list[Called]:
+        """The other subgraphs; of the assumptions only those about the whole model are about them, too."""
+        whole = frozenset(w for w in assumed if w.place == WHOLE_MODEL)
+        if whole not in self._called:
+            pairs = zip(self._others, self._planners, strict=True)
+            self._called[whole] = [Called(c.subgraph, c.role, c.op, planner.plan(whole)) for c, planner in pairs]
+        return self._called[whole]
 
     def _sparse_mode(self, subgraph: Subgraph, assumed: frozenset[Waiver]) -> bool:
         hint = (subgraph.sparse_hint or ENCODED in assumed) and STORED_DENSE not in assumed
@@ -174,6 +206,8 @@ class Planner:
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
             self._claimed[claims] = claimed
+            if len(self._claimed) > max(3, KEPT_NODES // (len(self.graph.operators) + 1)):
+                del self._claimed[next(c for c in self._claimed if c)]  # That without assumptions is asked for always.
         return self._claimed[claims]
 
     def _rewrite(self, subgraph: Subgraph, claims: frozenset[Waiver]) -> Node | None:
@@ -202,9 +236,13 @@ class Planner:
         touching = frozenset(
             w for w in assumed if w.place == WHOLE_MODEL or w.place in (tensors if w.kind.is_of_tensor else ops)
         )
-        if touching not in prepared.decisions:
-            prepared.decisions[touching] = self._decide(prepared, touching)
-        return prepared.decisions[touching]
+        known = prepared.decisions
+        if touching not in known:
+            known[touching] = self._decide(prepared, touching)
+            # A search asks for very many; those of a large partition would fill the memory.
+            if len(known) > max(2, KEPT_NODES // (len(prepared.subgraph.nodes) + 1)):
+                del known[next(iter(known))]
+        return known[touching]
 
     def _decide(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
         """Decide on the layouts of one partition."""
@@ -248,7 +286,8 @@ class Planner:
     def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
         filter_value = subgraph.values[node.inputs[1]]
-        params = filter_value.shape[0] * filter_value.shape[-1]
+        # Weights without dimensions are there only where an operator is assumed to be taken that lacks them.
+        params = filter_value.shape[0] * filter_value.shape[-1] if filter_value.shape else 1
         least = int(PRUNED_SHARE * params) if Waiver(WaiverKind.PRUNED, node.op) in assumed else 0
         if filter_value.tensor is None or not filter_value.is_static:
             return params, least
@@ -264,14 +303,23 @@ class Planner:
 
     def summarize(self, plan: Plan) -> Summary:
         """Totals of a plan."""
+        parts = [self._totals(plan)]
+        parts += [p._totals(c.plan) for p, c in zip(self._planners, plan.called, strict=True) if c.op is not None]
+        return Summary(*(sum(column) for column in zip(*map(astuple, parts), strict=True)))
+
+    def _totals(self, plan: Plan) -> Summary:
+        """Of one subgraph."""
+        from xnnlint.model.weights import measure
+
         spmm = plan.spmm_ops
         pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
         pointwise |= {i: self.graph.operators[i] for i in spmm}
         macs = {i: pointwise_macs(self.graph, op) for i, op in pointwise.items()}
         params = zeros = 0
         for op in pointwise.values():
-            count, zero = self.weight_zeros(op)
-            params, zeros = params + count, zeros + zero
+            if measure(self.graph, op.inputs[1]) is not None:  # Of a filter that is computed nobody knows the zeros.
+                count, zero = self.weight_zeros(op)
+                params, zeros = params + count, zeros + zero
         return Summary(
             pointwise_convs=len(pointwise),
             spmm=len(spmm),
@@ -298,15 +346,17 @@ def _decoded(graph: Graph, tensor: int) -> np.ndarray:
     return decode(graph, tensor).reshape(-1)
 
 
-def is_profiled(node: Node, subgraph: Subgraph) -> bool:
+def is_profiled(node: Node, subgraph: Subgraph, read: set[int]) -> bool:
     """Whether the profiler lists a node's operator. A split has one for each part that somebody reads, and the profiler
     lists the first of them.
+
+    Args:
+        read: ids of the values that nodes of the subgraph read.
 
     Source: google/XNNPACK src/runtime.c `xnn_get_runtime_profiling_info`, src/subgraph/even-split.c.
     """
     if node.params.get("assumed"):
         return False
     return node.type != NodeType.EVEN_SPLIT or any(
-        subgraph.values[part].external_output or any(part in other.inputs for other in subgraph.nodes)
-        for part in node.outputs
+        subgraph.values[part].external_output or part in read for part in node.outputs
     )

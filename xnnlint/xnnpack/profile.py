@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,6 +21,23 @@ DEFAULT_RUNTIME = "litert-2.3"
 DEFAULT_CPU = "arm64"
 PORTABLE = "portable"
 """The runtime that stands for all of them: a model has to be sparse and right on every one."""
+# What others call the CPUs.
+_ARCHITECTURES = {
+    "aarch64": "arm64",
+    "arm": "arm64",
+    "arm64_v8a": "arm64",
+    "armv8": "arm64",
+    "android": "arm64",
+    "armeabi_v7a": "arm32-neon",
+    "armv7": "arm32-neon",
+    "arm32": "arm32-neon",
+    "x86_64": "x86-avx",
+    "x86": "x86-avx",
+    "amd64": "x86-avx",
+    "wasm": "wasm-simd",
+    "riscv": "riscv-v",
+    "riscv64": "riscv-v",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +51,25 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value."""
+    """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value.
+
+    Attributes:
+        custom_operators: names of custom operators that the application brings, beside those of the runtime.
+    """
 
     runtime: str
     cpu: str
     runtime_title: str
     cpu_title: str
     facts: dict[str, Fact] = field(repr=False)
+    custom_operators: frozenset[str] = frozenset()
 
     def __getitem__(self, fact: str) -> Any:
         return self.facts[fact].value
+
+    def knowing(self, custom_operators: Iterable[str]) -> Profile:
+        """The same, where the application brings these custom operators."""
+        return replace(self, custom_operators=frozenset(custom_operators))
 
     @property
     def name(self) -> str:
@@ -99,7 +126,23 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _choose(kind: str, name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if name in known:
         return known[name]
-    raise XnnlintError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
+    meant = _meant(name, known)
+    hint = f"; did you mean {meant}?" if meant else ""
+    raise XnnlintError(f"unknown {kind} {name!r}{hint or ';'} known are {', '.join(known)}")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The name that was meant: of a release its runtime, of an architecture its CPU; "" where nobody knows."""
+    architecture = _ARCHITECTURES.get(name.lower().replace("-", "_"), "")
+    if architecture in known:
+        return architecture
+    version = re.fullmatch(r"(?:litert|tflite|tf|v)?[-_ =]*(\d+(?:\.\d+)*)", name.lower())
+    if version and DEFAULT_RUNTIME in known:
+        return runtime_of_litert(version[1])[0]
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), known, n=1)
+    return close[0] if close else ""
 
 
 def runtime_facts(name: str) -> dict[str, Fact]:
@@ -115,6 +158,19 @@ def cpu_facts(name: str) -> dict[str, Fact]:
     """A CPU's facts."""
     entry = _choose("CPU", name, _data("cpus.json")["cpus"])
     return {key: Fact(**fact) for key, fact in entry["facts"].items()}
+
+
+@cache
+def kernel_versions(runtime: str) -> dict[str, tuple[int, int]]:
+    """The oldest and newest version of each builtin operator for which a runtime has a kernel.
+
+    Source: google-ai-edge/LiteRT tflite/core/kernels/register.cc at the tag of each profile's first release; of
+    runtimes that are older than LiteRT 1.1, that of 1.1.
+    """
+    entry = _data("runtimes.json")["runtimes"][runtime]
+    known = kernel_versions(entry["based_on"]) if "based_on" in entry else {}
+    own = _data("kernels.json").get(runtime, {})
+    return known | {name: (least, most) for name, (least, most) in own.items()}
 
 
 def _shared_facts() -> dict[str, Fact]:

@@ -10,6 +10,7 @@ from math import inf, isclose, prod
 
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.known_constants import propagate, static_scalars
+from xnnlint.xnnpack.lookup_tables import fuse_into_lookup_tables
 from xnnlint.xnnpack.profile import Profile
 
 CLAMPING = frozenset(
@@ -43,7 +44,9 @@ def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
     if orphan is not None and dead_branches == "crash":
         return orphan
     has_loop = profile["common_subgraph_loop"]
-    _fuse(subgraph, None if has_loop else profile)
+    _fuse(subgraph, profile)
+    if profile["lookup_tables"]:
+        fuse_into_lookup_tables(subgraph)
     known = static_scalars(subgraph) if has_loop else {}
     while has_loop and _simplify(subgraph, profile, known):
         clean_up(subgraph)
@@ -77,7 +80,8 @@ def clean_up(subgraph: Subgraph) -> None:
             break
         nodes = subgraph.nodes = alive
     produced = {v for node in nodes for v in node.outputs}
-    ready = {v.id for v in subgraph.values if v.id not in produced}
+    # A variable that is read and assigned is there from the start: reads may come before or behind the assignment.
+    ready = {v.id for v in subgraph.values if v.external_input or v.id not in produced}
     ordered: list[Node] = []
     pending = nodes
     while pending:
@@ -128,13 +132,15 @@ class _Sweep:
             self.subgraph.nodes = [n for n in self.subgraph.nodes if id(n) not in self.removed]
 
 
-def _fuse(subgraph: Subgraph, old: Profile | None) -> None:
+def _fuse(subgraph: Subgraph, profile: Profile) -> None:
     """`xnn_subgraph_fusion`: pads into convolutions, copies into their neighbours, values in the order of their ids.
 
-    Before the common-subgraph loop existed (profile `old`), it folded clamps into their producers, too; among them the
-    binary operators that clamp their own output, as long as there were such.
+    Before the common-subgraph loop existed, it folded clamps into their producers, too; among them the binary operators
+    that clamp their own output, as long as there were such.
     """
+    old = None if profile["common_subgraph_loop"] else profile
     sweep = _Sweep(subgraph)
+    keep_order = profile["copies_keep_order"]
     consumers: dict[int, Node] = {}
     for node in subgraph.nodes:
         for v in node.inputs:
@@ -151,14 +157,31 @@ def _fuse(subgraph: Subgraph, old: Profile | None) -> None:
                 consumers[consumer.inputs[0]] = consumer
                 sweep.remove(producer)
         elif consumer.type == NodeType.COPY and not value.is_external:
+            if keep_order and not _may_move(sweep, consumer.outputs[0], producer, consumer):
+                continue
             producer.outputs[producer.outputs.index(value.id)] = consumer.outputs[0]
             sweep.producers[consumer.outputs[0]] = producer
             sweep.remove(consumer)
         elif producer.type == NodeType.COPY and not value.is_external:
+            if keep_order and not _may_move(sweep, producer.inputs[0], producer, consumer):
+                continue
             consumer.inputs[consumer.inputs.index(value.id)] = producer.inputs[0]
             consumers[producer.inputs[0]] = consumer
             sweep.remove(producer)
     sweep.finish()
+
+
+def _may_move(sweep: _Sweep, value: int, producer: Node, consumer: Node) -> bool:
+    """`can_reorder_use`: whether nobody between two nodes reads or writes a value that one of them gets instead of the
+    other. Only a variable, which is read and assigned in one partition, can be in the way."""
+    between = False
+    for node in sweep.subgraph.nodes:
+        if node is consumer:
+            return True
+        if between and not sweep.is_removed(node) and value in (*node.inputs, *node.outputs):
+            return False
+        between = between or node is producer
+    return True
 
 
 def _fuse_pad(value: Value, pad: Node, conv: Node) -> bool:

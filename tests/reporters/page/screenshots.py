@@ -29,7 +29,7 @@ def main(folder: str) -> int:
         return 2
     models = {
         "guide": [str(FIXTURES / "guide_sparse.tflite")],
-        "mobilenet_v2_fixed": [str(FIXTURES / "cases" / "tfk_mbv2_same.keras"), "--fix"],
+        "mobilenet_v2_fixed": [str(FIXTURES / "cases" / "tfk_mbv2_same.keras"), "--fix", "--unsafe-fixes"],
     }
     try:
         models["pose_detection"] = [str(mediapipe_models() / "pose_detection" / "pose_detection.tflite")]

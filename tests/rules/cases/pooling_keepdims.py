@@ -23,7 +23,7 @@ PAIRS = [
         head(_classifier(flatten)),
         "fails",
         "MEAN",
-        "read by classifier",
+        "classifier",
         "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
@@ -32,7 +32,7 @@ PAIRS = [
         head(_classifier(flatten, 0.0, 96)),
         "dense",
         "MEAN",
-        "read by classifier",
+        "classifier",
         "Flatten directly behind it, and a Dense layer of the same weights in the place of classifier",
     ),
     Pair(
@@ -41,7 +41,7 @@ PAIRS = [
         head(lambda g, x: g.output(g.softmax(flatten(g, g.mean(x, keep_dims=True))))),
         "wrong-results",
         "MEAN",
-        "read by softmax",
+        "softmax",
         "Reshape or Flatten directly behind it",
     ),
     Pair(

@@ -14,6 +14,7 @@ from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5
 from xnnlint.keras.description import KerasModel
+from xnnlint.loaders import other_formats
 from xnnlint.loaders.keras.read_archive import CONFIG, WEIGHTS
 from xnnlint.loaders.keras.read_config import Unreadable, parse_json
 from xnnlint.loaders.keras.read_file import format_of, read
@@ -44,7 +45,8 @@ class Archive:
         with place.open("rb") as file:
             self.format = format_of(path, file.read(64))
         if self.format not in ("keras", "h5"):
-            raise ModelError(path, "only .keras and .h5 files can be fixed", _ADVICE)
+            other_formats.refuse_named(path)
+            raise ModelError(path, "only .tflite, .keras and .h5 files can be fixed", _ADVICE)
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from xnnlint.fixes.keras.layer_order import misplaced
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Proof, Repair, Result
 from xnnlint.linter.findings import Applicability, Finding
+from xnnlint.loaders.keras.declared_layers import declare
 from xnnlint.loaders.keras.read_config import Unreadable
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.xnnpack.conditions.condition import Condition
@@ -68,6 +69,8 @@ def repair(path: str, options: FixRequest, budget: Budget | None = None) -> Conf
     archive = Archive(path)
     # The reader bounds what a file may claim, so it comes before the config.
     format_, keras = read(path)
+    if options.layers:
+        declare(keras, dict(options.layers))
     before = first_forecast(keras, archive.document, path, format_, options)
     return search(before, options, budget)
 

@@ -133,9 +133,10 @@ def with_weights_of(
     That Keras gives them the same ones is what `layer_order.misplaced` proves.
     """
     model = read_model(document, "3" if original.dialect == "keras3" else "2")
-    weights = {layer.path: layer.weights for layer in original.all_layers()}
+    before = {layer.path: layer for layer in original.all_layers()}
     for layer in model.all_layers():
-        layer.weights = weights.get(layer.path, {})
+        if (old := before.get(layer.path)) is not None:
+            layer.weights, layer.declared = old.weights, old.declared
         if (path := "/".join(layer.path)) in new:
             named = zip(variable_names(layer), new[path], strict=True)
             layer.weights = {name: partial(_given, array) for name, array in named}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ _DTYPES = {"float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "int64"
 # OperatorCode.deprecated_builtin_code is an int8; newer operators have this number there.
 _PLACEHOLDER_CODE = 127
 UNPACKING = ("DENSIFY", "DEQUANTIZE")
+_SCALES = ("scales", "zeroPoints")  # tensors, of BlockwiseQuantization and MultiAxisQuantization
 _TOO_LARGE = 2**31 - 2**24
 
 
@@ -85,7 +86,7 @@ class Edit:
         purposes: of tensors of the first subgraph that an earlier edit put in.
 
     Attributes:
-        graphs: the subgraphs; fixes change the first, `main`, which is the one that is planned.
+        graphs: the subgraphs; fixes change `main`, which is the one that is planned.
     """
 
     def __init__(self, data: bytes, path: str, purposes: Mapping[int, Purpose] | None = None) -> None:
@@ -122,7 +123,9 @@ class Edit:
 
     @property
     def main(self) -> GraphEdit:
-        return self.graphs[0]
+        """The subgraph of the first signature, as of `Model.main`."""
+        signatures = self.model.signatureDefs
+        return self.graphs[signatures[0].subgraphIndex if signatures else 0]
 
     def again(self) -> Edit:
         """The file as it was, for another attempt; cheap, since what was checked is not checked again."""
@@ -376,6 +379,10 @@ class GraphEdit:
         op.raw.builtinOptionsType = schema.number("BuiltinOptions", options) if options else 0
         op.raw.builtinOptions = schema.make(options, **fields) if options else None
 
+    def set_version(self, op: Op, version: int) -> None:
+        """Lets an operator be of another version of its type."""
+        op.raw.opcodeIndex = self.edit.opcode(op.type, version)
+
     def remove(self, op: Op) -> None:
         """Takes an operator out; who reads its outputs must be rewired first."""
         self.operators.remove(op)
@@ -405,12 +412,12 @@ class GraphEdit:
                 if entry.tensorIndex == old:
                     entry.tensorIndex = new
 
-    def set_shape(self, tensor: int, shape: Sequence[int]) -> None:
-        """Another static shape."""
+    def set_shape(self, tensor: int, shape: Sequence[int], *, dynamic_batch: bool = False) -> None:
+        """Another shape, static but for the batch."""
         import numpy as np
 
         self.tensors[tensor].shape = np.array(shape, np.int32)
-        self.tensors[tensor].shapeSignature = None
+        self.tensors[tensor].shapeSignature = np.array((-1, *shape[1:]), np.int32) if dynamic_batch else None
 
     # Writing
 
@@ -423,7 +430,16 @@ class GraphEdit:
                 used.update(int(t) for t in op.raw.intermediates)
         for entry in self._entries():
             used.add(int(entry.tensorIndex))
-        return used
+        # What only tensors without a reference refer to may stay, too.
+        used.update(int(getattr(details, name)) for details in self._details() for name in _SCALES)
+        return used - {-1}
+
+    def _details(self) -> Iterator[Any]:
+        """Schemes of quantization whose scales and zero points are tensors."""
+        for tensor in self.tensors:
+            details = tensor.quantization.details if tensor.quantization is not None else None
+            if hasattr(details, _SCALES[0]):
+                yield details
 
     def _without_readers(self) -> list[Op]:
         """Operators that unpack a constant that nobody reads."""
@@ -463,6 +479,9 @@ class GraphEdit:
                 op.raw.intermediates = np.array([places[int(t)] for t in op.raw.intermediates], np.int32)
         for entry in self._entries():
             entry.tensorIndex = places[int(entry.tensorIndex)]
+        for details in self._details():
+            for name in _SCALES:
+                setattr(details, name, places[int(getattr(details, name))])
 
     def store(self) -> None:
         """Puts what was changed into the objects that are written."""

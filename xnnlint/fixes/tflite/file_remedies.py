@@ -10,15 +10,19 @@ from xnnlint.fixes.change import CannotChange, Change
 from xnnlint.fixes.remedy import Remedies, Remedy, in_order, remedy
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import object_api
+from xnnlint.fixes.tflite.composites import without_composites
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.rescue import follow, rescues, ways
+from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.xnnpack.planner import make_plan
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
     from xnnlint.xnnpack.plan import Plan
 
+_NOT_INLINED = "this runtime runs its composites as subgraphs of their own"
 _UNKNOWN_SIZE = "sizes of its inputs other than the batch are known only at run time"
 
 
@@ -34,9 +38,14 @@ class FileRemedies(Remedies):
         object_api.generated()
         self.path, self.plan = path, plan
         self.options = FixRequest(plan.profile, unsafe=True)
-        self._data = Path(path).read_bytes()
+        given = Path(path).read_bytes()
+        self._data = without_composites(given, path)
+        if self._data is not given:
+            self.plan = make_plan(load_bytes(self._data, path), plan.profile)
         self._known: dict[OperatorFixer, dict[int, Change]] = {}
-        if self._view.graph.inputs_of_unknown_size():
+        if len(self.plan.graph.operators) != len(plan.graph.operators):
+            self.missing = _NOT_INLINED
+        elif self._view.graph.inputs_of_unknown_size():
             self.missing = _UNKNOWN_SIZE
 
     def of(self, finding: Finding) -> tuple[Remedy, ...]:

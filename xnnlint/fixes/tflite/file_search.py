@@ -19,15 +19,17 @@ from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Measured, Result
 from xnnlint.fixes.tflite.change_groups import of_clusters
+from xnnlint.fixes.tflite.composites import without_composites
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.known_fixes import check_names
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.operator_lines import OperatorLines
-from xnnlint.fixes.tflite.rescue import Way, follow, ways
+from xnnlint.fixes.tflite.rescue import STORE_DENSE, Way, follow, ways
 from xnnlint.linter.findings import Applicability, Severity
 from xnnlint.loaders.tflite.read_tflite import load_bytes
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.planner import make_plan
 
 FileResult = Result[FileVersion]
@@ -66,7 +68,13 @@ def _with_findings(path: str, before: FileVersion, after: FileVersion, refused: 
     from xnnlint.linter.engine import find
 
     findings = find(after.plan)
-    remaining = [finding for finding in findings if finding.severity is Severity.ERROR]
+    # What was stored dense to be right is not to be stored sparse.
+    is_dense = any(change.fix == STORE_DENSE for change in after.changes)
+    remaining = [
+        finding
+        for finding in findings
+        if finding.severity is Severity.ERROR and not (is_dense and finding.condition is Condition.STORED_SPARSE)
+    ]
     return Result(path, before, after, refused, findings, remaining)
 
 
@@ -78,8 +86,10 @@ class _FileSearch(ChangeSearch[FileVersion]):
         self._limit = math.inf
         # The fastest version that was passed over since less of it runs sparse.
         self._lesser: FileVersion | None = None
-        super().__init__(self._read(data), options, budget)
-        self.edit = Edit.open(data, path)
+        # What is changed; a file in which nothing is changed keeps its composites.
+        self._base = without_composites(data, path)
+        super().__init__(replace(self._read(self._base), data=data), options, budget)
+        self.edit = Edit.open(self._base, path)
         self.fixers = [
             fixer
             for fixer in operator_fixers()
@@ -199,6 +209,9 @@ class _FileSearch(ChangeSearch[FileVersion]):
         purposes = dict(edit.main.purposes)
         return replace(version, changes=changes, purposes=purposes, previous=previous)
 
+    def _edit_of(self, version: FileVersion) -> Edit:
+        return Edit(version.data if version.changes else self._base, self.path, version.purposes)
+
     def _read(self, data: bytes) -> FileVersion:
         plan = make_plan(load_bytes(data, self.path), self.options.profile)
         return FileVersion(data, plan, self.judge.microseconds(plan))
@@ -276,11 +289,11 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return best
 
     def _ways(self, version: FileVersion) -> list[Way]:
-        view = View(Edit(version.data, self.path, version.purposes).main, version.plan, self.options)
+        view = View(self._edit_of(version).main, version.plan, self.options)
         return [way for way in ways(view) if self.options.allows(way.rescue.name)]
 
     def _follow(self, version: FileVersion, way: Way) -> FileVersion | None:
-        edit = Edit(version.data, self.path, version.purposes)
+        edit = self._edit_of(version)
         try:
             change = follow(way, View(edit.main, version.plan, self.options))
         except CannotChange as reason:

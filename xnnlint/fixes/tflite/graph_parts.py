@@ -8,10 +8,33 @@ from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.xnnpack.windows import same_padding_total
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from xnnlint.fixes.tflite.editor import GraphEdit, Op
     from xnnlint.fixes.tflite.graph_view import View
+
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+"""The orders of a TRANSPOSE of a map, as TFLite has it, to NCHW, and back."""
+
+_NEVER_NEGATIVE = ("RELU", "RELU6", "RELU_0_TO_1", "LOGISTIC", "ABS", "SQUARE")
+# Each element of what these write is one that they read, zero, or between some of these.
+_AS_THEIR_INPUT = (
+    "AVERAGE_POOL_2D",
+    "DEPTH_TO_SPACE",
+    "GATHER",
+    "MAX_POOL_2D",
+    "MEAN",
+    "PAD",
+    "RESHAPE",
+    "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "SLICE",
+    "SPACE_TO_DEPTH",
+    "STRIDED_SLICE",
+    "TRANSPOSE",
+)
 
 
 def is_float(graph: GraphEdit, *tensors: int) -> bool:
@@ -55,6 +78,30 @@ def weights(graph: GraphEdit, tensor: int) -> np.ndarray | None:
         found = weights(graph, source) if graph.producer(source) is not None else graph.constant(source)
         return found.astype(np.float32) if found is not None else None
     return None
+
+
+def is_never_negative(view: View, tensor: int) -> bool:
+    """Whether a value is zero or above, whatever the model reads; False where that is not seen."""
+    graph, pending, seen = view.graph, [tensor], set[int]()
+    while pending:
+        tensor = pending.pop()
+        if tensor in seen:
+            continue
+        seen.add(tensor)
+        producer = graph.producer(tensor)
+        if producer is None:
+            return False
+        if not view.is_regular(producer):
+            return False
+        if producer.type in _NEVER_NEGATIVE or activation(producer) in ("RELU", "RELU6", "RELU_0_TO_1"):
+            continue
+        if producer.type in _AS_THEIR_INPUT:
+            pending.append(producer.inputs[0])
+        elif producer.type == "CONCATENATION":
+            pending += producer.inputs
+        else:
+            return False
+    return True
 
 
 def plain_bias(view: View, op: Op) -> None:
@@ -103,6 +150,25 @@ def add_pad(view: View, op: Op, amounts: tuple[tuple[int, int], ...]) -> None:
     paddings = graph.add_constant(f"{graph.name(source)}_paddings", np.array(amounts, np.int32))
     graph.insert("PAD", [source, paddings], [padded], near=op, options="PadOptions")
     op.inputs[0] = padded
+
+
+def add_transpose(
+    view: View, near: Op, source: int, target: int | None, order: Sequence[int], *, after: bool = False
+) -> int:
+    """Puts a TRANSPOSE of four dimensions in front of an operator, or behind it; what it writes.
+
+    Args:
+        target: the tensor that it writes; None for a new one.
+    """
+    import numpy as np
+
+    graph = view.graph
+    if target is None:
+        shape = graph.shape(source)
+        target = graph.add_like(source, "_transposed", [shape[axis] for axis in order])
+    stored = graph.add_constant(f"{graph.name(target)}/order", np.array(order, np.int32))
+    graph.insert("TRANSPOSE", [source, stored], [target], near=near, after=after, options="TransposeOptions")
+    return target
 
 
 def zeros(view: View, channels: int, name: str) -> int:

@@ -54,12 +54,16 @@ _FORMS = {
     "MAXIMUM": _BINARY,
     "MINIMUM": _BINARY,
     "SQUARED_DIFFERENCE": _BINARY,
+    "GREATER": _BINARY,
+    "GREATER_EQUAL": _BINARY,
     "CONCATENATION": _Form((None,), None, "ConcatenationOptions"),
     "GATHER": _Form((None, None), None, "GatherOptions"),
     "LEAKY_RELU": _Form((None,), None, "LeakyReluOptions"),
     "RESHAPE": _Form((None,), None, "ReshapeOptions"),
     "RESIZE_BILINEAR": _Form((4, None), 4, "ResizeBilinearOptions", True),
     "RESIZE_NEAREST_NEIGHBOR": _Form((4, None), 4, "ResizeNearestNeighborOptions", True),
+    "SELECT": _Form((None, None, None)),
+    "SELECT_V2": _Form((None, None, None)),
     "SLICE": _Form((None, None, None)),
     "SOFTMAX": _Form((None,), None, "SoftmaxOptions"),
     "SPLIT": _BINARY,
@@ -89,7 +93,7 @@ class View:
         """The operator of the plan's graph; None for one that was inserted since."""
         return self._planned.get(op.uid)
 
-    def op(self, index: int) -> Op | None:
+    def op(self, index: int | None) -> Op | None:
         """The operator with this index in the plan, as in `Kernel.op` and `Hazard.op`; None where it is gone."""
         uid = next((uid for uid, planned in self._planned.items() if planned.index == index), None)
         return self.graph.find(uid) if uid is not None else None
@@ -101,9 +105,14 @@ class View:
 
     def of_type(self, *types: str) -> Iterator[Op]:
         """The operators of these types, also while others are inserted; those of an odd form are left out."""
-        return (op for op in list(self.graph.operators) if op.type in types and self._is_regular(op))
+        return (op for op in list(self.graph.operators) if op.type in types and self.is_regular(op))
 
-    def _is_regular(self, op: Op) -> bool:
+    def producer(self, tensor: int, *types: str) -> Op | None:
+        """The operator that writes a tensor, where it is of one of these types, and of no odd form."""
+        op = self.graph.producer(tensor)
+        return op if op is not None and op.type in types and self.is_regular(op) else None
+
+    def is_regular(self, op: Op) -> bool:
         """Whether an operator reads and writes as many tensors, of such ranks, as TFLite's kernels of its type demand.
 
         A file can claim anything: what this lets pass, fixes need not doubt.

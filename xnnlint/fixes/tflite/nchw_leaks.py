@@ -26,12 +26,15 @@ class Leak:
         producer: the operator that writes it.
         inside: the operators that could read it in NCHW.
         live: whether the runtime, as it is now, has it in a cluster that runs.
+        is_harmless: whether it is right as it is, since a map of one channel is the same in both orders; it only ends
+            no cluster.
     """
 
     tensor: int
     producer: Op
     inside: tuple[Op, ...]
     live: bool
+    is_harmless: bool = False
 
 
 def leaks(view: View) -> list[Leak]:
@@ -72,9 +75,10 @@ def _of_partition(view: View, part: PartitionPlan) -> Iterator[Leak]:
             inside = [r for r in reading if r in reached and not part.decision.verdicts[r].layout & Layout.ENTRY]
             if value.tensor is None or not (value.external_output or len(inside) < len(reading)):
                 continue
-            if not inside and is_order_free(value.shape):
+            is_harmless = not inside and is_order_free(value.shape)
+            if is_harmless and (len(value.shape) != 4 or value.shape[1] * value.shape[2] == 1):
                 continue
-            leak = _leak(view, part, node, value, {part.nodes[r].op for r in inside})
+            leak = _leak(view, part, node, value, {part.nodes[r].op for r in inside}, is_harmless)
             if leak is not None:
                 yield leak
 
@@ -107,14 +111,16 @@ def _confuses_axes(part: PartitionPlan, node: Node) -> bool:
     return not right or (kept != part.subgraph.values[node.outputs[0]].shape and not node.params["keep_dims"])
 
 
-def _leak(view: View, part: PartitionPlan, node: Node, value: Value, inside: set[int]) -> Leak | None:
+def _leak(
+    view: View, part: PartitionPlan, node: Node, value: Value, inside: set[int], is_harmless: bool
+) -> Leak | None:
     assert value.tensor is not None
     producer = view.graph.producer(value.tensor)
     if producer is None:
         return None
     readers = tuple(op for op in view.graph.consumers(value.tensor) if _is_inside(view, part, op, inside))
     live = any(part.subgraph.values[v].nchw for v in (*node.inputs, *node.outputs))
-    return Leak(value.tensor, producer, readers, live)
+    return Leak(value.tensor, producer, readers, live, is_harmless)
 
 
 def _is_inside(view: View, part: PartitionPlan, op: Op, inside: set[int]) -> bool:

@@ -8,6 +8,8 @@ that a buffer's data is not aligned as the schema demands (`force_align: 16`), w
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -26,10 +28,14 @@ def generated() -> ModuleType:
     Raises:
         XnnlintError: there is none, with what to install.
     """
-    try:
-        return importlib.import_module("ai_edge_litert.schema_py_generated")
-    except ImportError:
-        raise XnnlintError(f"editing .tflite files needs the schema of the LiteRT wheel: {INSTALL}") from None
+    # Where a model was just converted, TensorFlow's copy will do; it is never imported for this alone.
+    modules = ["ai_edge_litert.schema_py_generated"]
+    if "tensorflow" in sys.modules:
+        modules.append("tensorflow.lite.python.schema_py_generated")
+    for name in modules:
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    raise XnnlintError(f"editing .tflite files needs the schema of the LiteRT wheel: {INSTALL}") from None
 
 
 def number(kind: str, name: str) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import Op
     from xnnlint.fixes.tflite.graph_view import View
 
+STORE_DENSE = "store-dense"
+"""The rescue that gives up the sparse path."""
 _PACKAGE = "xnnlint.fixes.tflite.rescues"
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import GraphEdit, Op
 
 FILTER = 1
+# Of a FULLY_CONNECTED with dense float weights, with `keep_num_dims` or without; version 8 stays with TFLite.
+_DENSE_VERSION = 5
 _DTYPES = ("FLOAT32", "FLOAT16", "INT8")
 
 
@@ -52,6 +54,22 @@ def store_dense(graph: GraphEdit, densify: Op) -> None:
     values = dense_values(graph, stored)
     graph.tensors[tensor].buffer = graph.edit.add_buffer(values.tobytes())
     graph.remove(densify)
+
+
+def drop_encoding(graph: GraphEdit, op: Op, tensor: int) -> None:
+    """A sparse-encoded tensor becomes a dense constant; for a reader that takes it as it is stored.
+
+    A DENSIFY that reads it, too, keeps a tensor of its own.
+    """
+    values = dense_values(graph, tensor)
+    dense = tensor
+    if any(reader.type == "DENSIFY" for reader in graph.consumers(tensor)):
+        dense = graph.add_like(tensor, "_dense")
+        graph.rewire(tensor, dense, [reader for reader in graph.consumers(tensor) if reader.type != "DENSIFY"])
+    graph.tensors[dense].buffer = graph.edit.add_buffer(values.tobytes())
+    graph.tensors[dense].sparsity = None
+    if op.type == "FULLY_CONNECTED" and graph.dtype(dense) == "FLOAT32":
+        graph.set_version(op, _DENSE_VERSION)
 
 
 def stored_dense(data: bytes, path: str) -> bytes:

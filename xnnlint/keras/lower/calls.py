@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xnnlint.errors import NotSupported
+from xnnlint.keras.description import Declared, Layer
 
 # What registers the lowerings.
 from xnnlint.keras.lower import activations, group_normalization, merging_layers, shape_layers, weighted_layers  # noqa: F401
@@ -33,6 +34,8 @@ def lower_call(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> list[Va
 def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | list[Value]:
     layer = scope.layer
     name = layer.class_name
+    if layer.declared is not None:
+        return _declared(scope, layer.declared, args)
     if layer.opaque:
         raise NotSupported(f"it is a {layer.opaque}")
     if name in ("TFOpLambda", "SlicingOpLambda"):
@@ -52,6 +55,30 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
     if not lowering.same_in_training and scope.in_training(args, kwargs):
         raise NotSupported("it is called with training=True")
     return lowering.emit(scope, [_as_float(scope, x) for x in _tensors(args)])
+
+
+def _declared(scope: Scope, declared: Declared | tuple[Layer, ...], args: list[Any]) -> Value | list[Value]:
+    """What stands in the place of a layer by the user's word."""
+    tensors = _tensors(args)
+    if isinstance(declared, tuple):
+        found: Value | list[Value] = tensors
+        for layer in declared:
+            given = found if isinstance(found, list) else [found]
+            found = _lower(Scope(scope.builder, layer, scope.prefix, scope.label, scope.training), [given], {})
+        return found
+    x = tensors[0] if tensors else None
+    if x is None or (declared is Declared.IDENTITY and len(tensors) != 1):
+        raise NotSupported(f"it has {len(tensors)} inputs, and is declared to be the {declared.value}")
+    if declared is Declared.IDENTITY:
+        return x
+    if any(other.shape != x.shape for other in tensors):
+        raise NotSupported("its inputs have different shapes, and it is declared to be elementwise")
+    if len(tensors) == 1:
+        # Any operator on single elements will do: XNNPACK runs this one in either layout in every version.
+        return scope.op("ABS", [x], x.shape, "Abs")
+    for other in tensors[1:]:
+        x = scope.op("ADD", [x, other], x.shape, "add")
+    return x
 
 
 def _as_float(scope: Scope, x: Value) -> Value:

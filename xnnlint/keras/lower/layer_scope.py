@@ -30,6 +30,10 @@ _NOT_PLAIN = re.compile("[^A-Za-z0-9]")
 CONSTANT_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
 
 
+class Misfit(NotSupported):
+    """What a layer reads does not fit its weights."""
+
+
 @dataclass
 class Builder:
     """Lowers one model.
@@ -37,12 +41,14 @@ class Builder:
     Attributes:
         program: what comes out.
         share: the share of zeros that every 1x1 convolution's kernel is taken to have, or None to take it as it is.
+        keep: whether layers of unknown effect are taken to give out what they get.
     """
 
     program: Program
     dialect: str
     share: float | None = None
     has_weights: bool = True
+    keep: bool = False
     _names: dict[str, int] = field(default_factory=dict)
     _variables: dict[tuple[str, ...], str] = field(default_factory=dict)
 
@@ -219,7 +225,7 @@ class Scope:
             found = stored().shape
             if found != expected:
                 problem = f"its variable {name!r} has the shape {list(found)}"
-                raise NotSupported(f"{problem}, and its config says {list(expected)}")
+                raise Misfit(f"{problem}, and its config says {list(expected)}")
             constant = Constant(partial(_floats, stored), ("variable", *key), (source,))
         elif self.builder.has_weights:
             raise NotSupported(f"the file holds no variable {name!r} for it")

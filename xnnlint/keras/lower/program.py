@@ -220,12 +220,18 @@ class Program:
         inputs: by the names that users gave them, in the order of the model.
         nodes: in the order of the file.
         unknown: names of the layers whose operators are not known, and why.
+        kept: those of them that were taken to give out what they get.
+        unsure: names of the layers that depend on one of unknown effect.
+        misfit: whether a layer behind one that was taken so cannot read what that gets.
     """
 
     inputs: list[Value] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    unsure: set[str] = field(default_factory=set)
+    misfit: bool = False
 
 
 def elements(shape: Shape) -> int | None:

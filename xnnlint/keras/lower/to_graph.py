@@ -15,7 +15,7 @@ from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
-from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize
+from xnnlint.keras.lower.layer_scope import Builder, Misfit, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import Encoding, is_encoded, uses_blocks
@@ -45,13 +45,12 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
 
     Returns:
         A model with one graph. Operators are named after the layers ("backbone/conv1" in a nested model). A layer that
-        is not known here is a CUSTOM operator with its class as custom code, and `unknown` of the model says why.
+        is not known here is a CUSTOM operator with its class as custom code, and `unknown` of the model says why; one
+        with code of the user's, and without weights, is taken to give out what it gets, as far as that fits.
     """
-    program = Program()
-    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights)
-    inputs = _inputs(keras_model)
-    program.inputs = list(inputs.values())
-    program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
+    program = _lowered(keras_model, assume_pruned, keep=True)
+    if program.misfit:
+        program = _lowered(keras_model, assume_pruned, keep=False)
     order(program)
     rewrite(program)
     _forget_sizes(program)
@@ -59,14 +58,32 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
-    layers = {layer.name: _what(layer) for layer in keras_model.all_layers()}
-    return Model(path=path, format=format, graphs=[graph], notes=notes, unknown=program.unknown, layers=layers)
+    return Model(
+        path=path,
+        format=format,
+        graphs=[graph],
+        notes=notes,
+        unknown=program.unknown,
+        layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
+        kept=tuple(program.kept),
+        unsure=frozenset(program.unsure),
+    )
 
 
 def _what(layer: Layer) -> str:
     """A layer's class, and its function or activation."""
     more = layer.config.get("function", layer.config.get("activation"))
     return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
+
+
+def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool) -> Program:
+    """Every layer's operators; with `keep`, layers of unknown effect give out what they get where they can."""
+    program = Program()
+    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep)
+    inputs = _inputs(keras_model)
+    program.inputs = list(inputs.values())
+    program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
+    return program
 
 
 def _forget_sizes(program: Program) -> None:
@@ -142,6 +159,8 @@ class _Calls:
         self.builder, self.model, self.prefix, self.label, self.training = builder, model, prefix, label, training
         self.layers = {layer.name: layer for layer in model.layers}
         self.results: dict[tuple[str, int], list[Value]] = {}
+        # Calls that depend on a layer of unknown effect, and those of such layers.
+        self.unsure: set[tuple[str, int]] = set()
 
     def run(self, inputs: dict[TensorRef, Value]) -> list[Value]:
         """The model's outputs for given inputs."""
@@ -188,37 +207,56 @@ class _Calls:
         if number >= len(layer.calls):
             return [Value(None, name=normalize(name))]
         call = layer.calls[number]
+        program = self.builder.program
+        is_unsure = any((ref.layer, ref.call) in self.unsure for ref in call.inputs())
         args, kwargs = self._filled(list(call.args)), self._filled(call.kwargs)
         label = f"{self.label}{name}"
+        if is_unsure:
+            program.unsure.add(label)
+            self.unsure.add((name, number))
         if layer.model is not None:
             training = kwargs.get("training")
             training = self.training if training is None else training
-            return self._nested(layer, [self._value(ref) for ref in call.inputs()], label, training)
+            return self._nested(layer, number, label, training)
         prefix = self.prefix if layer.is_operation else self.builder.inner(self.prefix, name)
         scope = Scope(self.builder, layer, prefix, label, self.training)
-        added = len(self.builder.program.nodes)
+        added = len(program.nodes)
         try:
             return lower_call(scope, args, kwargs)
         except NotSupported as reason:
-            del self.builder.program.nodes[added:]
+            del program.nodes[added:]
+            program.misfit |= bool(program.kept) and is_unsure and isinstance(reason, Misfit)
+            self.unsure.add((name, number))
             return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
 
-    def _nested(self, layer: Layer, inputs: list[Value], label: str, training: Any) -> list[Value]:
+    def _nested(self, layer: Layer, number: int, label: str, training: Any) -> list[Value]:
         model = layer.model
         assert model is not None
         inner = _Calls(self.builder, model, self.builder.inner(self.prefix, layer.name), f"{label}/", training)
-        return inner.run(dict(zip(model.inputs, inputs, strict=False)))
+        given = dict(zip(model.inputs, layer.calls[number].inputs(), strict=False))
+        inner.unsure = {(ref.layer, ref.call) for ref, got in given.items() if (got.layer, got.call) in self.unsure}
+        outputs = inner.run({ref: self._value(got) for ref, got in given.items()})
+        if any((ref.layer, ref.call) in inner.unsure for ref in model.outputs):
+            self.unsure.add((layer.name, number))
+        return outputs
 
     def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
-        """A layer of which nothing is known but who reads it, and what those were built for."""
+        """A layer of which nothing is known but who reads it, and what those were built for.
+
+        Most layers that people write themselves do something in training only, or something to single elements.
+        """
         layer = scope.layer
         readers = self._readers.get(layer.name, [])
         count = 1 + max((ref.output for ref, _ in readers), default=0)
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
+        program = self.builder.program
+        program.unknown.setdefault(scope.label, reason)
+        may_keep = self.builder.keep and layer.opaque and not layer.weights and len(inputs) == count == 1
+        if may_keep and (shape is None or inputs[0].shape is None or shape[1:] == inputs[0].shape[1:]):
+            program.kept.append(scope.label)
+            return inputs
         shapes = [shape if count == 1 else None] * count
-        outputs = scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
-        self.builder.program.unknown.setdefault(scope.label, reason)
-        return outputs
+        return scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
 
     @cached_property
     def _readers(self) -> dict[str, list[tuple[TensorRef, Layer]]]:

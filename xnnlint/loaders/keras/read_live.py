@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,24 +67,44 @@ def load_callable(target: str) -> Any:
     Raises:
         XnnlintError: there is no such module or name, or its code fails.
     """
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise XnnlintError(f"{target!r} is not of the form module:function")
+    with _user_code():
+        value = _named(target)
+        is_model = hasattr(value, "get_config") and not isinstance(value, type)
+        return _run(target, "calling it", value) if callable(value) and not is_model else value
+
+
+def call_named(target: str, argument: Any) -> Any:
+    """The same for a function with one argument.
+
+    Raises:
+        XnnlintError: as `load_callable`; or it is no function.
+    """
+    with _user_code():
+        value = _named(target)
+        if not callable(value):
+            raise XnnlintError(f"{target}: it is no function")
+        return _run(target, "calling it", lambda: value(argument))
+
+
+@contextlib.contextmanager
+def _user_code() -> Iterator[None]:
+    """The current folder is searched for modules first, and what is printed goes to stderr."""
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
         sys.path.insert(0, here)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            value = _named(target, module_name, attribute)
-            is_model = hasattr(value, "get_config") and not isinstance(value, type)
-            return _run(target, "calling it", value) if callable(value) and not is_model else value
+            yield
     finally:
         if added and here in sys.path:
             sys.path.remove(here)
 
 
-def _named(target: str, module_name: str, attribute: str) -> Any:
+def _named(target: str) -> Any:
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise XnnlintError(f"{target!r} is not of the form module:function")
     try:
         value = _run(target, f"importing {module_name}", lambda: importlib.import_module(module_name))
     except _Missing as missing:

@@ -124,8 +124,17 @@ class Table:
         offset = self._offsets[slot]
         return self._position + offset if offset else 0
 
+    @property
+    def position(self) -> int:
+        """Where the table lies in the file."""
+        return self._position
+
+    def place(self, name: str) -> int:
+        """Where a field lies in the file, 0 if the table leaves it out."""
+        return self._locate(self._fields[name].slot)
+
     def has(self, name: str) -> bool:
-        return self._locate(self._fields[name].slot) != 0
+        return self.place(name) != 0
 
     def scalar(self, name: str) -> Any:
         """A number or boolean, or its default; an enum as its number."""

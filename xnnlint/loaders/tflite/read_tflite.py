@@ -19,8 +19,19 @@ from xnnlint.errors import ModelError
 from xnnlint.loaders.tflite import schema_tables as schema
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.tflite.names import operator_names
+from xnnlint.loaders.tflite.operator_slots import problem
 from xnnlint.model import sparse
-from xnnlint.model.graph import Graph, Model, Operator, Quantization, Signature, SparseDimension, Sparsity, Tensor
+from xnnlint.model.graph import (
+    BLOCKWISE,
+    Graph,
+    Model,
+    Operator,
+    Quantization,
+    Signature,
+    SparseDimension,
+    Sparsity,
+    Tensor,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +59,8 @@ _MAX_PARTS = 250_000
 _MAX_EDGES = 400_000
 _MAX_RANK = 32
 _MAX_BYTES = 2**63 - 1
+# Files are mapped by pages; what lies behind the end of a file in its last page reads as 0.
+_PAGE = 4096
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -184,6 +197,9 @@ class _File:
         inputs = _tensor_indices(subgraph, "inputs", len(tensors))
         outputs = _tensor_indices(subgraph, "outputs", len(tensors))
         operators = each("operator", subgraph.tables("operators"), partial(self.operator, len(tensors)))
+        for op in operators:
+            if lacking := problem(op, tensors):
+                raise Malformed(f"operator {op.index} is damaged: {lacking}")
         _check_order(tensors, operators, inputs)
         _name_operators(tensors, operators)
         return Graph(tensors, operators, inputs, outputs, subgraph.text("name"))
@@ -202,6 +218,7 @@ class _File:
             has_rank=bool(shape) or table.scalar("has_rank"),
             quantization=_quantization(table, shape),
             is_variable=table.scalar("is_variable"),
+            is_variant=bool(len(table.tables("variant_tensors"))),
         )
         buffer = table.scalar("buffer")
         if table.scalar("external_buffer"):
@@ -230,6 +247,7 @@ class _File:
                 raise Malformed(str(problem)) from None
         tensor.stored = partial(_view, self.reader.data, numpy_type, size, offset)
         tensor.stored_bytes = size
+        tensor.mapped_bytes = -(-self.reader.size // _PAGE) * _PAGE - offset
 
     def operator(self, tensors: int, index: int, table: Table) -> Operator:
         code = table.scalar("opcode_index")
@@ -253,6 +271,7 @@ class _File:
             attributes=self._attributes(type_, table),
             custom_code=custom_code,
             version=version,
+            has_intermediates=bool(table.numbers("intermediates") or table.numbers("mutating_variable_inputs")),
         )
 
     def _attributes(self, type_: str, table: Table) -> dict[str, Any]:
@@ -306,10 +325,11 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> Quantization | None:
     table = tensor.table("quantization")
     if table is None:
         return None
-    details, _ = table.union("details")
+    details, scheme = table.union("details")
     axis = table.scalar("quantized_dimension")
-    if details in ("BlockwiseQuantization", "MultiAxisQuantization"):
-        return Quantization((), (), axis, details)
+    if details in (BLOCKWISE, "MultiAxisQuantization"):
+        blocks = scheme.scalar("block_size") if scheme is not None and details == BLOCKWISE else 0
+        return Quantization((), (), axis, details, blocks)
     scale = table.numbers("scale")
     if not scale:
         return None
@@ -412,14 +432,15 @@ def _signature(graphs: list[Graph], index: int, table: Table) -> Signature:
     subgraph = table.scalar("subgraph_index")
     if subgraph >= len(graphs):
         raise Malformed(f"it refers to subgraph {subgraph}, and there are {len(graphs)}")
-    arguments = {}
+    arguments, counts = {}, []
     for name in ("inputs", "outputs"):
         entries = each(name, table.tables(name), lambda _, entry: (entry.text("name"), entry.scalar("tensor_index")))
         arguments[name] = dict(entries)
+        counts.append(len(entries))
         for key, tensor in entries:
             if tensor >= len(graphs[subgraph].tensors):
                 raise Malformed(f"'{key}' refers to tensor {tensor}, which subgraph {subgraph} does not have")
-    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"])
+    return Signature(table.text("signature_key"), subgraph, arguments["inputs"], arguments["outputs"], *counts)
 
 
 def _view(data: Any, numpy_type: str, size: int, offset: int) -> np.ndarray:

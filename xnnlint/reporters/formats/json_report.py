@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.xnnpack.plan import Kernel, Plan, Summary
+    from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -29,7 +29,7 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),
         "profile": _profile(profile),
-        "models": [_model(model) for model in models],
+        "models": [model_data(model) for model in models],
     }
 
 
@@ -46,7 +46,7 @@ class JsonReport(CheckReport):
 
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
-        self._models.append(_model(model) | own)
+        self._models.append(model_data(model) | own)
         if self._statistics is not None:
             self._statistics.add(model)
         return ""
@@ -71,13 +71,15 @@ def _profile(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _model(model: ModelReport) -> dict[str, Any]:
+def model_data(model: ModelReport) -> dict[str, Any]:
+    """One model of the document."""
     plan = model.plan
     return {
         "path": model.path,
         "format": model.format,
-        "outcome": plan.outcome.value if plan is not None and plan.outcome is not None else None,
+        "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
+        "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
         "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
         **_value(model),
         "findings": [
@@ -87,8 +89,17 @@ def _model(model: ModelReport) -> dict[str, Any]:
         "fixes": None if model.fixes is None else _fixes(model.fixes),
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
-        **({"confidence": "low"} if plan is not None and plan.model.unknown else {}),
+        **({} if plan is None or not plan.model.unknown else _low_confidence(plan)),
         **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _low_confidence(plan: Plan) -> dict[str, Any]:
+    model = plan.model
+    left = [name for name in model.unknown if name not in model.kept]
+    return {
+        "confidence": "low",
+        "assumed": {"outcome": plan.outcome.value, "keep_their_inputs": list(model.kept), "left_to_tflite": left},
     }
 
 
@@ -172,6 +183,19 @@ def _kernel(kernel: Kernel, us: float | None) -> dict[str, Any]:
     return own | {"predicted_us": _rounded(us)}
 
 
+def _subgraph(called: Called) -> dict[str, Any]:
+    plan = called.plan
+    return {
+        "subgraph": called.subgraph,
+        "name": plan.graph.name,
+        "role": called.role,
+        "op": called.op,
+        "kernels": [_kernel(kernel, None) for kernel in plan.kernels],
+        "operators": len(plan.operators),
+        "tflite_operators": len(plan.tflite_ops),
+    }
+
+
 def _value(model: ModelReport) -> dict[str, Any]:
     """What the model gains, now and later, and what its weights take."""
     speed, size = model.speed, model.size
@@ -228,7 +252,7 @@ def _summary(summary: Summary) -> dict[str, int]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    unlocks, fix = finding.unlocks, finding.fix
+    unlocks, fix = finding.unlocks, finding.remedy
     return {
         "rule": finding.rule,
         "name": finding.name,

@@ -135,7 +135,7 @@ def _alike(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     for related in group(findings):
         same: dict[tuple[object, ...], list[Finding]] = {}
         for finding in related:
-            same.setdefault((finding.actual, finding.fix), []).append(finding)
+            same.setdefault((finding.actual, finding.remedy), []).append(finding)
         yield from same.values()
 
 

@@ -133,8 +133,8 @@ def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fing
             "inSmallestSet": bool(finding.unlocks.in_smallest_set),
             "allOrNone": bool(finding.unlocks.all_or_none),
         }
-    if finding.fix is not None:
-        properties["fix"] = {"title": safe(finding.fix.title), "applicability": finding.fix.applicability.value}
+    if (fix := finding.remedy) is not None:
+        properties["fix"] = {"title": safe(fix.title), "applicability": fix.applicability.value}
     # GitHub shows no result without a line; in a binary file there is only the first.
     location: dict[str, Any] = {"physicalLocation": {"artifactLocation": file, "region": {"startLine": 1}}}
     logical = logical_locations(finding)

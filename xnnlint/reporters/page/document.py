@@ -46,7 +46,7 @@ def page(models: Sequence[PageModel], comparisons: Iterable[Comparison] = ()) ->
     """
     made = [_Model(f"m{number}", model) for number, model in enumerate(models)]
     by_report = {id(model.report): model for model in made}
-    main = [element("h1", _title(models))]
+    main = [element("h1", "xnnlint report")]
     if len(made) > 1:
         main.append(sections.overview([(model.key, model.report) for model in made]))
     for compared in comparisons:

@@ -487,15 +487,15 @@
   function zerosChart(model) {
     const weighted = model.ops.filter((op) => op.pointwise && op.elements);
     const groups = new Map();
+    const alone = { words: model.data.alone, passes: false };
     for (const op of weighted) {
-      const cluster = op.cluster === undefined ? -1 : op.cluster;
-      if (!groups.has(cluster)) groups.set(cluster, []);
-      groups.get(cluster).push(op);
+      const cluster = op.cluster === undefined ? alone : model.data.clusters[op.cluster];
+      // What is said of several clusters is said once.
+      if (!groups.has(cluster.words)) groups.set(cluster.words, [cluster.passes, []]);
+      groups.get(cluster.words)[1].push(op);
     }
     const rows = [];
-    for (const [cluster, ops] of groups) {
-      const words = cluster < 0 ? model.data.alone : model.data.clusters[cluster].words;
-      const passes = cluster >= 0 && model.data.clusters[cluster].passes;
+    for (const [words, [passes, ops]] of groups) {
       rows.push(() => [make("p", { class: "cluster" }, words)]);
       for (const op of ops)
         rows.push(() => bar(op.name, op.name, [[share(op), passes ? "passes" : "lacks"]], percent(share(op)), data.threshold));

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.known_rules import every_rule, find_any_rule
+from xnnlint.reporters.topics import agents_page
 from xnnlint.reporters.topics.outcomes_page import ALL, outcome_page, overview
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import runtimes_text
@@ -42,6 +43,8 @@ def _pages(asked: str) -> Iterator[Page]:
             yield outcome_page(outcome)
     if folded in (ALL, ALL.rstrip("s")):
         yield overview()
+    if folded == agents_page.NAME:
+        yield agents_page.agents_page()
     yield from _recipe_pages(folded)
     rule = find_any_rule(asked) or find_any_rule(folded)
     if rule is not None:
@@ -89,5 +92,5 @@ def _suggestion(asked: str) -> str:
 
     known = [name for rule in every_rule() for name in (rule.code, rule.name)]
     known += [outcome.value for outcome in Outcome]
-    known += [ALL, ALL_RECIPES, *(recipe.name for recipe in RECIPES)]
+    known += [ALL, ALL_RECIPES, agents_page.NAME, *(recipe.name for recipe in RECIPES)]
     return suggestion(asked, [*known, *_operators().values()])

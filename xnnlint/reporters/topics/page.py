@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+VERBATIM = "agents"
+"""The kind of a page that is printed as it is, without a title."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page.
 
     Attributes:
-        kind: "rule", "outcome", "recipe" or "operator".
+        kind: "rule", "outcome", "recipe", "operator" or "agents".
         title: what it is about, and what to ask for.
         note: a word behind the title, such as a rule's severity.
         text: Markdown.

@@ -37,6 +37,7 @@ class Condition(str, Enum):
     # What the delegate takes.
     DELEGATED = "delegated"
     UNPACKED_WEIGHTS = "unpacked-weights"
+    KNOWN_ENCODING = "known-encoding"
     KNOWN_LAYER = "known-layer"
     # Runtime and CPU.
     SPARSE_CPU = "sparse-cpu"

@@ -20,11 +20,13 @@ class NchwKernel(NodeCondition):
     def judge(self, node: Node, subgraph: Subgraph, profile: Profile) -> Verdict:
         if node.type == NodeType.DEPTH_TO_SPACE_2D:
             return Verdict(Layout.EXIT)
-        kernel = node.params["kernel"] if node.type == NodeType.CONVOLUTION_2D else None
-        flattens = flattens_for_dense(node, subgraph)
-        return self.verdict(
-            (False, Fact.OPERATOR, None, Operation(node.type, node.operator, kernel, flattens_map=flattens))
-        )
+        return self.verdict((False, Fact.OPERATOR, None, operation_of(node, subgraph)))
+
+
+def operation_of(node: Node, subgraph: Subgraph) -> Operation:
+    """What a node computes, as far as it matters here."""
+    kernel = node.params["kernel"] if node.type == NodeType.CONVOLUTION_2D else None
+    return Operation(node.type, node.operator, kernel, flattens_map=flattens_for_dense(node, subgraph))
 
 
 def flattens_for_dense(node: Node, subgraph: Subgraph) -> bool:

@@ -7,8 +7,9 @@ that put each part in its place. The products with zero are exact for all finite
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 
-from xnnlint.fixes.change import CannotChange
+from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_parts import activation, is_float, is_map
 from xnnlint.fixes.tflite.graph_view import View
@@ -17,6 +18,7 @@ from xnnlint.fixes.tflite.operator_changes.pointwise_forms import selecting_conv
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 
+_RESIZES = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
 _MOST_PARTS = 8
 _MOST_CHANNELS = 1024
 
@@ -36,20 +38,28 @@ class AddInPlace(OperatorFixer):
                 continue
             shape = graph.shape(op.outputs[0])
             maps = all(is_map(graph, t) for t in op.inputs) and is_float(graph, *op.inputs, *op.outputs)
-            if maps and shape[1:3] != (1, 1) and shape[3] <= _MOST_CHANNELS:
+            if maps and shape[1:3] != (1, 1) and shape[3] <= _MOST_CHANNELS and self.takes(view, op):
                 yield op
+
+    def takes(self, view: View, op: Op) -> bool:
+        """Whether it is made at a CONCATENATION, or by another kind."""
+        return not _pixels(view, op)
 
     def apply(self, view: View, op: Op) -> str:
         graph = view.graph
         total, out, fused, first = graph.shape(op.outputs[0])[3], op.outputs[0], activation(op), 0
-        placed = []
-        for index, source in enumerate(op.inputs):
-            channels = graph.shape(source)[3]
-            target = graph.add_like(out, f"_place{index}")
+        pixels = _pixels(view, op)
+        maps: list[int] = []
+        broadcast: list[int] = []
+        for index, part in enumerate(op.inputs):
+            channels = graph.shape(part)[3]
+            source = pixels.get(part, part)
+            target = graph.add_like(out, f"_place{index}", (*graph.shape(source)[:3], total))
             rows = [c - first if first <= c < first + channels else None for c in range(total)]
             selecting_convolution(view, op, source, target, rows)
-            placed.append(target)
+            (broadcast if part in pixels else maps).append(target)
             first += channels
+        placed = maps + broadcast
         value = placed[0]
         for index, part in enumerate(placed[1:], 2):
             last = index == len(placed)
@@ -58,7 +68,34 @@ class AddInPlace(OperatorFixer):
             graph.insert("ADD", [value, part], [summed], near=op, options="AddOptions", fusedActivationFunction=kind)
             value = summed
         graph.remove(op)
+        for part in pixels:
+            resize = graph.producer(part)
+            if resize is not None and not graph.consumers(part) and part not in graph.outputs:
+                graph.remove(resize)
         return f"put its {len(placed)} parts in their places with 1x1 convolutions, and add them"
+
+
+class AddPixelsInPlace(AddInPlace):
+    """A part that is one pixel, resized to the map, is added to every pixel instead: ADD broadcasts it."""
+
+    name = "concatenate-a-pixel"
+    exactness = Exactness.ROUNDING
+    fulfils = frozenset({*AddInPlace.fulfils, Condition.RESIZE_BILINEAR})
+    summary = "CONCATENATION with a pixel that is resized to the map (ASPP) -> the same, the pixel broadcast by ADD"
+
+    def takes(self, view: View, op: Op) -> bool:
+        return 0 < len(_pixels(view, op)) < len(op.inputs)
+
+
+def _pixels(view: View, op: Op) -> dict[int, int]:
+    """The parts of a CONCATENATION that are one pixel, resized, and that pixel."""
+    graph, found = view.graph, {}
+    for part in op.inputs:
+        resize = view.producer(part, *_RESIZES)
+        pixel = resize.inputs[0] if resize is not None else -1
+        if is_float(graph, pixel) and is_map(graph, pixel) and graph.shape(pixel)[1:3] == (1, 1):
+            found[part] = pixel
+    return found
 
 
 class SelectChannels(OperatorFixer):
@@ -67,10 +104,10 @@ class SelectChannels(OperatorFixer):
     name = "select-channels"
     stage = Stage.CHANNELS
     fulfils = frozenset({Condition.NCHW_KERNEL, Condition.DELEGATED})
-    summary = "SPLIT, SLICE, GATHER and shuffles of channels -> 1x1 convolutions that select"
+    summary = "SPLIT, SPLIT_V, SLICE and GATHER of channels -> 1x1 convolutions that select"
 
     def sites(self, view: View) -> Iterable[Op]:
-        for op in view.of_type("SPLIT", "SLICE", "STRIDED_SLICE", "GATHER", "TRANSPOSE"):
+        for op in view.of_type("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "GATHER"):
             if _selected(view, op) is not None:
                 yield op
 
@@ -78,30 +115,24 @@ class SelectChannels(OperatorFixer):
         found = _selected(view, op)
         if found is None:
             raise CannotChange("it does more than to select channels")
-        source, selections, replaced = found
+        source, selections = found
         if max(len(channels) for _, channels in selections) > _MOST_CHANNELS:
             raise CannotChange(f"more than {_MOST_CHANNELS} channels")
-        was = op.type
         for target, channels in selections:
             selecting_convolution(view, op, source, target, list(channels))
-        for other in replaced:
-            view.graph.remove(other)
-        if was == "TRANSPOSE":
-            return "shuffle the channels with a 1x1 convolution"
-        return f"select the channels with 1x1 convolutions instead of {was}"
+        view.graph.remove(op)
+        return f"select the channels with 1x1 convolutions instead of {op.type}"
 
 
-Selection = tuple[int, list[tuple[int, list[int]]], list[Op]]
+Selection = tuple[int, list[tuple[int, list[int]]]]
 
 
 def _selected(view: View, op: Op) -> Selection | None:
-    """The map that is read, for each output its channels, and the operators that this stands for."""
+    """The map that is read, and for each output its channels."""
     graph = view.graph
     source = op.inputs[1] if op.type == "SPLIT" else op.inputs[0]
     if source < 0 or not is_float(graph, source, *op.outputs):
         return None
-    if op.type == "TRANSPOSE":
-        return _shuffle(view, op)
     shape = graph.shape(source)
     if not is_map(graph, source) or shape[1:3] == (1, 1):
         return None
@@ -111,9 +142,15 @@ def _selected(view: View, op: Op) -> Selection | None:
         if axis is None or int(axis.reshape(-1)[0]) not in (3, -1):
             return None
         width = shape[3] // len(op.outputs)
-        return source, [(t, every[i * width : (i + 1) * width]) for i, t in enumerate(op.outputs)], [op]
+        return source, [(t, every[i * width : (i + 1) * width]) for i, t in enumerate(op.outputs)]
+    if op.type == "SPLIT_V":
+        axis = graph.constant(op.inputs[2])
+        if axis is None or int(axis.reshape(-1)[0]) not in (3, -1):
+            return None
+        ends = list(accumulate(graph.shape(t)[3] for t in op.outputs))
+        return source, [(t, every[e - graph.shape(t)[3] : e]) for t, e in zip(op.outputs, ends, strict=True)]
     channels = _of_slice(view, op, shape)
-    return None if channels is None else (source, [(op.outputs[0], channels)], [op])
+    return None if channels is None else (source, [(op.outputs[0], channels)])
 
 
 def _of_slice(view: View, op: Op, shape: tuple[int, ...]) -> list[int] | None:
@@ -141,26 +178,4 @@ def _of_slice(view: View, op: Op, shape: tuple[int, ...]) -> list[int] | None:
     return [first + i * int(strides[3]) for i in range(out[3])]
 
 
-def _shuffle(view: View, op: Op) -> Selection | None:
-    """RESHAPE to groups, TRANSPOSE of the last two dimensions, RESHAPE back: a shuffle of channels."""
-    import numpy as np
-
-    graph = view.graph
-    first, readers = graph.producer(op.inputs[0]), graph.consumers(op.outputs[0])
-    order = graph.constant(op.inputs[1])
-    if first is None or first.type != "RESHAPE" or len(readers) != 1 or readers[0].type != "RESHAPE" or order is None:
-        return None
-    last, source = readers[0], first.inputs[0]
-    shape, grouped = graph.shape(source), graph.shape(first.outputs[0])
-    outside = {first.outputs[0], op.outputs[0]} & set(graph.outputs)
-    if outside or graph.consumers(first.outputs[0]) != [op] or not is_map(graph, source):
-        return None
-    if graph.shape(last.outputs[0]) != shape or len(grouped) != 5 or grouped[:3] != shape[:3]:
-        return None
-    if order.tolist() != [0, 1, 2, 4, 3]:
-        return None
-    channels = np.arange(shape[3]).reshape(grouped[3:]).T.reshape(-1).tolist()
-    return source, [(last.outputs[0], channels)], [first, op, last]
-
-
-FIXERS: tuple[OperatorFixer, ...] = (AddInPlace(), SelectChannels())
+FIXERS: tuple[OperatorFixer, ...] = (AddInPlace(), AddPixelsInPlace(), SelectChannels())

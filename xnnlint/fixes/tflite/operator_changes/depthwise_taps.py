@@ -264,6 +264,9 @@ def _is_supported(view: View, op: Op) -> bool:
     padding, pad = PADDING_OF_KERNEL[height], pad_in_front(view, op)
     if pad is None:
         return is_same(op) and options.strideH == 1
+    if len(graph.consumers(pad.outputs[0])) > 1 or pad.outputs[0] in graph.outputs:
+        # XNNPACK folds only a PAD that nobody else reads into a convolution (`xnn_subgraph_fusion` in src/subgraph.c).
+        return False
     amounts = graph.constant(pad.inputs[1])
     assert amounts is not None
     return not is_same(op) and amounts[1:3].reshape(-1).tolist() == [padding] * 4

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import activation, is_float, is_same, same_padding
+from xnnlint.fixes.tflite.graph_parts import TO_NCHW, activation, is_float, is_same, same_padding
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 
 HEIGHT_AND_WIDTH = (1, 2)
 HEIGHT_AND_WIDTH_IN_NCHW = (2, 3)
-TO_NCHW = (0, 3, 1, 2)
 
 
 class WholeMapPooling(OperatorFixer):
@@ -62,7 +61,7 @@ class KeepDimensions(OperatorFixer):
 
     def sites(self, view: View) -> Iterable[Op]:
         for op in view.of_type("MEAN", "SUM"):
-            if _pools(view, op) and not op.options.keepDims:
+            if pools(view, op) and not op.options.keepDims:
                 yield op
 
     def apply(self, view: View, op: Op) -> str:
@@ -98,7 +97,7 @@ class ReshapeBehindPooling(OperatorFixer):
     def sites(self, view: View) -> Iterable[Op]:
         graph = view.graph
         for op in view.of_type("MEAN", "SUM"):
-            if _pools(view, op) and op.options.keepDims:
+            if pools(view, op) and op.options.keepDims:
                 readers = graph.consumers(op.outputs[0])
                 if _excites(view, op.outputs[0], readers):
                     continue
@@ -158,8 +157,8 @@ class OrderAxes(OperatorFixer):
         return "name its axes in order"
 
 
-def add_reshape(view: View, op: Op, source: int, target: int) -> Op:
-    """A RESHAPE behind an operator, to the shape of `target`; a dynamic batch stays one."""
+def add_reshape(view: View, op: Op, source: int, target: int, *, after: bool = True) -> Op:
+    """A RESHAPE behind an operator, or in front of it, to the shape of `target`; a dynamic batch stays one."""
     import numpy as np
 
     graph = view.graph
@@ -168,11 +167,11 @@ def add_reshape(view: View, op: Op, source: int, target: int) -> Op:
     if sum(d < 0 for d in signature) > 1:
         raise CannotChange("more than its batch is dynamic")
     return graph.insert(
-        "RESHAPE", [source, shape], [target], near=op, after=True, options="ReshapeOptions", newShape=list(signature)
+        "RESHAPE", [source, shape], [target], near=op, after=after, options="ReshapeOptions", newShape=list(signature)
     )
 
 
-def _pools(view: View, op: Op) -> bool:
+def pools(view: View, op: Op) -> bool:
     """Whether a reduction is over the height and width of an fp32 map."""
     graph = view.graph
     axes = _given_axes(view, op)
@@ -192,14 +191,17 @@ def _excites(view: View, pooled: int, readers: Sequence[Op]) -> bool:
     pending, seen = [r.outputs[0] for r in readers], set[int]()
     while pending:
         value = pending.pop()
-        shape = graph.shape(value)
-        if len(shape) != 4:
-            return False
-        if shape[1:3] != (1, 1):
-            return True
-        if value not in seen:
-            seen.add(value)
-            pending += [r.outputs[0] for r in graph.consumers(value)]
+        for reader in graph.consumers(value):
+            out = reader.outputs[0]
+            shape = graph.shape(out)
+            if len(shape) != 4:
+                return False
+            if shape[1:3] != (1, 1):
+                # What is resized to a map, as in ASPP, leaves the cluster before.
+                return reader.type in ("ADD", "MUL")
+            if out not in seen:
+                seen.add(out)
+                pending.append(out)
     return False
 
 

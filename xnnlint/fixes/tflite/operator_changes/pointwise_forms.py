@@ -142,31 +142,43 @@ class DenseOnMap(OperatorFixer):
                     yield op
 
     def apply(self, view: View, op: Op) -> str:
-        graph = view.graph
-        values, result = weights(graph, op.inputs[1]), _kept_map(view, op)
-        if values is None or result is None:
-            raise CannotChange("its weights cannot be read")
+        graph, result = view.graph, _kept_map(view, op)
+        if result is None:
+            raise CannotChange("it keeps no map")
         reshape = graph.producer(result)
-        name = graph.name(op.inputs[1])
-        kernel = graph.add_constant(f"{name}_1x1", values.reshape(values.shape[0], 1, 1, values.shape[1]))
-        has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
-        plain_bias(view, op)
-        bias = op.inputs[2] if has_bias else zeros(view, values.shape[0], name)
-        fused = number("ActivationFunctionType", activation(op))
-        op.inputs = [op.inputs[0], kernel, bias]
-        graph.retype(
-            op,
-            "CONV_2D",
-            options="Conv2DOptions",
-            padding=number("Padding", "VALID"),
-            strideH=1,
-            strideW=1,
-            fusedActivationFunction=fused,
-        )
+        convolve(view, op)
         if reshape is not op and reshape is not None:
             op.outputs = [result]
             graph.remove(reshape)
         return "convolve every pixel with a 1x1 kernel instead"
+
+
+def convolve(view: View, op: Op) -> None:
+    """Makes a FULLY_CONNECTED the 1x1 CONV_2D of the same weights.
+
+    Raises:
+        CannotChange: they cannot be read.
+    """
+    graph = view.graph
+    values = weights(graph, op.inputs[1])
+    if values is None:
+        raise CannotChange("its weights cannot be read")
+    name = graph.name(op.inputs[1])
+    kernel = graph.add_constant(f"{name}_1x1", values.reshape(values.shape[0], 1, 1, values.shape[1]))
+    has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
+    plain_bias(view, op)
+    bias = op.inputs[2] if has_bias else zeros(view, values.shape[0], name)
+    fused = number("ActivationFunctionType", activation(op))
+    op.inputs = [op.inputs[0], kernel, bias]
+    graph.retype(
+        op,
+        "CONV_2D",
+        options="Conv2DOptions",
+        padding=number("Padding", "VALID"),
+        strideH=1,
+        strideW=1,
+        fusedActivationFunction=fused,
+    )
 
 
 def select(view: View, near: Op, source: int, channels: list[int], suffix: str) -> int:

@@ -7,14 +7,14 @@ from functools import partial
 
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.rescue import Preference, Rescue, Way
+from xnnlint.fixes.tflite.rescue import STORE_DENSE, Preference, Rescue, Way
 from xnnlint.fixes.tflite.sparse_encoding import store_dense
 
 
 class StoreDense(Rescue):
     """Those that an operator reads which goes wrong, then all."""
 
-    name = "store-dense"
+    name = STORE_DENSE
     stage = Preference.DENSE_WEIGHTS
     summary = "DENSIFY -> the weights stored dense"
     any_size = True

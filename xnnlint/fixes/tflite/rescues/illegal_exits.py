@@ -7,7 +7,7 @@ from functools import partial
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.nchw_leaks import leaks
+from xnnlint.fixes.tflite.nchw_leaks import Leak, leaks
 from xnnlint.fixes.tflite.operator_changes.cluster_exits import LeaveCluster, leave
 from xnnlint.fixes.tflite.rescue import Preference, Rescue, Way
 
@@ -21,7 +21,7 @@ class LeaveLegally(Rescue):
     summary = "where data leave the cluster illegally -> a legal exit, DEPTH_TO_SPACE"
 
     def ways(self, view: View) -> Iterator[Way]:
-        found = leaks(view)
+        found = _wrong(view)
         if not found:
             return
         live = [leak for leak in found if leak.live]
@@ -40,7 +40,7 @@ def _leave(view: View, *, only_live: bool, everyone: bool = False) -> str:
         everyone: whether readers that could run in NCHW get the value behind the exit, too, and are dense then.
     """
     texts, reason = [], None
-    for leak in leaks(view):
+    for leak in _wrong(view):
         if leak.live or not only_live:
             try:
                 texts.append(leave(view, leak, () if everyone else None))
@@ -49,6 +49,10 @@ def _leave(view: View, *, only_live: bool, everyone: bool = False) -> str:
     if not texts:
         raise reason or CannotChange("no cluster is left illegally")
     return texts[0] if len(texts) == 1 else f"{texts[0]} (in {len(texts)} places)"
+
+
+def _wrong(view: View) -> list[Leak]:
+    return [leak for leak in leaks(view) if not leak.is_harmless]
 
 
 RESCUES = (LeaveLegally(),)

@@ -42,7 +42,7 @@ def _reshape_outputs(view: View) -> str:
         for slot, tensor in enumerate(op.outputs if op is not None else ()):
             if op is not None and tensor in graph.outputs:
                 if of_one:
-                    graph.set_shape(tensor, shapes.get(tensor, graph.shape(tensor)))
+                    graph.set_shape(tensor, shapes.get(tensor) or graph.shape(tensor))
                     fix_batch(graph)
                 elif sum(size < 0 for size in graph.signature(tensor)) > 1:
                     raise CannotChange("more than its batch is dynamic (--batch 1 may help)")

@@ -1,0 +1,630 @@
+"""Networks as torchvision and mobile projects write them, pruned, and exported by litert-torch.
+
+    python benchmarks/torch_networks.py FOLDER [NAME...] [--layout nchw nhwc]
+
+Each is written by hand (no weights are fetched), its 1x1 convolutions are pruned to 80% zeros by torch.nn.utils.prune,
+its batch norms see some random images, and litert-torch exports it twice: as it is, with an image in NCHW (NAME.nchw
+.tflite), and with to_channel_last_io (NAME.nhwc.tflite). `benchmarks/fix_by_time.py FOLDER` then says what fixes make
+of them. Needs `pip install torch litert-torch`, and xnnlint nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+SHARE = 0.8
+Made = tuple[nn.Module, tuple[int, ...]]
+NETWORKS: dict[str, Callable[[], Made]] = {}
+
+
+def network(size: int, channels: int = 3) -> Callable[[Callable[[], nn.Module]], Callable[[], nn.Module]]:
+    """Registers a network for square images of this size."""
+
+    def register(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+        NETWORKS[build.__name__] = lambda: (build(), (1, channels, size, size))
+        return build
+
+    return register
+
+
+# Blocks
+
+
+def conv(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: type[nn.Module] | None = nn.ReLU
+) -> nn.Sequential:
+    """Convolution, batch norm and activation, padded alike on all sides."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    return nn.Sequential(*layers, *([act()] if act is not None else []))
+
+
+def separable(inputs: int, outputs: int, stride: int = 1, act: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Depthwise, then 1x1."""
+    return nn.Sequential(conv(inputs, inputs, 3, stride, inputs, act), conv(inputs, outputs, act=act))
+
+
+class Excite(nn.Module):
+    """Squeeze-and-excite, by convolutions of the pooled map or by nn.Linear."""
+
+    def __init__(
+        self, channels: int, inner: int, gate: type[nn.Module] = nn.Hardsigmoid, *, linear: bool = False
+    ) -> None:
+        super().__init__()
+        self.linear = linear
+        one, two = (
+            (nn.Linear(channels, inner), nn.Linear(inner, channels))
+            if linear
+            else (nn.Conv2d(channels, inner, 1), nn.Conv2d(inner, channels, 1))
+        )
+        self.layers = nn.Sequential(one, nn.ReLU(), two, gate())
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = F.adaptive_avg_pool2d(x, 1)
+        gate: Tensor = self.layers(pooled.flatten(1) if self.linear else pooled)
+        return x * (gate[:, :, None, None] if self.linear else gate)
+
+
+class Inverted(nn.Module):
+    """Expand, depthwise, excite, project; with a shortcut where it fits."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        expand: float = 6,
+        kernel: int = 3,
+        act: type[nn.Module] = nn.ReLU6,
+        excite: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        inner = int(inputs * expand)
+        layers: list[nn.Module] = [conv(inputs, inner, act=act)] if expand != 1 else []
+        layers.append(conv(inner, inner, kernel, stride, inner, act))
+        if excite is not None:
+            layers.append(excite(inner))
+        self.layers = nn.Sequential(*layers, conv(inner, outputs, act=None))
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.shortcut else y
+
+
+class Classifier(nn.Module):
+    """Features, the mean of the map, and a linear layer."""
+
+    def __init__(self, features: nn.Module, channels: int, classes: int = 100, head: nn.Module | None = None) -> None:
+        super().__init__()
+        self.features, self.head = features, head or nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.adaptive_avg_pool2d(self.features(x), 1).flatten(1))  # type: ignore[no-any-return]
+
+
+def inverted_stages(
+    rows: list[tuple[float, int, int, int, int]],
+    inputs: int,
+    act: type[nn.Module] = nn.ReLU6,
+    excite: Callable[[int], nn.Module] | None = None,
+) -> list[nn.Module]:
+    """Rows of (expansion, channels, blocks, stride, kernel)."""
+    layers: list[nn.Module] = []
+    for expand, channels, count, stride, kernel in rows:
+        for index in range(count):
+            layers.append(Inverted(inputs, channels, stride if not index else 1, expand, kernel, act, excite))
+            inputs = channels
+    return layers
+
+
+# Classification
+
+MOBILENET_V2 = [
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 32, 3, 2, 3),
+    (6, 64, 4, 2, 3),
+    (6, 96, 3, 1, 3),
+    (6, 160, 3, 2, 3),
+    (6, 320, 1, 1, 3),
+]
+EFFICIENTNET = [
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+]
+MNASNET = [
+    (3, 24, 3, 2, 3),
+    (3, 40, 3, 2, 5),
+    (6, 80, 3, 2, 5),
+    (6, 96, 2, 1, 3),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+]
+
+
+@network(160)
+def mobilenet_v1() -> nn.Module:
+    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    layers, inputs = [conv(3, 32, 3, 2)], 32
+    for channels, stride in plan:
+        layers.append(separable(inputs, channels, stride))
+        inputs = channels
+    return Classifier(nn.Sequential(*layers), inputs)
+
+
+def _mobilenet_v2(act: type[nn.Module] = nn.ReLU6) -> nn.Module:
+    stages = inverted_stages(MOBILENET_V2, 32, act)
+    return Classifier(nn.Sequential(conv(3, 32, 3, 2, act=act), *stages, conv(320, 1280, act=act)), 1280)
+
+
+@network(224)
+def mobilenet_v2() -> nn.Module:
+    return _mobilenet_v2()
+
+
+@network(160)
+def mobilenet_v2_elu() -> nn.Module:
+    return _mobilenet_v2(nn.ELU)
+
+
+@network(160)
+def mobilenet_v2_mish() -> nn.Module:
+    return _mobilenet_v2(nn.Mish)
+
+
+# Of each block of MobileNetV3: kernel, inner channels, outputs, whether it excites, whether by Hardswish, stride.
+V3_LARGE = [
+    (3, 16, 16, 0, 0, 1),
+    (3, 64, 24, 0, 0, 2),
+    (3, 72, 24, 0, 0, 1),
+    (5, 72, 40, 1, 0, 2),
+    (5, 120, 40, 1, 0, 1),
+    (5, 120, 40, 1, 0, 1),
+    (3, 240, 80, 0, 1, 2),
+    (3, 200, 80, 0, 1, 1),
+    (3, 184, 80, 0, 1, 1),
+    (3, 184, 80, 0, 1, 1),
+    (3, 480, 112, 1, 1, 1),
+    (3, 672, 112, 1, 1, 1),
+    (5, 672, 160, 1, 1, 2),
+    (5, 960, 160, 1, 1, 1),
+    (5, 960, 160, 1, 1, 1),
+]
+V3_SMALL = [
+    (3, 16, 16, 1, 0, 2),
+    (3, 72, 24, 0, 0, 2),
+    (3, 88, 24, 0, 0, 1),
+    (5, 96, 40, 1, 1, 2),
+    (5, 240, 40, 1, 1, 1),
+    (5, 240, 40, 1, 1, 1),
+    (5, 120, 48, 1, 1, 1),
+    (5, 144, 48, 1, 1, 1),
+    (5, 288, 96, 1, 1, 2),
+    (5, 576, 96, 1, 1, 1),
+    (5, 576, 96, 1, 1, 1),
+]
+
+
+def _mobilenet_v3(rows: list[tuple[int, ...]], last: int, *, linear: bool = False) -> nn.Module:
+    layers, inputs = [conv(3, 16, 3, 2, act=nn.Hardswish)], 16
+    for kernel, inner, outputs, excites, swishes, stride in rows:
+        act = nn.Hardswish if swishes else nn.ReLU
+        excite = (lambda channels: Excite(channels, max(8, channels // 4), linear=linear)) if excites else None
+        layers.append(Inverted(inputs, outputs, stride, inner / inputs, kernel, act, excite))
+        inputs = outputs
+    layers.append(conv(inputs, last, act=nn.Hardswish))
+    head = nn.Sequential(nn.Linear(last, 1024), nn.Hardswish(), nn.Linear(1024, 100))
+    return Classifier(nn.Sequential(*layers), last, head=head)
+
+
+@network(224)
+def mobilenet_v3_large() -> nn.Module:
+    return _mobilenet_v3(V3_LARGE, 960)
+
+
+@network(224)
+def mobilenet_v3_small() -> nn.Module:
+    return _mobilenet_v3(V3_SMALL, 576)
+
+
+@network(160)
+def mobilenet_v3_linear() -> nn.Module:
+    return _mobilenet_v3(V3_LARGE, 960, linear=True)
+
+
+@network(224)
+def efficientnet_lite0() -> nn.Module:
+    stages = inverted_stages(EFFICIENTNET, 32)
+    return Classifier(nn.Sequential(conv(3, 32, 3, 2, act=nn.ReLU6), *stages, conv(320, 1280, act=nn.ReLU6)), 1280)
+
+
+@network(160)
+def efficientnet_b0() -> nn.Module:
+    stages = inverted_stages(EFFICIENTNET, 32, nn.SiLU, lambda channels: Excite(channels, channels // 24, nn.Sigmoid))
+    return Classifier(nn.Sequential(conv(3, 32, 3, 2, act=nn.SiLU), *stages, conv(320, 1280, act=nn.SiLU)), 1280)
+
+
+@network(160)
+def mnasnet() -> nn.Module:
+    layers = [conv(3, 32, 3, 2), conv(32, 32, 3, 1, 32), conv(32, 16, act=None)]
+    stages = inverted_stages(MNASNET, 16, nn.ReLU)
+    return Classifier(nn.Sequential(*layers, *stages, conv(320, 1280)), 1280)
+
+
+class ShuffleUnit(nn.Module):
+    """ShuffleNetV2's: half of the channels passes, or both branches halve the map; then channels are shuffled."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.stride = stride
+        entering = inputs if stride > 1 else half
+        self.one = (
+            nn.Sequential(conv(inputs, inputs, 3, stride, inputs, None), conv(inputs, half))
+            if stride > 1
+            else nn.Identity()
+        )
+        self.two = nn.Sequential(conv(entering, half), conv(half, half, 3, stride, half, None), conv(half, half))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = (x, x) if self.stride > 1 else x.chunk(2, dim=1)
+        y = torch.cat((self.one(first), self.two(second)), dim=1)
+        batch, channels, height, width = y.shape
+        y = y.view(batch, 2, channels // 2, height, width)
+        return torch.transpose(y, 1, 2).contiguous().view(batch, channels, height, width)
+
+
+@network(160)
+def shufflenet_v2() -> nn.Module:
+    layers, inputs = [conv(3, 24, 3, 2), nn.MaxPool2d(3, 2, 1)], 24
+    for channels, count in ((116, 4), (232, 8), (464, 4)):
+        for index in range(count):
+            layers.append(ShuffleUnit(inputs, channels, 1 if index else 2))
+            inputs = channels
+    return Classifier(nn.Sequential(*layers, conv(inputs, 1024)), 1024)
+
+
+class Fire(nn.Module):
+    """SqueezeNet's."""
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Sequential(nn.Conv2d(inputs, squeezed, 1), nn.ReLU())
+        self.one = nn.Sequential(nn.Conv2d(squeezed, expanded, 1), nn.ReLU())
+        self.three = nn.Sequential(nn.Conv2d(squeezed, expanded, 3, padding=1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x)
+        return torch.cat((self.one(x), self.three(x)), 1)
+
+
+@network(160)
+def squeezenet() -> nn.Module:
+    pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+    fires = [Fire(64, 16, 64), Fire(128, 16, 64), pool, Fire(128, 32, 128), Fire(256, 32, 128), pool]
+    fires += [Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)]
+    stem = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool]
+    return Classifier(nn.Sequential(*stem, *fires, nn.Conv2d(512, 100, 1), nn.ReLU()), 100, head=nn.Identity())
+
+
+class Residual(nn.Module):
+    """ResNet's block, of two 3x3 or as a bottleneck, and RegNet's, with groups."""
+
+    def __init__(self, inputs: int, inner: int, outputs: int, stride: int, groups: int = 0) -> None:
+        super().__init__()
+        narrow = [conv(inputs, inner, 3, stride), conv(inner, outputs, 3, act=None)]
+        bottleneck = [
+            conv(inputs, inner),
+            conv(inner, inner, 3, stride, max(groups, 1)),
+            conv(inner, outputs, act=None),
+        ]
+        self.layers = nn.Sequential(*(bottleneck if groups else narrow))
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else conv(inputs, outputs, 1, stride, act=None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.layers(x) + self.shortcut(x))
+
+
+@network(128)
+def resnet18() -> nn.Module:
+    layers, inputs = [conv(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)], 64
+    for channels, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [Residual(inputs, channels, channels, stride), Residual(channels, channels, channels, 1)]
+        inputs = channels
+    return Classifier(nn.Sequential(*layers), 512)
+
+
+@network(128)
+def resnet_bottleneck() -> nn.Module:
+    layers, inputs = [conv(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)], 64
+    for channels, count, stride in ((64, 2, 1), (128, 2, 2), (256, 2, 2)):
+        for index in range(count):
+            layers.append(Residual(inputs, channels, channels * 4, 1 if index else stride, 1))
+            inputs = channels * 4
+    return Classifier(nn.Sequential(*layers), inputs)
+
+
+@network(160)
+def regnet() -> nn.Module:
+    layers, inputs = [conv(3, 32, 3, 2)], 32
+    for channels, count in ((48, 1), (104, 2), (208, 4)):
+        for index in range(count):
+            layers.append(Residual(inputs, channels, channels, 1 if index else 2, channels // 8))
+            inputs = channels
+    return Classifier(nn.Sequential(*layers), inputs)
+
+
+@network(96, 1)
+def ds_cnn() -> nn.Module:
+    """Keyword spotting: one channel."""
+    layers = [conv(1, 64, 3, 2), *(separable(64, 64) for _ in range(4))]
+    return Classifier(nn.Sequential(*layers), 64, 12)
+
+
+# Dense prediction
+
+
+class Encoder(nn.Module):
+    """MobileNetV2's first stages: maps of a half to a sixteenth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        stages = inverted_stages(MOBILENET_V2[:5], 32)
+        self.parts = nn.ModuleList(
+            nn.Sequential(*part)
+            for part in ([conv(3, 32, 3, 2, act=nn.ReLU6), stages[0]], stages[1:3], stages[3:6], stages[6:])
+        )
+        self.channels = (16, 24, 32, 96)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for part in self.parts:
+            x = part(x)
+            maps.append(x)
+        return maps
+
+
+class UNet(nn.Module):
+    """An encoder, and a decoder that doubles the map three times."""
+
+    def __init__(self, up: str, outputs: int) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        inputs, self.ups, self.joins = self.encoder.channels[-1], nn.ModuleList(), nn.ModuleList()
+        for skipped in self.encoder.channels[-2::-1]:
+            self.ups.append(
+                nn.ConvTranspose2d(inputs, inputs, 2, 2)
+                if up == "deconv"
+                else nn.ConvTranspose2d(inputs, inputs, 4, 2, 1, groups=inputs)
+                if up == "depthwise"
+                else nn.Upsample(scale_factor=2, mode=up)
+            )
+            self.joins.append(separable(inputs + skipped, skipped))
+            inputs = skipped
+        self.head = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.encoder(x)
+        y = maps[-1]
+        for up, join, skipped in zip(self.ups, self.joins, maps[-2::-1], strict=True):
+            y = join(torch.cat((up(y), skipped), 1))
+        return self.head(y)  # type: ignore[no-any-return]
+
+
+@network(160)
+def unet() -> nn.Module:
+    return UNet("bilinear", 4)
+
+
+@network(160)
+def unet_mask() -> nn.Module:
+    return UNet("nearest", 1)
+
+
+@network(128)
+def unet_deconv() -> nn.Module:
+    return UNet("deconv", 4)
+
+
+@network(96)
+def unet_depthwise_deconv() -> nn.Module:
+    return UNet("depthwise", 4)
+
+
+class DeepLab(nn.Module):
+    """ASPP with 1x1, dilated separable and pooled branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.branches = nn.ModuleList(
+            [conv(96, 64), separable(96, 64), nn.Sequential(conv(96, 96, 5, 1, 96), conv(96, 64))]
+        )
+        self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(96, 64, 1), nn.ReLU())
+        self.head = nn.Sequential(conv(256, 64), separable(64, 64), nn.Conv2d(64, 21, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.encoder(x)[-1]
+        pooled = F.interpolate(self.pooled(y), size=y.shape[-2:], mode="bilinear", align_corners=False)
+        y = self.head(torch.cat([*(branch(y) for branch in self.branches), pooled], 1))
+        return F.interpolate(y, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+@network(160)
+def deeplab_v3() -> nn.Module:
+    return DeepLab()
+
+
+class LiteHead(nn.Module):
+    """LR-ASPP: a gate from the pooled map, and a skip of a finer map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.branch = conv(96, 128)
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(96, 128, 1, bias=False), nn.Sigmoid())
+        self.low, self.high = nn.Conv2d(32, 21, 1), nn.Conv2d(128, 21, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.encoder(x)
+        y = self.branch(maps[-1]) * self.gate(maps[-1])
+        y = F.interpolate(y, size=maps[-2].shape[-2:], mode="bilinear", align_corners=False)
+        return self.low(maps[-2]) + self.high(y)  # type: ignore[no-any-return]
+
+
+@network(160)
+def lraspp() -> nn.Module:
+    return LiteHead()
+
+
+@network(96)
+def espcn() -> nn.Module:
+    """Super-resolution by PixelShuffle, behind a stem of stride 2."""
+    layers = [conv(3, 32, 3, 2), separable(32, 64), separable(64, 64), nn.Conv2d(64, 48, 1), nn.PixelShuffle(4)]
+    return nn.Sequential(*layers)
+
+
+# Detection and pose
+
+
+class Blaze(nn.Module):
+    """BlazeFace's block: 5x5 depthwise, 1x1, and a shortcut that is pooled and padded."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride, self.more = stride, outputs - inputs
+        self.layers = nn.Sequential(
+            nn.Conv2d(inputs, inputs, 5, stride, 2, groups=inputs), nn.Conv2d(inputs, outputs, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layers(x)
+        short = F.max_pool2d(x, 2) if self.stride > 1 else x
+        return F.relu(y + F.pad(short, (0, 0, 0, 0, 0, self.more)))
+
+
+class Heads(nn.Module):
+    """Boxes and scores of two maps, as lists."""
+
+    def __init__(self, fine: nn.Module, coarse: nn.Module, channels: tuple[int, int], values: tuple[int, int]) -> None:
+        super().__init__()
+        self.fine, self.coarse, self.values = fine, coarse, values
+        self.heads = nn.ModuleList(nn.Conv2d(c, 4 * v, 1) for v in values for c in channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        fine = self.fine(x)
+        maps = (fine, self.coarse(fine))
+        found = []
+        for place, values in enumerate(self.values):
+            heads = list(self.heads)[2 * place : 2 * place + 2]
+            rows = [head(m).permute(0, 2, 3, 1).reshape(1, -1, values) for head, m in zip(heads, maps, strict=True)]
+            found.append(torch.cat(rows, 1))
+        return tuple(found)
+
+
+@network(128)
+def blazeface() -> nn.Module:
+    fine = [conv(3, 24, 5, 2), Blaze(24, 24), Blaze(24, 28), Blaze(28, 32, 2), Blaze(32, 36), Blaze(36, 42)]
+    fine += [Blaze(42, 48, 2), Blaze(48, 56), Blaze(56, 64), Blaze(64, 72), Blaze(72, 80), Blaze(80, 88)]
+    coarse = [Blaze(88, 96, 2), Blaze(96, 96), Blaze(96, 96)]
+    return Heads(nn.Sequential(*fine), nn.Sequential(*coarse), (88, 96), (16, 1))
+
+
+@network(160)
+def ssdlite() -> nn.Module:
+    encoder = Encoder()
+    fine = nn.Sequential(*encoder.parts)
+    coarse = nn.Sequential(*inverted_stages(MOBILENET_V2[5:], 96))
+    return Heads(fine, coarse, (96, 320), (4, 21))
+
+
+class Pose(nn.Module):
+    """Heatmaps by upsampling, and coordinates by a pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.up = nn.Sequential(separable(96, 64), nn.Upsample(scale_factor=2, mode="bilinear"), separable(64, 64))
+        self.heatmaps, self.coordinates = nn.Conv2d(64, 17, 1), nn.Linear(96, 34)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.encoder(x)[-1]
+        return self.heatmaps(self.up(y)), self.coordinates(F.adaptive_avg_pool2d(y, 1).flatten(1))
+
+
+@network(160)
+def pose() -> nn.Module:
+    return Pose()
+
+
+# Pruned, and exported
+
+
+def ready(model: nn.Module, shape: tuple[int, ...], share: float = SHARE) -> nn.Module:
+    """Prunes the 1x1 convolutions, and lets the batch norms see images, so that no map fades away."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.kernel_size == (1, 1) and layer.groups == 1:
+                prune.l1_unstructured(layer, "weight", amount=share)
+                prune.remove(layer, "weight")
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None
+    model.train()
+    with torch.no_grad():
+        for _ in range(2):
+            model(torch.rand(shape) * 2 - 1)
+    return model.eval()
+
+
+def export(model: nn.Module, shape: tuple[int, ...], layout: str, path: Path) -> None:
+    """Writes a .tflite file for images of a layout."""
+    import litert_torch
+
+    image = torch.rand(shape) * 2 - 1
+    if layout == "nhwc":
+        with torch.no_grad():
+            outputs = model(image)
+        maps = [i for i, value in enumerate(outputs if isinstance(outputs, tuple) else (outputs,)) if value.ndim == 4]
+        model = litert_torch.to_channel_last_io(model, args=[0], outputs=maps or None)
+        image = image.permute(0, 2, 3, 1).contiguous()
+    litert_torch.convert(model.eval(), (image,)).export(str(path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", help=f"of: {', '.join(NETWORKS)}")
+    parser.add_argument("--layout", nargs="+", choices=("nchw", "nhwc"), default=("nchw", "nhwc"))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in options.names or NETWORKS:
+        torch.manual_seed(0)
+        model, shape = NETWORKS[name]()
+        model = ready(model, shape)
+        for layout in options.layout:
+            path = options.folder / f"{name}.{layout}.tflite"
+            start = time.monotonic()
+            export(model, shape, layout, path)
+            print(f"{path.name}: {path.stat().st_size:,} bytes, {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Many models: one line each, as they are checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xnnlint.linter.findings import Severity
+from xnnlint.reporters.finding_words import counted
+from xnnlint.reporters.headline import outcome_style
+from xnnlint.reporters.next_steps import word
+from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, wrap
+from xnnlint.reporters.value_words import not_measured
+
+if TYPE_CHECKING:
+    from xnnlint.linter.findings import ModelReport
+    from xnnlint.xnnpack.profile import Profile
+
+_COLUMNS = (("outcome", 13), ("SpMM", 8), ("gain", 6), ("findings", 9), ("next", 12))
+_NARROWEST_NAME = 16
+
+
+class ModelsTable:
+    """Rows that are known one by one; the widths follow from the names, which are known from the start.
+
+    Args:
+        names: of all models.
+        profile: what the run predicts for.
+        width: columns of a row; None to shorten no name.
+    """
+
+    def __init__(self, names: Sequence[str], profile: Profile, width: int | None) -> None:
+        # On a screen the folder that all of them are in is said once.
+        self._folder = "" if width is None else _common_folder(names)
+        longest = max((columns(self._named(name)) for name in names), default=0)
+        rest = sum(size + 2 for _, size in _COLUMNS)
+        room = longest if width is None else max(width - rest, _NARROWEST_NAME)
+        self._name = max(min(longest, room), len("model"))
+        self._width = width
+        self._profile = profile
+        self._others: dict[str, list[str]] = {}
+        self._has_gain = self._has_brackets = False
+        self._note = ""
+
+    def head(self) -> Line:
+        return [Span(self._row("model", *(title for title, _ in _COLUMNS)), FAINT)]
+
+    def title(self) -> list[Line]:
+        """The folder of all models, where names are told from there."""
+        return [[Span(f"{safe(self._folder)}:", STRONG)]] if self._folder else []
+
+    def _named(self, path: str) -> str:
+        return safe(path.removeprefix(self._folder))
+
+    def row(self, model: ModelReport, profile: Profile | None, *, failed: bool) -> Line:
+        """One model that was read.
+
+        Args:
+            profile: what it was checked for, where that is another than the run's.
+        """
+        if profile is not None:
+            self._others.setdefault(profile.name, []).append(self._named(model.path))
+        shown = self._named(model.path)
+        shown = shown if self._width is None else shorten(shown, self._name)
+        outcome = model.outcome.value if model.outcome is not None else "unknown"
+        cells = self._row("", outcome, _spmm(model), self._gain(model), _found(model), word(model))
+        start = self._name + 2
+        behind = start + len(outcome)
+        return [
+            Span(shown + " " * (start - columns(shown)), STRONG),
+            Span(outcome, outcome_style(model, failed=failed)),
+            Span(cells[behind:]),
+        ]
+
+    def legend(self) -> list[Line]:
+        """What the gain means, where there was one; and how to see more."""
+        others = "".join(f"; {', '.join(names)}: for {profile}" for profile, names in self._others.items())
+        said = [f"Predicted for {self._profile.name}{others}."]
+        if self._has_gain:
+            note = f"; {self._note}" if self._note else ""
+            brackets = "; (at most, if fixed)" if self._has_brackets else ""
+            said.append(f"gain: times as fast as dense{brackets}{note}.")
+        more = "More on one of them: xnnlint check MODEL; on all: --verbose"
+        return [*wrap([Span(" ".join(said), FAINT)], self._width), [Span(more, FAINT)]]
+
+    def _row(self, name: str, *cells: str) -> str:
+        sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]
+        return "  ".join([name.ljust(self._name), *sized]).rstrip()
+
+    def _gain(self, model: ModelReport) -> str:
+        speed = model.speed
+        gain = speed and (speed.now or speed.if_fixed)
+        if speed is None or not gain:
+            return ""
+        self._has_gain, self._has_brackets = True, self._has_brackets or not speed.now
+        self._note = not_measured(speed.prediction)
+        ratio = f"{gain.ratio:.1f}x" if gain.ratio < 9.95 else f"{gain.ratio:.0f}x"
+        return ratio if speed.now else f"({ratio})"
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """`models/` where all names begin with it; "" where they share no folder."""
+    folders = [name.rpartition("/")[0] for name in names]
+    if not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
+        return ""
+    shared = os.path.commonpath(folders)
+    return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""
+
+
+def _spmm(model: ModelReport) -> str:
+    summary = model.summary
+    return f"{summary.spmm} of {summary.pointwise_convs}" if summary is not None else ""
+
+
+def _found(model: ModelReport) -> str:
+    """The gravest findings, counted."""
+    worst = model.worst
+    if worst is None:
+        return "none"
+    return counted(sum(finding.severity is worst for finding in model.findings), Severity(worst).value)
