@@ -11,7 +11,7 @@ from xnnlint.model.graph import Graph, Operator
 from xnnlint.model.weights import MAX_DECODED_BYTES, dense_values, measure, trace
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, Cluster
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, is_pointwise
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, is_pointwise, pointwise_ops
 
 from ._branches import capable
 

@@ -7,6 +7,7 @@ Source: google-ai-edge/LiteRT tflite/kernels, `Prepare` of each (`TF_LITE_ENSURE
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from xnnlint.model.graph import Operator, Tensor
@@ -42,8 +43,12 @@ def problem(op: Operator, tensors: Sequence[Tensor]) -> str:
         return f"{op.type} has no output"
     if op.type in ("DENSIFY", "DEQUANTIZE"):
         stored, unpacked = tensors[op.inputs[0]], tensors[op.outputs[0]]
-        if stored.shape != unpacked.shape and (stored.is_constant or op.type == "DENSIFY"):
+        if stored.shape != unpacked.shape and stored.has_rank and unpacked.has_rank:
             return f"{op.type} makes {list(unpacked.shape)} of {list(stored.shape)}"
+    if op.type == "RESHAPE" and sum(t >= 0 for t in op.inputs) == 1:
+        shape, wanted = tensors[op.inputs[0]].shape, tuple(op.attributes.get("new_shape", ()))
+        if -1 not in wanted and math.prod(wanted) != math.prod(shape):
+            return f"RESHAPE makes {list(wanted)} of {list(shape)}"
     rank = _FILTER_RANK.get(op.type)
     weights = tensors[op.inputs[1]] if rank is not None else None
     if weights is not None and weights.rank != rank:
