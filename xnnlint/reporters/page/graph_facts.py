@@ -206,7 +206,8 @@ class _Lookup:
             self._partition[kernel.op] = kernel.partition
         self._hazards: dict[int, list[Hazard]] = defaultdict(list)
         for hazard in plan.hazards:
-            self._hazards[hazard.op].append(hazard)
+            if hazard.op is not None:
+                self._hazards[hazard.op].append(hazard)
         self._findings: dict[int, list[tuple[int, Finding]]] = defaultdict(list)
         for number, finding in enumerate(report.findings):
             if finding.location.op is not None and not finding.location.subgraph:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from xnnlint.linter.comparison import Change
-from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
+from xnnlint.reporters.causes import why_lines
 from xnnlint.reporters.compare_words import fact_rows, finding_sentence, operator_rows, time_note, verdict
 from xnnlint.reporters.finding_words import (
     condition,
@@ -21,6 +21,8 @@ from xnnlint.reporters.finding_words import (
     remedy,
     share_text,
 )
+from xnnlint.reporters.headline import headline, meaning
+from xnnlint.reporters.next_steps import steps
 from xnnlint.reporters.page.graph_facts import KernelClass, Mark
 from xnnlint.reporters.page.markup import Child, element, table
 from xnnlint.reporters.page.picture import AREAS, MARKS, TITLES
@@ -37,29 +39,26 @@ _MARKS = {Change.BETTER: "better", Change.WORSE: "worse", Change.SAME: "same", C
 _SHOWN_PLACES = 12
 
 
-def sentences(report: ModelReport, profile: Profile) -> list[str]:
-    """What the text report says first of a model: the outcome, what it means, what to do."""
-    from xnnlint.reporters.formats.text_report import TextReport
-
-    lines = TextReport(ReportSetting(profile, width=_WIDE)).add(report, ModelJudgement())
-    texts = [plain(line).strip() for line in lines]
-    return texts[: texts.index("")] if "" in texts else texts
-
-
 def verdict_part(report: ModelReport, profile: Profile) -> Element:
-    """The outcome and what it means."""
-    outcome = outcome_of(report)
+    """The outcome, what it means, and what to do: what the text report says before the findings."""
     if report.error is not None:
-        said = [safe(report.error)]
-    else:
-        first, *rest = sentences(report, profile)
-        said = [first.removeprefix(f"{safe(report.path)}: "), *rest]
-    head, *more = said
+        said = element("p", safe(report.error), class_="headline")
+        return element("div", said, class_="verdict unreadable")
+    (first,) = headline(report, profile, None, failed=False)
+    words = plain(first).removeprefix(f"{safe(report.path)}: ")
+    more = [*meaning(report, profile, _WIDE, for_pipe=True, verbose=True), *why_lines(report, _WIDE, for_pipe=True)[:1]]
+    sentences = [sentence for line in more if (sentence := plain(line).strip())]
+    todo = [
+        element("li", element("code", step.command), f" {step.why}" if step.why else "")
+        for step in steps(report)
+        if step.command
+    ]
     return element(
         "div",
-        element("p", element("strong", head), class_="headline"),
-        *(element("p", sentence) for sentence in more),
-        class_=f"verdict {outcome}",
+        element("p", element("strong", words), class_="headline"),
+        *(element("p", sentence) for sentence in sentences),
+        *([element("ul", *todo, class_="next")] if todo else []),
+        class_=f"verdict {outcome_of(report)}",
     )
 
 
