@@ -104,13 +104,13 @@ def _checked(options: ReportOptions) -> Sequence[tuple[ModelReport, Profile]]:
 
     share = share_option("--assume-pruned", options.page.assume_pruned, with_ends=True)
     target = options.target
-    # One process: what is drawn is the whole plan, which does not leave the process that made it.
-    given = {"runtime": target.runtime, "cpu": target.cpu, "jobs": "1"} | options.passed_over.as_keys()
+    given = {"runtime": target.runtime, "cpu": target.cpu} | options.passed_over.as_keys()
     session = Session(
         options.models,
         resolver(options.configuration, given),
         wanted=Wanted(() if share is None else (share,)),
         cost_profile=options.cost_profile,
+        graphs=True,
     )
     return [(model, model.profile or session.profile) for model, _ in session.reports()]
 

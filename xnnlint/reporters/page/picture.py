@@ -39,8 +39,12 @@ def style() -> str:
     return resources.files("xnnlint.reporters.page").joinpath("picture.css").read_text(encoding="utf-8")
 
 
-def picture(facts: GraphFacts, prefix: str = "op") -> Element:
-    """The graph as an `svg` element without a stylesheet; every operator is a `g` with the id `PREFIX-INDEX`."""
+def picture(facts: GraphFacts, prefix: str = "") -> Element:
+    """The graph as an `svg` element without a stylesheet.
+
+    Args:
+        prefix: where a script makes buttons of the operators, each is a `g` with the id `PREFIX-INDEX`.
+    """
     placement = place([facts.op for facts in facts.operators], facts.edges)
     drawn = element(
         "svg",
@@ -52,7 +56,7 @@ def picture(facts: GraphFacts, prefix: str = "op") -> Element:
             class_="view",
         ),
         class_="xnnlint-graph",
-        role="group",
+        role="group" if prefix else "img",
         aria_label="Graph of the model",
     )
     drawn.set("viewBox", f"0 0 {placement.width:.0f} {placement.height:.0f}")
@@ -82,10 +86,10 @@ def _sheet() -> Element:
 def _operators(facts: GraphFacts, placement: Placement, prefix: str) -> Iterator[Element]:
     for op in facts.operators:
         x, y = placement.places[op.op]
-        yield _operator(op, x - WIDTH / 2, y - HEIGHT / 2, f"{prefix}-{op.op}")
+        yield _operator(op, x - WIDTH / 2, y - HEIGHT / 2, f"{prefix}-{op.op}" if prefix else None)
 
 
-def _operator(op: OperatorFacts, left: float, top: float, called: str) -> Element:
+def _operator(op: OperatorFacts, left: float, top: float, called: str | None) -> Element:
     mark = [] if op.mark is None else _mark(op.mark)
     classes = ["op", op.runs.value, *([f"at-{op.mark.value}"] if op.mark is not None else [])]
     return element(
@@ -98,8 +102,8 @@ def _operator(op: OperatorFacts, left: float, top: float, called: str) -> Elemen
         id=called,
         class_=" ".join(classes),
         transform=f"translate({left:.0f} {top:.0f})",
-        role="button",
-        tabindex=-1,
+        role=called and "button",
+        tabindex=called and -1,
     )
 
 
