@@ -8,6 +8,7 @@ asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -105,6 +106,12 @@ class Rule:
         from string import Template
 
         return Template(inspect.cleandoc(type(self).__doc__ or "")).substitute(self.limits)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The sources of the condition, an entry each, as the documentation has them."""
+        _, _, entries = self.documentation.partition("## References")
+        return tuple(" ".join(entry.split()) for entry in re.split(r"\n+- ", entries)[1:])
 
 
 class NodeRule(Rule):
