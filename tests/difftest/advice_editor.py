@@ -124,6 +124,7 @@ class _Editor:
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
+        self._keep_stored_sparse()
         uids = {op.uid: i for i, op in enumerate(self.ops)}
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
@@ -136,11 +137,21 @@ class _Editor:
         dense = [index for index in self.asked.get("pruned", {}) if self.ops[index].type == "FULLY_CONNECTED"]
         for index in dense:
             self._pruned(index, "")
+        before = len(self.graph.operators)
         try:
             self.counts_more |= write_gates(self.graph, self.plan.graph, self.ops, waivers)
         except CannotWrite as reason:
             raise NotFollowed(str(reason)) from None
-        self._drop_unread()
+        # A branch that nobody read before stays: it may hold the only weights that are stored sparse.
+        if len(self.graph.operators) != before:
+            self._drop_unread()
+
+    def _keep_stored_sparse(self) -> None:
+        """Where the only weights that are stored sparse were replaced, others are: a model that is converted again gets
+        all of them stored sparse, as before."""
+        had = any(op.type == "DENSIFY" for op in self.plan.graph.operators)
+        if had and not any(op.type == "DENSIFY" for op in self.graph.operators):
+            self._encoded()
 
     # -- between operators
 
