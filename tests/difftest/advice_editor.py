@@ -33,7 +33,6 @@ from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
-from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
@@ -83,6 +82,13 @@ def follow(data: bytes, name: str, plan: Plan, findings: Sequence[Finding]) -> F
     return editor.follow(findings)
 
 
+def without_misread_weights(data: bytes, name: str, plan: Plan) -> bytes:
+    """The file with weights stored dense that an operator takes for dense ones."""
+    edit = Edit.open(data, name)
+    store_misread_dense(View(edit.main, plan, FixRequest(plan.profile)))
+    return edit.to_bytes()
+
+
 class _Editor:
     def __init__(self, edit: Edit, plan: Plan) -> None:
         self.edit, self.plan = edit, plan
@@ -118,8 +124,6 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
-        if any(finding.condition is Condition.KNOWN_ENCODING for finding in findings):
-            store_misread_dense(self.view)
         self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
