@@ -93,11 +93,6 @@ def named(graph: Graph, op: int) -> str:
     return f"{operator.name or type_of(operator).lower()} ({type_of(operator)} #{op})"
 
 
-def is_from_torch(graph: Graph) -> bool:
-    """Whether litert-torch wrote a file: it names values after the modules of PyTorch, and the script's own."""
-    return any(op.name.startswith(("torch.", "__main__.")) for op in graph.operators)
-
-
 def listed(words: list[str], most: int = 3) -> str:
     """Words in a row, each once: "a, b and c", or "a, b and 5 more"."""
     words = list(dict.fromkeys(words))

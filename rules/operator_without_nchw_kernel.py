@@ -14,6 +14,7 @@ from xnnlint.xnnpack.plan import Plan
 
 from ._branches import BY_SELECTION, is_map, takes_channels
 from ._gates import gates
+from ._pytorch import POINTWISE, POOLED, RESIZED
 from ._text import by, tflite_type
 
 INSTEAD = {
@@ -77,6 +78,7 @@ class OperatorWithoutNchwKernel(NodeRule):
     code = "XNN110"
     name = "operator-without-nchw-kernel"
     node_condition = NchwKernel
+    terms = {**POINTWISE, **POOLED, **RESIZED}
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:

@@ -12,10 +12,7 @@ from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED
 
 from ._pruning import percent, weights_of
-from ._text import is_from_torch
-
-CONVERT = "convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
-STORE = "let xnnlint fix store them sparse, since litert-torch stores zeros dense"
+from ._pytorch import STORED
 
 
 class ZerosStoredDense(Rule):
@@ -57,6 +54,7 @@ class ZerosStoredDense(Rule):
     code = "XNN302"
     name = "zeros-stored-dense"
     condition = Condition.STORED_SPARSE
+    terms = STORED
     summary = "only weights stored in the sparse format (behind DENSIFY) make the runtime look for zeros"
     limits = {"encoded": f"{MIN_ZERO_SHARE:.0%}"}
 
@@ -76,7 +74,7 @@ class ZerosStoredDense(Rule):
                 required="a weight in the sparse format (DENSIFY) in the same part of the graph",
                 actual=f"{percent(weights.share)} zeros, all stored dense",
                 location=locate(plan, ops[0]),
-                fix=(STORE if is_from_torch(plan.graph) else CONVERT)
+                fix="convert with converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]"
                 + (f", once more than {MIN_ZERO_SHARE:.0%} of a weight is zero" if largest < MIN_ZERO_SHARE else ""),
                 applicability=Applicability.SAFE,
                 waivers=[ENCODED],

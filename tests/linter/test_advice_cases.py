@@ -193,7 +193,7 @@ def test_a_gate_that_is_computed_of_a_vector_is_one_change(name: str, said: str,
 
 def test_what_is_from_pytorch_is_told_in_its_words() -> None:
     report = xnnlint.lint(TORCH)
-    assert "litert-torch stores zeros dense" in words(found(report, "XNN302"))
+    assert "let `xnnlint fix` store them sparse" in words(found(report, "XNN302"))
     assert all("litert_torch.to_channel_last_io" in words(f) for f in found_all(report, "XNN110"))
 
 
