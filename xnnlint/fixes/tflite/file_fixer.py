@@ -80,8 +80,8 @@ class FileFixer:
             done.not_measured = _NO_PROOF
         if done.declined is not None or (not done.changes and _same(path, target)):
             return done
-        atomic.write(done.result.after.data, target, backup)
-        done.written, done.backup = target, backup
+        done.backup = atomic.write(done.result.after.data, target, backup)
+        done.written = target
         return done
 
     def _proven(self, result: FileResult, target: str) -> FileRepair:
