@@ -485,7 +485,10 @@ def _encoding(plan: Plan, hazard: Hazard) -> Cause:
 
 def stored_words(plan: Plan, hazard: Hazard) -> str:
     """How the weights that are misread are stored: type, shape, bytes."""
-    tensor = plan.graph.tensors[hazard.fault.subject.index]
+    index, graphs = hazard.fault.subject.index, [plan.graph, *(called.plan.graph for called in plan.called)]
+    # Of a hazard in a subgraph the operator is the one that calls it.
+    here = index in plan.graph.operators[hazard.place].inputs
+    tensor = next(g.tensors[index] for g in graphs[not here :] if index < len(g.tensors) and g.tensors[index].sparsity)
     return f"{tensor.dtype.lower()} weights {dims(tensor.shape)}, of which {tensor.stored_bytes:,} bytes are stored"
 
 
@@ -532,12 +535,29 @@ def _another_behind(plan: Plan, where: str) -> str:
     return follow if only_batch_is_unknown(plan.graph) else ""
 
 
+def _names(plan: Plan, hazard: Hazard) -> Cause:
+    kind, name = hazard.fault.required, hazard.fault.actual
+    return Cause(
+        hazard.op,
+        CauseKind.OUTPUT,
+        fault_words(hazard.fault),
+        f"{kind} with a name each, in the signature or without one",
+        f"{kind} that share a name, such as {name!r}",
+        f"name the {kind}: convert with a signature, or give the tensors other names",
+        Applicability.SAFE,
+    )
+
+
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
+    text = fault_words(hazard.fault)
+    if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
+        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
     return Cause(
         hazard.place,
         CauseKind.TFLITE,
-        fault_words(hazard.fault),
+        text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
         f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
@@ -601,6 +621,7 @@ _DIRECT: dict[FaultKind, Callable[[Plan, Hazard], Cause]] = {
     FaultKind.UNWRITTEN_WEIGHTS: _unwritten,
     FaultKind.OUTPUT: _output,
     FaultKind.SPARSE_ENCODING: _encoding,
+    FaultKind.NAMES: _names,
     FaultKind.TFLITE: _refused_by_tflite,
     FaultKind.FP16: _half,
     FaultKind.BIAS: _bias,

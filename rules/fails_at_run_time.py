@@ -17,10 +17,11 @@ class FailsAtRunTime(WrongResults):
     shape does not fit what follows, a pooling over axes other than height and width, which writes past the end of its
     buffer, a fully-connected operator on a pooled vector inside the cluster, int8 weights stored sparse for float32
     values, an output whose shape is computed at run time (a Reshape at the end of a model with a dynamic batch), a
-    BROADCAST_TO that TFLite refuses (a GroupNormalization of Keras 2 with a dynamic batch). Of a file that is not even
-    loaded it names why: an operator without a kernel (custom operators that neither LiteRT brings nor
-    `custom-operators` names, Flex operators, parts compiled for another device, newer versions than the runtime
-    knows), variable tensors, or a signature that does not fit its subgraph.
+    BROADCAST_TO that TFLite refuses (a GroupNormalization of Keras 2 with a dynamic batch), inputs or outputs that
+    share a name in a file without a signature. Of a file that is not even loaded it names why: an operator without a
+    kernel (custom operators that neither LiteRT brings nor `custom-operators` names, Flex operators, parts compiled for
+    another device, newer versions than the runtime knows), variable tensors, or a signature that does not fit its
+    subgraph.
 
     ## Why it matters
     The whole model fails to load; LiteRT does not fall back to other kernels. Where memory is overwritten it may also
@@ -52,6 +53,8 @@ class FailsAtRunTime(WrongResults):
       a3fc80e2 (2026-07-10; LiteRT 2.2), before the numbers were wrong
     - google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc, `Delegate::PrepareOpsToDelegate`: DENSIFY of
       int8 weights is claimed although a convolution with float32 values reads them from the file
+    - google-ai-edge/LiteRT, tflite/core/signature_runner.cc, `SignatureRunner::SignatureRunner`: names by tensor, of
+      which one is missing where two have the same (LiteRT 2.1 and later)
     - google-ai-edge/LiteRT, litert/core/model/model_load.cc, tflite/core/kernels/register.cc and
       tflite/core/interpreter_builder.cc: what is loaded
     - google-ai-edge/LiteRT, litert/runtime/compiled_model.cc and tflite/core/subgraph.cc,

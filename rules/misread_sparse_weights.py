@@ -72,13 +72,16 @@ class MisreadSparseWeights(Rule):
             if hazard.kind is not FaultKind.SPARSE_ENCODING:
                 continue
             op = plan.graph.operators[hazard.place]
-            who = "TFLite's" if op.index in plan.tflite_ops else "XNNPACK's"
+            # What happens in a subgraph happens at the operator that calls it.
+            who, read = "an operator of its subgraph", ""
+            if hazard.fault.subject.index in op.inputs:
+                who = f"{'TFLite' if op.index in plan.tflite_ops else 'XNNPACK'}'s {op.custom_code or op.type}"
+                read = f", read by {op.type} version {op.version}"
             comes = "the model fails" if hazard.outcome is Outcome.FAILS else "the outputs are wrong, without any error"
             yield self.finding(
-                f"{who} {op.custom_code or op.type} does not know how its weights are stored, and {comes}: "
-                f"{fault_words(hazard.fault)}",
+                f"{who} does not know how its weights are stored, and {comes}: {fault_words(hazard.fault)}",
                 required=DECODED,
-                actual=f"{stored_words(plan, hazard)}, read by {op.type} version {op.version}",
+                actual=stored_words(plan, hazard) + read,
                 location=locate(plan, op.index),
                 fix=STORE_DENSE_FIX,
                 applicability=Applicability.SAFE,

@@ -11,6 +11,7 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 from ._pruning import others_pruned
+from ._pytorch import POINTWISE, STRIDE_FIRST
 from ._text import by, listed
 
 REQUIRED = "1x1 CONV_2D with stride 1 and one group"
@@ -49,6 +50,7 @@ class NoPointwiseConvolution(Rule):
     name = "no-pointwise-convolution"
     condition = Condition.HAS_POINTWISE
     severity = Severity.NOTE
+    terms = {**POINTWISE, **STRIDE_FIRST}
     summary = "only 1x1 convolutions run sparse, and the model has none"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -64,9 +66,9 @@ class NoPointwiseConvolution(Rule):
         helps = spatial and pruned is None and not any(op.type == "CUSTOM" for op in plan.graph.operators)
         smaller = f"; the zeros of its {pruned.what} make it smaller, and not faster" if pruned is not None else ""
         yield self.finding(
-            f"the model has no 1x1 convolution, so nothing in it can run sparse{smaller}",
+            "the model has no 1x1 convolution, so nothing in it can run sparse",
             required=REQUIRED,
-            actual="none",
+            actual=f"none{smaller}",
             fix="use depthwise-separable convolutions (SeparableConv2D) in place of spatial ones" if helps else "",
             applicability=Applicability.UNSAFE,
         )

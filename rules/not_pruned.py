@@ -12,6 +12,7 @@ from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
 
 from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, others_pruned, percent, weights_of
+from ._pytorch import PRUNED
 
 
 class NotPruned(Rule):
@@ -56,6 +57,7 @@ class NotPruned(Rule):
     name = "not-pruned"
     condition = Condition.PRUNED
     severity = Severity.NOTE
+    terms = PRUNED
     summary = "the model is not pruned; says what pruning would unlock"
     limits = {"pruned": f"{PRUNED_SHARE:.0%}", "threshold": THRESHOLD}
 
@@ -71,9 +73,9 @@ class NotPruned(Rule):
         others = others_pruned(plan)
         only = f"; only {others.what} are, for which there is no SpMM" if others is not None else ""
         yield self.finding(
-            f"{subject} not pruned{only}",
+            f"{subject} not pruned",
             required=f"more than {THRESHOLD} zeros, stored in the sparse format",
-            actual=f"{percent(weights.share)} zeros",
+            actual=f"{percent(weights.share)} zeros{only}",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",
             applicability=Applicability.UNSAFE,
             waivers=[ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in counted)],

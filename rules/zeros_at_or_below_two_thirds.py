@@ -24,6 +24,7 @@ from ._pruning import (
     weighted_nodes,
     weights_of,
 )
+from ._pytorch import POOLED
 from ._text import named
 
 
@@ -64,6 +65,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
     code = "XNN301"
     name = "zeros-at-or-below-two-thirds"
     condition = Condition.ENOUGH_ZEROS
+    terms = POOLED
     summary = (
         f"strictly more than {NUMERATOR}/{DENOMINATOR} of a cluster's 1x1 weights must be zero, counted over all of it"
     )
@@ -89,13 +91,11 @@ class ZerosAtOrBelowTwoThirds(Rule):
             return  # Enough zeros; or not pruned at all, and XNN303 tells what pruning would bring.
         least = min(ops, key=lambda op: weights.by_op[op][1] / max(weights.by_op[op][0], 1))
         others = None if weights.are_pruned else others_pruned(plan)
+        message = _too_few(plan, ops, least, weights) + (_STORED if _all_stored_sparse(plan, ops) else "")
+        elsewhere = ""
         if others is not None:
-            message = (
-                f"only {others.what} are pruned ({percent(others.zeros / others.elements)} zeros), and SpMM runs 1x1 "
-                f"convolutions alone, of which the weights have too few zeros"
-            )
-        else:
-            message = _too_few(plan, ops, least, weights) + (_STORED if _all_stored_sparse(plan, ops) else "")
+            share = percent(others.zeros / others.elements)
+            elsewhere = f"; only {others.what} are pruned ({share} zeros), for which there is no SpMM"
         pattern = pattern_of(plan, ops) if weights.are_pruned else None
         if pattern is not None:
             n, m = pattern
@@ -107,7 +107,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
         yield self.finding(
             message,
             required=f"more than {NUMERATOR}/{DENOMINATOR} ({THRESHOLD}) zeros over the cluster",
-            actual=f"{percent(zeros / params)} ({zeros} of {params} weights)",
+            actual=f"{percent(zeros / params)} ({zeros} of {params} weights){elsewhere}",
             location=locate(plan, least),
             fix=fix + _other_way(plan, weights),
             applicability=Applicability.UNSAFE,

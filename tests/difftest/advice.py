@@ -31,6 +31,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.fixes.tflite.editor import UNPACKING
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Severity
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.waiver import WHOLE_MODEL, Waiver
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 GOOD, BAD, TROUBLE = 0, 1, 2
 CHUNK = 100
 SHOWN = 12
-# Where these are, numbers that differ in their last bit may come out one apart.
-STEPS = ("CEIL", "FLOOR", "ROUND", "SIGN")
+# Where these are, numbers that differ in their last bit may come out one apart, or as a number and as none.
+STEPS = ("CEIL", "FLOOR", "ROUND", "SIGN", "POW", "LOG", "SQRT", "RSQRT")
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ class Judge:
         self.profile, self.out, self.figures = profile, out, Figures()
         self.scratch = tempfile.TemporaryDirectory(prefix="xnnlint-advice-")
         self.observer = Observer(seeds=(0, 1))
+        self.standing: list[Finding] = []
 
     def __enter__(self) -> Judge:
         return self
@@ -315,6 +317,7 @@ class Judge:
     def follow(self, name: str, data: bytes, plan: Plan, findings: list[Finding]) -> None:
         """Follows the advice that a model got."""
         figures, promise = self.figures, promise_of(plan, findings)
+        self.standing = [f for f in findings if f.condition is Condition.KNOWN_ENCODING]
         if promise is None:
             if any(f.severity is Severity.ERROR for f in findings):
                 figures.hopeless.append(name)
@@ -337,7 +340,9 @@ class Judge:
         figures = self.figures
         what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
         try:
-            followed = follow(data, name, plan, promise.findings)
+            # What is wrong sparse or dense is mended whatever else is done.
+            others = [finding for finding in self.standing if finding not in promise.findings]
+            followed = follow(data, name, plan, [*promise.findings, *others])
             if kind is Kind.PART and followed.counts_more:
                 raise NotFollowed("a part whose stand-in has weights that count for the zeros of a cluster")
         except (NotFollowed, XnnlintError) as reason:
@@ -373,7 +378,7 @@ class Judge:
         if seen.outcome is None:
             return "", seen.undecided or seen.error or "?"
         if seen.outcome == "wrong-results" and plan.is_correct and any(op.type in STEPS for op in plan.graph.operators):
-            return "", "it may be a rounding error of which a step, such as CEIL, makes a whole one"
+            return "", "it may be a rounding error of which CEIL or POW, say, makes a large one"
         if seen.outcome != "sparse" and (promised or seen.outcome != "dense"):
             return f"the run is {seen.outcome} ({plan.outcome.value} by plan)", ""
         return "", ""

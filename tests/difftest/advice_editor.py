@@ -31,7 +31,9 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
@@ -116,6 +118,8 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
+        if any(finding.condition is Condition.KNOWN_ENCODING for finding in findings):
+            store_misread_dense(self.view)
         self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
@@ -287,6 +291,8 @@ class _Editor:
             self._as_constant(op)
         elif rule in IN_CLUSTER_POOLING:
             self._pointwise_behind(op)
+        elif rule in POOLING and any(map(self._is_map, self._read_behind(op))):
+            self._as_member(op)  # A pooling over one side alone.
         elif rule in POOLING:
             self._as_pooling(op)
         elif rule in STEM:
@@ -299,6 +305,15 @@ class _Editor:
             self._kept_map(op)
         else:
             self._as_member(op)
+
+    def _read_behind(self, op: Op) -> list[int]:
+        """What the readers of an operator's output give, where that is a map itself."""
+        readers = self.graph.consumers(op.outputs[0]) if self._is_map(op.outputs[0]) else []
+        return [t for reader in readers for t in reader.outputs]
+
+    def _is_map(self, tensor: int) -> bool:
+        shape = self.graph.shape(tensor)
+        return len(shape) == 4 and math.prod(shape[1:3]) > 1
 
     def _delegated(self, index: int, _: str) -> None:
         """The finding asks for an operator that XNNPACK takes, and has in NCHW."""

@@ -26,8 +26,7 @@ JUMPING = ("CEIL", "FLOOR", "ROUND")
 SMOOTH_UNARY = tuple(code for code in UNARY if code not in JUMPING)
 # Operators that make the same of all large numbers.
 SATURATING = ("LOGISTIC", "TANH", "RELU6", "RELU_N1_TO_1")
-# TFLite's optimized LOCAL_RESPONSE_NORMALIZATION differs from its reference where the radius reaches over all channels.
-SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater", "lrn"))
+SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater"))
 # How a model keeps its 1x1 weights, with its weight.
 STORAGE_POLICIES = {
     **{"sparse": 54, "sparse_fp16": 14, "sparse_int8": 6},

@@ -152,6 +152,21 @@ def test_misread_weights_of_the_converter_are_stored_dense(prover, name):
 
 
 @pytest.mark.judge
+@pytest.mark.parametrize("values", ["inputs", "outputs"])
+def test_what_shares_a_name_is_named_apart(prover, values):
+    g = ModelBuilder(3)
+    x, y = g.input((1, 9, 11, 3)), g.input((1, 9, 11, 3))
+    outputs = [g.conv2d(x, 4, 3), g.conv2d(y, 5, 3)]
+    g.output(*outputs)
+    first, second = (x, y) if values == "inputs" else outputs
+    g.tensors[second.id].name = g.tensors[first.id].name
+    result = fixed(g.build())
+    assert names(result) == {"name-apart"}
+    proof = prover.prove(result)
+    assert proof.passed and proof.max_abs_error == 0.0
+
+
+@pytest.mark.judge
 def test_a_tensor_that_densify_reads_too_keeps_its_encoding(prover):
     g = ModelBuilder(3)
     weights = g.weight((12, 64), 64, 0.75, "sparse_direct")

@@ -22,6 +22,7 @@ from xnnlint.modelbuilder.building_blocks import pruned
 from xnnlint.modelbuilder.patterns import named_patterns
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.registry import judge, node_conditions
+from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.planner import make_plan
@@ -276,6 +277,8 @@ def test_every_dense_or_broken_model_has_a_reason(name: str, folder: Path) -> No
         assert [f.rule for f in findings] == ["XNN304"], "no 1x1 convolution: nothing to unlock, nothing wrong"
     elif name == "dense_weights":
         assert not errors and [f.rule for f in unlocking] == ["XNN303"]
+    elif all(hazard.kind is FaultKind.SPARSE_ENCODING for hazard in plan.hazards) and plan.spmm_ops:
+        assert {f.rule for f in errors} == {"XNN404"}, "a sparse network, and weights that are misread"
     else:
         assert errors and unlocking
     assert all(f.fix and f.required for f in errors)

@@ -13,8 +13,8 @@ from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.runtime import releases
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.broken import Broken
-from xnnlint.runtime.dense_copy import dense_copy
 from xnnlint.runtime.observe import observe
+from xnnlint.runtime.references import dense_copy
 from xnnlint.runtime.verify import choose, compare, verify_each
 from xnnlint.xnnpack.fault import FaultKind, Wrong
 from xnnlint.xnnpack.plan import Outcome, Plan

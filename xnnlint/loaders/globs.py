@@ -74,11 +74,12 @@ def _fits(pattern: Sequence[_T | None], given: Sequence[str], fits_one: Callable
 
 
 def _is_name(part: list[Token | None] | None, name: str) -> bool:
-    return part is not None and _fits(part, name, _is_one)  # type: ignore[arg-type]  # a union is one type here
+    return part is not None and _fits(part, name, _is_one)
 
 
-def _is_one(token: Token, char: str) -> bool:
-    return token == char if isinstance(token, str) else token.fullmatch(char) is not None
+def _is_one(token: object, char: str) -> bool:
+    """Whether a `Token` means a character."""
+    return token.fullmatch(char) is not None if isinstance(token, re.Pattern) else token == char
 
 
 def matches(pattern: str, path: str) -> bool:

@@ -39,6 +39,7 @@ _BEFORE_NAMES = 13  # columns of "  XNN101 [*] "
 _AND_MORE = 14
 _INDENT = 9  # columns before what stands below a rule's code
 _MARKS = {Applicability.SAFE: ("[*]", GOOD), Applicability.UNSAFE: ("[!]", CAUTION)}
+_SAID_BY_MESSAGE = (*BROKEN, Condition.WRAPPERS_STRIPPED)
 # Where a change is made that is none of the model's layers.
 _ELSEWHERE = {
     Condition.PRUNED: "Training",
@@ -46,7 +47,6 @@ _ELSEWHERE = {
     Condition.SPARSE_CPU: "Device",
     Condition.POLICY_AGREES: "Training",
 }
-_TORCH_NAMES = ("torch.", "__main__.")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
     shown, room = 0, MOST_LINES
     has_errors = any(cause.first.severity is Severity.ERROR for cause in found)
     for cause in found:
-        aside = has_errors and cause.first.severity is not Severity.ERROR and cause.first.unlocks is None
+        aside = has_errors and _stands_aside(cause.first, found)
         own = _cause_lines(cause, model, width, for_pipe=for_pipe, aside=aside)
         if shown >= _FEWEST and len(own) > room:
             break
@@ -118,6 +118,13 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
     return lines
 
 
+def _stands_aside(finding: Finding, found: Sequence[Cause]) -> bool:
+    """Whether what to do is said elsewhere: of a broken model by the blockers that break it; of a note by --verbose."""
+    if finding.condition in BROKEN:
+        return any(cause.first.unlocks is not None for cause in found)
+    return finding.severity is not Severity.ERROR and finding.unlocks is None
+
+
 def _is_unsafe(finding: Finding) -> bool:
     """Whether it names a change of layers after which the model is to be trained again."""
     elsewhere = finding.condition in _ELSEWHERE
@@ -125,7 +132,7 @@ def _is_unsafe(finding: Finding) -> bool:
 
 
 def _is_bad(model: ModelReport) -> bool:
-    return model.outcome is not Outcome.SPARSE
+    return model.outcome is not Outcome.SPARSE or any(f.severity is Severity.ERROR for f in model.findings)
 
 
 def _nothing_known(model: ModelReport) -> list[str]:
@@ -215,7 +222,11 @@ def _cause_lines(cause: Cause, model: ModelReport, width: int, *, for_pipe: bool
 
 def _has_values(finding: Finding) -> bool:
     """Whether required and actual say what is wrong better than the message."""
-    return bool(finding.required and finding.actual) and finding.condition not in BROKEN and not says_all(finding)
+    return (
+        bool(finding.required and finding.actual)
+        and finding.condition not in _SAID_BY_MESSAGE
+        and not says_all(finding)
+    )
 
 
 def _problem(cause: Cause) -> str:
@@ -288,8 +299,4 @@ def source_of(model: ModelReport, finding: Finding) -> str:
 
 def _place_of_change(model: ModelReport) -> str:
     plan = model.plan
-    if plan is None or plan.model.format == "tflite":
-        operators = plan.graph.operators if plan is not None else []
-        if any(operator.name.startswith(_TORCH_NAMES) for operator in operators):
-            return "PyTorch"
-    return "Keras"
+    return "PyTorch" if plan is not None and plan.model.exporter.is_of_pytorch else "Keras"

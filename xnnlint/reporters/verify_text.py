@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 LABEL = 11  # columns of "operators  " and the like
 REFERENCES = {
     "kernels": "LiteRT's reference kernels",
-    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it)",
+    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it, or err)",
     "xnnpack-avx": "dense XNNPACK (LiteRT's own kernels cannot run it)",
 }
 _DIFFERS = {

@@ -14,9 +14,9 @@ import numpy as np
 
 from xnnlint.runtime import targets
 from xnnlint.runtime.broken import Broken
-from xnnlint.runtime.dense_copy import dense_copy
 from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import WRONG_ABOVE, Observation, OutputError, compare, decide
+from xnnlint.runtime.references import dense_copy, wrong_reference
 from xnnlint.runtime.rounding import judged
 from xnnlint.runtime.workers import InputFiles, Run, Worker
 
@@ -159,6 +159,8 @@ class _Judges:
             self.kernels.start_run(inputs)
         expected = self.kernels.finish_run() if self.kernels else None
         run = self._finish(expected, time.monotonic() - started)
+        if expected and (misjudged := wrong_reference(path)):
+            expected = Run("error", f"LiteRT's reference kernel of {misjudged} is wrong")
         if refused:
             run = Run("error", refused)
             expected = expected and Run("error", refused)

@@ -18,6 +18,8 @@ class FaultKind(str, Enum):
     """An operator reads sparse-encoded weights that it cannot decode, sparse or dense."""
     OUTPUT = "output"
     """LiteRT has no right buffer for an output of the model, sparse or dense."""
+    NAMES = "names"
+    """LiteRT knows no name for an input or output of the model, sparse or dense."""
     TFLITE = "tflite"
     """TFLite itself refuses an operator, sparse or dense."""
     LOADING = "loading"
@@ -72,9 +74,12 @@ class Wrong(Enum):
     OUTPUT_SHAPE_LATE = "output-shape-late", FaultKind.OUTPUT
     OUTPUT_SHAPE_UNTOLD = "output-shape-untold", FaultKind.OUTPUT  # the stored shape; the one at run time
     OUTPUT_SIZE_UNKNOWN = "output-size-unknown", FaultKind.OUTPUT  # required: the stored shape
+    NAME_SHARED = "name-shared", FaultKind.NAMES  # inputs or outputs; the tensor's name; whether there is a signature
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
+    SQUEEZE_OF_MORE = "squeeze-of-more", FaultKind.TFLITE  # actual: axes, shape
+    BLOCKS_NOT_READ = "blocks-not-read", FaultKind.TFLITE  # subject: the operator's type
     # What keeps the file from being loaded.
     TENSOR_TYPE = "tensor-type", FaultKind.LOADING  # actual and subject: the type
     VARIABLE_TENSOR = "variable-tensor", FaultKind.LOADING  # actual: a `TensorRef`

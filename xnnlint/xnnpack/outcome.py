@@ -8,6 +8,7 @@ from functools import cached_property
 
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.entry_names import nameless
 from xnnlint.xnnpack.execution import Order, State, is_order_free
 from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
 from xnnlint.xnnpack.ir import NodeType, Value
@@ -15,6 +16,7 @@ from xnnlint.xnnpack.loading import Refusal, unresolved
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.sparse_readers import encoding_hazards
+from xnnlint.xnnpack.tflite_refusals import tflite_refusal
 from xnnlint.xnnpack.windows import same_padding_total
 
 # Operators that refuse a wrong number of channels, whoever runs them.
@@ -53,6 +55,7 @@ class OutcomeJudge:
         plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)
+            plan.hazards += self._name_hazards(plan)
         plan.hazards += self._refused_by_tflite(plan)
         plan.hazards += _called_hazards(plan)
         outcomes = {h.outcome for h in plan.hazards}
@@ -64,19 +67,12 @@ class OutcomeJudge:
             plan.outcome = Outcome.SPARSE
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
-        """Operators that TFLite cannot prepare.
-
-        BROADCAST_TO to fewer dimensions than there are is what the converter makes of tf.math.divide_no_nan of five
-        dimensions, and so of a GroupNormalization of Keras 2 with a dynamic batch (google-ai-edge/LiteRT
-        tflite/kernels/broadcast_to.cc, `ResizeOutputTensor`).
-        """
+        """Operators that TFLite cannot prepare, and that anybody needs."""
         for index in sorted(plan.tflite_ops):
             op = self.graph.operators[index]
-            if op.type == "BROADCAST_TO" and len(op.inputs) > 1 and self._mattering.intersection(op.outputs):
-                source, target = (self.graph.tensors[t] for t in op.inputs[:2])
-                if target.rank == 1 and not target.is_dynamic and target.shape[0] < source.rank:
-                    fault = Fault(Wrong.BROADCAST_TO_FEWER, source.rank, target.shape[0])
-                    yield Hazard(index, fault, Outcome.FAILS)
+            fault = tflite_refusal(self.graph, op) if self._mattering.intersection(op.outputs) else None
+            if fault is not None:
+                yield Hazard(index, fault, Outcome.FAILS)
 
     def _output_hazards(self, plan: Plan) -> Iterable[Hazard]:
         """Outputs that TFLite cannot leave in the buffer that LiteRT binds to them.
@@ -102,6 +98,16 @@ class OutcomeJudge:
                 op = next(iter(readers or self.graph.operators), None)
                 yield Hazard(None if op is None else op.index, Fault(wrong), Outcome.WRONG_RESULTS)
 
+    def _name_hazards(self, plan: Plan) -> Iterable[Hazard]:
+        """Inputs and outputs without a name of their own; a Keras model gets names when it is converted."""
+        if self.profile["output_buffers"] != "fixed" or plan.model.format != "tflite":
+            return
+        for kind, tensor in nameless(plan.model, self.graph):
+            producer, readers = self.graph.producer(tensor), self.graph.consumers(tensor)
+            op = producer or next(iter(readers), None)
+            fault = Fault(Wrong.NAME_SHARED, kind, self.graph.tensors[tensor].name, bool(plan.model.signatures))
+            yield Hazard(None if op is None else op.index, fault, Outcome.FAILS)
+
     def _unbound(
         self, plan: Plan, producer: Operator, output: Tensor, shapes: dict[int, tuple[int, ...] | None]
     ) -> Fault | None:
@@ -111,7 +117,7 @@ class OutcomeJudge:
         if output.index not in shapes:
             return None
         shape = shapes[output.index]
-        if shape is None and not output.shape and producer.type == "CUSTOM":
+        if shape is None and not output.shape and producer.type == "CUSTOM" and plan.model.format == "tflite":
             return Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
         if shape is None:
             # A dynamic batch is taken as one, as that of the inputs is.

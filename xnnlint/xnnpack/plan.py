@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.ir import Node, Subgraph
     from xnnlint.xnnpack.layout import LayoutDecision
     from xnnlint.xnnpack.profile import Profile
-    from xnnlint.xnnpack.reach import Reach
     from xnnlint.xnnpack.waiver import Waiver
 
 
@@ -90,10 +89,7 @@ class Hazard:
 
 
 _SPARSE_OR_DENSE = (
-    FaultKind.OUTPUT,
-    FaultKind.PADDING,
-    FaultKind.SPARSE_ENCODING,
-    FaultKind.TFLITE,
+    *(FaultKind.OUTPUT, FaultKind.NAMES, FaultKind.PADDING, FaultKind.SPARSE_ENCODING, FaultKind.TFLITE),
     FaultKind.LOADING,
 )
 
@@ -195,6 +191,16 @@ class Called:
     plan: Plan
 
 
+class Reaching(Protocol):
+    """How far a change of single operators reaches; see `reach.Reach`."""
+
+    def loses(self, ops: Collection[int]) -> bool: ...
+
+    def may_gain(self, ops: Collection[int]) -> bool: ...
+
+    def may_gain_by_end(self, tensor: int) -> bool: ...
+
+
 class Replanner(Protocol):
     """Plans one model again under other assumptions; see `planner.Planner`."""
 
@@ -204,7 +210,7 @@ class Replanner(Protocol):
 
     def is_right(self, assume: Iterable[Waiver]) -> bool: ...
 
-    def reach(self, assume: Iterable[Waiver] = ()) -> Reach: ...
+    def reach(self, assume: Iterable[Waiver] = ()) -> Reaching: ...
 
     def weight_zeros(self, op: Operator) -> tuple[int, int]: ...
 

@@ -309,14 +309,17 @@ class Planner:
 
     def _totals(self, plan: Plan) -> Summary:
         """Of one subgraph."""
+        from xnnlint.model.weights import measure
+
         spmm = plan.spmm_ops
         pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
         pointwise |= {i: self.graph.operators[i] for i in spmm}
         macs = {i: pointwise_macs(self.graph, op) for i, op in pointwise.items()}
         params = zeros = 0
         for op in pointwise.values():
-            count, zero = self.weight_zeros(op)
-            params, zeros = params + count, zeros + zero
+            if measure(self.graph, op.inputs[1]) is not None:  # Of a filter that is computed nobody knows the zeros.
+                count, zero = self.weight_zeros(op)
+                params, zeros = params + count, zeros + zero
         return Summary(
             pointwise_convs=len(pointwise),
             spmm=len(spmm),

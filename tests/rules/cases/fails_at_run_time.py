@@ -40,7 +40,27 @@ def _broadcast(dimensions: int) -> Head:
     return part
 
 
+def _two_outputs(shared: bool) -> Head:
+    def part(g: ModelBuilder, x: Value) -> None:
+        first, second = g.fully_connected(g.mean(x), 5), g.mean(x)
+        if shared:
+            g.tensors[second.id].name = g.tensors[first.id].name
+        g.output(first, second)
+
+    return part
+
+
 PAIRS = [
+    Pair(
+        "XNN902 outputs of one name",
+        head(_two_outputs(True)),
+        head(_two_outputs(False)),
+        "fails",
+        "FULLY_CONNECTED",
+        "outputs that share a name",
+        "convert with a signature",
+        unlocks=False,
+    ),
     Pair(
         "XNN902 a broadcast to fewer dimensions",
         head(_broadcast(0)),

@@ -21,10 +21,10 @@ from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change import Exactness
 from xnnlint.fixes.result import Measured, Proof
 from xnnlint.runtime import targets
-from xnnlint.runtime.dense_copy import dense_copy
 from xnnlint.runtime.inputs import DTYPES, write_inputs
 from xnnlint.runtime.observation import compare as compare_values
 from xnnlint.runtime.observe import OPTIMIZED_RESOLVER, REFERENCE_RESOLVER, fast_folder, observe
+from xnnlint.runtime.references import dense_copy
 from xnnlint.runtime.timing import timed_library
 from xnnlint.runtime.timing_pair import time_pair
 from xnnlint.runtime.verify import DIFFERS, compare

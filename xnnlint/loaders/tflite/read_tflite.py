@@ -17,11 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders.tflite import schema_tables as schema
+from xnnlint.loaders.tflite.exporter import exporter_of
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.tflite.names import operator_names
 from xnnlint.loaders.tflite.operator_slots import problem
 from xnnlint.model import sparse
-from xnnlint.model.graph import Graph, Model, Operator, Quantization, Signature, SparseDimension, Sparsity, Tensor
+from xnnlint.model.graph import (
+    BLOCKWISE,
+    Graph,
+    Model,
+    Operator,
+    Quantization,
+    Signature,
+    SparseDimension,
+    Sparsity,
+    Tensor,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,13 +120,15 @@ def _read_model(path: str, reader: Reader) -> Model:
     graphs = each("subgraph", file.subgraphs, file.graph)
     signatures = each("signature", root.tables("signature_defs"), partial(_signature, graphs))
     metadata = dict(each("metadata entry", root.tables("metadata"), file.metadata_entry))
+    description = root.text("description")
     return Model(
         path=path,
         format="tflite",
         graphs=graphs,
         signatures=signatures,
         metadata=metadata,
-        description=root.text("description"),
+        description=description,
+        exporter=exporter_of(description, metadata, graphs[0].tensors, signatures),
         notes=file.notes(),
     )
 
@@ -315,10 +328,11 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> Quantization | None:
     table = tensor.table("quantization")
     if table is None:
         return None
-    details, _ = table.union("details")
+    details, scheme = table.union("details")
     axis = table.scalar("quantized_dimension")
-    if details in ("BlockwiseQuantization", "MultiAxisQuantization"):
-        return Quantization((), (), axis, details)
+    if details in (BLOCKWISE, "MultiAxisQuantization"):
+        blocks = scheme.scalar("block_size") if scheme is not None and details == BLOCKWISE else 0
+        return Quantization((), (), axis, details, blocks)
     scale = table.numbers("scale")
     if not scale:
         return None

@@ -33,9 +33,10 @@ def is_misreading(hazard: Hazard) -> bool:
 
 
 def misread(view: View) -> list[tuple[Op, int]]:
-    """Readers and the tensors that each takes for dense."""
-    faults = [(hazard.op, hazard.fault.subject.index) for hazard in view.plan.hazards if is_misreading(hazard)]
-    return [(op, tensor) for index, tensor in faults if (op := view.op(index)) is not None]
+    """Readers and the tensors that each takes for dense; what a subgraph reads has other indices, and is left alone."""
+    faults = [(h.op, h.fault.subject.index) for h in view.plan.hazards if h.op is not None and is_misreading(h)]
+    found = [(view.op(index), tensor) for index, tensor in faults]
+    return [(op, tensor) for op, tensor in found if op is not None and tensor in op.inputs]
 
 
 def store_misread_dense(view: View) -> str:

@@ -1,7 +1,8 @@
-"""What a file means whose sparse-encoded tensors are read as they are stored: a copy that stores them dense.
+"""What a file means where LiteRT's reference kernels do not say it.
 
-TFLite's reference kernels are no reference for such a file, since most of them read the stored values as if they were
-the dense tensor (see `xnnlint.xnnpack.sparse_readers`). What a DENSIFY decodes stays as it is.
+Sparse-encoded tensors that are read as they are stored are dense in a copy, since those kernels, too, take what is
+stored for the whole (see `xnnlint.xnnpack.sparse_readers`); what a DENSIFY decodes stays as it is. And one of the
+kernels computes another sum than its operator means.
 """
 
 from __future__ import annotations
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
 
 # Tensors begin at multiples of it (`force_align` of Buffer.data in the schema).
 _ALIGNMENT = 16
+
+
+WRONG_REFERENCES = frozenset({"LOCAL_RESPONSE_NORMALIZATION"})
+"""Operators whose reference kernel is wrong: this one leaves out the last channel of its window, which the optimized
+kernel has, as TensorFlow says (google-ai-edge/LiteRT tflite/kernels/internal/reference/reference_ops.h,
+optimized/optimized_ops.h `LocalResponseNormalization`; read at f674577, 2026-08-21, and seen in runs)."""
+
+
+def wrong_reference(path: str | Path) -> str | None:
+    """An operator of a .tflite file that LiteRT's reference kernels get wrong; None where there is none, or the file
+    cannot be read."""
+    from xnnlint.loaders.tflite.read_tflite import load
+
+    try:
+        types = {op.type for graph in load(path).graphs for op in graph.operators}
+    except (XnnlintError, OSError):
+        return None
+    return next(iter(sorted(types & WRONG_REFERENCES)), None)
 
 
 def dense_copy(path: str | Path) -> bytes | None:
