@@ -47,7 +47,6 @@ _ELSEWHERE = {
     Condition.SPARSE_CPU: "Device",
     Condition.POLICY_AGREES: "Training",
 }
-_TORCH_NAMES = ("torch.", "__main__.")
 
 
 @dataclass(frozen=True)
@@ -300,8 +299,4 @@ def source_of(model: ModelReport, finding: Finding) -> str:
 
 def _place_of_change(model: ModelReport) -> str:
     plan = model.plan
-    if plan is None or plan.model.format == "tflite":
-        operators = plan.graph.operators if plan is not None else []
-        if any(operator.name.startswith(_TORCH_NAMES) for operator in operators):
-            return "PyTorch"
-    return "Keras"
+    return "PyTorch" if plan is not None and plan.model.exporter.is_of_pytorch else "Keras"
