@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
     report = xnnlint("fix", dense, "-o", fixed, "--unsafe-fixes", "--prove")
     kinds = {c["fix"]: c["applicability"] for c in report["changes"]}
     for change in report["changes"]:
-        print("  ", change["applicability"], change["layer"], "->", "; ".join(change["after"]))
+        print("  ", change["applicability"], change["place"], "->", "; ".join(change["added"]))
     expect(kinds.get("pooling-keepdims") == "safe", "the global pooling keeps its dimensions: safe")
     expect(kinds.get("padding-on-all-sides") == "unsafe", "the stem is padded on all sides: unsafe")
     expect(kinds.get("max-pooling-to-depthwise") == "unsafe", "the max pooling became depthwise: unsafe")

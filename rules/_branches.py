@@ -49,13 +49,13 @@ def ends(part: PartitionPlan) -> list[Node]:
 def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
     """Every way from an output of the partition upwards that meets NCHW operators before it meets a cluster end."""
     values = part.subgraph.values
-    producers = {v: i for i, node in enumerate(part.nodes) for v in node.outputs}
+    producers = part.writers
     found: set[int] = set()
+    seen: set[int] = set()  # Of all outputs: what lies above a value is the same whichever output leads to it.
     for output in values:
         if not output.external_output:
             continue
         pending: list[tuple[int, tuple[Node, ...]]] = [(output.id, ())]
-        seen: set[int] = set()
         while pending:
             v, through = pending.pop()
             if v in seen or v not in producers:
@@ -79,7 +79,15 @@ def is_map(value: Value) -> bool:
 
 def leads_to_map(graph: Graph, tensor: int) -> bool:
     """Whether anything that is computed from a tensor is a map of more than one pixel again."""
-    return any(has_pixels(graph, t) for op in graph.downstream(tensor) for t in op.outputs if t >= 0)
+    pending, seen = [tensor], {tensor}
+    while pending:
+        for reader in graph.consumers(pending.pop()):
+            for output in (t for t in reader.outputs if t >= 0 and t not in seen):
+                if has_pixels(graph, output):
+                    return True
+                seen.add(output)
+                pending.append(output)
+    return False
 
 
 def meets_map(graph: Graph, tensor: int) -> bool:
@@ -121,12 +129,7 @@ def takes_channels(graph: Graph, op: Operator) -> bool:
 
 def is_read_inside(part: PartitionPlan, value: Value) -> bool:
     """Whether operators that can run in NCHW read a value that is given out as a map, too."""
-    nodes = zip(part.nodes, part.decision.verdicts, strict=True)
-    return (
-        value.external_output
-        and not is_order_free(value.shape)
-        and any(value.id in node.inputs and bool(verdict.layout) for node, verdict in nodes)
-    )
+    return value.external_output and not is_order_free(value.shape) and value.id in part.read_inside
 
 
 def is_pooled_by_tflite(plan: Plan, value: Value) -> bool:
@@ -138,10 +141,8 @@ def is_pooled_by_tflite(plan: Plan, value: Value) -> bool:
 
 def capable(part: PartitionPlan, value: int) -> bool:
     """Whether a node that can run in NCHW computes a value, so that its reader would be part of a cluster."""
-    for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
-        if value in node.outputs:
-            return bool(verdict.layout & (Layout.NCHW | Layout.ENTRY))
-    return False
+    writer = part.writers.get(value)
+    return writer is not None and bool(part.decision.verdicts[writer].layout & (Layout.NCHW | Layout.ENTRY))
 
 
 def pointwise_in(plan: Plan, part: PartitionPlan) -> bool:

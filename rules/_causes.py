@@ -385,7 +385,11 @@ def _leaves(plan: Plan, value: Value) -> Cause:
 
 def _enters(plan: Plan, node: Node, value: Value) -> Cause:
     where = named(plan.graph, node.op)
-    source = where_used(plan.graph, value.tensor) if value.tensor in plan.graph.inputs else "computed by TFLite"
+    source = (
+        where_used(plan.graph, value.tensor)
+        if value.tensor is not None and value.tensor in plan.graph.inputs
+        else "computed by TFLite"
+    )
     return Cause(
         node.op,
         CauseKind.CROSSING,
@@ -546,10 +550,14 @@ def _names(plan: Plan, hazard: Hazard) -> Cause:
 
 def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
+    text = fault_words(hazard.fault)
+    if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
+        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
     return Cause(
         hazard.place,
         CauseKind.TFLITE,
-        fault_words(hazard.fault),
+        text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
         f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",

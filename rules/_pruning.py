@@ -11,7 +11,7 @@ from xnnlint.model.graph import Graph, Operator
 from xnnlint.model.weights import MAX_DECODED_BYTES, dense_values, measure, trace
 from xnnlint.xnnpack.ir import Node, NodeType
 from xnnlint.xnnpack.layout import DENOMINATOR, NUMERATOR, Cluster
-from xnnlint.xnnpack.plan import PartitionPlan, Plan, pointwise_ops
+from xnnlint.xnnpack.plan import PartitionPlan, Plan, is_pointwise, pointwise_ops
 
 from ._branches import capable
 
@@ -130,8 +130,7 @@ def weighted_nodes(part: PartitionPlan, cluster: Cluster) -> list[Node]:
 
 def counted_ops(plan: Plan, part: PartitionPlan) -> list[int]:
     """1x1 convolutions, and fully-connected operators that read what could be part of a cluster."""
-    inside = set(part.partition.ops)
-    found = {op for op in pointwise_ops(plan.graph) if op in inside}
+    found = {op for op in part.partition.ops if is_pointwise(plan.graph, plan.graph.operators[op])}
     for node, verdict in zip(part.nodes, part.decision.verdicts, strict=True):
         if node.type == NodeType.FULLY_CONNECTED and verdict.layout and capable(part, node.inputs[0]):
             found.add(node.op)

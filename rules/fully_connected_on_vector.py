@@ -8,7 +8,7 @@ from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import NodeType
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import capable
@@ -67,7 +67,7 @@ class FullyConnectedOnVector(Rule):
                 source = part.subgraph.values[node.inputs[0]]
                 if node.type != NodeType.FULLY_CONNECTED or not verdict.layout or source.rank >= MAP_RANK:
                     continue
-                if source.tensor is None or not capable(part, source.id) or not _is_read_inside(part, node.outputs[0]):
+                if source.tensor is None or not capable(part, source.id) or node.outputs[0] not in part.read_inside:
                     continue
                 yield self.finding(
                     "it would run as a sparse 1x1 convolution on a vector without height and width, and fail to load",
@@ -78,8 +78,3 @@ class FullyConnectedOnVector(Rule):
                     applicability=Applicability.SAFE,
                     waivers=[Waiver(WaiverKind.RESHAPE, source.tensor)],
                 )
-
-
-def _is_read_inside(part: PartitionPlan, value: int) -> bool:
-    nodes = zip(part.nodes, part.decision.verdicts, strict=True)
-    return any(value in node.inputs and bool(verdict.layout) for node, verdict in nodes)

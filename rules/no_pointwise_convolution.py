@@ -64,9 +64,9 @@ class NoPointwiseConvolution(Rule):
         helps = spatial and pruned is None and not any(op.type == "CUSTOM" for op in plan.graph.operators)
         smaller = f"; the zeros of its {pruned.what} make it smaller, and not faster" if pruned is not None else ""
         yield self.finding(
-            f"the model has no 1x1 convolution, so nothing in it can run sparse{smaller}",
+            "the model has no 1x1 convolution, so nothing in it can run sparse",
             required=REQUIRED,
-            actual="none",
+            actual=f"none{smaller}",
             fix="use depthwise-separable convolutions (SeparableConv2D) in place of spatial ones" if helps else "",
             applicability=Applicability.UNSAFE,
         )

@@ -71,9 +71,9 @@ class NotPruned(Rule):
         others = others_pruned(plan)
         only = f"; only {others.what} are, for which there is no SpMM" if others is not None else ""
         yield self.finding(
-            f"{subject} not pruned{only}",
+            f"{subject} not pruned",
             required=f"more than {THRESHOLD} zeros, stored in the sparse format",
-            actual=f"{percent(weights.share)} zeros",
+            actual=f"{percent(weights.share)} zeros{only}",
             fix="prune the 1x1 convolutions to about 80% and convert with EXPERIMENTAL_SPARSITY",
             applicability=Applicability.UNSAFE,
             waivers=[ENCODED, *(Waiver(WaiverKind.PRUNED, op) for op in counted)],

@@ -9,11 +9,11 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
 from xnnlint.xnnpack.execution import reduce_in_nchw
-from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node
+from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, Value
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
-from ._branches import capable, meets_map
+from ._branches import capable, is_map, leads_to_map, meets_map
 from ._causes import AXES_FIX, SQUEEZE_FIX
 from ._text import dims, type_of
 
@@ -78,10 +78,17 @@ class PoolingAxes(Rule):
             required=f"axes {dims(SPATIAL)}",
             actual=f"{type_of(plan.graph.operators[node.op])} over axes {dims(axes)}",
             location=locate(plan, node.op),
-            fix=AXES_FIX + (f"; and {SQUEEZE_FIX}" if _is_broadcast(plan, node) else ""),
+            fix=_fix(plan, node, target),
             applicability=Applicability.UNSAFE,
             waivers=[Waiver(WaiverKind.COMPATIBLE, node.op)],
         )
+
+
+def _fix(plan: Plan, node: Node, target: Value) -> str:
+    if is_map(target) and leads_to_map(plan.graph, plan.graph.operators[node.op].outputs[0]):
+        size = " x ".join(map(str, target.shape[1:3]))
+        return f"resize the map to {size} instead, bilinearly, or shrink it by depthwise convolutions with strides"
+    return AXES_FIX + (f"; and {SQUEEZE_FIX}" if _is_broadcast(plan, node) else "")
 
 
 def _is_broadcast(plan: Plan, node: Node) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xnnlint.linter.findings import Applicability, Finding, Severity
+from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.unwrapped import wrapped_operators
 from xnnlint.xnnpack.conditions.condition import Condition
@@ -61,8 +61,7 @@ class PruningWrappers(Rule):
         model = plan.model
         if model.wrapped:
             yield self.finding(
-                "layers are saved inside of their pruning wrappers; the forecast is for the model without them",
-                severity=Severity.WARNING,
+                "exported with its pruning wrappers the model runs dense; the forecast is for the model without them",
                 required="no PruneLowMagnitude wrappers in what is exported",
                 actual=f"wrapped: {_listed(model.wrapped)}",
                 fix="call tfmot.sparsity.keras.strip_pruning before exporting",

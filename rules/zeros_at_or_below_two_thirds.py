@@ -71,14 +71,15 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            apart = counted_ops(plan, part)
+            held: set[int] = set()
             for cluster in part.decision.clusters if part.decision.armed else ():
                 ops = list(dict.fromkeys(n.op for n in weighted_nodes(part, cluster)))
                 if not ops or cluster.broken_by:
                     continue
-                apart = [op for op in apart if op not in ops]
+                held.update(ops)
                 yield from self._judge(plan, part, ops, cluster.params, cluster.zeros)
             # Without a cluster that holds together, the weights are judged as the one cluster that they should be.
+            apart = [op for op in counted_ops(plan, part) if op not in held]
             weights = weights_of(plan, apart)
             yield from self._judge(plan, part, apart, weights.elements, weights.zeros)
 
@@ -88,13 +89,11 @@ class ZerosAtOrBelowTwoThirds(Rule):
             return  # Enough zeros; or not pruned at all, and XNN303 tells what pruning would bring.
         least = min(ops, key=lambda op: weights.by_op[op][1] / max(weights.by_op[op][0], 1))
         others = None if weights.are_pruned else others_pruned(plan)
+        message = _too_few(plan, ops, least, weights) + (_STORED if _all_stored_sparse(plan, ops) else "")
+        elsewhere = ""
         if others is not None:
-            message = (
-                f"only {others.what} are pruned ({percent(others.zeros / others.elements)} zeros), and SpMM runs 1x1 "
-                f"convolutions alone, of which the weights have too few zeros"
-            )
-        else:
-            message = _too_few(plan, ops, least, weights) + (_STORED if _all_stored_sparse(plan, ops) else "")
+            share = percent(others.zeros / others.elements)
+            elsewhere = f"; only {others.what} are pruned ({share} zeros), for which there is no SpMM"
         pattern = pattern_of(plan, ops) if weights.are_pruned else None
         if pattern is not None:
             n, m = pattern
@@ -106,7 +105,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
         yield self.finding(
             message,
             required=f"more than {NUMERATOR}/{DENOMINATOR} ({THRESHOLD}) zeros over the cluster",
-            actual=f"{percent(zeros / params)} ({zeros} of {params} weights)",
+            actual=f"{percent(zeros / params)} ({zeros} of {params} weights){elsewhere}",
             location=locate(plan, least),
             fix=fix + _other_way(plan, weights),
             applicability=Applicability.UNSAFE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -25,6 +26,7 @@ from xnnlint.linter.rule import Rule
 from xnnlint.model.graph import Graph, Model
 from xnnlint.reporters import json_document
 from xnnlint.xnnpack.plan import Outcome, Plan, Summary
+from xnnlint.xnnpack.profile import cpus, runtimes
 
 # --- a machine with fake parts: the file's name says what is in it ----------------------------------------------------
 
@@ -85,6 +87,9 @@ def machine(monkeypatch):
 @pytest.fixture
 def call(machine, capsys, monkeypatch):
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
+
+
+ANSWER = "xnnlint: error: unknown runtime or CPU 'z80'; known are " + ", ".join([*runtimes(), *cpus()]) + "\n"
 
 
 # --- exit codes ------------------------------------------------------------------------------------------------------
@@ -245,12 +250,18 @@ def test_rules_as_text_and_json(call):
     code, out, _ = call("rules")
     assert code == 0
     assert out == (
-        "XNN999  error    something-is-wrong\n        something must be right\n"
+        "XNN999     error    something-is-wrong\n           something must be right\n"
         "\nMore on a rule: xnnlint explain XNN999\n"
     )
     listed = json.loads(call("rules", "--format", "json")[1])["rules"]
     assert listed == [
-        {"code": "XNN999", "name": "something-is-wrong", "severity": "error", "summary": "something must be right"}
+        {
+            "code": "XNN999",
+            "name": "something-is-wrong",
+            "severity": "error",
+            "summary": "something must be right",
+            "fixes": {},
+        }
     ]
 
 
@@ -274,9 +285,51 @@ def test_explain_suggests_what_was_meant(call, asked, meant):
 def test_profiles_as_text_and_json(call):
     code, out, _ = call("profiles")
     assert code == 0
-    assert "sparse_inference = no  (seen in a run)" in out
+    assert len(out.splitlines()) <= 24
+    assert "litert-2.3 " in out and "x86-avx " in out and " = " not in out
+    assert "sparse_inference = no  (seen in a run)" in call("profiles", "x86-avx")[1]
+    only = json.loads(call("profiles", "x86-avx", "--format", "json")[1])
+    assert [cpu["name"] for cpu in only["cpus"]] == ["x86-avx"] and "runtimes" not in only
+    assert call("profiles", "z80")[::2] == (2, ANSWER)
     data = json.loads(call("profiles", "--format", "json")[1])
     assert {"litert-2.3"} <= {r["name"] for r in data["runtimes"]}
+
+
+def test_rules_are_marked_and_filtered(capsys, monkeypatch):
+    ask = functools.partial(run, capsys, monkeypatch, "rules")
+    listed = json.loads(ask("--format", "json")[1])["rules"]
+    # As docs/fix-tflite.md and docs/keras.md have it: padding can be written otherwise, a CPU cannot be changed.
+    fixes = {rule["code"]: rule["fixes"] for rule in listed}
+    assert fixes["XNN104"] == {"tflite": "safe", "keras": "unsafe"}
+    assert fixes["XNN501"] == {}
+    assert "\nXNN104 [*] error    depthwise-convolution-without-nchw-kernel\n" in ask()[1]
+    some = json.loads(ask("--fixable", "--format", "json")[1])["rules"]
+    assert [rule for rule in listed if rule["fixes"]] == some and len(some) < len(listed)
+    assert {rule["severity"] for rule in json.loads(ask("--severity", "note", "-f", "json")[1])["rules"]} == {"note"}
+    named = json.loads(ask("xnn30", "stem", "-f", "json")[1])["rules"]
+    assert [rule["code"] for rule in named][:2] == ["XNN101", "XNN301"]
+    assert ask("nothing-like-this")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("check --runtime litert-2.", "litert-2.3"),
+        ("compare --cpu x86-a", "x86-avx"),
+        ("check --select XNN101,XNN30", "XNN101,XNN301"),
+        ("check --format sa", "sarif"),
+        ("explain wrong", "wrong-results"),
+        ("profiles ar", "arm64"),
+    ],
+)
+def test_a_shell_completes_values(words, completed):
+    environment = {"_XNNLINT_COMPLETE": "complete_bash", "COMP_WORDS": f"xnnlint {words}", "COMP_CWORD": "3"}
+    environment["COMP_CWORD"] = str(len(words.split()))
+    program = "import sys; sys.argv[0] = 'xnnlint'; from xnnlint.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert completed in done.stdout.split(), done.stderr
 
 
 @pytest.mark.parametrize("share", ["0.9", "90%"])

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 GOOD, BAD, TROUBLE = 0, 1, 2
 CHUNK = 100
 SHOWN = 12
-# Where these are, numbers that differ in their last bit may come out one apart.
-STEPS = ("CEIL", "FLOOR", "ROUND", "SIGN")
+# Where these are, numbers that differ in their last bit may come out one apart, or as a number and as none.
+STEPS = ("CEIL", "FLOOR", "ROUND", "SIGN", "POW", "LOG", "SQRT", "RSQRT")
 
 
 @dataclass(frozen=True)
@@ -373,7 +373,7 @@ class Judge:
         if seen.outcome is None:
             return "", seen.undecided or seen.error or "?"
         if seen.outcome == "wrong-results" and plan.is_correct and any(op.type in STEPS for op in plan.graph.operators):
-            return "", "it may be a rounding error of which a step, such as CEIL, makes a whole one"
+            return "", "it may be a rounding error of which CEIL or POW, say, makes a large one"
         if seen.outcome != "sparse" and (promised or seen.outcome != "dense"):
             return f"the run is {seen.outcome} ({plan.outcome.value} by plan)", ""
         return "", ""

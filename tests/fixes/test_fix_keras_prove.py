@@ -58,9 +58,9 @@ def run(capsys: Any, monkeypatch: Any, *arguments: str) -> tuple[int, str, str]:
 def test_a_proof_compares_outputs_and_runs_the_result(tmp_path, package, suffix, capsys, monkeypatch):
     path, target = saved(tmp_path, package, suffix), str(tmp_path / f"fixed.{suffix}")
     exit_code, out, _ = run(capsys, monkeypatch, path, "-o", target, "--unsafe-fixes", "--prove", "--format", "json")
-    data = json.loads(out)
+    (data,) = json.loads(out)["models"]
     assert exit_code == 0 and data["written"] == target
-    told = " ".join(data["proof"])
+    told = " ".join(data["proof"]["facts"])
     assert "all 8 weights have the same bits" in told
     assert "the safe change leaves the same outputs on 3 random inputs" in told
     assert "it runs sparse in LiteRT" in told and "1 SpMM operators, as forecast" in told

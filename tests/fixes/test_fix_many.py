@@ -8,10 +8,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.models import FIXTURES
 from xnnlint.cli import app as cli
+from xnnlint.reporters import json_document
 
 HOOK = ("--in-place", "--no-backup", "--fix-only", "--exit-non-zero-on-fix")
 
@@ -70,21 +72,30 @@ def test_what_cannot_be_fixed_is_not_the_hooks_to_tell(models, fix):
     assert (FIXTURES / "guide_sparse.keras").read_bytes() == data
 
 
-def test_json_of_several_is_one_document(models, fix):
-    code, out, _ = fix("pool.keras", "right.keras", "--diff", "--format", "json")
+def valid(document):
+    """A document of fix that follows its published schema."""
+    jsonschema.Draft202012Validator(json_document.published_schema("fix")).validate(document)
+    return document
+
+
+def test_json_has_one_form_for_one_model_and_for_several_of_both_kinds(models, fix):
+    shutil.copy(FIXTURES / "guide_dense_zeros.tflite", models / "zeros.tflite")
+    code, out, _ = fix("pool.keras", "right.keras", "zeros.tflite", "--diff", "--format", "json")
     assert code == 0
-    assert [len(model["changes"]) for model in json.loads(out)["models"]] == [1, 0]
-    assert "models" not in json.loads(fix("pool.keras", "--diff", "--format", "json")[1])
+    told = valid(json.loads(out))["models"]
+    assert [len(model["changes"]) for model in told] == [1, 0, 2]
+    assert [model["format"] for model in told] == ["keras", "keras", "tflite"]
+    assert valid(json.loads(fix("pool.keras", "--diff", "--format", "json")[1]))["models"] == told[:1]
 
 
 def test_json_names_what_could_not_be_fixed(models, fix):
     code, out, err = fix("pool.keras", "bad.keras", "--diff", "--format", "json")
     assert code == 2
-    good, bad = json.loads(out)["models"]
-    assert "error" not in good
+    good, bad = valid(json.loads(out))["models"]
+    assert good["error"] is None
     assert (bad["path"], bad["exit_code"]) == ("bad.keras", 2)
     assert err == f"xnnlint: error: {bad['error']}\n"
-    assert json.loads(fix("bad.keras", "--in-place", "--format", "json")[1])["error"] == bad["error"]
+    assert json.loads(fix("bad.keras", "--in-place", "--format", "json")[1])["models"][0]["error"] == bad["error"]
 
 
 def test_a_folder_that_is_missing_is_reported_before_any_work(models, fix):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.modelbuilder.patterns import named_patterns
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.runtime import targets
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.profile import load_profile
@@ -301,7 +303,9 @@ def test_json_tells_the_same(capsys, monkeypatch, tmp_path):
     target = tmp_path / "fixed.tflite"
     code, out, err = run(capsys, monkeypatch, str(DENSE_ZEROS), "-o", str(target), "--format", "json")
     assert (code, err) == (0, "")
-    told = json.loads(out)
+    document = json.loads(out)
+    jsonschema.Draft202012Validator(published_schema("fix")).validate(document)
+    (told,) = document["models"]
     assert (told["before"]["outcome"], told["after"]["outcome"], told["after"]["spmm"]) == ("dense", "sparse", 2)
     assert told["after"]["bytes"] == target.stat().st_size
     assert {change["fix"] for change in told["changes"]} == {"encode-zeros"}

@@ -32,7 +32,7 @@ def told(report: ModelReport) -> Any:
     assert report.plan is not None
     operators = [(kernel.kernel, kernel.name) for kernel in report.plan.operators]
     # `xnnlint fix` takes .keras and .h5, so that findings of a SavedModel have another remedy.
-    findings = [replace(finding, fix=None) for finding in report.findings]
+    findings = [replace(finding, fix=None, repair=None) for finding in report.findings]
     return report.plan.outcome, operators, findings, report.plan.model.notes
 
 
@@ -90,7 +90,7 @@ def test_an_architecture_without_weights(tmp_path: Path, source: str) -> None:
 def test_forgotten_pruning_wrappers_are_a_warning() -> None:
     wrapped, stripped = (xnnlint.lint(FIXTURES / f"guide_{name}.h5") for name in ("wrapped", "sparse"))
     (finding,) = wrapped.findings
-    assert (finding.rule, finding.severity, stripped.findings) == ("XNN306", Severity.WARNING, [])
+    assert (finding.rule, finding.severity, stripped.findings) == ("XNN306", Severity.ERROR, [])
     assert finding.actual == "wrapped: conv2d_1, conv2d_2"
     assert finding.fix is not None and "strip_pruning" in finding.fix.title
     assert wrapped.plan is not None and stripped.plan is not None

@@ -107,7 +107,7 @@ def test_a_folder_without_models(tmp_path: Path) -> None:
 
 def test_a_saved_model(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").touch()
-    assert "SavedModel" in refuse(tmp_path) and "TFLiteConverter" in refuse(tmp_path)
+    assert "SavedModel" in refuse(tmp_path) and "xnnlint convert" in refuse(tmp_path)
 
 
 @pytest.mark.parametrize(

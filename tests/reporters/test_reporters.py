@@ -423,11 +423,15 @@ def test_any_name_makes_json_that_ascii_can_carry():
 
 
 def test_the_profiles_are_listed_with_every_fact_and_its_source():
-    listed = "\n".join(layout.plain(line) for line in catalog.profile_lines(10_000))
+    lines = [*catalog.profile_facts_lines("litert-2.3", 10_000), *catalog.profile_facts_lines("arm64", 10_000)]
+    listed = "\n".join(layout.plain(line) for line in lines)
     for fact_name, fact in PROFILE.facts.items():
         assert f"{fact_name} = " in listed
         assert fact.source in listed
-    assert "sparse_inference = no  (seen in a run)" in listed.split("x86-avx")[1].split("x86-sse")[0]
+    of_avx = "\n".join(layout.plain(line) for line in catalog.profile_facts_lines("x86-avx", 10_000))
+    assert "sparse_inference = no  (seen in a run)" in of_avx
+    short = [layout.plain(line) for line in catalog.profile_list_lines(80)]
+    assert len(short) <= 24 and max(map(len, short)) <= 80
     data = catalog.profile_data()
     assert {entry["name"] for entry in data["cpus"]} >= {"arm64", "x86-avx"}
     of_arm64 = next(entry for entry in data["cpus"] if entry["name"] == "arm64")

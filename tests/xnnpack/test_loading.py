@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.runtime.verify import choose, verify_each
 from xnnlint.xnnpack.fault import Wrong
 from xnnlint.xnnpack.plan import Outcome
@@ -112,3 +114,15 @@ def test_custom_operators_that_the_user_names_are_taken_as_there() -> None:
 def test_custom_operators_of_the_runtime_itself(code: str) -> None:
     faults = [hazard.fault.wrong for hazard in make_plan(load_bytes(custom(code), "m"), PROFILE).hazards]
     assert Wrong.NO_CUSTOM_KERNEL not in faults
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(("axes", "outcome"), [([0], "dense"), ([1], "fails"), ([-9], "fails")])
+def test_squeeze_of_dimensions_that_are_not_1(axes: list[int], outcome: str, tmp_path: Path) -> None:
+    g = ModelBuilder()
+    x = g.input((1, 4, 3))
+    g.output(g.op("SQUEEZE", [x], [(4, 3)], table("SqueezeOptions", squeeze_dims=np.array(axes, np.int32)))[0])
+    (tmp_path / "m.tflite").write_bytes(g.build())
+    (found,) = verify_each([tmp_path / "m.tflite"], choose())
+    assert found.agrees and found.observation is not None
+    assert found.observation.outcome == outcome

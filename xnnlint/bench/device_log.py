@@ -18,9 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from xnnlint.errors import XnnlintError
+from xnnlint.plain_files import MEGABYTE, read_plain
 
 _HOW = "run benchmark_model with --enable_op_profiling=true"
 _TABLE, _NEXT = "= Run Order =", "= Top by Computation Time ="
@@ -82,7 +82,7 @@ def read_log(path: str) -> DeviceLog:
         XnnlintError: it cannot be read, or is not such a log, or is cut, with what to do.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        text = read_plain(path, 16 * MEGABYTE).decode("utf-8", errors="replace")
     except OSError as error:
         raise XnnlintError(f"{path}: {error.strerror or error}") from None
     return parse_log(text.lstrip("\ufeff"), path)

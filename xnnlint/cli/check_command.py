@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
 from xnnlint.cli.cost_options import CostProfileOption
@@ -52,11 +53,16 @@ class SelectionOptions:
     select: Annotated[
         list[str],
         typer.Option(
-            metavar="RULES", help="Report only these: codes, starts of codes, names; comma-separated, or repeated."
+            metavar="RULES",
+            help="Report only these: codes, starts of codes, names; comma-separated, or repeated.",
+            autocompletion=rule_codes,
         ),
     ] = field(default_factory=list)
     ignore: Annotated[
-        list[str], typer.Option(metavar="RULES", help="Do not report these; the outcome stays what it is.")
+        list[str],
+        typer.Option(
+            metavar="RULES", help="Do not report these; the outcome stays what it is.", autocompletion=rule_codes
+        ),
     ] = field(default_factory=list)
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
@@ -111,7 +117,12 @@ class CheckOptions:
     form: Annotated[
         str,
         typer.Option(
-            "--format", "-f", metavar=f"<{'|'.join(format_names())}>", callback=_known_format, help="How to print."
+            "--format",
+            "-f",
+            metavar=f"<{'|'.join(format_names())}>",
+            callback=_known_format,
+            help="How to print.",
+            autocompletion=formats,
         ),
     ] = TEXT
     output: Annotated[

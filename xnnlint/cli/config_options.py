@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xnnlint.cli.completion import cpu_names, runtime_names
 from xnnlint.errors import XnnlintError
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
@@ -30,6 +31,7 @@ class TargetOptions:
             metavar="NAME",
             help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them.",
             show_default=False,
+            autocompletion=runtime_names,
         ),
     ] = ""
     cpu: Annotated[
@@ -38,6 +40,7 @@ class TargetOptions:
             metavar="NAME",
             help=f"CPU to predict for, by default {DEFAULT_CPU}; `xnnlint profiles` lists them.",
             show_default=False,
+            autocompletion=cpu_names,
         ),
     ] = ""
 

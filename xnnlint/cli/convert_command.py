@@ -16,7 +16,7 @@ from xnnlint.errors import XnnlintError
 class ConvertOptions:
     """What `xnnlint convert` is called with."""
 
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file.")]
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")]
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")]
     float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False
     batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0
@@ -33,7 +33,7 @@ class ConvertOptions:
 
 
 def convert(options: ConvertOptions) -> None:
-    """Convert a pruned Keras model with TensorFlow, sparse weights encoded, and check what came out.
+    """Convert a pruned Keras model or a SavedModel with TensorFlow, sparse weights encoded, and check what came out.
 
     The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
     """

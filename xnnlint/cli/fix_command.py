@@ -119,8 +119,7 @@ def fix(options: FixOptions) -> None:
     if options.output is Format.JSON:
         from xnnlint.reporters.json_document import dumps, tool
 
-        data = documents[0] if len(models) == len(documents) == 1 else {"models": documents}
-        write(dumps({"schema_version": 1, "tool": tool(), **data}) + "\n")
+        write(dumps({"schema_version": 2, "tool": tool(), "models": documents}) + "\n")
     raise typer.Exit(code)
 
 
@@ -137,7 +136,9 @@ def _fix_one(
     except (XnnlintError, OSError) as error:
         # One bad file never stops the rest.
         reason = sentence(error, model)
-        return complain(reason), {"path": model, "exit_code": TROUBLE, "error": reason}
+        from xnnlint.reporters.fix_json import failure_data
+
+        return complain(reason), failure_data(model, reason, TROUBLE)
     if options.output is not Format.JSON and (done.changed or not options.fix_only):
         print_lines(lambda printer: done.lines(printer.width))
     changed = FINDINGS if options.exit_non_zero_on_fix and done.changed and target else OK

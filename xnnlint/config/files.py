@@ -16,11 +16,16 @@ from typing import Any
 
 from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, WrongValue, overridable, suggestion
 from xnnlint.errors import XnnlintError
+from xnnlint.plain_files import MEGABYTE, read_plain
 
 OWN, SHARED = "xnnlint.toml", "pyproject.toml"
 COMMAND_LINE = "command line"
 _TABLE = ("tool", "xnnlint")
 _NO_TOML = "this is no valid TOML"
+MOST = MEGABYTE
+"""Bytes of a configuration file; lists of thousands of models take a tenth of it."""
+# The parser takes the square of the number of dots in time.
+_DEEP_KEY = re.compile(r"^[ \t\[]*[\w-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){50}", re.MULTILINE)
 _UNQUOTED = re.compile(r"[\w.*/%+-]+")
 
 
@@ -136,7 +141,7 @@ def read_inline(text: str, folder: str) -> Configuration:
 
 def _text_of(path: str) -> str:
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        return read_plain(path, MOST).decode("utf-8-sig")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise XnnlintError(f"{path}: the configuration cannot be read: {reason}") from None
@@ -145,6 +150,9 @@ def _text_of(path: str) -> str:
 
 
 def _parsed(text: str, path: str) -> dict[str, Any]:
+    if dotted := _DEEP_KEY.search(text):
+        place = f"{path}:{text[: dotted.start()].count(chr(10)) + 1}"
+        raise XnnlintError(f"{place}: {_NO_TOML} that is read here: a key has more than 50 dots")
     if sys.version_info >= (3, 11):
         import tomllib
     else:

@@ -47,15 +47,20 @@ def xnnpack_work(plan: Plan, tiles: Tiles, shares: Mapping[int, float] | None = 
             return SpmmWeights(nonzeros, nonzeros)
         if value.data is None:  # A filter that is computed at run time never gets here; be safe.
             return SpmmWeights(value.elements, value.elements)
-        if value.tensor is None:
-            return spmm_weights(value.data().reshape(value.shape))
-        if value.tensor not in packed:
-            packed[value.tensor] = spmm_weights(value.data().reshape(value.shape))
-        return packed[value.tensor]
+        if value.tensor is not None and value.tensor in packed:
+            return packed[value.tensor]
+        data = value.data()
+        # Of weights that cannot be known (never unpacked, say) there is nothing to be read.
+        known = data.size == value.elements
+        found = spmm_weights(data.reshape(value.shape)) if known else SpmmWeights(value.elements, value.elements)
+        if value.tensor is not None:
+            packed[value.tensor] = found
+        return found
 
     for part in plan.partitions:
+        read = {v for node in part.subgraph.nodes for v in node.inputs}
         for node, ages in _with_ages(part.subgraph):
-            if is_profiled(node, part.subgraph):
+            if is_profiled(node, part.subgraph, read):
                 kernel = next(kernels)
                 context = Context(node, part.subgraph, kernel.kernel, tiles, weights, ages)
                 yield PlannedWork(kernel, work_of(context))

@@ -12,6 +12,7 @@ from typing import Any
 
 from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
+from xnnlint.plain_files import MEGABYTE, read_plain
 
 FORMAT = 1
 UNKNOWN_ERROR = 1.0
@@ -138,7 +139,7 @@ def read_profile(path: str | Path) -> CostProfile:
         XnnlintError: the file is not there or is none.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_plain(path, MEGABYTE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise XnnlintError(f"cost profile {path} cannot be read: {error}") from None
     return _parse(text, str(path))

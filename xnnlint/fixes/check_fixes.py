@@ -108,7 +108,8 @@ def add_fixes(report: ModelReport, profile: Profile, *, search: bool = False) ->
         if made is not None and not is_made and declined is None and fix is not None and made.is_complete:
             # It fits there, and the model is no better with it.
             fix = None if fix.applicability is Applicability.SAFE else fix
-        if finding.is_asking and fix is not None:
+        # A note, on runtimes that were not asked for say, is no reason to change a file.
+        if finding.severity is not Severity.NOTE and fix is not None:
             safe += is_made or (made is None and fix.applicability is Applicability.SAFE)
             unsafe += fix.applicability is Applicability.UNSAFE
         findings.append(replace(finding, repair=fix))

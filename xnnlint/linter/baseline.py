@@ -22,9 +22,12 @@ from typing import Any
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.families import BUDGETS
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.plain_files import MEGABYTE, read_plain
 
 VERSION = 1
 USUAL_NAME = "xnnlint-baseline.json"
+MOST = 16 * MEGABYTE
+"""Bytes of a baseline; one of ten thousand findings takes a tenth of it."""
 _KEYS = ("rule", "severity", "type", "layer")
 _COUNTER = re.compile(r"_\d+(?=/|$)")
 
@@ -174,7 +177,7 @@ def read(file: str) -> Baseline:
         XnnlintError: there is none, or it is damaged or of another version.
     """
     try:
-        text = Path(file).read_bytes().decode("utf-8")
+        text = read_plain(file, MOST).decode("utf-8")
         document = json.loads(text)
     except FileNotFoundError:
         raise XnnlintError(f"{file}: there is no such baseline; --write-baseline writes it") from None

@@ -75,6 +75,10 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
         "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
     ),
     Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
+    Wrong.SQUEEZE_OF_MORE: lambda r, a, s: (
+        f"it drops dimensions {list(a[0])} of {list(a[1])}, which are not all 1, and TFLite refuses that"
+    ),
+    Wrong.BLOCKS_NOT_READ: lambda r, a, s: f"{s} reads values quantized in blocks, at which the runtime crashes",
     Wrong.TENSOR_TYPE: lambda r, a, s: f"LiteRT's compiled models know no tensors of type {a}",
     Wrong.VARIABLE_TENSOR: lambda r, a, s: f"{_tensor(a)} is a variable, which LiteRT's compiled models do not take",
     Wrong.VARIANT_TENSOR: lambda r, a, s: f"{_tensor(a)} holds variants, which LiteRT's compiled models do not take",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -155,7 +156,7 @@ class FixForecast:
     converted_if_slower: FixOutcome | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
 
@@ -180,6 +181,19 @@ class ModelReport:
     speed: Speed | None = None
     if_pruned: tuple[PruningForecast, ...] = ()
     size: StoredSize | None = None
+
+    def __repr__(self) -> str:
+        """Two lines: what becomes of the model, and how many findings of which rules there are."""
+        if self.error is not None:
+            return f"<{type(self).__name__} {self.path}: unreadable\n {self.error}>"
+        outcome, summary = self.outcome, self.summary
+        share = (
+            f", {summary.spmm} of {summary.pointwise_convs} 1x1 convolutions run SpMM" if summary is not None else ""
+        )
+        rules = Counter(finding.rule for finding in self.findings)
+        found = ", ".join(rule if count == 1 else f"{rule} ({count})" for rule, count in rules.items())
+        word = outcome.value if outcome is not None else "unknown"
+        return f"<{type(self).__name__} {self.path}: {word}{share}\n findings: {found or 'none'}>"
 
     @property
     def outcome(self) -> Outcome | None:

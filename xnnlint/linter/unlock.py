@@ -6,6 +6,7 @@ taking all of them as fulfilled and then dropping, rule by rule and one by one, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
@@ -15,7 +16,7 @@ from xnnlint.linter.findings import Finding, Severity, Unlock
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome, Plan, pointwise_ops
-from xnnlint.xnnpack.waiver import WaiverKind
+from xnnlint.xnnpack.waiver import FLOAT, WaiverKind
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Replanner
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Change = frozenset["Waiver"]
 # So many changes are tried one by one for harming the others; more would take seconds.
 MANY = 60
+# So many operators are planned at most to tell what changes bring, some 20 seconds of work. A model of a few thousand
+# operators with a hundred reasons takes less.
+MOST_WORK = 600_000
+GAVE_UP = "the model is so large that not every change was tried alone: some may bring more, or not be needed"
 # Of so many changes every part is tried for wrong results.
 SMALL = 5
 _SPLITTING = (Condition.CONSUMER_INSIDE, Condition.OUTPUT_OUTSIDE)
@@ -43,7 +48,9 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     assert plan.planner is not None
     findings = _causes(findings)
     rules = {f.waivers: f.rule for f in findings if f.waivers}
-    search = _Search(plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops)
+    search = _Search(
+        plan.planner, rules, frozenset(pointwise_ops(plan.graph)) | plan.spmm_ops, len(plan.graph.operators)
+    )
     changes = list(rules)
     now = search.spmm(())
     # A cluster end put behind a value takes it away from readers that another change would have made part of the
@@ -55,13 +62,15 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     smallest, then = search.smallest(starts, now)
     all_or_none = search.has_wrong_parts(smallest)
     hopeless = bool(search.wanted) and not smallest and not now
+    if search.gave_up:
+        plan.model.notes.append(GAVE_UP)
     kept = []
     left = set(smallest)
     for finding in findings:
         if not finding.waivers:
             kept.append(finding)
             continue
-        alone = frozenset() if now and not smallest else search.spmm([finding.waivers]) - now
+        alone = frozenset() if now and not smallest else search.alone(finding.waivers)
         needed = finding.waivers in left
         left.discard(finding.waivers)  # Another finding that the same change solves is not one more change.
         if not alone and not needed:
@@ -108,20 +117,43 @@ class _Search:
     Args:
         rules: the rule that asks for each change.
         wanted: the 1x1 convolutions to bring to SpMM.
+        cost: how much work one plan is, in operators.
     """
 
-    def __init__(self, planner: Replanner, rules: dict[Change, str], wanted: frozenset[int]) -> None:
+    def __init__(self, planner: Replanner, rules: dict[Change, str], wanted: frozenset[int], cost: int) -> None:
         self.planner = planner
         self.rules = rules
         self.wanted = wanted
         self.known: dict[frozenset[Waiver], frozenset[int]] = {}
+        self.left = MOST_WORK
+        self.cost = cost
+        self.reach_now = planner.reach() if planner.is_right(()) else None
 
     def spmm(self, changes: Iterable[Change]) -> frozenset[int]:
         """1x1 convolutions that run SpMM, with right results, once the changes are made."""
         assumed = frozenset().union(*changes)
         if assumed not in self.known:
+            self.left -= self.cost
             self.known[assumed] = self.planner.spmm(assumed) & self.wanted
         return self.known[assumed]
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether so much was planned that the rest is left out; what is told for sure costs nothing."""
+        return self.left < 0
+
+    def alone(self, change: Change) -> frozenset[int]:
+        """What a change brings to SpMM if no other is made."""
+        return frozenset() if self._is_vain(change) or self.gave_up else self.spmm([change]) - self.spmm(())
+
+    def _is_vain(self, change: Change) -> bool:
+        """Whether a change brings nothing for sure, if no other is made."""
+        reach, kinds = self.reach_now, {kind for kind, _ in change}
+        if reach is None:
+            return False
+        if kinds == {WaiverKind.EXIT}:
+            return len(change) == 1 and not any(reach.may_gain_by_end(tensor) for _, tensor in change)
+        return _only_operators(change) and not reach.may_gain([place for _, place in change])
 
     def smallest(self, starts: list[list[Change]], now: frozenset[int]) -> tuple[set[Change], frozenset[int]]:
         """A set of changes from which none can be left out without losing SpMM operators, and what runs SpMM then.
@@ -141,10 +173,14 @@ class _Search:
         alike: dict[str, list[Change]] = {}
         for change in kept:
             alike.setdefault(self.rules[change], []).append(change)
-        for group in (*alike.values(), *([change] for change in tuple(kept))):
+        needed = _Needed(self.planner, kept)
+        for group in (set(changes) for changes in (*alike.values(), *([change] for change in tuple(kept)))):
+            if self.gave_up or (most == len(self.wanted) and any(map(needed, group))):
+                continue
             fewer = [c for c in kept if c not in group]
             if len(fewer) < len(kept) and len(self.spmm(fewer)) >= most:
                 kept, most = fewer, len(self.spmm(fewer))
+                needed = _Needed(self.planner, kept)
         return set(kept), self.spmm(kept)
 
     def has_wrong_parts(self, changes: Collection[Change]) -> bool:
@@ -155,7 +191,13 @@ class _Search:
         changes = tuple(changes)
         sizes = range(1, len(changes)) if len(changes) <= SMALL else {1, len(changes) - 1}
         parts = (part for size in sizes for part in combinations(changes, size))
-        return any(not self.planner.is_right(frozenset().union(*part)) for part in islice(parts, MANY))
+        for part in islice(parts, MANY):
+            if self.gave_up:
+                break
+            self.left -= self.cost
+            if not self.planner.is_right(frozenset().union(*part)):
+                return True
+        return False
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.
@@ -166,6 +208,8 @@ class _Search:
             return changes
         suspects = changes if len(changes) <= MANY else [c for c in changes if not _only_operators(c)]
         for change in suspects[:MANY]:
+            if self.gave_up:
+                break
             fewer = [c for c in changes if c != change]
             if len(self.spmm(fewer)) > len(self.spmm(changes)):
                 changes = fewer
@@ -174,3 +218,18 @@ class _Search:
 
 def _only_operators(change: Change) -> bool:
     return all(kind in (WaiverKind.COMPATIBLE, WaiverKind.PRUNED) for kind, _ in change)
+
+
+class _Needed:
+    """Says of single ones of some changes whether SpMM is lost for sure without them."""
+
+    def __init__(self, planner: Replanner, changes: Collection[Change]) -> None:
+        assumed: frozenset[Waiver] = frozenset().union(*changes)
+        # As floats, operators may be able to run in NCHW whatever else is assumed.
+        self.reach = None if FLOAT in assumed else planner.reach(assumed)
+        asked = Counter(place for change in changes for kind, place in change if kind is WaiverKind.COMPATIBLE)
+        self.once = {place for place, times in asked.items() if times == 1}
+
+    def __call__(self, change: Change) -> bool:
+        places = {place for kind, place in change if kind is WaiverKind.COMPATIBLE} & self.once
+        return self.reach is not None and _only_operators(change) and self.reach.loses(places)

@@ -135,7 +135,7 @@ def _matching(pattern: str, excluded: Excluded) -> Iterator[Found]:
         if error:
             yield Found(place, error)
         elif files is None:
-            matched = wanted.fullmatch(way.rstrip("/")) is not None
+            matched = wanted.fullmatch(way.rstrip("/"))
             if matched:
                 yield Found(place)
             nothing = nothing and not matched

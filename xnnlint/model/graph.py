@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
 
+BLOCKWISE = "BlockwiseQuantization"
 OP = "op"
 TENSOR = "tensor"
 
@@ -26,14 +27,15 @@ TENSOR = "tensor"
 class Quantization:
     """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
 
-    Where `details` names another scheme of the schema ("BlockwiseQuantization", "MultiAxisQuantization"), scale and
-    zero_point are empty.
+    Where `details` names another scheme of the schema (`BLOCKWISE`, "MultiAxisQuantization"), scale and
+    zero_point are empty; of blocks `block_size` elements share a scale.
     """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
     quantized_dimension: int = 0
     details: str = ""
+    block_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,17 @@ class Operator:
         return f"<Operator {self.index} {self.custom_code or self.type} {self.name!r}>"
 
 
+class Ends(tuple[int, ...]):
+    """The inputs or outputs of a graph: a tuple that is quick to say whether a tensor is one of them."""
+
+    @cached_property
+    def _members(self) -> frozenset[int]:
+        return frozenset(self)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self._members
+
+
 class Graph:
     """One subgraph of a model. It does not change once it is built."""
 
@@ -152,8 +165,8 @@ class Graph:
         self.name = name
         self.tensors = tensors
         self.operators = operators
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = Ends(inputs)
+        self.outputs = Ends(outputs)
         self._producers: dict[int, int] = {}
         self._consumers: dict[int, list[int]] = {}
         for op in operators:

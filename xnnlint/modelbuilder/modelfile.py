@@ -12,6 +12,7 @@ from xnnlint.modelbuilder.flatwriter import FILE_IDENTIFIER, Table, enum_value, 
 _DTYPE_NAMES = {
     "float32": "FLOAT32",
     "float16": "FLOAT16",
+    "int4": "INT4",
     "int8": "INT8",
     "uint8": "UINT8",
     "int32": "INT32",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, wrap
+from xnnlint.errors import XnnlintError
+from xnnlint.linter.findings import Applicability
+from xnnlint.reporters.styled_lines import CAUTION, FAINT, GOOD, STRONG, Line, Span, wrap
 from xnnlint.reporters.topics.page import VERBATIM
 from xnnlint.xnnpack.profile import (
     DEFAULT_CPU,
     DEFAULT_RUNTIME,
-    PORTABLE,
     Fact,
     cpu_facts,
     cpus,
@@ -20,25 +21,56 @@ from xnnlint.xnnpack.profile import (
 )
 
 if TYPE_CHECKING:
+    from xnnlint.fixes.fixable import FileKind
     from xnnlint.linter.rule import Rule
     from xnnlint.reporters.topics.page import Page
 
+_MARKS = {Applicability.SAFE: ("[*]", GOOD), Applicability.UNSAFE: ("[!]", CAUTION)}
 _ITEM = re.compile(r"( *)[-*] ")
 
 
-def rule_lines(rules: Iterable[Rule], width: int) -> Iterator[Line]:
-    """Code, severity and name of every rule, with its summary below; then how to read more of one."""
-    rules = list(rules)
-    for rule in rules:
+def rule_lines(rules: Mapping[Rule, Mapping[FileKind, Applicability]], width: int) -> Iterator[Line]:
+    """Code, mark, severity and name of every rule, with its summary below; then what the marks mean.
+
+    Args:
+        rules: with the fixes that there are for each.
+    """
+    for rule, fixes in rules.items():
+        best = _best(fixes)
+        mark, style = _MARKS[best] if best is not None else ("   ", "")
         yield [
             Span(rule.code, STRONG),
-            Span("  "),
+            Span(" "),
+            Span(mark, style),
+            Span(" "),
             Span(rule.severity.value.ljust(7), rule.severity.value),
             Span(f"  {rule.name}"),
         ]
-        yield from wrap([Span(rule.summary, FAINT)], width, 8)
-    if rules:
-        yield from ([], [Span(f"More on a rule: xnnlint explain {rules[0].code}", STRONG)])
+        yield from wrap([Span(rule.summary, FAINT)], width, 11)
+    yield []
+    if any(rules.values()):
+        legend = "[*] xnnlint fix has a safe fix, which keeps the outputs; [!] an unsafe one: train again"
+        yield from wrap([Span(legend, FAINT)], width)
+    yield [Span(f"More on a rule: xnnlint explain {next(iter(rules)).code}", STRONG)]
+
+
+def rule_data(rules: Mapping[Rule, Mapping[FileKind, Applicability]]) -> list[dict[str, Any]]:
+    """The same as plain values."""
+    return [
+        {
+            "code": rule.code,
+            "name": rule.name,
+            "severity": rule.severity.value,
+            "summary": rule.summary,
+            "fixes": {kind.value: applicability.value for kind, applicability in fixes.items()},
+        }
+        for rule, fixes in rules.items()
+    ]
+
+
+def _best(fixes: Mapping[FileKind, Applicability]) -> Applicability | None:
+    known = set(fixes.values())
+    return Applicability.SAFE if Applicability.SAFE in known else next(iter(known), None)
 
 
 def page_lines(pages: Iterable[Page], width: int) -> Iterator[Line]:
@@ -82,48 +114,68 @@ def _wrapped(paragraph: list[str], width: int) -> list[Line]:
     return wrap([" ".join(paragraph).strip()], width, indent, indent + 2 if item else 0)
 
 
-def profile_data() -> dict[str, Any]:
-    """Every runtime and CPU with its facts, as plain values."""
-    return {
-        "default": {"runtime": DEFAULT_RUNTIME, "cpu": DEFAULT_CPU},
-        "runtimes": [
-            {"name": name, "title": title, "facts": _plain(runtime_facts(name))} for name, title in runtimes().items()
-        ],
-        "cpus": [{"name": name, "title": title, "facts": _plain(cpu_facts(name))} for name, title in cpus().items()],
-    }
+def profile_data(name: str = "") -> dict[str, Any]:
+    """Every runtime and CPU with its facts, as plain values; or one of them.
+
+    Raises:
+        XnnlintError: there is none of that name.
+    """
+    data: dict[str, Any] = {"default": {"runtime": DEFAULT_RUNTIME, "cpu": DEFAULT_CPU}}
+    for kind in _kinds(name):
+        data[kind.plural] = [
+            {"name": entry, "title": title, "facts": _plain(kind.facts_of(entry))}
+            for entry, title in kind.entries.items()
+            if name in ("", entry)
+        ]
+    return data
 
 
-def profile_lines(width: int) -> Iterator[Line]:
-    """Every runtime and CPU with its facts, each with its value, how it is known, and its source."""
-    yield from _kind("Runtimes", "--runtime", runtimes(), DEFAULT_RUNTIME, runtime_facts, width)
+def profile_list_lines(width: int) -> Iterator[Line]:
+    """A line for every runtime and CPU."""
+    for number, kind in enumerate(_kinds("")):
+        if number:
+            yield []
+        yield [Span(f"{kind.title} ({kind.option}; default {kind.default})", STRONG)]
+        size = max(map(len, kind.entries))
+        for entry, title in kind.entries.items():
+            yield from wrap([Span(entry.ljust(size), STRONG, keep=True), f"  {title}"], width, 2, size + 4)
     yield []
-    yield from _kind("CPUs", "--cpu", cpus(), DEFAULT_CPU, cpu_facts, width)
+    yield [Span(f"The facts of one of them: xnnlint profiles {DEFAULT_RUNTIME}", STRONG)]
 
 
-def _kind(
-    title: str,
-    option: str,
-    entries: dict[str, str],
-    default: str,
-    facts_of: Callable[[str], dict[str, Fact]],
-    width: int,
-) -> Iterator[Line]:
-    """All of a kind; of those after the default one, what differs from it."""
-    yield [Span(title, STRONG), Span(f" ({option}; default {default})")]
-    usual = facts_of(default)
-    for name, about in entries.items():
-        yield []
-        yield from wrap([Span(name, STRONG, keep=True), f"  {about}"], width, 2, 4)
-        facts = facts_of(name)
-        if name == PORTABLE:
-            continue
-        if name != default:
-            facts = {key: fact for key, fact in facts.items() if key not in usual or fact.value != usual[key].value}
-            yield from wrap([Span(f"as {default}{', but' if facts else ''}", FAINT)], width, 4)
-        for key, fact in facts.items():
-            how = "seen in a run" if fact.verified == "run" else "read in the source"
-            yield from wrap([f"{key} = {_value(fact.value)}  ", Span(f"({how})", FAINT)], width, 4, 6)
-            yield from wrap([Span(fact.source, FAINT)], width, 6, 6)
+def profile_facts_lines(name: str, width: int) -> Iterator[Line]:
+    """Every fact of a runtime or CPU: its value, how it is known, and its source.
+
+    Raises:
+        XnnlintError: there is none of that name.
+    """
+    (kind,) = _kinds(name)
+    yield from wrap([Span(name, STRONG, keep=True), f"  {kind.entries[name]}"], width, 0, 2)
+    for key, fact in kind.facts_of(name).items():
+        how = "seen in a run" if fact.verified == "run" else "read in the source"
+        yield from wrap([f"{key} = {_value(fact.value)}  ", Span(f"({how})", FAINT)], width, 2, 4)
+        yield from wrap([Span(fact.source, FAINT)], width, 4, 4)
+
+
+class _Kind(NamedTuple):
+    plural: str
+    title: str
+    option: str
+    default: str
+    entries: dict[str, str]
+    facts_of: Callable[[str], dict[str, Fact]]
+
+
+def _kinds(name: str) -> list[_Kind]:
+    """Both kinds of profiles, or the one that has a name."""
+    both = [
+        _Kind("runtimes", "Runtimes", "--runtime", DEFAULT_RUNTIME, runtimes(), runtime_facts),
+        _Kind("cpus", "CPUs", "--cpu", DEFAULT_CPU, cpus(), cpu_facts),
+    ]
+    found = [kind for kind in both if not name or name in kind.entries]
+    if not found:
+        raise XnnlintError(f"unknown runtime or CPU {name!r}; known are {', '.join([*runtimes(), *cpus()])}")
+    return found
 
 
 def _plain(facts: dict[str, Fact]) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ _BEFORE_NAMES = 13  # columns of "  XNN101 [*] "
 _AND_MORE = 14
 _INDENT = 9  # columns before what stands below a rule's code
 _MARKS = {Applicability.SAFE: ("[*]", GOOD), Applicability.UNSAFE: ("[!]", CAUTION)}
+_SAID_BY_MESSAGE = (*BROKEN, Condition.WRAPPERS_STRIPPED)
 # Where a change is made that is none of the model's layers.
 _ELSEWHERE = {
     Condition.PRUNED: "Training",
@@ -125,7 +126,7 @@ def _is_unsafe(finding: Finding) -> bool:
 
 
 def _is_bad(model: ModelReport) -> bool:
-    return model.outcome is not Outcome.SPARSE
+    return model.outcome is not Outcome.SPARSE or any(f.severity is Severity.ERROR for f in model.findings)
 
 
 def _nothing_known(model: ModelReport) -> list[str]:
@@ -215,7 +216,11 @@ def _cause_lines(cause: Cause, model: ModelReport, width: int, *, for_pipe: bool
 
 def _has_values(finding: Finding) -> bool:
     """Whether required and actual say what is wrong better than the message."""
-    return bool(finding.required and finding.actual) and finding.condition not in BROKEN and not says_all(finding)
+    return (
+        bool(finding.required and finding.actual)
+        and finding.condition not in _SAID_BY_MESSAGE
+        and not says_all(finding)
+    )
 
 
 def _problem(cause: Cause) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
-from xnnlint.fixes.result import Measured, Repair
+from xnnlint.fixes.result import Measured, Repair, Version
 from xnnlint.fixes.tflite.file_version import FileVersion
 
 if TYPE_CHECKING:
@@ -14,62 +15,62 @@ if TYPE_CHECKING:
 
 
 def repair_data(done: Repair[Any]) -> dict[str, Any]:
-    """The report of one model; places are those of its format: operators of a .tflite file, layers of a Keras model."""
-    return _of_file(done) if isinstance(done.after, FileVersion) else _of_config(done)
+    """What is said of one model, in one form for both kinds of files; its schema is `reporters/fix.schema.json`.
 
-
-def _of_file(done: Repair[FileVersion]) -> dict[str, Any]:
+    Places are those of the format: operators of a .tflite file by their outputs, layers of a Keras model by name.
+    """
+    is_file = isinstance(done.after, FileVersion)
+    version = _file_data if is_file else _config_data
     return {
         "path": done.path,
-        "format": "tflite",
+        "format": Path(done.path).suffix.lstrip(".").lower(),
         **_written(done),
-        "before": _file_data(done.before),
-        "after": _file_data(done.after),
-        "changes": [
-            {
-                "fix": change.fix,
-                "op": change.site,
-                "place": change.place,
-                "applicability": change.applicability.value,
-                "exactness": change.exactness.value,
-                "text": change.text,
-                "effect": change.effect or None,
-                "removed": list(change.before),
-                "added": list(change.after),
-            }
-            for change in done.changes
-        ],
+        "error": None,
+        "assumed_sparsity": done.before.assumed,
+        "before": version(done.before),
+        "after": version(done.after),
+        "changes": [_change_data(change, is_file=is_file) for change in done.changes],
         "refused": [{"place": place, "reason": reason} for place, reason in done.refused],
         "proof": None if done.proof is None else _proof_data(done.proof),
         **_time_data(done),
-        "remaining": _remaining(done, "name"),
+        "remaining": [
+            {"rule": f.rule, "place": f.location.name, "severity": f.severity.value, "message": f.message}
+            for f in done.remaining
+        ],
     }
 
 
-def _of_config(done: Repair[ConfigVersion]) -> dict[str, Any]:
+def failure_data(path: str, reason: str, exit_code: int) -> dict[str, Any]:
+    """The same of a model that could not be fixed."""
+    empty = ("written", "backup", "assumed_sparsity", "before", "after", "proof", "time", "not_measured", "declined")
     return {
-        "path": done.path,
-        **_written(done),
-        "assumed_sparsity": done.before.assumed,
-        "before": _config_data(done.before),
-        "after": _config_data(done.after),
-        "changes": [_layer_data(change) for change in done.changes],
-        "refused": [{"layer": layer, "reason": reason} for layer, reason in done.refused],
-        "proof": [] if done.proof is None else list(done.proof.facts),
-        **_time_data(done),
-        "remaining": _remaining(done, "layer"),
+        "path": path,
+        "format": Path(path).suffix.lstrip(".").lower(),
+        "exit_code": exit_code,
+        "error": reason,
+        "changes": [],
+        "refused": [],
+        "remaining": [],
+        **dict.fromkeys(empty),
+    }
+
+
+def _change_data(change: Change, *, is_file: bool) -> dict[str, Any]:
+    return {
+        "fix": change.fix,
+        "place": change.place,
+        "op": change.site if is_file else None,
+        "applicability": change.applicability.value,
+        "exactness": change.exactness.value,
+        "text": change.text,
+        "effect": change.effect or None,
+        "removed": list(change.before),
+        "added": list(change.after),
     }
 
 
 def _written(done: Repair[Any]) -> dict[str, Any]:
     return {"written": done.written or None, "backup": done.backup or None, "exit_code": done.exit_code}
-
-
-def _remaining(done: Repair[Any], place: str) -> list[dict[str, Any]]:
-    return [
-        {"rule": f.rule, place: f.location.name, "severity": f.severity.value, "message": f.message}
-        for f in done.remaining
-    ]
 
 
 def _time_data(done: Repair[Any]) -> dict[str, Any]:
@@ -119,26 +120,15 @@ def _measured_data(measured: Measured | None) -> dict[str, Any] | None:
     }
 
 
-def _layer_data(change: Change) -> dict[str, Any]:
-    return {
-        "layer": change.place,
-        "fix": change.fix,
-        "applicability": change.applicability.value,
-        "text": change.text,
-        "effect": change.effect or None,
-        "before": list(change.before),
-        "after": list(change.after),
-    }
-
-
 def _proof_data(proof: Any) -> dict[str, Any]:
-    observation = proof.observation
+    """Of a .tflite file what was measured in runs; of a Keras model the facts alone."""
+    observation = getattr(proof, "observation", None)
     return {
-        "passed": proof.passed,
-        "max_rel_error": proof.max_rel_error,
-        "max_abs_error": proof.max_abs_error,
-        "tolerance": proof.tolerance,
-        "reference": proof.reference,
+        "passed": getattr(proof, "passed", True),
+        "max_rel_error": getattr(proof, "max_rel_error", None),
+        "max_abs_error": getattr(proof, "max_abs_error", None),
+        "tolerance": getattr(proof, "tolerance", None),
+        "reference": getattr(proof, "reference", None),
         "facts": list(proof.facts),
         "run": None if observation is None else _run_data(observation),
     }
@@ -157,24 +147,31 @@ def _run_data(observation: Any) -> dict[str, Any]:
 
 
 def _file_data(version: FileVersion) -> dict[str, Any]:
-    summary = version.plan.summary
     return {
-        "outcome": version.plan.outcome.value,
-        "spmm": len(version.spmm),
+        **_version_data(version),
         "spmm_that_move_channels": len(version.plan.spmm_ops) - len(version.spmm),
-        "pointwise_convs": len(version.pointwise),
-        "pointwise_params": summary.pointwise_params if summary is not None else 0,
-        "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,
         "bytes": len(version.data),
         "operators_run": version.operators_run,
+        "findings": None,
     }
 
 
 def _config_data(version: ConfigVersion) -> dict[str, Any]:
+    return {
+        **_version_data(version),
+        "spmm_that_move_channels": 0,
+        "bytes": None,
+        "operators_run": None,
+        "findings": [{"rule": rule, "place": layer} for rule, layer in sorted(version.places().elements())],
+    }
+
+
+def _version_data(version: Version) -> dict[str, Any]:
     summary = version.plan.summary
     return {
         "outcome": version.plan.outcome.value,
-        "spmm": len(version.plan.spmm_ops),
-        "pointwise_convs": summary.pointwise_convs if summary is not None else 0,
-        "findings": [{"rule": rule, "layer": layer} for rule, layer in sorted(version.places().elements())],
+        "spmm": len(version.spmm),
+        "pointwise_convs": len(version.pointwise),
+        "pointwise_params": summary.pointwise_params if summary is not None else 0,
+        "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,
     }

@@ -54,6 +54,8 @@ def headline(model: ModelReport, profile: Profile, width: int | None, *, failed:
     word = Span(model.outcome.value if model.outcome else "unknown", outcome_style(model, failed=failed), keep=True)
     short: list[Piece] = [path, " ", word]
     said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
+    if model.outcome is Outcome.SPARSE and any(f.condition is Condition.WRAPPERS_STRIPPED for f in model.findings):
+        said = f"without its pruning wrappers: {said}"
     if width is None:
         return wrap([*short, f": {said}  ", Span(f"({profile.name})", FAINT)], None)
     whole: list[Piece] = [*short, f": {said}"]
@@ -74,9 +76,11 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
         lines += wrap([pruned_sentence(model.if_pruned[0])], width, 2)
     elif model.if_pruned:
         lines += [[Span(f"  {row}")] for row in pruned_table(model.if_pruned)]
-    if verbose:
-        for sentence in filter(None, (time_sentence(model), _size(model))):
-            lines += wrap([sentence], width, 2)
+    # Where nothing can run sparse, size is all that zeros bring.
+    only_size = model.summary is not None and not model.summary.pointwise_convs
+    told = (time_sentence(model) if verbose else "", _size(model) if verbose or only_size else "")
+    for sentence in filter(None, told):
+        lines += wrap([sentence], width, 2)
     for sentence in (*_notes(model), *_policy(model), *_left_out(model)):
         lines += wrap([safe(sentence)], width, 2)
     return lines

@@ -21,7 +21,7 @@ def tool() -> dict[str, str]:
 
 
 def published_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a document: `report`, `verify`, `bench` or `config`."""
+    """The JSON Schema (2020-12) of a document: `report`, `fix`, `verify`, `bench`, `compare` or `config`."""
     text = resources.files("xnnlint.reporters").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

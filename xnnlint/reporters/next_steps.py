@@ -137,7 +137,7 @@ def _of_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:
 
 
 def _some(model: ModelReport, count: int) -> str:
-    whole = sum(finding.is_asking for finding in model.findings)
+    whole = sum(finding.severity is not Severity.NOTE for finding in model.findings)
     if count == whole:
         return f"rewrites all {count}" if count > 1 else "rewrites it"
     return f"rewrites {count} of {whole}"
@@ -156,7 +156,9 @@ def _of_right_models(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.VERIFY, f"xnnlint verify {_path(model)}", "runs it in LiteRT, and compares")
         yield Step(Kind.BENCH, f"xnnlint bench {_path(model)}", "times it, sparse and dense")
     elif model.path.endswith((".keras", ".h5")) and not model.plan.model.unknown:
-        yield Step(Kind.CONVERT, f"xnnlint convert {_path(model)} -o model.tflite", "keeps its zeros sparse")
+        wrapped = any(finding.condition is Condition.WRAPPERS_STRIPPED for finding in model.findings)
+        what = f"{'takes the wrappers off, ' if wrapped else ''}stores the zeros sparse, and checks the file"
+        yield Step(Kind.CONVERT, f"xnnlint convert {_path(model)} -o model.tflite", what)
 
 
 def _is_file(model: ModelReport) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError, XnnlintError
@@ -16,6 +18,8 @@ from xnnlint.errors import ModelError, XnnlintError
 if TYPE_CHECKING:
     from xnnlint.keras.description import KerasModel
 
+# In the error of TensorFlow's converter where a list of unknown sizes is filled in a loop.
+_OF_LOOPS = ("TensorListReserve", "TensorListStack", "element_shape")
 _INSTALL = "pip install 'xnnlint[tf]'"
 
 
@@ -25,19 +29,36 @@ def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int |
     Pruning wrappers are stripped. The batch stays dynamic unless a size is given.
 
     Args:
-        path: a .keras or .h5 file.
+        path: a .keras or .h5 file, or a SavedModel folder, whose default signature is converted as it is.
         float16: store float weights as float16; XNNPACK computes in float32 all the same.
         batch: a fixed batch size.
 
     Raises:
         XnnlintError: TensorFlow is not installed.
-        ModelError: the file is no Keras model, or TensorFlow cannot load or convert it.
+        ModelError: the file is no such model, or TensorFlow cannot load or convert it.
     """
-    model = load(path)
+    model: Any = SavedModel(os.fspath(path)) if is_saved_model(path) else load(path)
     try:
         return to_tflite(model, float16=float16, batch=batch)
+    except XnnlintError:
+        raise
     except Exception as error:  # TensorFlow raises whatever its layers raise.
+        if batch is None and any(word in str(error) for word in _OF_LOOPS):
+            problem = "TensorFlow cannot convert its loop (an LSTM or GRU, say) with a dynamic batch"
+            raise ModelError(os.fspath(path), problem, "fix the batch: --batch 1") from error
         raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({first_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A SavedModel folder, whoever wrote it."""
+
+    path: str
+
+
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a SavedModel folder."""
+    return Path(path, "saved_model.pb").is_file()
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -114,6 +135,8 @@ def _strip_pruning(model: Any, described: KerasModel) -> Any:
 
 def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
     """A converter for the model; Keras 3 models go through a SavedModel in `folder`, which freezes weights."""
+    if isinstance(model, SavedModel):
+        return _of_saved_model(tf, model.path, batch)
     specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
     if not type(model).__module__.startswith("tf_keras"):
         _save_for_inference(model, specs, folder)
@@ -137,6 +160,28 @@ def _save_for_inference(model: Any, specs: list[Any], folder: str) -> None:
     given = specs[0] if isinstance(model, keras.Sequential) else keras.tree.pack_sequence_as(model.input, specs)
     archive.add_endpoint("serve", partial(model.__call__, training=False), input_signature=[given])
     archive.write_out(folder, verbose=False)
+
+
+def _of_saved_model(tf: Any, path: str, batch: int | None) -> Any:
+    """Of the default signature, or of the only one.
+
+    Raises:
+        ModelError: it has none of these.
+    """
+    loaded = tf.saved_model.load(path)
+    names = list(loaded.signatures)
+    name = "serving_default" if "serving_default" in names or len(names) != 1 else names[0]
+    if name not in names:
+        raise ModelError(path, f"it has no signature serving_default ({', '.join(names) or 'none at all'})")
+    function = loaded.signatures[name]
+    if batch is None:
+        return tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[name])
+    specs = {
+        argument: tf.TensorSpec([batch, *spec.shape[1:]] if spec.shape.rank else spec.shape, spec.dtype, argument)
+        for argument, spec in function.structured_input_signature[1].items()
+    }
+    call = tf.function(lambda **tensors: function(**tensors))
+    return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function(**specs)], loaded)
 
 
 def first_line(error: Exception) -> str:

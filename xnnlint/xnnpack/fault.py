@@ -78,6 +78,8 @@ class Wrong(Enum):
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
+    SQUEEZE_OF_MORE = "squeeze-of-more", FaultKind.TFLITE  # actual: axes, shape
+    BLOCKS_NOT_READ = "blocks-not-read", FaultKind.TFLITE  # subject: the operator's type
     # What keeps the file from being loaded.
     TENSOR_TYPE = "tensor-type", FaultKind.LOADING  # actual and subject: the type
     VARIABLE_TENSOR = "variable-tensor", FaultKind.LOADING  # actual: a `TensorRef`

@@ -166,6 +166,7 @@ class Subgraph:
     sparse_hint: bool = False
     counts_repeats: bool = False
     lost_readers: dict[int, int] = field(default_factory=dict)
+    _computed_from: dict[tuple[tuple[str, ...], int], set[int]] = field(default_factory=dict)
 
     def copy(self) -> Subgraph:
         """A copy whose nodes and values can be changed; static data is shared."""
@@ -198,6 +199,20 @@ class Subgraph:
     def producers(self) -> dict[int, int]:
         """Value id -> index of the node that writes it."""
         return {v: n for n, node in enumerate(self.nodes) for v in node.outputs}
+
+    def computed_from(self, types: tuple[str, ...]) -> set[int]:
+        """Ids of the values that nodes of some types write, or that are computed from such values.
+
+        Kept for as long as no node is added or removed: conditions ask it of every node of a subgraph.
+        """
+        key = types, len(self.nodes)
+        if key not in self._computed_from:
+            found: set[int] = set()
+            for node in self.nodes:
+                if node.type in types or not found.isdisjoint(node.inputs):
+                    found.update(node.outputs)
+            self._computed_from[key] = found
+        return self._computed_from[key]
 
     def consumer_counts(self) -> dict[int, int]:
         """Value id -> number of nodes that read it (each once, or each time), plus one for an external output.

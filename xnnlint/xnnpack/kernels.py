@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
+from xnnlint.xnnpack.lookup_tables import LOOKUP
 from xnnlint.xnnpack.profile import Profile
 
 _UNARY = {
@@ -118,12 +119,16 @@ def _deconvolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str
     (height, width), (stride_h, stride_w) = p["kernel"], p["stride"]
     strided = max(stride_h, stride_w) > 1 and p.get("dilation", (1, 1)) == (1, 1)
     kernel = "Subconv2D" if strided and stride_w <= width and stride_h <= height else "IGEMM"
-    return f"Deconvolution (NHWC, {_weighted_type(node, subgraph, is_convolution=True)}) {kernel}"
+    types = _weighted_type(node, subgraph, is_convolution=False)
+    order = "NC" if types == "QS8, QC8W" else "NHWC"  # as src/xnnpack/operator-type-defs.inc has it
+    return f"Deconvolution ({order}, {types}) {kernel}"
 
 
 def _elementwise_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
     source, target = subgraph.values[node.inputs[0]], subgraph.values[node.outputs[0]]
     from_type, to_type = (_FLOAT.get(v.dtype, "F32") for v in (source, target))
+    if node.operator == LOOKUP:  # src/operator-utils.c has no name for it
+        return "Invalid Unary Op"
     if node.operator == "convert" and target.dtype.startswith("qd"):
         return f"Convert (NC, {from_type}, {target.dtype.upper().replace('INT8', '8')})"
     is_unary = node.type == NodeType.UNARY

@@ -92,6 +92,23 @@ _EXTERNAL = -1
 _OUTSIDE, _NOT_INSIDE = Break(BreakCause.EXTERNAL), Break(BreakCause.PRODUCER)
 
 
+class DisjointSets:
+    """Numbers from 0 that are joined into sets."""
+
+    def __init__(self, size: int) -> None:
+        self._above = list(range(size))
+
+    def root(self, n: int) -> int:
+        """The number that stands for the set of another."""
+        above = self._above
+        while above[n] != n:
+            above[n] = n = above[above[n]]
+        return n
+
+    def join(self, a: int, b: int) -> None:
+        self._above[self.root(a)] = self.root(b)
+
+
 class _Pass:
     """The state of one run of the pass: one entry per node, as `struct xnn_node` has it."""
 
@@ -121,6 +138,9 @@ class _Pass:
                     leader[p] = leader[n] = max(leader[p], leader[n])
                     updated = True
         return updated
+
+    def may_link(self, n: int) -> bool:
+        return n not in self.bad and bool(self.flags[n] & (_NCHW | _EXIT))
 
     def is_live(self, n: int) -> bool:
         return self.leader[n] not in self.bad and bool(self.flags[n] & (_NCHW | _EXIT))
@@ -155,13 +175,25 @@ def decide_layouts(
 
 
 def _spread(state: _Pass) -> None:
-    """Spread leaders from node to node until nothing changes, then hand incompatibility to the leaders."""
-    updated = True
-    while updated:
-        updated = False
-        for n in range(len(state.subgraph.nodes)):
-            if n not in state.bad and state.flags[n] & (_NCHW | _EXIT):
-                updated |= state.link(n)
+    """Spread leaders from node to node until nothing changes, then hand incompatibility to the leaders.
+
+    The runtime sweeps over all nodes again and again. Producers come before their readers, so that the first sweep
+    says for good which nodes are incompatible; what the others do is give both ends of a link the greater leader until
+    all that hang together have the greatest, which is found at once here.
+    """
+    for n in range(len(state.subgraph.nodes)):
+        if state.may_link(n):
+            state.link(n)
+    groups = DisjointSets(len(state.subgraph.nodes))
+    for n in range(len(state.subgraph.nodes)):
+        if state.may_link(n):
+            for p in state.sources[n]:
+                groups.join(n, p)
+    greatest: dict[int, int] = {}
+    roots = [groups.root(n) for n in range(len(state.subgraph.nodes))]
+    for n, root in enumerate(roots):
+        greatest[root] = max(greatest.get(root, -1), state.leader[n])
+    state.leader = [greatest[root] for root in roots]
     for n in range(len(state.subgraph.nodes)):
         if n in state.bad:
             state.bad.setdefault(state.leader[n], Break(BreakCause.MEMBER, node=n))

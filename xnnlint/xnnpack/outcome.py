@@ -16,6 +16,7 @@ from xnnlint.xnnpack.loading import Refusal, unresolved
 from xnnlint.xnnpack.plan import Hazard, Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.sparse_readers import encoding_hazards
+from xnnlint.xnnpack.tflite_refusals import tflite_refusal
 from xnnlint.xnnpack.windows import same_padding_total
 
 # Operators that refuse a wrong number of channels, whoever runs them.
@@ -66,19 +67,12 @@ class OutcomeJudge:
             plan.outcome = Outcome.SPARSE
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
-        """Operators that TFLite cannot prepare.
-
-        BROADCAST_TO to fewer dimensions than there are is what the converter makes of tf.math.divide_no_nan of five
-        dimensions, and so of a GroupNormalization of Keras 2 with a dynamic batch (google-ai-edge/LiteRT
-        tflite/kernels/broadcast_to.cc, `ResizeOutputTensor`).
-        """
+        """Operators that TFLite cannot prepare, and that anybody needs."""
         for index in sorted(plan.tflite_ops):
             op = self.graph.operators[index]
-            if op.type == "BROADCAST_TO" and len(op.inputs) > 1 and self._mattering.intersection(op.outputs):
-                source, target = (self.graph.tensors[t] for t in op.inputs[:2])
-                if target.rank == 1 and not target.is_dynamic and target.shape[0] < source.rank:
-                    fault = Fault(Wrong.BROADCAST_TO_FEWER, source.rank, target.shape[0])
-                    yield Hazard(index, fault, Outcome.FAILS)
+            fault = tflite_refusal(self.graph, op) if self._mattering.intersection(op.outputs) else None
+            if fault is not None:
+                yield Hazard(index, fault, Outcome.FAILS)
 
     def _output_hazards(self, plan: Plan) -> Iterable[Hazard]:
         """Outputs that TFLite cannot leave in the buffer that LiteRT binds to them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -130,6 +130,47 @@ class PartitionPlan:
     sparse_mode: bool
     decision: LayoutDecision
     execution: Execution | None = None
+    _writers: dict[int, int] | None = None
+    _read_inside: set[int] | None = None
+    _readers: dict[int, list[int]] | None = None
+    _nodes_of: dict[int, list[int]] | None = None
+
+    @property
+    def writers(self) -> dict[int, int]:
+        """Value id -> index of the node that writes it, of `nodes`."""
+        if self._writers is None:
+            self._writers = {}
+            for n, node in enumerate(self.nodes):
+                for v in node.outputs:
+                    self._writers.setdefault(v, n)
+        return self._writers
+
+    @property
+    def readers(self) -> dict[int, list[int]]:
+        """Value id -> indices of the nodes that read it, of `nodes`."""
+        if self._readers is None:
+            self._readers = {}
+            for n, node in enumerate(self.nodes):
+                for v in dict.fromkeys(node.inputs):
+                    self._readers.setdefault(v, []).append(n)
+        return self._readers
+
+    @property
+    def nodes_of(self) -> dict[int, list[int]]:
+        """Index of a TFLite operator -> indices of the nodes that were made from it, of `nodes`."""
+        if self._nodes_of is None:
+            self._nodes_of = {}
+            for n, node in enumerate(self.nodes):
+                self._nodes_of.setdefault(node.op, []).append(n)
+        return self._nodes_of
+
+    @property
+    def read_inside(self) -> set[int]:
+        """Ids of the values that nodes read which can be part of a cluster."""
+        if self._read_inside is None:
+            judged = zip(self.nodes, self.decision.verdicts, strict=True)
+            self._read_inside = {v for node, verdict in judged if verdict.layout for v in node.inputs}
+        return self._read_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +191,16 @@ class Called:
     plan: Plan
 
 
+class Reaching(Protocol):
+    """How far a change of single operators reaches; see `reach.Reach`."""
+
+    def loses(self, ops: Collection[int]) -> bool: ...
+
+    def may_gain(self, ops: Collection[int]) -> bool: ...
+
+    def may_gain_by_end(self, tensor: int) -> bool: ...
+
+
 class Replanner(Protocol):
     """Plans one model again under other assumptions; see `planner.Planner`."""
 
@@ -158,6 +209,8 @@ class Replanner(Protocol):
     def spmm(self, assume: Iterable[Waiver]) -> frozenset[int]: ...
 
     def is_right(self, assume: Iterable[Waiver]) -> bool: ...
+
+    def reach(self, assume: Iterable[Waiver] = ()) -> Reaching: ...
 
     def weight_zeros(self, op: Operator) -> tuple[int, int]: ...
 

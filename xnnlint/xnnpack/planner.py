@@ -38,6 +38,7 @@ from xnnlint.xnnpack.plan import (
     worst,
 )
 from xnnlint.xnnpack.profile import Profile, every_runtime
+from xnnlint.xnnpack.reach import Reach
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
 from xnnlint.xnnpack.waiver import (
     CPU,
@@ -54,6 +55,8 @@ from xnnlint.xnnpack.waiver import (
 if TYPE_CHECKING:
     import numpy as np
 
+KEPT_NODES = 100_000
+"""Decisions on a partition are kept as long as they have no more nodes than this together."""
 POINTWISE_NODES = (NodeType.FULLY_CONNECTED, NodeType.CONVOLUTION_2D)
 WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 
@@ -123,7 +126,8 @@ class Planner:
         plan.assumed, plan.planner = assumed, self
         plan.tflite_ops = [entry for entry in claimed.delegation.schedule if isinstance(entry, int)]
         for part in plan.partitions:
-            nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph))
+            read = {v for node in part.subgraph.nodes for v in node.inputs}
+            nodes = (node for node in part.subgraph.nodes if is_profiled(node, part.subgraph, read))
             plan.operators += (self._kernel(part, node) for node in nodes)
         plan.kernels = [k for k in plan.operators if k.kernel.startswith(WEIGHTED_KERNELS)]
         self._outcome.judge(plan)
@@ -162,6 +166,11 @@ class Planner:
         self._outcome.judge(plan)
         return not any(hazard.of_sparse_path for hazard in plan.hazards)
 
+    def reach(self, assume: Iterable[Waiver] = ()) -> Reach:
+        """What changes of single operators bring or cost where some assumptions hold already."""
+        assumed = frozenset(assume)
+        return Reach([self._decided(part, assumed) for part in self._prepare(assumed).prepared])
+
     def _draft(self, claimed: _Claimed, assumed: frozenset[Waiver]) -> Plan:
         """A plan whose partitions are decided, and nothing else."""
         plan = Plan(self.model, self.graph, self.profile, Outcome.DENSE)
@@ -197,6 +206,8 @@ class Planner:
                 judged = [judge(node, subgraph, self.profile) for node in subgraph.nodes]
                 claimed.prepared.append(_Prepared(partition, subgraph, judged))
             self._claimed[claims] = claimed
+            if len(self._claimed) > max(3, KEPT_NODES // (len(self.graph.operators) + 1)):
+                del self._claimed[next(c for c in self._claimed if c)]  # That without assumptions is asked for always.
         return self._claimed[claims]
 
     def _rewrite(self, subgraph: Subgraph, claims: frozenset[Waiver]) -> Node | None:
@@ -225,9 +236,13 @@ class Planner:
         touching = frozenset(
             w for w in assumed if w.place == WHOLE_MODEL or w.place in (tensors if w.kind.is_of_tensor else ops)
         )
-        if touching not in prepared.decisions:
-            prepared.decisions[touching] = self._decide(prepared, touching)
-        return prepared.decisions[touching]
+        known = prepared.decisions
+        if touching not in known:
+            known[touching] = self._decide(prepared, touching)
+            # A search asks for very many; those of a large partition would fill the memory.
+            if len(known) > max(2, KEPT_NODES // (len(prepared.subgraph.nodes) + 1)):
+                del known[next(iter(known))]
+        return known[touching]
 
     def _decide(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
         """Decide on the layouts of one partition."""
@@ -271,7 +286,8 @@ class Planner:
     def _weights(self, node: Node, subgraph: Subgraph, assumed: frozenset[Waiver]) -> tuple[int, int]:
         """(elements, zeros) of a node's weights as `xnn_subgraph_rewrite_for_nchw` counts them."""
         filter_value = subgraph.values[node.inputs[1]]
-        params = filter_value.shape[0] * filter_value.shape[-1]
+        # Weights without dimensions are there only where an operator is assumed to be taken that lacks them.
+        params = filter_value.shape[0] * filter_value.shape[-1] if filter_value.shape else 1
         least = int(PRUNED_SHARE * params) if Waiver(WaiverKind.PRUNED, node.op) in assumed else 0
         if filter_value.tensor is None or not filter_value.is_static:
             return params, least
@@ -293,14 +309,17 @@ class Planner:
 
     def _totals(self, plan: Plan) -> Summary:
         """Of one subgraph."""
+        from xnnlint.model.weights import measure
+
         spmm = plan.spmm_ops
         pointwise = {op.index: op for op in self.graph.operators if is_pointwise(self.graph, op)}
         pointwise |= {i: self.graph.operators[i] for i in spmm}
         macs = {i: pointwise_macs(self.graph, op) for i, op in pointwise.items()}
         params = zeros = 0
         for op in pointwise.values():
-            count, zero = self.weight_zeros(op)
-            params, zeros = params + count, zeros + zero
+            if measure(self.graph, op.inputs[1]) is not None:  # Of a filter that is computed nobody knows the zeros.
+                count, zero = self.weight_zeros(op)
+                params, zeros = params + count, zeros + zero
         return Summary(
             pointwise_convs=len(pointwise),
             spmm=len(spmm),
@@ -327,15 +346,17 @@ def _decoded(graph: Graph, tensor: int) -> np.ndarray:
     return decode(graph, tensor).reshape(-1)
 
 
-def is_profiled(node: Node, subgraph: Subgraph) -> bool:
+def is_profiled(node: Node, subgraph: Subgraph, read: set[int]) -> bool:
     """Whether the profiler lists a node's operator. A split has one for each part that somebody reads, and the profiler
     lists the first of them.
+
+    Args:
+        read: ids of the values that nodes of the subgraph read.
 
     Source: google/XNNPACK src/runtime.c `xnn_get_runtime_profiling_info`, src/subgraph/even-split.c.
     """
     if node.params.get("assumed"):
         return False
     return node.type != NodeType.EVEN_SPLIT or any(
-        subgraph.values[part].external_output or any(part in other.inputs for other in subgraph.nodes)
-        for part in node.outputs
+        subgraph.values[part].external_output or part in read for part in node.outputs
     )

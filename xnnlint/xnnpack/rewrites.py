@@ -10,6 +10,7 @@ from math import inf, isclose, prod
 
 from xnnlint.xnnpack.ir import Node, NodeType, Subgraph, Value
 from xnnlint.xnnpack.known_constants import propagate, static_scalars
+from xnnlint.xnnpack.lookup_tables import fuse_into_lookup_tables
 from xnnlint.xnnpack.profile import Profile
 
 CLAMPING = frozenset(
@@ -44,6 +45,8 @@ def optimize(subgraph: Subgraph, profile: Profile) -> Node | None:
         return orphan
     has_loop = profile["common_subgraph_loop"]
     _fuse(subgraph, profile)
+    if profile["lookup_tables"]:
+        fuse_into_lookup_tables(subgraph)
     known = static_scalars(subgraph) if has_loop else {}
     while has_loop and _simplify(subgraph, profile, known):
         clean_up(subgraph)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ _DTYPES = {"float32": "FLOAT32", "float16": "FLOAT16", "int32": "INT32", "int64"
 # OperatorCode.deprecated_builtin_code is an int8; newer operators have this number there.
 _PLACEHOLDER_CODE = 127
 UNPACKING = ("DENSIFY", "DEQUANTIZE")
+_SCALES = ("scales", "zeroPoints")  # tensors, of BlockwiseQuantization and MultiAxisQuantization
 _TOO_LARGE = 2**31 - 2**24
 
 
@@ -429,7 +430,16 @@ class GraphEdit:
                 used.update(int(t) for t in op.raw.intermediates)
         for entry in self._entries():
             used.add(int(entry.tensorIndex))
-        return used
+        # What only tensors without a reference refer to may stay, too.
+        used.update(int(getattr(details, name)) for details in self._details() for name in _SCALES)
+        return used - {-1}
+
+    def _details(self) -> Iterator[Any]:
+        """Schemes of quantization whose scales and zero points are tensors."""
+        for tensor in self.tensors:
+            details = tensor.quantization.details if tensor.quantization is not None else None
+            if hasattr(details, _SCALES[0]):
+                yield details
 
     def _without_readers(self) -> list[Op]:
         """Operators that unpack a constant that nobody reads."""
@@ -469,6 +479,9 @@ class GraphEdit:
                 op.raw.intermediates = np.array([places[int(t)] for t in op.raw.intermediates], np.int32)
         for entry in self._entries():
             entry.tensorIndex = places[int(entry.tensorIndex)]
+        for details in self._details():
+            for name in _SCALES:
+                setattr(details, name, places[int(getattr(details, name))])
 
     def store(self) -> None:
         """Puts what was changed into the objects that are written."""

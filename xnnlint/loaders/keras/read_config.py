@@ -22,6 +22,7 @@ from xnnlint.loaders.keras.read_known_layers import KNOWN_LAYERS
 _MAX_JSON = 32 << 20
 _MAX_JSON_PARTS = 800_000
 _MAX_LAYERS = 50_000
+_MAX_CALLS = 50_000  # of layers, in models that are called again and again
 _MAX_OUTPUTS = 10_000  # of one layer
 _MAX_DEPTH = 32
 
@@ -91,12 +92,23 @@ def read_model(entry: Any, keras_version: str = "") -> KerasModel:
         model = _Reader(entry, keras_version).model(entry, (), 0)
     except RecursionError:
         raise Unreadable("the config is nested too deeply", DAMAGED) from None
+    if (calls := _calls(model)) > _MAX_CALLS:
+        raise Unreadable(
+            f"with its models called again and again it would take {calls:,} layer calls; up to {_MAX_CALLS:,} are read"
+        )
     if model.layers[0].added and shape_of_input(model.layers[0].config) is None:
         raise Unreadable(
             f"the shape of the input of {model.name!r} is unknown, since the model has never been built",
             "begin it with keras.Input(shape), or call model.build(shape) before saving",
         )
     return model
+
+
+def _calls(model: KerasModel) -> int:
+    """How many calls of layers one call of a model takes, those of the models in it each time that they are called."""
+    return sum(
+        max(len(layer.calls), 1) * (_calls(layer.model) if layer.model is not None else 1) for layer in model.layers
+    )
 
 
 def _dialect(entry: Any, keras_version: str) -> str:
@@ -204,6 +216,7 @@ class _Functional:
         _refuse_duplicates(self.layers)
         # What the file calls each: a wrapped layer has its wrapper's name there.
         self.by_name = {layer.wrapper or layer.name: layer for layer in self.layers}
+        self.own_name = {layer.name: layer for layer in self.layers}
         # Calls of nested models are counted from 1 where the model's own construction was call 0.
         self.first_call: dict[str, int] = {}
 
@@ -221,6 +234,7 @@ class _Functional:
         for layer in self.layers:
             for call in layer.calls:
                 self._check(call.inputs())
+        self._refuse_circles()
         if not inputs or not outputs:
             raise Unreadable(f"the model {self.name!r} has no inputs or no outputs", DAMAGED)
         return KerasModel(
@@ -232,6 +246,26 @@ class _Functional:
             input_structure=ends["input_layers"],
             output_structure=ends["output_layers"],
         )
+
+    def _refuse_circles(self) -> None:
+        """No call may read what is computed from it."""
+        ways = {(x.name, n): call.inputs() for x in self.layers for n, call in enumerate(x.calls)}
+        readers: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        missing: dict[tuple[str, int], int] = {}
+        for call, refs in ways.items():
+            sources = {(ref.layer, ref.call) for ref in refs} & ways.keys()
+            missing[call] = len(sources)
+            for source in sources:
+                readers.setdefault(source, []).append(call)
+        ready = [call for call, count in missing.items() if not count]
+        while ready:
+            for reader in readers.get(ready.pop(), ()):
+                missing[reader] -= 1
+                if not missing[reader]:
+                    ready.append(reader)
+        stuck = next((name for (name, _), count in missing.items() if count), None)
+        if stuck is not None:
+            raise Unreadable(f"the layers of the model {self.name!r} go round in a circle at {stuck!r}", DAMAGED)
 
     # Calls
 
@@ -339,9 +373,8 @@ class _Functional:
             ends[key] = shift(value)
 
     def _check(self, refs: list[TensorRef]) -> list[TensorRef]:
-        by_name = {layer.name: layer for layer in self.layers}
         for ref in refs:
-            layer = by_name[ref.layer]
+            layer = self.own_name[ref.layer]
             if ref.call >= max(len(layer.calls), 1):
                 raise Unreadable(f"layer {ref.layer!r} is called {len(layer.calls)} times, and call {ref.call} is used")
         return refs

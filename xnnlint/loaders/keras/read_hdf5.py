@@ -37,6 +37,7 @@ _MAX_CHUNK = 1 << 25
 _MAX_TEXT = 1 << 26
 
 _DATASPACE, _LINK_INFO, _DATATYPE, _LINK, _LAYOUT, _FILTERS = 0x1, 0x2, 0x3, 0x6, 0x8, 0xB
+_EXTERNAL_FILES = 0x7
 _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE, _ATTRIBUTE_INFO = 0xC, 0x10, 0x11, 0x15
 _DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3
 _REPACK = "save it again with Keras"
@@ -463,6 +464,8 @@ def _dataset(node: Node) -> Dataset:
         raise Hdf5Error(f"there is no dataset at byte {node.address:,}")
     shape = _shape(file, space[0])
     dataset = Dataset(file, (0,) if shape is None else shape, _type(file, type_at[0]), None, node)
+    if node.message(_EXTERNAL_FILES) is not None:
+        raise Hdf5Error(f"a dataset keeps its data in another file, which is not read; {_REPACK}")
     kind, place, size = _storage(file, layout[0])
     if kind == 1 and place == _UNDEFINED:
         return dataset

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Variable = Callable[[], "np.ndarray"]
 
 METADATA = "keras_metadata.pb"
-_CONVERT = "convert it with tf.lite.TFLiteConverter.from_saved_model and check the .tflite file"
 # Members that name what others name too.
 _LISTS = ("keras_api", "variables", "trainable_variables", "non_trainable_variables")
 _MODELS = ("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model")
@@ -39,14 +38,19 @@ def read_saved_model(path: str) -> KerasModel:
     """
     file = Path(path, METADATA)
     if not file.is_file():
-        raise Unreadable("this SavedModel holds no Keras metadata, so that its layers are unknown", _CONVERT)
-    model = read_model(_config(map_file(os.fspath(file))), "2")
+        raise Unreadable("this SavedModel holds no Keras metadata, so that its layers are unknown", _convert(path))
+    model = read_model(_config(map_file(os.fspath(file)), path), "2")
     bundle = Bundle(os.fspath(Path(path, "variables", "variables")))
     _Weights(path, bundle, bundle.objects()).model(model, 0)
     return model
 
 
-def _config(message: memoryview) -> Any:
+def _convert(path: str) -> str:
+    """The command that makes something of it that can be checked."""
+    return f"convert it: xnnlint convert {path} -o {Path(path).resolve().name}.tflite"
+
+
+def _config(message: memoryview, path: str) -> Any:
     """The config of the outermost model."""
     for field, node in fields(message):
         parts = dict(fields(view(node))) if field == 1 else {}
@@ -56,7 +60,7 @@ def _config(message: memoryview) -> Any:
         if text(parts.get(4, 0)) in _MODELS and isinstance(metadata, dict):
             return metadata
         break
-    raise Unreadable("the Keras metadata of this SavedModel describes no model", _CONVERT)
+    raise Unreadable("the Keras metadata of this SavedModel describes no model", _convert(path))
 
 
 class _Weights:

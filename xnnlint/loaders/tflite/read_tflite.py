@@ -19,8 +19,19 @@ from xnnlint.errors import ModelError
 from xnnlint.loaders.tflite import schema_tables as schema
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.tflite.names import operator_names
+from xnnlint.loaders.tflite.operator_slots import problem
 from xnnlint.model import sparse
-from xnnlint.model.graph import Graph, Model, Operator, Quantization, Signature, SparseDimension, Sparsity, Tensor
+from xnnlint.model.graph import (
+    BLOCKWISE,
+    Graph,
+    Model,
+    Operator,
+    Quantization,
+    Signature,
+    SparseDimension,
+    Sparsity,
+    Tensor,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,6 +197,9 @@ class _File:
         inputs = _tensor_indices(subgraph, "inputs", len(tensors))
         outputs = _tensor_indices(subgraph, "outputs", len(tensors))
         operators = each("operator", subgraph.tables("operators"), partial(self.operator, len(tensors)))
+        for op in operators:
+            if lacking := problem(op, tensors):
+                raise Malformed(f"operator {op.index} is damaged: {lacking}")
         _check_order(tensors, operators, inputs)
         _name_operators(tensors, operators)
         return Graph(tensors, operators, inputs, outputs, subgraph.text("name"))
@@ -311,10 +325,11 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> Quantization | None:
     table = tensor.table("quantization")
     if table is None:
         return None
-    details, _ = table.union("details")
+    details, scheme = table.union("details")
     axis = table.scalar("quantized_dimension")
-    if details in ("BlockwiseQuantization", "MultiAxisQuantization"):
-        return Quantization((), (), axis, details)
+    if details in (BLOCKWISE, "MultiAxisQuantization"):
+        blocks = scheme.scalar("block_size") if scheme is not None and details == BLOCKWISE else 0
+        return Quantization((), (), axis, details, blocks)
     scale = table.numbers("scale")
     if not scale:
         return None

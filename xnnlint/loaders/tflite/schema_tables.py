@@ -41,6 +41,9 @@ SignatureDef inputs:[TensorMap] outputs:[TensorMap] signature_key:string -:strin
 TensorMap name:string tensor_index:uint32
 QuantizationParameters min:[float32] max:[float32] scale:[float32] zero_point:[int64]
     details:QuantizationDetails quantized_dimension:int32
+CustomQuantization custom:[uint8]
+BlockwiseQuantization scales:int32 zero_points:int32 block_size:int32
+MultiAxisQuantization scales:int32 zero_points:int32 block_size:int32 quantized_dimensions:[int32]
 VariantSubType shape:[int32] type:TensorType has_rank:bool
 SparsityParameters traversal_order:[int32] block_map:[int32] dim_metadata:[DimensionMetadata]
 DimensionMetadata format:DimensionType dense_size:int32 array_segments:SparseIndexVector
@@ -49,6 +52,7 @@ Int32Vector values:[int32]
 Uint16Vector values:[uint16]
 Uint8Vector values:[uint8]
 ExternalBufferGroup name:string
+ExternalBuffer id:uint32 group:uint32 offset:uint64 length:uint64 packing:string
 AddOptions fused_activation_function:ActivationFunctionType pot_scale_int16:bool=1
 ArgMaxOptions output_type:TensorType
 ArgMinOptions output_type:TensorType

@@ -29,7 +29,7 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),
         "profile": _profile(profile),
-        "models": [_model(model) for model in models],
+        "models": [model_data(model) for model in models],
     }
 
 
@@ -46,7 +46,7 @@ class JsonReport(CheckReport):
 
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
-        self._models.append(_model(model) | own)
+        self._models.append(model_data(model) | own)
         if self._statistics is not None:
             self._statistics.add(model)
         return ""
@@ -71,7 +71,8 @@ def _profile(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _model(model: ModelReport) -> dict[str, Any]:
+def model_data(model: ModelReport) -> dict[str, Any]:
+    """One model of the document."""
     plan = model.plan
     return {
         "path": model.path,

@@ -11,6 +11,7 @@ KERNEL = (3, 3)
 STRIDE = (2, 2)
 PAD = 1
 CHANNELS = 3
+CONVOLUTIONS = (NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D, NodeType.FULLY_CONNECTED)
 
 
 class Stem(NodeCondition):
@@ -41,14 +42,4 @@ class Stem(NodeCondition):
 
 def is_first_convolution(node: Node, subgraph: Subgraph) -> bool:
     """Whether no other convolution feeds this one, so that it is where a sparse cluster would have to start."""
-    producers = {v: n for n in subgraph.nodes for v in n.outputs}
-    pending, seen = [node.inputs[0]], set()
-    while pending:
-        producer = producers.get(pending.pop())
-        if producer is None or id(producer) in seen:
-            continue
-        seen.add(id(producer))
-        if producer.type in (NodeType.CONVOLUTION_2D, NodeType.DEPTHWISE_CONVOLUTION_2D, NodeType.FULLY_CONNECTED):
-            return False
-        pending += [v for v in producer.inputs if not subgraph.values[v].is_static]
-    return True
+    return node.inputs[0] not in subgraph.computed_from(CONVOLUTIONS)

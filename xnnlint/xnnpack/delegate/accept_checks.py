@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xnnlint.model.graph import Graph, Operator, Tensor
+from xnnlint.model.graph import BLOCKWISE, Graph, Operator, Tensor
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
 from xnnlint.xnnpack.profile import Profile
 
+_BLOCK = 32  # weights that share a scale are a multiple of this
 MAX_RANK = 6  # XNN_MAX_TENSOR_DIMS in google/XNNPACK include/xnnpack.h
 INF = math.inf
 
@@ -198,6 +199,9 @@ def fully_connected_filter_type(tensor: Tensor) -> Iterator[Rejection]:
         yield _wrong_type(tensor, "FLOAT32, FLOAT16, INT8, INT4, INT2 or UINT8")
         return
     q = tensor.quantization
+    if q is not None and q.details == BLOCKWISE and q.block_size % _BLOCK:
+        actual = f"{q.block_size} at {name_of(tensor)}"
+        yield Rejection(Objection.QUANTIZATION, f"blocks of a multiple of {_BLOCK} weights", actual, tensor.index)
     if q is None or not q.scale:
         return  # the runtime only logs this case
     if len(q.scale) > 1 and q.quantized_dimension != 0:

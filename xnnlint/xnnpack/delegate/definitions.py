@@ -34,7 +34,7 @@ _CONVOLUTION = _FLOAT_WEIGHTS | _FP16_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS | {("
 _DECONVOLUTION = _FLOAT_WEIGHTS | _Q8_WEIGHTS | _QC8_WEIGHTS
 _SMALL_WEIGHTS: set[Types] = {
     (filter_, *rest)
-    for filter_ in ("qcint2", "qcint4", "qcint8")
+    for filter_ in ("qbint4", "qcint2", "qcint4", "qcint8")
     for rest in (
         ("qdint8", "fp32", "fp32"),
         ("qdint8", "fp32", "fp16"),

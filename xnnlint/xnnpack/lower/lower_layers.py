@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xnnlint.model.graph import Operator
+from xnnlint.model.graph import BLOCKWISE, Operator
 from xnnlint.xnnpack.delegate.accept_checks import constant, number
 from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.lower.lower_values import Lowering, datatype, output_range
@@ -52,7 +52,8 @@ def _integer_filter(lowering: Lowering, tensor: int) -> int:
     """A second value for a filter, quantized by channel; taken from the file's own data, never from unpacked data."""
     stored = lowering.graph.tensors[tensor]
     data = lowering.data(tensor) if stored.is_constant else None
-    dtype = _SMALL[stored.dtype]
+    blocks = stored.quantization is not None and stored.quantization.details == BLOCKWISE
+    dtype = "qbint4" if blocks and stored.dtype == "INT4" else _SMALL[stored.dtype]
     return lowering.subgraph.new_value(dtype, stored.shape, tensor=tensor, data=data, tensor_name=stored.name).id
 
 

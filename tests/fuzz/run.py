@@ -1,0 +1,174 @@
+"""Reads damaged files in child processes, and counts what comes of it."""
+
+from __future__ import annotations
+
+import random
+import resource
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tests.fuzz.mutate import mutated
+from tests.models import FIXTURES
+from xnnlint.config.files import read_file
+from xnnlint.errors import XnnlintError
+from xnnlint.linter import baseline
+from xnnlint.linter.engine import check_model
+from xnnlint.linter.jobs import Died, in_processes
+from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
+
+MOST_SECONDS = 10.0
+MOST_BYTES = 500 << 20
+ADDRESS_SPACE = 3 << 30
+LARGEST_SEED = 200_000
+"""Larger models only take longer to be copied; what they are made of is in the small ones."""
+CONFIG = b"""runtime = "litert-2.3"
+cpu = "arm64"
+select = ["XNN1", "XNN202"]
+ignore = ["XNN601"]
+exclude = ["build/**", "*.bak.tflite"]
+models = ["a.tflite", "b/*.keras"]
+[[overrides]]
+files = ["heads/**"]
+ignore = ["XNN204"]
+"""
+BASELINE = b"""{"tool": "xnnlint", "version": 1, "models": {"a.tflite": [
+{"rule": "XNN202", "severity": "error", "type": "CONV_2D", "layer": "conv2d_1"},
+{"rule": "XNN601", "severity": "warning", "type": "MEAN", "layer": "pool"}]}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One damaged file, made where it is read."""
+
+    number: int
+    seed: int
+    corpus: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a file: its kind, "verdict", "refused" or "internal error", and what it took."""
+
+    kind: str
+    outcome: str
+    seconds: float
+    peak: int
+    words: str = ""
+
+
+@dataclass
+class Totals:
+    """Counts over all files so far."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    peak: int = 0
+    bad: list[str] = field(default_factory=list)
+
+    @property
+    def is_bad(self) -> bool:
+        return bool(self.bad)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.kinds.items()))
+        outcomes = ", ".join(f"{count:,} {what}" for what, count in sorted(self.outcomes.items()))
+        return (
+            f"{sum(self.kinds.values()):,} files ({kinds}): {outcomes}; slowest {self.slowest:.1f} s,"
+            f" peak {self.peak / 1e6:.0f} MB, {len(self.bad)} over a limit or failed"
+        )
+
+
+@cache
+def seeds() -> tuple[tuple[str, bytes], ...]:
+    """(kind, content) of the files that are damaged."""
+    found = [("toml", CONFIG), ("baseline", BASELINE)]
+    for path in sorted(FIXTURES.rglob("*")):
+        kind = path.suffix[1:]
+        if kind in ("tflite", "keras", "h5") and path.stat().st_size <= LARGEST_SEED:
+            found.append((kind, path.read_bytes()))
+    found += [("json", _config_of(data)) for kind, data in found if kind == "keras"]
+    return tuple(found)
+
+
+def _config_of(archive: bytes) -> bytes:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(archive)) as source:
+        return source.read("config.json")
+
+
+def made(piece: Piece) -> tuple[str, bytes]:
+    """A damaged file: each kind as often as the others."""
+    rng = random.Random(f"{piece.seed}/{piece.number}")
+    kinds = sorted({kind for kind, _ in seeds()})
+    # Configurations and baselines are small and soon known.
+    weights = [1 if kind in ("toml", "baseline") else 6 for kind in kinds]
+    kind = rng.choices(kinds, weights)[0]
+    data = rng.choice([data for of, data in seeds() if of == kind])
+    return kind, mutated(data, "json" if kind == "baseline" else kind, rng)
+
+
+def read(piece: Piece) -> Answer:
+    """Makes a file and reads it as its kind is read."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    kind, data = made(piece)
+    folder = piece.corpus or tempfile.gettempdir()
+    suffix = {"toml": "toml", "baseline": "baseline.json"}.get(kind, kind)
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=f".{suffix}", delete=not piece.corpus) as file:
+        file.write(data)
+        file.flush()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        start = time.process_time()  # The machine may be busy.
+        outcome, words = _outcome(kind, file.name)
+        seconds = time.process_time() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Answer(kind, outcome, seconds, peak if peak > before else 0, words)
+
+
+def _outcome(kind: str, path: str) -> tuple[str, str]:
+    if kind in ("toml", "baseline"):
+        try:
+            read_file(path, str(Path(path).parent)) if kind == "toml" else baseline.read(path)
+        except XnnlintError:
+            return "refused", ""
+        except Exception as error:  # what any mistake raises is what is looked for
+            return "internal error", f"{type(error).__name__}: {error}"
+        return "verdict", ""
+    report = check_model(path, load_profile(DEFAULT_RUNTIME, DEFAULT_CPU))
+    if report.error is None:
+        return "verdict", ""
+    return ("internal error" if "xnnlint itself failed" in report.error else "refused"), report.error
+
+
+def run(totals: Totals, files: int, seed: int, jobs: int, keep: Path | None, corpus: Path | None) -> None:
+    """Reads so many files and adds what came of them to the totals."""
+    for folder in (keep, corpus):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    pieces = [Piece(number, seed, str(corpus or "")) for number in range(files)]
+    for piece, answer in zip(pieces, _answers(pieces, jobs), strict=True):
+        if isinstance(answer, Died):
+            answer = Answer(made(piece)[0], answer.how, 0.0, 0, answer.how)
+        totals.kinds[answer.kind] += 1
+        totals.outcomes[answer.outcome] += 1
+        totals.slowest = max(totals.slowest, answer.seconds)
+        totals.peak = max(totals.peak, answer.peak)
+        failed = answer.outcome not in ("verdict", "refused")
+        if failed or answer.seconds > MOST_SECONDS or answer.peak > MOST_BYTES:
+            name = f"{answer.kind}-{seed}-{piece.number}"
+            line = f"{name}: {answer.outcome}, {answer.seconds:.1f} s, {answer.peak / 1e6:.0f} MB {answer.words}"
+            print(line, flush=True)
+            totals.bad.append(name)
+            if keep is not None:
+                (keep / f"{name}.{answer.kind}").write_bytes(made(piece)[1])
+
+
+def _answers(pieces: list[Piece], jobs: int) -> Iterator[Answer | Died]:
+    yield from in_processes(read, pieces, jobs)
