@@ -118,7 +118,7 @@ class OperatorNotDelegated(Rule):
                 yield self._chain(plan, plan.graph.operators[op], chains[op], gate)
             elif op in in_chains or op in dilations.values():
                 continue
-            elif plan.graph.operators[op].name not in plan.model.unknown:
+            elif plan.graph.operators[op].name not in plan.model.unknown | plan.model.behind:
                 behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
                 fix, applicability = _fix(plan.graph, plan.graph.operators[op], rejection), Applicability.UNSAFE
                 if _unmakes_map(plan.graph, plan.graph.operators[op]):

@@ -32,6 +32,12 @@ INSTEAD = {
 }
 
 
+CHANNELS_LAST = (
+    "keep maps channels-last from the input to the output, so that nothing is transposed; of a PyTorch model "
+    "litert_torch.to_channel_last_io does that"
+)
+
+
 class OperatorWithoutNchwKernel(NodeRule):
     """An operator that XNNPACK cannot run in NCHW stands where a sparse cluster runs, or would run.
 
@@ -102,6 +108,8 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
         if node.type == NodeType.RESHAPE and is_map(subgraph.values[node.outputs[0]]):
             return "keep the map as it is, without reshaping it", Applicability.UNSAFE
+        if node.type == NodeType.TRANSPOSE:
+            return CHANNELS_LAST, Applicability.MANUAL
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
 

@@ -8,6 +8,7 @@ asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -106,6 +107,12 @@ class Rule:
 
         return Template(inspect.cleandoc(type(self).__doc__ or "")).substitute(self.limits)
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The sources of the condition, an entry each, as the documentation has them."""
+        _, _, entries = self.documentation.partition("## References")
+        return tuple(" ".join(entry.split()) for entry in re.split(r"\n+- ", entries)[1:])
+
 
 class NodeRule(Rule):
     """The words for a condition on single XNNPACK nodes, which the layout pass asks about every node.
@@ -159,9 +166,10 @@ class NodeRule(Rule):
                 )
 
     def all_words(self, verdict: Verdict) -> tuple[str, str]:
-        """`words` of everything that a node lacks, in one line each."""
+        """`words` of everything that a node lacks, in one line each, nothing twice."""
         words = [self.words(unmet) for unmet in verdict.unmet]
-        return "; ".join(required for required, _ in words), "; ".join(actual for _, actual in words)
+        required, actual = (dict.fromkeys(column) for column in zip(*words, strict=True)) if words else ({}, {})
+        return "; ".join(required), "; ".join(actual)
 
     def _judges(self, condition: NodeCondition) -> bool:
         return isinstance(condition, self.node_condition)

@@ -283,6 +283,7 @@ class Model:
         layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
             "Activation hard_sigmoid" or "TFOpLambda math.truediv".
         kept: those of them that are taken to give out what they get; there is no operator of theirs.
+        behind: layers that cannot be looked at, each a CUSTOM operator, too -> the unknown one whose shape they need.
         unsure: the layers that depend on one of unknown effect.
         declared: (layer, what it is) as the user said of layers whose code is not read.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
@@ -299,6 +300,7 @@ class Model:
     exporter: Exporter = Exporter.UNKNOWN
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
