@@ -389,18 +389,6 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_a_single_model_starts_no_process_whatever_is_asked(models):
-    code = (
-        "import sys; from xnnlint.cli import app as cli\n"
-        "sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
-        "try: cli.main()\n"
-        "except SystemExit: pass\n"
-        "print('loaded:', 'multiprocessing' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
-    assert done.stdout.splitlines()[-1] == "loaded: False", done.stderr
-
-
 def test_what_can_be_asked_of_jobs(models, call, monkeypatch):
     counts = []
 
