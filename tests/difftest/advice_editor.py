@@ -34,6 +34,7 @@ from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
@@ -103,6 +104,8 @@ class _Editor:
 
     def follow(self, findings: Sequence[Finding]) -> Followed:
         asked = self.asked
+        if any(finding.condition is Condition.WRAPPERS_STRIPPED for finding in findings):
+            raise NotFollowed("pruning wrappers that are to be taken off before the model is converted")
         for finding in findings:
             for kind, index in finding.waivers:
                 asked.setdefault(kind, {})[index] = finding.rule
