@@ -180,6 +180,7 @@ class ModelReport:
     fixes: FixForecast | None = None
     speed: Speed | None = None
     if_pruned: tuple[PruningForecast, ...] = ()
+    at_schedule_end: PruningForecast | None = None
     size: StoredSize | None = None
 
     def __repr__(self) -> str:
