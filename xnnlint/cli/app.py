@@ -17,7 +17,7 @@ from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
 from xnnlint.cli.compare_command import compare
 from xnnlint.cli.config_command import config
-from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
+from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, end_cleanly_on_signals, flushed, open_streams
 from xnnlint.cli.convert_command import convert
 from xnnlint.cli.fix_command import fix
 from xnnlint.cli.knowledge_commands import explain, profiles, rules
@@ -79,6 +79,7 @@ for _command, _short_help in COMMANDS:
 def main() -> None:
     """The program: every failure is one sentence on stderr and an exit code, never a traceback."""
     open_streams()
+    end_cleanly_on_signals()
     try:
         app(prog_name="xnnlint")
         code = OK

@@ -147,6 +147,9 @@ class CheckOptions:
     jobs: Annotated[
         str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
     ] = ""
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let the project's configuration name code to be run.")
+    ] = False
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
@@ -168,6 +171,10 @@ def check(options: CheckOptions) -> None:
     gc.enable()
     if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    if options.allow_code:
+        from xnnlint.cli.code_permission import allow
+
+        allow()
     if options.watch:
         _watch(options)
     raise typer.Exit(_checked(options))
