@@ -15,6 +15,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import BY_SELECTION, has_pixels, takes_channels
 from ._gates import Gate, gates
+from ._pytorch import POINTWISE, POOLED, RESIZED, SQUARED
 from ._sizes import fixed_sizes
 from ._text import listed, type_of
 
@@ -98,6 +99,7 @@ class OperatorNotDelegated(Rule):
     code = "XNN401"
     name = "operator-not-delegated"
     condition = Condition.DELEGATED
+    terms = {**POOLED, **RESIZED, **SQUARED, **POINTWISE}
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

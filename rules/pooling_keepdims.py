@@ -17,6 +17,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
 from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
+from ._pytorch import POOLED
 from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
@@ -75,6 +76,7 @@ class PoolingKeepdims(Rule):
     severity = Severity.WARNING
     # Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
     severity_everywhere = Severity.ERROR
+    terms = POOLED
     summary = "only keepdims=True followed by a reshape is right on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

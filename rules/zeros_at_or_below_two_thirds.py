@@ -24,6 +24,7 @@ from ._pruning import (
     weighted_nodes,
     weights_of,
 )
+from ._pytorch import POOLED
 from ._text import named
 
 
@@ -64,6 +65,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
     code = "XNN301"
     name = "zeros-at-or-below-two-thirds"
     condition = Condition.ENOUGH_ZEROS
+    terms = POOLED
     summary = (
         f"strictly more than {NUMERATOR}/{DENOMINATOR} of a cluster's 1x1 weights must be zero, counted over all of it"
     )

@@ -31,6 +31,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.fixes.tflite.editor import UNPACKING
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability, Severity
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.waiver import WHOLE_MODEL, Waiver
 
 if TYPE_CHECKING:
@@ -266,6 +267,7 @@ class Judge:
         self.profile, self.out, self.figures = profile, out, Figures()
         self.scratch = tempfile.TemporaryDirectory(prefix="xnnlint-advice-")
         self.observer = Observer(seeds=(0, 1))
+        self.standing: list[Finding] = []
 
     def __enter__(self) -> Judge:
         return self
@@ -315,6 +317,7 @@ class Judge:
     def follow(self, name: str, data: bytes, plan: Plan, findings: list[Finding]) -> None:
         """Follows the advice that a model got."""
         figures, promise = self.figures, promise_of(plan, findings)
+        self.standing = [f for f in findings if f.condition is Condition.KNOWN_ENCODING]
         if promise is None:
             if any(f.severity is Severity.ERROR for f in findings):
                 figures.hopeless.append(name)
@@ -337,7 +340,9 @@ class Judge:
         figures = self.figures
         what = name if kind is Kind.SET else f"{name}, {promise.rules} {kind.value}"
         try:
-            followed = follow(data, name, plan, promise.findings)
+            # What is wrong sparse or dense is mended whatever else is done.
+            others = [finding for finding in self.standing if finding not in promise.findings]
+            followed = follow(data, name, plan, [*promise.findings, *others])
             if kind is Kind.PART and followed.counts_more:
                 raise NotFollowed("a part whose stand-in has weights that count for the zeros of a cluster")
         except (NotFollowed, XnnlintError) as reason:

@@ -31,7 +31,9 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
@@ -116,6 +118,8 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
+        if any(finding.condition is Condition.KNOWN_ENCODING for finding in findings):
+            store_misread_dense(self.view)
         self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():

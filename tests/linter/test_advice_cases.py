@@ -21,6 +21,7 @@ from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
 CASES = FIXTURES / "cases"
+TORCH = Path(__file__).parents[1] / "data" / "torch_nchw.tflite"
 
 
 def check(name: str) -> ModelReport:
@@ -188,3 +189,9 @@ def test_a_gate_that_is_computed_of_a_vector_is_one_change(name: str, said: str,
         assert finding.unlocks is not None and finding.unlocks.in_smallest_set and finding.unlocks.with_others == gained
     assert [f.rule for f in others] == ["XNN204", "XNN601"]
     assert "drop the output" not in words(others[0]), "its value is no output of the model"
+
+
+def test_what_is_from_pytorch_is_told_in_its_words() -> None:
+    report = xnnlint.lint(TORCH)
+    assert "let `xnnlint fix` store them sparse" in words(found(report, "XNN302"))
+    assert all("litert_torch.to_channel_last_io" in words(f) for f in found_all(report, "XNN110"))

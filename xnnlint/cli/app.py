@@ -23,6 +23,7 @@ from xnnlint.cli.fix_command import fix
 from xnnlint.cli.knowledge_commands import explain, profiles, rules
 from xnnlint.cli.option_groups import as_command
 from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
+from xnnlint.cli.report_command import report
 from xnnlint.cli.verify_command import verify
 from xnnlint.errors import XnnlintError
 from xnnlint.version import __version__
@@ -34,6 +35,7 @@ COMMANDS = (
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
     (bench, "Time a model sparse and dense, here or from a device's log."),
+    (report, "Write a page to look at: the graph, its kernels, zeros and times."),
     (compare, "Say what became better and worse from one model to another."),
     (calibrate, "Time this machine's operators, for predicted times."),
     (config, "Show the settings for a model, and where each comes from."),

@@ -204,6 +204,7 @@ def _checked(options: CheckOptions) -> int:
         cost_profile=shown.cost_profile,
         policy=shown.policy,
         fixes=shown.fixes,
+        graphs=_draws(options),
     )
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
@@ -223,6 +224,14 @@ def _checked(options: CheckOptions) -> int:
         if accepted is not None and not shown.quiet:
             _warn_of_stale(accepted)
     return code
+
+
+def _draws(options: CheckOptions) -> bool:
+    """Whether a report is wanted that takes whole plans."""
+    from xnnlint.reporters.check_formats import report_class
+
+    names = {options.form, *(text.partition("=")[0] for text in options.report)}
+    return any(report_class(name).needs_graph for name in names & set(format_names()))
 
 
 def _wanted(shown: ShownOptions) -> Wanted:

@@ -79,6 +79,7 @@ class Session:
         cost_profile: file with rates for predicted times; "" for what the configuration names.
         policy: whether to say what TFMOT's pruning policy refuses, too.
         fixes: whether to try what `xnnlint fix` would bring, whatever the size of the model.
+        graphs: whether the reports must have their whole plans.
 
     Raises:
         XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
@@ -94,12 +95,14 @@ class Session:
         cost_profile: str = "",
         policy: bool = False,
         fixes: bool = False,
+        graphs: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
         rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self._fixes = fixes
+        self._graphs = graphs
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
@@ -198,7 +201,8 @@ class Session:
         return os.path.relpath(Path(self.settings.folder, path))
 
     def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
-        count = _processes(self.settings["jobs"], requests)
+        # The whole plan stays in the process that made it.
+        count = 1 if self._graphs else _processes(self.settings["jobs"], requests)
         if count == 1:
             yield from map(check_one, requests)
             return

@@ -131,7 +131,12 @@ def _find(plan: Plan) -> list[Finding]:
 
 
 def _ask(plan: Plan) -> list[Finding]:
-    return [finding for rule in all_rules() for finding in (ask(rule, plan) if rule.package else rule.check(plan))]
+    exporter = plan.model.exporter
+    return [
+        rule.in_terms_of(exporter, finding)
+        for rule in all_rules()
+        for finding in (ask(rule, plan) if rule.package else rule.check(plan))
+    ]
 
 
 def _as_joined(plan: Plan, findings: list[Finding]) -> list[Finding]:

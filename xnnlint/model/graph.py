@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.model.exporter import Exporter
+
 if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
@@ -274,6 +276,7 @@ class Model:
         signatures: named entry points.
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
+        exporter: the program that wrote it.
         notes: what a person should know about the reading of the file, a sentence each.
         unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name, or one of `kept`.
@@ -294,6 +297,7 @@ class Model:
     signatures: list[Signature] = field(default_factory=list)
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
+    exporter: Exporter = Exporter.UNKNOWN
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     behind: dict[str, str] = field(default_factory=dict)
