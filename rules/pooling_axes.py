@@ -15,6 +15,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import capable, is_map, leads_to_map, meets_map
 from ._causes import AXES_FIX, SQUEEZE_FIX
+from ._pytorch import POOLED
 from ._text import dims, type_of
 
 # Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
@@ -57,6 +58,7 @@ class PoolingAxes(Rule):
     code = "XNN602"
     name = "pooling-over-other-axes"
     condition = Condition.POOLING_AXES
+    terms = POOLED
     summary = f"a MEAN or SUM in a cluster must pool over axes {dims(SPATIAL)}"
     limits = {"right": " and ".join(dims(axes) for axes in RIGHT)}
 

@@ -31,6 +31,7 @@ from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
+from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
@@ -81,6 +82,13 @@ def follow(data: bytes, name: str, plan: Plan, findings: Sequence[Finding]) -> F
     return editor.follow(findings)
 
 
+def without_misread_weights(data: bytes, name: str, plan: Plan) -> bytes:
+    """The file with weights stored dense that an operator takes for dense ones."""
+    edit = Edit.open(data, name)
+    store_misread_dense(View(edit.main, plan, FixRequest(plan.profile)))
+    return edit.to_bytes()
+
+
 class _Editor:
     def __init__(self, edit: Edit, plan: Plan) -> None:
         self.edit, self.plan = edit, plan
@@ -120,6 +128,7 @@ class _Editor:
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
+        self._keep_stored_sparse()
         uids = {op.uid: i for i, op in enumerate(self.ops)}
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
@@ -132,11 +141,21 @@ class _Editor:
         dense = [index for index in self.asked.get("pruned", {}) if self.ops[index].type == "FULLY_CONNECTED"]
         for index in dense:
             self._pruned(index, "")
+        before = len(self.graph.operators)
         try:
             self.counts_more |= write_gates(self.graph, self.plan.graph, self.ops, waivers)
         except CannotWrite as reason:
             raise NotFollowed(str(reason)) from None
-        self._drop_unread()
+        # A branch that nobody read before stays: it may hold the only weights that are stored sparse.
+        if len(self.graph.operators) != before:
+            self._drop_unread()
+
+    def _keep_stored_sparse(self) -> None:
+        """Where the only weights that are stored sparse were replaced, others are: a model that is converted again gets
+        all of them stored sparse, as before."""
+        had = any(op.type == "DENSIFY" for op in self.plan.graph.operators)
+        if had and not any(op.type == "DENSIFY" for op in self.graph.operators):
+            self._encoded()
 
     # -- between operators
 

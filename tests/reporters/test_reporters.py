@@ -306,6 +306,7 @@ def test_the_document_follows_the_contract():
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
+        "exporter": "unknown",
         "outcome": "wrong-results",
         "subgraphs": [],
         "kernels": [
@@ -366,6 +367,7 @@ def test_the_document_follows_the_contract():
     assert second == {
         "path": "gone.tflite",
         "format": None,
+        "exporter": None,
         "outcome": None,
         "kernels": [],
         "subgraphs": [],

@@ -15,6 +15,7 @@ from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
+from xnnlint.keras.lower.known_shapes import known_shape, loop_reason
 from xnnlint.keras.lower.layer_scope import Builder, Misfit, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
@@ -64,6 +65,7 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
         graphs=[graph],
         notes=notes,
         unknown=program.unknown,
+        behind=program.behind,
         layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
         kept=tuple(program.kept),
         unsure=frozenset(program.unsure),
@@ -161,6 +163,8 @@ class _Calls:
         self.results: dict[tuple[str, int], list[Value]] = {}
         # Calls that depend on a layer of unknown effect, and those of such layers.
         self.unsure: set[tuple[str, int]] = set()
+        # Calls of layers of unknown effect -> the first such layer, where they are unknown because of its shape.
+        self.origins: dict[tuple[str, int], str] = {}
 
     def run(self, inputs: dict[TensorRef, Value]) -> list[Value]:
         """The model's outputs for given inputs."""
@@ -227,7 +231,15 @@ class _Calls:
             del program.nodes[added:]
             program.misfit |= bool(program.kept) and is_unsure and isinstance(reason, Misfit)
             self.unsure.add((name, number))
-            return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
+            inputs = [self._value(ref) for ref in call.inputs()]
+            origin = next((self.origins[c] for c in self._before((name, number)) if c in self.origins), None)
+            if origin is None or all(value.shape is not None for value in inputs):
+                origin = label
+                program.unknown.setdefault(label, loop_reason(layer) or str(reason))
+            else:
+                program.behind[label] = origin
+            self.origins[name, number] = origin
+            return self._opaque(scope, inputs)
 
     def _nested(self, layer: Layer, number: int, label: str, training: Any) -> list[Value]:
         model = layer.model
@@ -240,7 +252,7 @@ class _Calls:
             self.unsure.add((layer.name, number))
         return outputs
 
-    def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
+    def _opaque(self, scope: Scope, inputs: list[Value]) -> list[Value]:
         """A layer of which nothing is known but who reads it, and what those were built for.
 
         Most layers that people write themselves do something in training only, or something to single elements.
@@ -249,13 +261,16 @@ class _Calls:
         readers = self._readers.get(layer.name, [])
         count = 1 + max((ref.output for ref, _ in readers), default=0)
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
+        if shape is None:
+            shape = known_shape(layer, [value.shape for value in inputs])
         program = self.builder.program
-        program.unknown.setdefault(scope.label, reason)
         may_keep = self.builder.keep and layer.opaque and not layer.weights and len(inputs) == count == 1
         if may_keep and (shape is None or inputs[0].shape is None or shape[1:] == inputs[0].shape[1:]):
             program.kept.append(scope.label)
             return inputs
         shapes = [shape if count == 1 else None] * count
+        if loop_reason(layer) is not None:
+            return scope.ops("WHILE", inputs, shapes, "while")
         return scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
 
     @cached_property

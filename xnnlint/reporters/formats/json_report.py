@@ -77,6 +77,7 @@ def model_data(model: ModelReport) -> dict[str, Any]:
     return {
         "path": model.path,
         "format": model.format,
+        "exporter": None if plan is None or plan.model.format != "tflite" else plan.model.exporter.value,
         "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
         "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
