@@ -30,8 +30,8 @@ from xnnlint.version import __version__
 
 # In --help, what the program is for comes first, and the rest as the README has it.
 COMMANDS = (
-    (check, "Say whether models run sparse and right, and what to change."),
-    (fix, "Change models so that they run sparse, and are right."),
+    (check, "Say whether models run sparse and correctly, and what to change."),
+    (fix, "Change models so that they run sparse, with correct outputs."),
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
     (bench, "Time a model sparse and dense, here or from a device's log."),
@@ -48,8 +48,8 @@ COMMANDS = (
 app = typer.Typer(
     name="xnnlint",
     cls=QuickGroup,
-    help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its results will be right, and what "
-    "to change.",
+    help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its outputs will be "
+    "correct, and what to change.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

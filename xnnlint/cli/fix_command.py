@@ -95,7 +95,7 @@ class FixOptions:
 
 
 def fix(options: FixOptions) -> None:
-    """Rewrite a model so that its pruned 1x1 convolutions run sparse, and its results are right.
+    """Rewrite a model so that its pruned 1x1 convolutions run sparse, with correct outputs.
 
     Of a Keras model the layers are changed, and no weight; of a .tflite file the operators, proven by a real run.
     """
