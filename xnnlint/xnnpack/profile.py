@@ -124,8 +124,8 @@ _OLDEST_TENSORFLOW = "tf-2.4"
 
 
 def _runtime_of_release(product: str, version: str) -> str:
-    """The runtime of a release of LiteRT or its AAR (com.google.ai.edge.litert:litert:2.1.0), or of TensorFlow or the AAR
-    of TensorFlow Lite (org.tensorflow:tensorflow-lite:2.16.1), which share a number. LiteRT has no 2.5 yet."""
+    """The runtime of a release of LiteRT or its AAR (com.google.ai.edge.litert:litert:2.1.0), or of TensorFlow or
+    TensorFlow Lite's AAR (org.tensorflow:tensorflow-lite:2.16.1), which share a number. LiteRT has no 2.5 yet."""
     number = _numbers(version)
     of_tensorflow = re.search(r"tensorflow|tflite|\btf\b", product) and "litert" not in product
     if not of_tensorflow and ("litert" in product or number < (2, 5)):
