@@ -231,6 +231,7 @@ for _name, (_text, _after) in _AFTER_DROP.items():
         partial(lambda after, g, x: g.output(after(g, g.mean(x))), _after),
     )
 
+
 @pattern("outputs_one_name", "head", "two outputs of one name, and no signature")
 def _one_name(g: ModelBuilder) -> None:
     x = g.mean(trunk(g))
