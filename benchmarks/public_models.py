@@ -56,6 +56,7 @@ NPM = {
     "@mediapipe/pose": ["0.1.1612239201", "0.2.1617147663", "0.4.1627343400", "0.5.1675469404"],
     "@mediapipe/selfie_segmentation": ["0.1.1622680987", "0.1.1632777926", "0.1.1675465747"],
 }
+_LOADER = "_loader.js"
 # Wheels for any machine hold the same models.
 _WHEEL = ["--no-deps", "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_17_x86_64"]
 _WHEEL += ["--platform", "manylinux2014_x86_64", "--platform", "any", "--python-version", "3.11"]
@@ -118,10 +119,24 @@ def models_in(name: str, data: bytes, depth: int = 0) -> Iterator[tuple[str, byt
                     yield from models_in(info.filename, archive.read(info), depth + 1)
     elif name.endswith((".tgz", ".tar.gz")):
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.isfile() and member.size < LARGEST else None
-                if file is not None:
-                    yield from models_in(member.name, file.read(), depth + 1)
+            members = {member.name: member for member in archive if member.isfile() and member.size < LARGEST}
+            for member in members.values():
+                content = _content(archive, member)
+                yield from models_in(member.name, content, depth + 1)
+                if member.name.endswith(_LOADER) and (packed := members.get(member.name[: -len(_LOADER)] + ".data")):
+                    yield from _packed(content, _content(archive, packed))
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return b"" if file is None else file.read()
+
+
+def _packed(loader: bytes, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """What Emscripten's packager put together, by the list in the script that takes it apart."""
+    found = re.search(rb'"files": ?(\[[^\]]*\])', loader)
+    for file in json.loads(found.group(1)) if found else []:
+        yield from models_in(file["filename"], data[file["start"] : file["end"]])
 
 
 def collected(packages: Path, files: Path, folders: Iterable[Path]) -> dict[str, tuple[str, str]]:

@@ -3,9 +3,9 @@
     python benchmarks/torch_networks.py FOLDER [NAME...] [--layout nchw nhwc]
 
 Each is written by hand (no weights are fetched), its 1x1 convolutions are pruned to 80% zeros by torch.nn.utils.prune,
-its batch norms see some random images, and litert-torch exports it twice: as it is, with an image in NCHW (NAME.nchw
-.tflite), and with to_channel_last_io (NAME.nhwc.tflite). `benchmarks/fix_by_time.py FOLDER` then says what fixes make
-of them. Needs `pip install torch litert-torch`, and xnnlint nowhere.
+its batch norms see some random images, and litert-torch exports it twice: as it is, with an image in NCHW (to
+NAME.nchw.tflite), and with to_channel_last_io (NAME.nhwc.tflite). `benchmarks/fix_by_time.py FOLDER` then says what
+fixes make of them. Needs the extra `torch`.
 """
 
 from __future__ import annotations
@@ -329,11 +329,8 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, inner: int, outputs: int, stride: int, groups: int = 0) -> None:
         super().__init__()
         narrow = [conv(inputs, inner, 3, stride), conv(inner, outputs, 3, act=None)]
-        bottleneck = [
-            conv(inputs, inner),
-            conv(inner, inner, 3, stride, max(groups, 1)),
-            conv(inner, outputs, act=None),
-        ]
+        middle = conv(inner, inner, 3, stride, max(groups, 1))
+        bottleneck = [conv(inputs, inner), middle, conv(inner, outputs, act=None)]
         self.layers = nn.Sequential(*(bottleneck if groups else narrow))
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else conv(inputs, outputs, 1, stride, act=None)
@@ -454,9 +451,8 @@ class DeepLab(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        self.branches = nn.ModuleList(
-            [conv(96, 64), separable(96, 64), nn.Sequential(conv(96, 96, 5, 1, 96), conv(96, 64))]
-        )
+        wide = nn.Sequential(conv(96, 96, 5, 1, 96), conv(96, 64))
+        self.branches = nn.ModuleList([conv(96, 64), separable(96, 64), wide])
         self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(96, 64, 1), nn.ReLU())
         self.head = nn.Sequential(conv(256, 64), separable(64, 64), nn.Conv2d(64, 21, 1))
 

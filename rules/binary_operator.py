@@ -8,6 +8,8 @@ from xnnlint.xnnpack.conditions.binary_operator import BinaryOperator
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import SQUARED
+
 INSTEAD = {
     "subtract": "add the negated value instead: negate the weights and biases that produce it",
     "prelu": "use ReLU, LeakyReLU or ELU",
@@ -54,6 +56,7 @@ class BinaryOperatorRule(NodeRule):
     code = "XNN106"
     name = "binary-operator-without-nchw-kernel"
     node_condition = BinaryOperator
+    terms = SQUARED
     summary = "of the binary operators only ADD and MUL run in NCHW"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:

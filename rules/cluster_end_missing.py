@@ -11,6 +11,7 @@ from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import ends, is_pooled_by_tflite, open_branches, pointwise_in
+from ._pytorch import POOLED, SPREAD
 
 
 class ClusterEndMissing(Rule):
@@ -22,7 +23,7 @@ class ClusterEndMissing(Rule):
 
     ## Why it matters
     Such an operator is what switches sparse mode on. Without one everything stays dense: a network that ends in a
-    Flatten, a MaxPooling2D over the whole map, an AveragePooling2D, or a map. The results are right.
+    Flatten, a MaxPooling2D over the whole map, an AveragePooling2D, or a map. The outputs are correct.
 
     ## Example
     ```python
@@ -52,6 +53,7 @@ class ClusterEndMissing(Rule):
     name = "cluster-end-missing"
     condition = Condition.CLUSTER_END
     of_whole_graph = True
+    terms = {**POOLED, **SPREAD}
     summary = "without a pooling over H and W, or DEPTH_TO_SPACE, nothing switches the sparse mode on"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

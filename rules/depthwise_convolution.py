@@ -8,6 +8,7 @@ from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL, STRIDES, Dep
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import DEPTHWISE
 from ._text import by, window_words
 
 KERNELS = " or ".join(by((k, k)) for k in PADDING_OF_KERNEL)
@@ -53,6 +54,7 @@ class DepthwiseConvolution(NodeRule):
     code = "XNN104"
     name = "depthwise-convolution-without-nchw-kernel"
     node_condition = Depthwise
+    terms = DEPTHWISE
     summary = f"a depthwise convolution must be {ALLOWED}; stride {STRIDES[0]} or {STRIDES[1]}, multiplier 1"
     limits = {"allowed": ALLOWED, "strides": f"{STRIDES[0]} or {STRIDES[1]}"}
 

@@ -12,6 +12,7 @@ from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
 from xnnlint.xnnpack.plan import Plan
 
+from ._pytorch import POOLED
 from ._text import dims, operand_text
 
 SCALAR = "[1, 1, 1, 1]"
@@ -62,6 +63,7 @@ class ElementwiseOperandRule(NodeRule):
     code = "XNN105"
     name = "elementwise-operand-not-a-vector"
     node_condition = ElementwiseOperand
+    terms = POOLED
     summary = f"both operands of ADD and MUL must be {RANK}-D, and a constant must be a vector and come first"
     limits = {"rank": str(RANK)}
 

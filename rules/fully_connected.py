@@ -8,6 +8,8 @@ from xnnlint.xnnpack.conditions.fully_connected import FullyConnected
 from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import POINTWISE
+
 
 class FullyConnectedRule(NodeRule):
     """A fully-connected operator stands among operators of the cluster, on a runtime without a sparse kernel for it.
@@ -43,6 +45,7 @@ class FullyConnectedRule(NodeRule):
     code = "XNN103"
     name = "fully-connected-in-cluster"
     node_condition = FullyConnected
+    terms = POINTWISE
     summary = "runtimes before LiteRT 1.1 have no sparse kernel for FULLY_CONNECTED"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:

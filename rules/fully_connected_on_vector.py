@@ -12,6 +12,7 @@ from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import capable
+from ._pytorch import POOLED
 from ._text import dims
 
 # Fewer dimensions than these, and the sparse kernel cannot be set up.
@@ -58,6 +59,7 @@ class FullyConnectedOnVector(Rule):
     code = "XNN603"
     name = "fully-connected-on-a-vector-in-cluster"
     condition = Condition.MAP_BEFORE_FULLY_CONNECTED
+    terms = POOLED
     summary = "fully-connected operators on a pooled vector must not be part of the cluster"
     limits = {"rank": str(MAP_RANK)}
 

@@ -13,6 +13,7 @@ from xnnlint.xnnpack.ir import Layout
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
+from ._pytorch import ENTRY
 from ._text import by, dims, named, side
 from .stem_convolution import LAYERS
 
@@ -59,6 +60,7 @@ class GraphInputInCluster(Rule):
     name = "graph-input-in-cluster"
     condition = Condition.INPUT_OUTSIDE
     of_whole_graph = True
+    terms = ENTRY
     summary = f"between an input and the cluster there must be the {by(KERNEL)} stride-{STRIDE[0]} stem"
     limits = {"layers": LAYERS}
 

@@ -9,6 +9,8 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan
 
+from ._text import listed
+
 
 class LayerOfUnknownEffect(Rule):
     """What the converter makes of a layer cannot be told from the file, so the forecast is of low confidence.
@@ -57,13 +59,18 @@ class LayerOfUnknownEffect(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         model = plan.model
-        operators = {op.name: op.index for op in plan.graph.operators if op.type == "CUSTOM"}
+        operators = {op.name: op.index for op in plan.graph.operators if op.type in ("CUSTOM", "WHILE")}
         for name, why in model.unknown.items():
             taken = "to keep its input as it is" if name in model.kept else "for an operator that XNNPACK refuses"
             yield self.finding(
                 f"what the converter makes of this layer is not known here; the forecast takes it {taken}",
                 required="a layer whose operators are known",
-                actual=why,
+                actual=why + _behind([layer for layer, origin in model.behind.items() if origin == name]),
                 location=locate(plan, operators[name]) if name in operators else Location(name=name),
                 fix="say what it is under [tool.xnnlint.layers], or convert the model and check the .tflite file",
             )
+
+
+def _behind(layers: list[str]) -> str:
+    """The layers that cannot be looked at, since they depend on the shape that this one gives."""
+    return f"; its shape is needed for {listed(layers)}" if layers else ""

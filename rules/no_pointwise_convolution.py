@@ -11,6 +11,7 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 from ._pruning import others_pruned
+from ._pytorch import POINTWISE, STRIDE_FIRST
 from ._text import by, listed
 
 REQUIRED = "1x1 CONV_2D with stride 1 and one group"
@@ -49,6 +50,7 @@ class NoPointwiseConvolution(Rule):
     name = "no-pointwise-convolution"
     condition = Condition.HAS_POINTWISE
     severity = Severity.NOTE
+    terms = {**POINTWISE, **STRIDE_FIRST}
     summary = "only 1x1 convolutions run sparse, and the model has none"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

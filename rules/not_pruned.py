@@ -12,6 +12,7 @@ from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED, Waiver, WaiverKind
 
 from ._pruning import PRUNED_SHARE, THRESHOLD, counted_ops, others_pruned, percent, weights_of
+from ._pytorch import PRUNED
 
 
 class NotPruned(Rule):
@@ -56,6 +57,7 @@ class NotPruned(Rule):
     name = "not-pruned"
     condition = Condition.PRUNED
     severity = Severity.NOTE
+    terms = PRUNED
     summary = "the model is not pruned; says what pruning would unlock"
     limits = {"pruned": f"{PRUNED_SHARE:.0%}", "threshold": THRESHOLD}
 

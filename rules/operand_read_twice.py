@@ -11,6 +11,7 @@ from xnnlint.xnnpack.ir import NodeType
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
+from ._pytorch import SQUARED
 from ._text import type_of
 
 INSTEAD = {
@@ -53,6 +54,7 @@ class OperandReadTwice(Rule):
     name = "operand-read-twice"
     condition = Condition.OPERANDS_DIFFER
     of_whole_graph = True
+    terms = SQUARED
     summary = "an operator that reads a value of the cluster twice keeps the whole cluster dense"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

@@ -15,6 +15,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import BY_SELECTION, has_pixels, takes_channels
 from ._gates import Gate, gates
+from ._pytorch import POINTWISE, POOLED, RESIZED, SQUARED
 from ._sizes import fixed_sizes
 from ._text import listed, type_of
 
@@ -98,6 +99,7 @@ class OperatorNotDelegated(Rule):
     code = "XNN401"
     name = "operator-not-delegated"
     condition = Condition.DELEGATED
+    terms = {**POOLED, **RESIZED, **SQUARED, **POINTWISE}
     summary = "an operator that the delegate refuses splits the graph; a cluster never spans two partitions"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -116,7 +118,7 @@ class OperatorNotDelegated(Rule):
                 yield self._chain(plan, plan.graph.operators[op], chains[op], gate)
             elif op in in_chains or op in dilations.values():
                 continue
-            elif plan.graph.operators[op].name not in plan.model.unknown:
+            elif plan.graph.operators[op].name not in plan.model.unknown | plan.model.behind:
                 behind = [Waiver(WaiverKind.DELEGATED, dilations[op])] if op in dilations else []
                 fix, applicability = _fix(plan.graph, plan.graph.operators[op], rejection), Applicability.UNSAFE
                 if _unmakes_map(plan.graph, plan.graph.operators[op]):

@@ -14,6 +14,7 @@ from xnnlint.xnnpack.plan import Plan
 
 from ._branches import BY_SELECTION, is_map, takes_channels
 from ._gates import gates
+from ._pytorch import POINTWISE, POOLED, RESIZED
 from ._text import by, tflite_type
 
 INSTEAD = {
@@ -29,6 +30,12 @@ INSTEAD = {
     NodeType.REDUCE_MIN: "use GlobalAveragePooling2D(keepdims=True)",
     NodeType.SOFTMAX: "apply the softmax behind the pooling, or outside the model",
 }
+
+
+CHANNELS_LAST = (
+    "keep maps channels-last from the input to the output, so that nothing is transposed; of a PyTorch model "
+    "litert_torch.to_channel_last_io does that"
+)
 
 
 class OperatorWithoutNchwKernel(NodeRule):
@@ -71,6 +78,7 @@ class OperatorWithoutNchwKernel(NodeRule):
     code = "XNN110"
     name = "operator-without-nchw-kernel"
     node_condition = NchwKernel
+    terms = {**POINTWISE, **POOLED, **RESIZED}
     summary = "pools, concatenation, spatial convolutions and reshapes cannot be part of a sparse cluster"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:
@@ -100,6 +108,8 @@ class OperatorWithoutNchwKernel(NodeRule):
             return "drop the Reshape and set keepdims=True in the pooling in front of it", Applicability.SAFE
         if node.type == NodeType.RESHAPE and is_map(subgraph.values[node.outputs[0]]):
             return "keep the map as it is, without reshaping it", Applicability.UNSAFE
+        if node.type == NodeType.TRANSPOSE:
+            return CHANNELS_LAST, Applicability.MANUAL
         instead = INSTEAD.get(node.type, "move it behind the pooling that ends the cluster")
         return instead, Applicability.UNSAFE
 

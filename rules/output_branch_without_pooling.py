@@ -11,6 +11,7 @@ from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import ends, is_pooled_by_tflite, is_read_inside, open_branches
+from ._pytorch import POOLED, SPREAD
 from ._text import dims, named, where_used
 
 REQUIRED = "MEAN or SUM over H and W, or DEPTH_TO_SPACE, between here and the output"
@@ -58,6 +59,7 @@ class OutputBranchWithoutPooling(Rule):
     name = "output-branch-without-pooling"
     condition = Condition.BRANCH_END
     of_whole_graph = True
+    terms = {**POOLED, **SPREAD}
     summary = "every output must be reached through a pooling over H and W, or through DEPTH_TO_SPACE"
 
     def check(self, plan: Plan) -> Iterable[Finding]:

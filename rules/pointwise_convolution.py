@@ -8,6 +8,7 @@ from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.conditions.pointwise import Pointwise
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import POINTWISE, STRIDE_FIRST
 from ._text import window_words
 
 
@@ -49,6 +50,7 @@ class PointwiseConvolution(NodeRule):
     code = "XNN102"
     name = "pointwise-convolution-not-plain"
     node_condition = Pointwise
+    terms = {**POINTWISE, **STRIDE_FIRST}
     summary = "a 1x1 convolution must have stride 1, no padding, one group"
 
     def words(self, unmet: Unmet) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
 from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
+from ._pytorch import POOLED
 from ._text import listed, named
 
 # SHAPE: the target of a reshape is computed from it; where that goes wrong, the plan has a failure of its own.
@@ -39,7 +40,7 @@ class PoolingKeepdims(Rule):
     LiteRT 1.1 a pooling with keepdims at the end of a cluster reports the shape [N, C, 1, 1] instead of [N, 1, 1, C],
     and inside one [N, 1, 1, H]. Depending on what reads it, the model fails to load (a 1x1 convolution, a
     multiplication), computes wrong numbers (softmax, an activation, a concatenation) or gives out the wrong shape. Only
-    keepdims followed by a reshape is right on every runtime.
+    keepdims followed by a reshape is correct on every runtime.
 
     ## Example
     ```python
@@ -75,7 +76,8 @@ class PoolingKeepdims(Rule):
     severity = Severity.WARNING
     # Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
     severity_everywhere = Severity.ERROR
-    summary = "only keepdims=True followed by a reshape is right on every runtime"
+    terms = POOLED
+    summary = "only keepdims=True followed by a reshape is correct on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         if not pointwise_ops(plan.graph) and not plan.spmm_ops:

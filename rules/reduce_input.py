@@ -8,6 +8,7 @@ from xnnlint.xnnpack.conditions.node_condition import Fact, Unmet
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL, ReduceInput
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import POOLED
 from ._text import dims, tflite_type
 
 
@@ -45,6 +46,7 @@ class ReduceInputRule(NodeRule):
     code = "XNN109"
     name = "pooling-not-over-a-map"
     node_condition = ReduceInput
+    terms = POOLED
     summary = f"MEAN and SUM end a cluster only on a {RANK}-D input"
     limits = {"rank": str(RANK), "axes": " and ".join(map(str, SPATIAL))}
 

@@ -8,6 +8,7 @@ from xnnlint.xnnpack.conditions.node_condition import Unmet
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE, Stem
 from xnnlint.xnnpack.ir import Node, Subgraph
 
+from ._pytorch import ENTRY
 from ._text import by, side, window_words
 
 LAYERS = f"ZeroPadding2D({PAD}), Conv2D(filters, {KERNEL[0]}, strides={STRIDE[0]}, padding='valid')"
@@ -53,6 +54,7 @@ class StemConvolution(NodeRule):
     code = "XNN101"
     name = "stem-not-a-sparse-entry"
     node_condition = Stem
+    terms = ENTRY
     summary = (
         f"the first convolution must be {by(KERNEL)}, stride {STRIDE[0]}, {side(PAD)}, with {CHANNELS} input channels"
     )

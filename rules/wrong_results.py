@@ -1,4 +1,4 @@
-"""XNN901: the sparse path runs, and its results are wrong."""
+"""XNN901: the sparse path runs, and its outputs are wrong."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._causes import Cause, CauseKind, cause_of
+from ._pytorch import ALL
 
-DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
+DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is correct, and dense"
 
 
 class WrongResults(Rule):
@@ -60,6 +61,7 @@ class WrongResults(Rule):
     name = "wrong-results"
     condition = Condition.RIGHT_RESULTS
     of_whole_graph = True
+    terms = ALL
     summary = "data laid out in one order is read in the other; the outputs are wrong and nothing reports it"
     outcome = Outcome.WRONG_RESULTS
 

@@ -24,6 +24,7 @@ from ._pruning import (
     weighted_nodes,
     weights_of,
 )
+from ._pytorch import POOLED
 from ._text import named
 
 
@@ -64,6 +65,7 @@ class ZerosAtOrBelowTwoThirds(Rule):
     code = "XNN301"
     name = "zeros-at-or-below-two-thirds"
     condition = Condition.ENOUGH_ZEROS
+    terms = POOLED
     summary = (
         f"strictly more than {NUMERATOR}/{DENOMINATOR} of a cluster's 1x1 weights must be zero, counted over all of it"
     )
@@ -117,12 +119,14 @@ _STORED = "; they are stored sparse and run dense all the same"
 
 
 def _too_few(plan: Plan, ops: list[int], least: int, weights: Weights) -> str:
+    params, zeros = weights.elements, weights.zeros
+    enough = f"more than {THRESHOLD} must be"
     if len(ops) == 1:
-        return "its weights have too few zeros"
+        return f"only {percent(zeros / max(params, 1))} of its weights are zero; {enough}"
     share = percent(weights.by_op[least][1] / max(weights.by_op[least][0], 1))
     return (
-        f"the weights of {len(ops)} operators have too few zeros together, {named(plan.graph, least)} with "
-        f"{share} the fewest"
+        f"only {percent(zeros / max(params, 1))} of the cluster's 1x1 weights are zero; {enough} "
+        f"({named(plan.graph, least)} has the fewest, {share})"
     )
 
 

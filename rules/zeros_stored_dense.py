@@ -12,6 +12,7 @@ from xnnlint.xnnpack.plan import Plan, pointwise_ops
 from xnnlint.xnnpack.waiver import ENCODED
 
 from ._pruning import percent, weights_of
+from ._pytorch import STORED
 
 
 class ZerosStoredDense(Rule):
@@ -53,6 +54,7 @@ class ZerosStoredDense(Rule):
     code = "XNN302"
     name = "zeros-stored-dense"
     condition = Condition.STORED_SPARSE
+    terms = STORED
     summary = "only weights stored in the sparse format (behind DENSIFY) make the runtime look for zeros"
     limits = {"encoded": f"{MIN_ZERO_SHARE:.0%}"}
 

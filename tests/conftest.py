@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests import models
-from tests.requirements import REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
+from tests.reporters.page.browser import absent as absent_of_browser
+from tests.requirements import REQUIRE_BROWSER, REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
 from xnnlint.runtime.execution import place
 
 MARKER = "judge"
 TENSORFLOW = "tensorflow"
+BROWSER = "browser"
 # What the `tf` extra installs.
 _OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "h5py")
 
@@ -23,6 +25,7 @@ _OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimizat
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
     config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
+    config.addinivalue_line("markers", f"{BROWSER}: opens pages in Chromium; skipped where it cannot")
 
 
 @functools.cache
@@ -35,6 +38,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing(f"the real runtime cannot judge: {_judge().reason}", REQUIRE_JUDGE)
     if item.get_closest_marker(TENSORFLOW) and (absent := _absent()):
         missing(f"needs the tf extra: no {', '.join(absent)}", REQUIRE_TENSORFLOW)
+    if item.get_closest_marker(BROWSER) and (lacking := absent_of_browser()):
+        missing(f"no page can be opened: no {', '.join(lacking)}", REQUIRE_BROWSER)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The README's transcripts are real: what follows a `$ xnnlint` line is what the program prints at 80 columns.
+"""README.md and docs/commands.md are real: what follows a `$ xnnlint` line is what the program prints at 80 columns.
 
 `XNNLINT_UPDATE_README=1 python -m pytest tests/test_readme.py` writes them anew.
 """
@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.execution import Execution
 
-README = ROOT / "README.md"
+README, COMMANDS = ROOT / "README.md", ROOT / "docs" / "commands.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)
 
 # Commands that run models.
@@ -61,18 +64,21 @@ def printed(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def compare_transcripts(monkeypatch: pytest.MonkeyPatch, judged: bool) -> int:
-    """Compare the README's transcripts that need the real runtime, or those that do not; how many there are."""
-    text = README.read_text(encoding="utf-8")
-    found = [m for m in TRANSCRIPT.finditer(text) if bool(JUDGED.match(m[1])) is judged]
-    real = {m[0]: f"$ xnnlint {m[1]}\n{printed(m[1], monkeypatch)}" for m in found}
-    monkeypatch.undo()
-    if os.environ.get("XNNLINT_UPDATE_README"):
-        README.write_text(TRANSCRIPT.sub(lambda m: real.get(m[0], m[0]), text), encoding="utf-8")
-    else:
+    """Compare the transcripts that need the real runtime, or those that do not; how many there are."""
+    count = 0
+    for page in (README, COMMANDS):
+        text = page.read_text(encoding="utf-8")
+        found = [m for m in TRANSCRIPT.finditer(text) if bool(JUDGED.match(m[1])) is judged]
+        real = {m[0]: f"$ xnnlint {m[1]}\n{printed(m[1], monkeypatch)}" for m in found}
+        monkeypatch.undo()
+        count += len(found)
+        if os.environ.get("XNNLINT_UPDATE_README"):
+            page.write_text(TRANSCRIPT.sub(lambda m, real=real: real.get(m[0], m[0]), text), encoding="utf-8")
+            continue
         for written, output in real.items():
             differ = "run XNNLINT_UPDATE_README=1 python -m pytest -n 0 tests/test_readme.py"
             assert VARYING.sub("#", written) == VARYING.sub("#", output), differ
-    return len(found)
+    return count
 
 
 def test_the_transcripts_of_the_readme_are_what_is_printed(monkeypatch):
@@ -100,12 +106,17 @@ def make_model():
 
 
 def shell_commands() -> list[Any]:
-    """Commands of the README's blocks and sentences that are not transcripts; with the files that they mean."""
-    text = TRANSCRIPT.sub("", README.read_text(encoding="utf-8"))
+    """Commands of blocks and sentences that are not transcripts; with the files that they mean."""
+    text = "".join(TRANSCRIPT.sub("", page.read_text(encoding="utf-8")) for page in (README, COMMANDS))
     found = [c for m in SHELL_BLOCK.finditer(text) for c in (SHELL_LINE.findall(m[1]) if m[1] else [m[2]])]
     names = {"MODEL": "model.keras", "DIR": "models", "PATH...": "models", "OUT.tflite": "out.tflite"}
     named = [" ".join(names.get(word, word) for word in c.partition(" | ")[0].split()) for c in found]
-    marks = {"verify": pytest.mark.judge, "convert": pytest.mark.tensorflow, "check train.nets": pytest.mark.tensorflow}
+    marks = {
+        "verify": pytest.mark.judge,
+        "bench": pytest.mark.judge,
+        "convert": pytest.mark.tensorflow,
+        "check train.nets": pytest.mark.tensorflow,
+    }
     return [
         pytest.param(c, marks=[mark for start, mark in marks.items() if c.startswith(start)])
         for c in sorted({c for c in named if " " in c})
@@ -121,6 +132,7 @@ def test_every_command_of_the_readme_works(command, tmp_path, capsys, monkeypatc
     for target in ("model.tflite", "models/model.tflite"):
         shutil.copy(ROOT / "fixtures/guide_sparse.tflite", tmp_path / target)
     monkeypatch.chdir(tmp_path)
+    command += " --seconds 1" if command.startswith("bench") else ""
     words = [word.replace("$GITHUB_STEP_SUMMARY", "summary.md") for word in shlex.split(command)]
     monkeypatch.setattr(sys, "argv", ["xnnlint", *words])
     (tmp_path / "train").mkdir()
@@ -131,18 +143,84 @@ def test_every_command_of_the_readme_works(command, tmp_path, capsys, monkeypatc
 
 
 @pytest.mark.parametrize("command", ["check", "fix", "verify", "bench"])
-def test_every_option_is_in_the_readme(command, capsys, monkeypatch):
+def test_every_option_is_documented(command, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["xnnlint", command, "--help"])
     with pytest.raises(SystemExit):
         cli.main()
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
     options -= {"--no-require-sparse", "--backup"}  # what holds without the option
-    text = README.read_text(encoding="utf-8")
+    text = COMMANDS.read_text(encoding="utf-8")
     text = text[text.index(f"## xnnlint {command}") :].partition("\n## ")[0]
     assert options and [option for option in sorted(options) if option not in text] == []
 
 
-def test_every_file_that_the_readme_links_to_is_there():
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def pages() -> list[Path]:
+    return [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_that_is_linked_to_is_there(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_is_short_and_has_a_picture_of_what_is_printed():
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 200
+    assert "](docs/check.svg)" in text
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import make_picture; print(make_picture.picture() == make_picture.PICTURE.read_text())",
+        ],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "True\n", f"run python docs/make_picture.py {done.stderr}"
+
+
+def test_every_page_is_reached_from_the_site_and_from_the_readme():
+    nav, text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
+    names = [page.relative_to(ROOT / "docs").as_posix() for page in sorted((ROOT / "docs").glob("*.md"))]
+    assert [name for name in names if f": {name}" not in nav] == []
+    assert [name for name in names if f"(docs/{name})" not in text] == []
+
+
+def test_the_address_of_the_repository_is_set_in_one_place(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import set_address
+
+    old, new = set_address.address(), "https://git.example.com/someone/xnnlint"
+    recipes = re.compile(r"(?:git\+|repo: )(\w+://[^\s@]+)")
+    for page in set_address.pages():
+        assert set(recipes.findall(page.read_text(encoding="utf-8"))) <= {old}, page
+        copy = tmp_path / page.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, copy)
+    set_address.set_address(new, tmp_path)
+    assert set_address.address(tmp_path) == new
+    assert not any(old in page.read_text(encoding="utf-8") for page in set_address.pages(tmp_path))
+    assert recipes.findall((tmp_path / "README.md").read_text(encoding="utf-8")) == [new, new]
+
+
+def test_the_count_of_the_patterns_is_that_of_the_runs():
+    observed = json.loads((ROOT / "fixtures" / "observed_outcomes.json").read_text(encoding="utf-8"))
+    newest = observed["releases"].index("2.3.0")
+    came = Counter(observed["letters"][letters[newest]] for _, letters in observed["patterns"].values())
+    wrong, sparse, dense, fails = (came[outcome] for outcome in ("wrong-results", "sparse", "dense", "fails"))
+    told = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"of {came.total()} small pruned CNNs" in told
+    assert f"{wrong} gave wrong results in LiteRT 2.3, {sparse} ran sparse, {dense} dense, and {fails} failed" in told
+
+
+def test_recipes_name_the_version_that_is_released():
+    from xnnlint import __version__
+
+    for page in (README, ROOT / "docs" / "ci.md"):
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"(?:rev: |@)v(\d+\.\d+\.\d+)", text)
+        assert named and set(named) == {__version__}
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

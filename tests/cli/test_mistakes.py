@@ -26,8 +26,8 @@ MISTAKES = [
     ("check net.safetensors", "these are weights without a model; check the model that they belong to"),
     ("check bundle.task", "this is a MediaPipe bundle, a zip archive of .tflite files; unpack it with `unzip`"),
     ("check https://example.org/m.tflite", "this is an address, and files alone are read; download it first"),
-    ("check tfjs", "tfjs: this is a TensorFlow.js model, which LiteRT does not run; check the Keras model"),
-    ("check tfjs/model.json", "tfjs/model.json: this is a TensorFlow.js model, which LiteRT does not run"),
+    ("check tfjs", "tfjs: this folder holds a TensorFlow.js model; name its file: tfjs/model.json"),
+    ("check tfjs/model.json", "tfjs/model.json: this is a TensorFlow.js graph model, which LiteRT does not run"),
     ("check pointer.tflite", "this is a Git LFS pointer, not the model itself; run `git lfs pull`"),
     ("check page.tflite", "this is a web page or XML, not a TFLite model; check where the download came from"),
     ("check empty", "empty: the folder holds no model (.tflite, .keras, .h5, .hdf5)"),
@@ -70,7 +70,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("bundle.task", "net.pth"):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr("data.pkl", b"x")
-    (tmp_path / "tfjs/model.json").write_text('{"format": "layers-model", "modelTopology": {}}')
+    (tmp_path / "tfjs/model.json").write_text('{"format": "graph-model", "modelTopology": {}}')
     (tmp_path / "pointer.tflite").write_text("version https://git-lfs.github.com/spec/v1\n")
     (tmp_path / "page.tflite").write_text("<!doctype html><title>404</title>" * 3)
     (tmp_path / "own/xnnlint.toml").write_text('[tool.xnnlint]\nruntime = "litert-2.3"\n')

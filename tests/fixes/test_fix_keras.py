@@ -259,7 +259,7 @@ def test_a_failed_write_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatc
 
 
 def test_only_files_of_keras_are_archives():
-    with pytest.raises(ModelError, match=r"only \.keras and \.h5"):
+    with pytest.raises(ModelError, match=r"only \.tflite, \.keras and \.h5"):
         Archive(str(FIXTURES / "guide_sparse.tflite"))
 
 

@@ -50,6 +50,31 @@ def test_safe_fixes_keep_the_outputs(package, nested):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("package", ["tf_keras", "keras"])
+def test_the_models_own_classes_and_lambdas_are_used(package):
+    """Neither is registered, and the Lambda reads a name of this module, which its stored code would not find."""
+    keras = importlib.import_module(package)
+
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    image = keras.Input((24, 24, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation=lambda t: abs(t))(image)
+    inner = keras.Input((11, 11, 8))
+    nested = keras.Model(inner, keras.layers.Lambda(lambda t: t * np.float32(0.5), output_shape=(11, 11, 8))(inner))
+    x = Twice()(nested(x))
+    gate = keras.layers.Dense(8, activation="sigmoid")(keras.layers.GlobalAveragePooling2D()(x))
+    x = keras.layers.Multiply()([x, keras.layers.Reshape((1, 1, 8))(gate)])
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 1)(x))
+    model = keras.Model(image, keras.layers.Dense(3)(x))
+    fixed, done = fix_model(model)
+    assert "gate-of-convolutions" in [change.fix for change in done.changes]
+    given = np.random.default_rng(0).normal(size=(2, 24, 24, 3)).astype("float32")
+    np.testing.assert_allclose(model(given), fixed(given), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("package", ["tf_keras", "keras"])
 def test_unsafe_fixes_make_it_sparse_with_the_same_weights(package):
     keras = importlib.import_module(package)
     model = small_model(keras)

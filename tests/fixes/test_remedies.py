@@ -17,6 +17,8 @@ from xnnlint.fixes.tflite.file_search import search
 from xnnlint.fixes.tflite.rescue import STORE_DENSE
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import Applicability, Finding, ModelReport
+from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.building_blocks import tail, trunk
 from xnnlint.reporters.fix_text import repair_lines
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
@@ -117,6 +119,22 @@ def test_what_was_stored_dense_to_be_right_is_not_to_be_stored_sparse():
     assert {f.condition for f in result.remaining} == {Condition.NCHW_KERNEL}
 
 
+def two_images() -> bytes:
+    """One branch runs sparse; the stem of the other has the wrong stride."""
+    g = ModelBuilder(7)
+    tail(g, trunk(g))
+    x = g.conv2d(g.pad(g.input((1, 24, 40, 3))), 8, 3, 1, fused="RELU")
+    tail(g, g.conv2d(g.depthwise(x, fused="RELU"), 16, zeros=0.8, storage="sparse"))
+    return g.build()
+
+
+def test_what_keeps_the_rest_of_a_sparse_model_dense_is_named():
+    done = Repair(search(two_images(), "model.tflite", FixRequest(PROFILE, select=("encode-zeros",)), show=False))
+    assert done.after.plan.outcome is Outcome.SPARSE and len(done.after.spmm) == 1 and not done.remaining
+    lines = ["".join(span.text for span in line) for line in repair_lines(done, 200)]
+    assert [line for line in lines if line.startswith("dense   XNN101 at conv2d_1: ")]
+
+
 def test_what_stands_in_the_way_no_longer_is_solved(tmp_path):
     """The cluster ends in front of both poolings, whose axes are of no matter then."""
     path = tmp_path / "model.tflite"
@@ -125,7 +143,7 @@ def test_what_stands_in_the_way_no_longer_is_solved(tmp_path):
     add_fixes(report, PROFILE)
     poolings = [f for f in report.findings if f.condition is Condition.POOLING_AXES]
     assert len(poolings) == 2
-    assert {f.fix.applicability for f in poolings if f.fix} == {Applicability.SAFE}
+    assert {f.remedy.applicability for f in poolings if f.remedy} == {Applicability.SAFE}
 
 
 def test_a_budget_ends_the_search(tmp_path):

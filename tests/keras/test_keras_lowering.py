@@ -256,8 +256,7 @@ def test_activation_is_fused_where_nobody_else_reads() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        Layer("odd", "Swish2", {}, opaque="custom layer Swish2"),
-        Layer("odd", "Lambda", {}, opaque="Lambda"),
+        Layer("odd", "Swish2", {}, opaque="custom layer Swish2", weights={"0": lambda: np.ones(4, np.float32)}),
         Layer("odd", "Attention", {}),
         Layer("odd", "TFOpLambda", {"function": "math.cumsum"}),
         Layer("odd", "Activation", {"activation": "my_own"}),
@@ -273,6 +272,15 @@ def test_unknown_layer_is_a_custom_operator(layer: Layer) -> None:
     assert [(op.type, op.custom_code, op.name) for op in graph.operators] == [("CUSTOM", layer.class_name, "odd")]
     assert list(lowered_model.unknown) == ["odd"] and lowered_model.notes == []
     assert make_plan(lowered_model, load_profile()).tflite_ops == [0]
+
+
+@pytest.mark.parametrize("why", ["custom layer Odd", "Lambda"])
+def test_code_of_the_users_is_taken_to_keep_its_input(why: str) -> None:
+    odd = Layer("odd", "Odd", {}, opaque=why)
+    lowered_model = lower(model_of(odd, Layer("relu", "ReLU", {})), path="model", format="live")
+    assert types(lowered_model.main) == ["RELU"]
+    assert list(lowered_model.unknown) == ["odd"] == list(lowered_model.kept)
+    assert lowered_model.unsure == {"relu"}
 
 
 @pytest.mark.parametrize("variable", ["gamma", "0"])
@@ -315,9 +323,9 @@ def test_other_precisions_are_said(dtype: str) -> None:
 
 
 def test_layers_behind_an_unknown_one_are_lowered_as_far_as_weights_tell() -> None:
-    odd = Layer("odd", "Lambda", {}, opaque="Lambda")
+    odd = Layer("odd", "Attention", {})
     graph = graph_of(model_of(odd, pointwise("conv", kernel_with(40))))
-    assert types(graph) == ["Lambda", "DENSIFY", "CONV_2D"]
+    assert types(graph) == ["Attention", "DENSIFY", "CONV_2D"]
     assert graph.tensors[graph.operators[2].inputs[0]].shape_signature == (-1, -1, -1, 4)
 
 

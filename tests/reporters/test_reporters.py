@@ -306,6 +306,7 @@ def test_the_document_follows_the_contract():
     assert first == {
         "path": "./a/../m.tflite",
         "format": "tflite",
+        "exporter": "unknown",
         "outcome": "wrong-results",
         "subgraphs": [],
         "kernels": [
@@ -321,6 +322,7 @@ def test_the_document_follows_the_contract():
         "gain": None,
         "gain_if_fixed": None,
         "if_pruned": [],
+        "at_schedule_end": None,
         "pruned_weights": None,
         "summary": {
             "pointwise_convs": 14,
@@ -366,6 +368,7 @@ def test_the_document_follows_the_contract():
     assert second == {
         "path": "gone.tflite",
         "format": None,
+        "exporter": None,
         "outcome": None,
         "kernels": [],
         "subgraphs": [],

@@ -23,6 +23,7 @@ MOST_OPERATORS = 400
 MOST_WEIGHTS = 8_000_000
 _WORK = 600
 _MOST_ATTEMPTS = 16
+_LARGEST_SIZE = 2**31 - 1
 
 
 def after_conversion(plan: Plan, brought: FixOutcome | None) -> tuple[FixOutcome | None, FixOutcome | None]:
@@ -65,7 +66,9 @@ def _searched(plan: Plan) -> tuple[FixOutcome, FixOutcome | None]:
 
 def _is_large(plan: Plan) -> bool:
     weights = sum(tensor.stored_bytes for tensor in plan.graph.tensors) // 4
-    return len(plan.graph.operators) > MOST_OPERATORS or weights > MOST_WEIGHTS
+    # No file holds the sizes that a damaged config can claim.
+    beyond = any(size > _LARGEST_SIZE for tensor in plan.graph.tensors for size in tensor.shape)
+    return beyond or len(plan.graph.operators) > MOST_OPERATORS or weights > MOST_WEIGHTS
 
 
 def _rank_of(found: FixOutcome) -> tuple[int, int]:

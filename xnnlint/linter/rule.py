@@ -8,7 +8,9 @@ asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, Severity
@@ -18,6 +20,7 @@ from xnnlint.xnnpack.ir import Node, Subgraph
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 if TYPE_CHECKING:
+    from xnnlint.model.exporter import Exporter
     from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
@@ -36,6 +39,7 @@ class Rule:
         condition: the condition that it reports, by which fixes find it; None for a rule that no fix knows.
         of_whole_graph: whether every operator of the model has a part in what it reports, so that a layer of unknown
             effect could change it.
+        terms: phrases of its fixes -> the same in PyTorch's words, for models that were exported from there.
         severity_everywhere: of its findings in one report for all runtimes, where that is another.
         limits: what the `$names` in the docstring stand for, so that a number is written once.
         package: the package that a rule of someone else comes from; see `plugins`.
@@ -49,6 +53,7 @@ class Rule:
     of_whole_graph: ClassVar[bool] = False
     severity_everywhere: ClassVar[Severity | None] = None
     limits: ClassVar[Mapping[str, str]] = {}
+    terms: ClassVar[Mapping[str, str]] = {}
     package: str = ""
 
     def check(self, plan: Plan) -> Iterable[Finding]:
@@ -85,6 +90,15 @@ class Rule:
             condition=self.condition,
         )
 
+    def in_terms_of(self, exporter: Exporter, finding: Finding) -> Finding:
+        """A finding with its fix in the words of who wrote the model; Keras's, where that is not known."""
+        if finding.fix is None or not self.terms or not exporter.is_of_pytorch:
+            return finding
+        title = finding.fix.title
+        for phrase in sorted(self.terms, key=len, reverse=True):
+            title = title.replace(phrase, self.terms[phrase])
+        return replace(finding, fix=replace(finding.fix, title=title))
+
     @property
     def documentation(self) -> str:
         """One sentence on the problem, then `SECTIONS`, each under a `## ` head."""
@@ -92,6 +106,12 @@ class Rule:
         from string import Template
 
         return Template(inspect.cleandoc(type(self).__doc__ or "")).substitute(self.limits)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The sources of the condition, an entry each, as the documentation has them."""
+        _, _, entries = self.documentation.partition("## References")
+        return tuple(" ".join(entry.split()) for entry in re.split(r"\n+- ", entries)[1:])
 
 
 class NodeRule(Rule):
@@ -146,9 +166,10 @@ class NodeRule(Rule):
                 )
 
     def all_words(self, verdict: Verdict) -> tuple[str, str]:
-        """`words` of everything that a node lacks, in one line each."""
+        """`words` of everything that a node lacks, in one line each, nothing twice."""
         words = [self.words(unmet) for unmet in verdict.unmet]
-        return "; ".join(required for required, _ in words), "; ".join(actual for _, actual in words)
+        required, actual = (dict.fromkeys(column) for column in zip(*words, strict=True)) if words else ({}, {})
+        return "; ".join(required), "; ".join(actual)
 
     def _judges(self, condition: NodeCondition) -> bool:
         return isinstance(condition, self.node_condition)

@@ -33,7 +33,7 @@ GAVE_UP = "the model is so large that not every change was tried alone: some may
 SMALL = 5
 _SPLITTING = (Condition.CONSUMER_INSIDE, Condition.OUTPUT_OUTSIDE)
 _CROSSING = (WaiverKind.EXIT, WaiverKind.ENTRY)
-_BROKEN = (Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS)
+_BROKEN = (Condition.RIGHT_RESULTS, Condition.LOADS_AND_RUNS, Condition.KNOWN_ENCODING)
 _WEIGHTS = (Condition.WRAPPERS_STRIPPED, Condition.PRUNED, Condition.ENOUGH_ZEROS, Condition.STORED_SPARSE)
 _CONCERNS: tuple[Condition | None, ...] = (*_BROKEN, *_WEIGHTS)
 
@@ -66,8 +66,13 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         plan.model.notes.append(GAVE_UP)
     kept = []
     left = set(smallest)
+    wrong_anyhow = {h.place for h in plan.hazards if not h.of_sparse_path}
     for finding in findings:
         if not finding.waivers:
+            if smallest and finding.condition in _BROKEN and finding.location.op in wrong_anyhow:
+                # Wrong sparse or dense: no plan asks for it, and it is to be mended all the same.
+                unlocks = Unlock(0, 0.0, len(then - now), True, all_or_none)
+                finding = replace(finding, unlocks=unlocks)
             kept.append(finding)
             continue
         alone = frozenset() if now and not smallest else search.alone(finding.waivers)

@@ -74,7 +74,7 @@ def _fits(pattern: Sequence[_T | None], given: Sequence[str], fits_one: Callable
 
 
 def _is_name(part: list[Token | None] | None, name: str) -> bool:
-    return part is not None and _fits(part, name, _is_one)  # type: ignore[arg-type]  # a union is one type here
+    return part is not None and _fits(part, name, _is_one)
 
 
 def _is_one(token: object, char: str) -> bool:

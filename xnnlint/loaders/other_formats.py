@@ -33,7 +33,6 @@ _BY_SUFFIX = {
     ),
 }
 _SAVED_MODEL = "saved_model.pb"
-_TFJS = ("this is a TensorFlow.js model, which LiteRT does not run", "check the Keras model that it was made from")
 _TFJS_FILE = "model.json"
 _TFJS_WORD = b'"modelTopology"'
 
@@ -65,8 +64,6 @@ def refuse_named(path: str | os.PathLike[str]) -> None:
         raise ModelError(path, "this is a part of a SavedModel", f"name its folder: {folder}")
     if place.suffix.lower() in _BY_SUFFIX:
         raise ModelError(path, *_BY_SUFFIX[place.suffix.lower()])
-    if place.name == _TFJS_FILE and _is_tfjs(place):
-        raise ModelError(path, *_TFJS)
 
 
 def refuse_folder(path: str | os.PathLike[str]) -> None:
@@ -79,7 +76,7 @@ def refuse_folder(path: str | os.PathLike[str]) -> None:
     if place.suffix.lower() in _BY_SUFFIX:
         raise ModelError(path, *_BY_SUFFIX[place.suffix.lower()])
     if _is_tfjs(place / _TFJS_FILE):
-        raise ModelError(path, *_TFJS)
+        raise ModelError(path, "this folder holds a TensorFlow.js model", f"name its file: {place / _TFJS_FILE}")
 
 
 def refuse_by_head(path: str | os.PathLike[str], head: bytes) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.model.exporter import Exporter
+
 if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
@@ -274,14 +276,18 @@ class Model:
         signatures: named entry points.
         metadata: names of the file's metadata entries -> their bytes, such as "reduced_precision_support".
         description: the file's own description, may be "".
+        exporter: the program that wrote it.
         notes: what a person should know about the reading of the file, a sentence each.
         unknown: the layers of a Keras model of which nobody knows what the converter makes, and why; each is a
             CUSTOM operator of that name, or one of `kept`.
         layers: what each layer of a Keras model is, by name: its class, and its function or activation, as in
             "Activation hard_sigmoid" or "TFOpLambda math.truediv".
         kept: those of them that are taken to give out what they get; there is no operator of theirs.
+        behind: layers that cannot be looked at, each a CUSTOM operator, too -> the unknown one whose shape they need.
         unsure: the layers that depend on one of unknown effect.
         declared: (layer, what it is) as the user said of layers whose code is not read.
+        schedules: (layer, how it is being pruned, in words of `keras.description.PruningSchedule`) of a Keras model.
+        at_end: gives the model with its kernels as they are once these schedules end; None without schedules.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -293,12 +299,16 @@ class Model:
     signatures: list[Signature] = field(default_factory=list)
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = ""
+    exporter: Exporter = Exporter.UNKNOWN
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
     declared: tuple[tuple[str, str], ...] = ()
+    schedules: tuple[tuple[str, Any], ...] = ()
+    at_end: Callable[[], Model] | None = None
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 

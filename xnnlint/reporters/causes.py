@@ -30,7 +30,7 @@ from xnnlint.xnnpack.plan import Outcome
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, Fix, ModelReport
 
-MOST_LINES = 19
+MOST_LINES = 18
 """So many lines are taken by causes; the rest is said in one."""
 _FEWEST = 2
 _MOST_NAMES = 5
@@ -47,7 +47,6 @@ _ELSEWHERE = {
     Condition.SPARSE_CPU: "Device",
     Condition.POLICY_AGREES: "Training",
 }
-_TORCH_NAMES = ("torch.", "__main__.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
     shown, room = 0, MOST_LINES
     has_errors = any(cause.first.severity is Severity.ERROR for cause in found)
     for cause in found:
-        aside = has_errors and cause.first.severity is not Severity.ERROR and cause.first.unlocks is None
+        aside = has_errors and _stands_aside(cause.first, found)
         own = _cause_lines(cause, model, width, for_pipe=for_pipe, aside=aside)
         if shown >= _FEWEST and len(own) > room:
             break
@@ -117,6 +116,13 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
         note = f"Train again after a change in {_place_of_change(model)}, but for (same outputs)."
         lines += wrap([Span(note, FAINT)], width, 2)
     return lines
+
+
+def _stands_aside(finding: Finding, found: Sequence[Cause]) -> bool:
+    """Whether what to do is said elsewhere: of a broken model by the blockers that break it; of a note by --verbose."""
+    if finding.condition in BROKEN:
+        return finding.repair is not None and any(cause.first.unlocks is not None for cause in found)
+    return finding.severity is not Severity.ERROR and finding.unlocks is None
 
 
 def _is_unsafe(finding: Finding) -> bool:
@@ -293,8 +299,4 @@ def source_of(model: ModelReport, finding: Finding) -> str:
 
 def _place_of_change(model: ModelReport) -> str:
     plan = model.plan
-    if plan is None or plan.model.format == "tflite":
-        operators = plan.graph.operators if plan is not None else []
-        if any(operator.name.startswith(_TORCH_NAMES) for operator in operators):
-            return "PyTorch"
-    return "Keras"
+    return "PyTorch" if plan is not None and plan.model.exporter.is_of_pytorch else "Keras"

@@ -25,7 +25,7 @@ _ENDING = "_report"
 def format_names() -> tuple[str, ...]:
     """What --format takes: text first, then the others by name."""
     modules = [module.name for module in pkgutil.iter_modules(formats.__path__)]
-    names = sorted(name.removesuffix(_ENDING) for name in modules if name.endswith(_ENDING))
+    names = sorted(name.removesuffix(_ENDING).replace("_", "-") for name in modules if name.endswith(_ENDING))
     return tuple(sorted(names, key=lambda name: name != TEXT))
 
 
@@ -38,7 +38,7 @@ def report_class(name: str) -> type[CheckReport]:
     """
     from xnnlint.reporters.check_report import CheckReport
 
-    module = importlib.import_module(f"{formats.__name__}.{name}{_ENDING}")
+    module = importlib.import_module(f"{formats.__name__}.{name.replace('-', '_')}{_ENDING}")
     for item in vars(module).values():
         if isinstance(item, type) and issubclass(item, CheckReport) and vars(item).get("name") == name:
             return item

@@ -78,14 +78,17 @@ class CheckReport(ABC):
     """One report in one format.
 
     Attributes:
-        name: what --format calls it; the module is called `NAME_report`.
+        name: what --format calls it; the module is called `NAME_report`, with _ for -.
         for_people: whether --quiet leaves out the models that pass; a program gets them all.
         counts_rules: whether it has a place for --statistics.
+        of_one_graph: whether it shows the graph of one model: it takes the whole plan, which stays in the process that
+            made it, and no second model.
     """
 
     name: ClassVar[str]
     for_people: ClassVar[bool] = False
     counts_rules: ClassVar[bool] = False
+    of_one_graph: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, setting: ReportSetting) -> None: ...

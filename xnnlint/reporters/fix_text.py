@@ -63,6 +63,7 @@ def repair_lines(done: Repair[Any], width: int, *, diff: bool = False) -> list[L
     if done.written:
         was = "the file as it was is" if is_file else "the model as it was is in"
         kept = f"; {was} {safe(done.backup)}" if done.backup else ""
+        kept = kept if done.changes else f"{kept}, as it was"
         lines += _row("written", f"{safe(done.written)}{kept}", width)
     return lines
 

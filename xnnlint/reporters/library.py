@@ -45,6 +45,12 @@ class Report(ModelReport):
 
         return dumps(self.to_dict())
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the outcome, and the graph as a picture where grandalf is installed."""
+        from xnnlint.reporters.page.notebook import notebook_html
+
+        return notebook_html(self)
+
     def to_dataframe(self) -> Any:
         """The findings as a `pandas.DataFrame`, one row each.
 

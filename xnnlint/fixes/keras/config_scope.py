@@ -8,13 +8,17 @@ functional.py of keras-team/keras). Here only the references matter: a list [lay
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import CannotChange
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Entry = dict[str, Any]
+Weights = Mapping[str, Mapping[str, "Callable[[], np.ndarray]"]]
 _TENSOR = "__keras_tensor__"
 _CONTAINERS = ("Functional", "Model", "Sequential")
 
@@ -27,11 +31,14 @@ class Scope:
         config: of the model, changed in place.
         path: names of the models around its layers; the outermost model is left out.
         shapes: what layers read by their labels, from the plan, for files that do not note it.
+        weights: the variables of layers by their labels, for changes that give them another shape; none where a change
+            is only tried.
     """
 
     config: dict[str, Any]
     path: tuple[str, ...] = ()
     shapes: dict[str, list[int | None]] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
 
     @property
     def is_sequential(self) -> bool:
@@ -45,6 +52,14 @@ class Scope:
     @property
     def is_keras3(self) -> bool:
         return any(_TENSOR in str(entry.get("inbound_nodes")) for entry in self.layers)
+
+    @property
+    def is_of_keras3(self) -> bool:
+        """Whether Keras 3 wrote it; a Sequential says so only by its input, or by the types of its layers."""
+        return self.is_keras3 or any(
+            "batch_shape" in entry["config"] or "DTypePolicy" in str(entry["config"].get("dtype"))
+            for entry in self.layers
+        )
 
     def names(self) -> set[str]:
         return {name_of(entry) for entry in self.layers}
@@ -108,6 +123,17 @@ class Scope:
         if isinstance(shape, list) and shape and all(d is None or type(d) is int for d in shape):
             return list(shape)
         return self.shapes.get(self.label(entry))
+
+    def shape_behind(self, entry: Entry) -> list[int | None] | None:
+        """The shape that a layer gives, batch first, as far as the file says it."""
+        if self.is_sequential:
+            readers = self.readers(entry)
+            return self.shape_into(readers[0]) if readers else None
+        name = name_of(entry)
+        shapes = (t.get("shape") for ref, t in self._all_references() if ref[0] == name and t is not None)
+        found = next((list(shape) for shape in shapes if isinstance(shape, list)), None)
+        single = (reader for reader in self.readers(entry) if len(self.sources(reader)) == 1)
+        return found or next((shape for reader in single if (shape := self.shape_into(reader)) is not None), None)
 
     # Changes
 
@@ -236,17 +262,20 @@ def _references(value: Any, names: set[str]) -> Iterator[tuple[list[Any], Entry 
 
 
 def scopes(
-    document: dict[str, Any], path: tuple[str, ...] = (), shapes: dict[str, list[int | None]] | None = None
+    document: dict[str, Any],
+    path: tuple[str, ...] = (),
+    shapes: dict[str, list[int | None]] | None = None,
+    weights: Weights | None = None,
 ) -> Iterator[Scope]:
     """Every model of a config, the outermost first."""
     config = document["config"]
     if not isinstance(config, dict):
         return
-    yield Scope(config, path, shapes or {})
+    yield Scope(config, path, shapes or {}, weights or {})
     for entry in config["layers"]:
         inner = entry.get("config")
         if entry.get("class_name") in _CONTAINERS and isinstance(inner, dict) and isinstance(inner.get("layers"), list):
-            yield from scopes(entry, (*path, name_of(entry)), shapes)
+            yield from scopes(entry, (*path, name_of(entry)), shapes, weights)
 
 
 def name_of(entry: Entry) -> str:

@@ -156,11 +156,12 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
     ) -> list[Change]:
         asking = [finding for finding in now.findings if finding.is_asking]
         shapes = map_shapes(now.plan)
+        weights = {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()}
         made = []
         for fixer in layer_fixers():
             if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
                 continue
-            for scope in list(scopes(document, shapes=shapes)):
+            for scope in list(scopes(document, shapes=shapes, weights=weights)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
                     reasons = set() if match is None else _asked_at(match.places, fixer.fulfils, asking)

@@ -88,6 +88,8 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, dict):
         return str(value.get("class_name") or value.get("config"))
     if isinstance(value, list):
+        while key in ("scale", "offset") and isinstance(value[0], list):
+            value = value[0]
         flat = {part for row in value for part in (row if isinstance(row, list) else [row])}
         if key in ("kernel_size", "strides", "dilation_rate", "padding", "pool_size", "size") and len(flat) == 1:
             return str(flat.pop())

@@ -61,11 +61,15 @@ def _nodes(model: KerasModel, by_name: dict[str, Layer], places: dict[str, int])
 def misplaced(before: KerasModel, after: KerasModel, format_: str, added: Collection[str] = ()) -> str:
     """The name of a layer that would load another layer's weights, or "".
 
-    Layers that were `added` with weights are left out: they are put where they belong. Archives count layers per class;
+    Layers that were `added` with weights, or became layers of another class, are left out: they are put where they
+    belong. Archives count layers per class;
     .h5 files have one sequence for all. Layers without weights do not count.
     """
     old, new = _sequences(before, format_), _sequences(after, format_)
-    new = {key: [name for name in names if "/".join((*key[:-1], name)) not in added] for key, names in new.items()}
+    old, new = (
+        {key: [name for name in names if "/".join((*key[:-1], name)) not in added] for key, names in found.items()}
+        for found in (old, new)
+    )
     for key, names in old.items():
         for was, is_ in zip(names, new.get(key, []), strict=False):
             if was != is_:

@@ -6,7 +6,7 @@ behind it new numbers; .h5 files list the layers in that order. See read_archive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 # By the name of a layer of the outermost model, its weights in the order of its variables.
 NewWeights = Mapping[str, "tuple[np.ndarray, ...]"]
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-# The only class of layers with weights that changes put in, as files call it, and its variables.
-CLASS = "DepthwiseConv2D"
-_IN_ARCHIVES = "depthwise_conv2d"
+# The classes with weights of layers that changes put in, or turn others into; as archives call them.
+_WEIGHTED = {"DepthwiseConv2D": "depthwise_conv2d", "Conv2D": "conv2d", "Dense": "dense"}
 # Classes without weights whose layers changes turn into others, as archives call them.
 _COUNTED = {
     "Add": "add",
@@ -31,7 +30,8 @@ _COUNTED = {
     "Subtract": "subtract",
     "TFOpLambda": "tf_op_lambda",
 }
-_VARIABLES = ("depthwise_kernel:0", "bias:0")
+_VARIABLES = {"DepthwiseConv2D": ("depthwise_kernel:0", "bias:0")}
+_USUAL_VARIABLES = ("kernel:0", "bias:0")
 _LISTED = "layer_names"
 _AGAIN = "save the model again with Keras, as .keras"
 
@@ -55,16 +55,21 @@ def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWei
     if container is None or group is None:
         raise Unreadable("its weights are not where Keras puts them", _AGAIN)
     members = dict(group.links)
-    stored = sorted((name for name in members if _is_numbered(name)), key=lambda name: (len(name), name))
-    old = _names(before)
-    if len(old) != len(stored):
-        raise Unreadable(f"it holds the weights of {len(stored)} layers {CLASS}, and there are {len(old)}", _AGAIN)
-    addresses = {name: members.pop(place) for name, place in zip(old, stored, strict=True)}
+    addresses: dict[tuple[str, str], int] = {}
+    for class_name, base in _WEIGHTED.items():
+        old, stored = _names(before, class_name), _numbered(members, base)
+        if len(old) != len(stored):
+            raise Unreadable(
+                f"it holds the weights of {len(stored)} layers {class_name}, and there are {len(old)}", _AGAIN
+            )
+        addresses |= {(class_name, name): members.pop(place) for name, place in zip(old, stored, strict=True)}
+    classes = {layer.name: layer.class_name for layer in after.layers}
     for name, weights in new.items():
         variables = edit.group({str(index): edit.dataset(array) for index, array in enumerate(weights)})
-        addresses[name] = edit.group({"vars": variables})
-    for index, name in enumerate(_names(after)):
-        members[f"{_IN_ARCHIVES}_{index}" if index else _IN_ARCHIVES] = addresses[name]
+        addresses[classes[name], name] = edit.group({"vars": variables})
+    for class_name, base in _WEIGHTED.items():
+        for index, name in enumerate(_names(after, class_name)):
+            members[f"{base}_{index}" if index else base] = addresses[class_name, name]
     for class_name, base in _COUNTED.items():
         _count_anew(edit, members, base, *(_count(model, class_name) for model in (before, after)))
     edit.replace(root, container, edit.group(members, other_messages(group)))
@@ -85,8 +90,9 @@ def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
     if group is None or not isinstance(listed, list):
         raise Unreadable("its weights are not where Keras puts them", _AGAIN)
     members = dict(group.links)
+    classes = {layer.name: layer.class_name for layer in after.layers}
     for name, weights in new.items():
-        variables = _VARIABLES[: len(weights)]
+        variables = _VARIABLES.get(classes[name], _USUAL_VARIABLES)[: len(weights)]
         inner = edit.group({v: edit.dataset(array) for v, array in zip(variables, weights, strict=True)})
         names = attribute_of_texts("weight_names", [f"{name}/{variable}" for variable in variables])
         members[name] = edit.group({name: inner}, [names])
@@ -112,9 +118,13 @@ def _count(model: KerasModel, class_name: str) -> int:
     return sum(layer.class_name == class_name for layer in model.layers)
 
 
-def _names(model: KerasModel) -> list[str]:
-    return [layer.name for layer in keras_order(model) if layer.class_name == CLASS and not layer.wrapper]
+def _names(model: KerasModel, class_name: str) -> list[str]:
+    return [layer.name for layer in keras_order(model) if layer.class_name == class_name and not layer.wrapper]
 
 
-def _is_numbered(name: str, base: str = _IN_ARCHIVES) -> bool:
+def _numbered(members: Iterable[str], base: str) -> list[str]:
+    return sorted((name for name in members if _is_numbered(name, base)), key=lambda name: (len(name), name))
+
+
+def _is_numbered(name: str, base: str) -> bool:
     return name == base or (name.startswith(f"{base}_") and name[len(base) + 1 :].isdecimal())

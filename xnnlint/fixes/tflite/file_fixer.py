@@ -53,7 +53,8 @@ class FileFixer:
 
         Args:
             path: the file; it is never touched unless it is the target, too.
-            target: where to write; "" for nowhere, and then nothing is proven either.
+            target: where to write, the file as it is where nothing pays; "" for nowhere, and then nothing is proven
+                either.
             backup: where to keep what was at the target, or "".
 
         Raises:
@@ -78,10 +79,11 @@ class FileFixer:
             done = self._proven(done.result, target)
         elif done.changes:
             done.not_measured = _NO_PROOF
-        if done.declined is not None or (not done.changes and _same(path, target)):
+        # Where nothing is changed, the target is the model as it is: what goes on with it has the best there is.
+        if not done.changes and _same(path, target):
             return done
-        atomic.write(done.result.after.data, target, backup)
-        done.written, done.backup = target, backup
+        done.backup = atomic.write(done.result.after.data, target, backup)
+        done.written = target
         return done
 
     def _proven(self, result: FileResult, target: str) -> FileRepair:

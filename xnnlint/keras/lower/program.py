@@ -221,6 +221,7 @@ class Program:
         nodes: in the order of the file.
         unknown: names of the layers whose operators are not known, and why.
         kept: those of them that were taken to give out what they get.
+        behind: names of layers that cannot be looked at -> the one of unknown effect whose shape they depend on.
         unsure: names of the layers that depend on one of unknown effect.
         misfit: whether a layer behind one that was taken so cannot read what that gets.
     """
@@ -229,6 +230,7 @@ class Program:
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
     misfit: bool = False

@@ -15,6 +15,7 @@ from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
+from xnnlint.keras.lower.known_shapes import known_shape, loop_reason
 from xnnlint.keras.lower.layer_scope import Builder, Misfit, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
@@ -33,7 +34,9 @@ _OTHER_PRECISIONS = ("bfloat16", "float16", "float64")
 _BLOCK_VERSION = 8
 
 
-def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: float | None = None) -> Model:
+def lower(
+    keras_model: KerasModel, *, path: str, format: str, assume_pruned: float | None = None, at_end: bool = False
+) -> Model:
     """Lowers a model; nothing is executed, and weights are computed when they are asked for.
 
     Args:
@@ -42,15 +45,16 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
         format: "keras", "h5", "saved_model" or "live".
         assume_pruned: the share of zeros that the kernel of every 1x1 Conv2D is taken to have, the smallest weights
             being zero; None to take kernels as they are.
+        at_end: whether kernels in pruning wrappers are taken as they are once the wrappers' schedules end.
 
     Returns:
         A model with one graph. Operators are named after the layers ("backbone/conv1" in a nested model). A layer that
         is not known here is a CUSTOM operator with its class as custom code, and `unknown` of the model says why; one
         with code of the user's, and without weights, is taken to give out what it gets, as far as that fits.
     """
-    program = _lowered(keras_model, assume_pruned, keep=True)
+    program = _lowered(keras_model, assume_pruned, keep=True, at_end=at_end)
     if program.misfit:
-        program = _lowered(keras_model, assume_pruned, keep=False)
+        program = _lowered(keras_model, assume_pruned, keep=False, at_end=at_end)
     order(program)
     rewrite(program)
     _forget_sizes(program)
@@ -58,15 +62,20 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
+    schedules = tuple(("/".join(part.path), part.schedule) for part in keras_model.all_layers() if part.schedule)
+    may_be_asked = bool(schedules) and assume_pruned is None and not at_end
     return Model(
         path=path,
         format=format,
         graphs=[graph],
         notes=notes,
         unknown=program.unknown,
+        behind=program.behind,
         layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
         kept=tuple(program.kept),
         unsure=frozenset(program.unsure),
+        schedules=schedules,
+        at_end=partial(lower, keras_model, path=path, format=format, at_end=True) if may_be_asked else None,
     )
 
 
@@ -76,10 +85,10 @@ def _what(layer: Layer) -> str:
     return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
 
 
-def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool) -> Program:
+def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool, at_end: bool) -> Program:
     """Every layer's operators; with `keep`, layers of unknown effect give out what they get where they can."""
     program = Program()
-    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep)
+    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep, at_end)
     inputs = _inputs(keras_model)
     program.inputs = list(inputs.values())
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)
@@ -161,6 +170,8 @@ class _Calls:
         self.results: dict[tuple[str, int], list[Value]] = {}
         # Calls that depend on a layer of unknown effect, and those of such layers.
         self.unsure: set[tuple[str, int]] = set()
+        # Calls of layers of unknown effect -> the first such layer, where they are unknown because of its shape.
+        self.origins: dict[tuple[str, int], str] = {}
 
     def run(self, inputs: dict[TensorRef, Value]) -> list[Value]:
         """The model's outputs for given inputs."""
@@ -227,7 +238,15 @@ class _Calls:
             del program.nodes[added:]
             program.misfit |= bool(program.kept) and is_unsure and isinstance(reason, Misfit)
             self.unsure.add((name, number))
-            return self._opaque(scope, [self._value(ref) for ref in call.inputs()], str(reason))
+            inputs = [self._value(ref) for ref in call.inputs()]
+            origin = next((self.origins[c] for c in self._before((name, number)) if c in self.origins), None)
+            if origin is None or all(value.shape is not None for value in inputs):
+                origin = label
+                program.unknown.setdefault(label, loop_reason(layer) or str(reason))
+            else:
+                program.behind[label] = origin
+            self.origins[name, number] = origin
+            return self._opaque(scope, inputs)
 
     def _nested(self, layer: Layer, number: int, label: str, training: Any) -> list[Value]:
         model = layer.model
@@ -240,7 +259,7 @@ class _Calls:
             self.unsure.add((layer.name, number))
         return outputs
 
-    def _opaque(self, scope: Scope, inputs: list[Value], reason: str) -> list[Value]:
+    def _opaque(self, scope: Scope, inputs: list[Value]) -> list[Value]:
         """A layer of which nothing is known but who reads it, and what those were built for.
 
         Most layers that people write themselves do something in training only, or something to single elements.
@@ -249,13 +268,16 @@ class _Calls:
         readers = self._readers.get(layer.name, [])
         count = 1 + max((ref.output for ref, _ in readers), default=0)
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
+        if shape is None:
+            shape = known_shape(layer, [value.shape for value in inputs])
         program = self.builder.program
-        program.unknown.setdefault(scope.label, reason)
         may_keep = self.builder.keep and layer.opaque and not layer.weights and len(inputs) == count == 1
         if may_keep and (shape is None or inputs[0].shape is None or shape[1:] == inputs[0].shape[1:]):
             program.kept.append(scope.label)
             return inputs
         shapes = [shape if count == 1 else None] * count
+        if loop_reason(layer) is not None:
+            return scope.ops("WHILE", inputs, shapes, "while")
         return scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
 
     @cached_property

@@ -27,6 +27,8 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 SHARDS = "model.weights.json"
+# `NpzIOStore` in keras-team/keras src/saving/saving_lib.py keeps dictionaries in it.
+_PICKLED = "model.weights.npz"
 
 _MAX_JSON = 32 << 20
 _MAX_SHARDS = 10_000
@@ -83,6 +85,9 @@ def _read(path: str, get: Callable[[str], memoryview | None], weightless: bool =
     model = read_model(config, version if isinstance(version, str) else "")
     groups = _groups(get)
     if groups is None:
+        if get(_PICKLED) is not None:
+            problem = f"its weights are pickled objects in {_PICKLED}, which are never loaded"
+            raise Unreadable(problem, "save the model again, with its weights in HDF5, as is the default")
         if not weightless:
             raise Unreadable(f"the archive holds no {WEIGHTS}", DAMAGED)
         model.has_weights = False

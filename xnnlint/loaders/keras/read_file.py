@@ -13,6 +13,7 @@ from xnnlint.loaders.keras.read_config import Unreadable, parse_json, read_model
 from xnnlint.loaders.keras.read_h5 import PUT_TOGETHER, read_h5
 from xnnlint.loaders.keras.read_hdf5 import Hdf5Error
 from xnnlint.loaders.keras.read_mapped import map_file
+from xnnlint.loaders.keras.read_tfjs import is_tfjs, read_tfjs
 
 _CONVERT = "convert it with tf.lite.TFLiteConverter and check the .tflite file"
 # What folders hold that are models.
@@ -77,6 +78,8 @@ def _json(place: Path) -> tuple[str, KerasModel]:
     entry = parse_json(bytes(map_file(os.fspath(place))), "the file")
     if isinstance(entry, dict) and "weight_map" in entry:
         raise Unreadable("this file lists weights only, without the model", PUT_TOGETHER)
+    if is_tfjs(entry):
+        return "keras", read_tfjs(os.fspath(place), entry)
     version = entry.get("keras_version") if isinstance(entry, dict) else None
     model = read_model(entry, version if isinstance(version, str) else "")
     model.has_weights = False

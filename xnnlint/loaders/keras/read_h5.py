@@ -62,7 +62,7 @@ def _attach(path: str, layer: Layer, group: Node) -> None:
             raise Unreadable(f"the variable {name!r} of layer {layer.name!r} is missing", DAMAGED)
         variables[name] = reader(path, node, f"{name} of layer {layer.name!r}")
     if layer.model is not None:
-        _share_out(layer.model, variables)
+        share_out(layer.model, variables)
     else:
         name_variables(layer, variables)
 
@@ -106,7 +106,7 @@ def _inner_path(layer: Layer, stored: str) -> list[str]:
     return parts[parts.index(layer.name) + 1 :] or parts if layer.name in parts else parts
 
 
-def _share_out(model: KerasModel, variables: dict[str, Variable]) -> None:
+def share_out(model: KerasModel, variables: dict[str, Variable]) -> None:
     """Shares out a nested model's variables among its layers: by the layer in the name, or else by their order."""
     layers = [layer for layer in model.all_layers() if layer.model is None]
     by_layer: dict[str, dict[str, Variable]] = {}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders.tflite import schema_tables as schema
+from xnnlint.loaders.tflite.exporter import exporter_of
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
 from xnnlint.loaders.tflite.names import operator_names
 from xnnlint.loaders.tflite.operator_slots import problem
@@ -119,13 +120,15 @@ def _read_model(path: str, reader: Reader) -> Model:
     graphs = each("subgraph", file.subgraphs, file.graph)
     signatures = each("signature", root.tables("signature_defs"), partial(_signature, graphs))
     metadata = dict(each("metadata entry", root.tables("metadata"), file.metadata_entry))
+    description = root.text("description")
     return Model(
         path=path,
         format="tflite",
         graphs=graphs,
         signatures=signatures,
         metadata=metadata,
-        description=root.text("description"),
+        description=description,
+        exporter=exporter_of(description, metadata, graphs[0].tensors, signatures),
         notes=file.notes(),
     )
 

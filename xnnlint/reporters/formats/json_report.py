@@ -77,6 +77,7 @@ def model_data(model: ModelReport) -> dict[str, Any]:
     return {
         "path": model.path,
         "format": model.format,
+        "exporter": None if plan is None or plan.model.format != "tflite" else plan.model.exporter.value,
         "outcome": model.outcome.value if model.outcome is not None else None,
         "kernels": _kernels(model),
         "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
@@ -205,6 +206,7 @@ def _value(model: ModelReport) -> dict[str, Any]:
         "gain": None if speed is None else _gain(speed.now),
         "gain_if_fixed": if_fixed and {"assumed_zeros": if_fixed.share, **(_gain(if_fixed) or {})},
         "if_pruned": [_pruned(forecast) for forecast in model.if_pruned],
+        "at_schedule_end": None if model.at_schedule_end is None else _pruned(model.at_schedule_end),
         "pruned_weights": size and dict(zip(_SIZES, size, strict=True)),
     }
 

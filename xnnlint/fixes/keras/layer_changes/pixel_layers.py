@@ -52,6 +52,7 @@ _ARITHMETIC = {
     "__operators__.mul": "mul",
     "Multiply": "mul",
     "math.divide": "div",
+    "math.truediv": "div",
     "__operators__.truediv": "div",
     "Divide": "div",
     "TrueDivide": "div",
@@ -125,7 +126,7 @@ class ClosestLayerActivation(LayerFixer):
 
 
 class ConstantOfFourDimensions(LayerFixer):
-    """`x * 0.5` on a pooled vector of shape [N, 1, 1, C]: the number must have four dimensions, like the vector.
+    """`x * 0.5`, `x / 6` on a pooled vector of shape [N, 1, 1, C]: the number must have four dimensions, like that.
 
     Keras keeps such an operator as a layer whose arguments are in the config: a TFOpLambda, or an operation of Keras 3.
     """
@@ -136,7 +137,7 @@ class ConstantOfFourDimensions(LayerFixer):
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
         found = number_argument(entry)
-        if found is None or found.kind not in ("mul", "add") or not _is_on_vector(scope, entry):
+        if found is None or found.kind not in ("mul", "add", "div") or not _is_on_vector(scope, entry):
             return None
         return self.found(scope, entry)
 

@@ -1,0 +1,54 @@
+"""Elements of HTML and SVG. What is text stays text: everything is escaped when an element is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element, tostring
+
+Child = Element | str
+SVG_NAMESPACE = "http://www.w3.org/2000/svg"
+
+
+def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Element:
+    """An element with children.
+
+    Args:
+        attributes: an underscore at the end is left out, others become hyphens; None and False stand for none.
+    """
+    made = Element(tag)
+    for key, value in attributes.items():
+        if value is not None and value is not False:
+            made.set(key.rstrip("_").replace("_", "-"), "" if value is True else str(value))
+    return add(made, children)
+
+
+def add(parent: Element, children: Iterable[Child]) -> Element:
+    """The parent, with more children."""
+    for child in children:
+        if isinstance(child, Element):
+            parent.append(child)
+        elif len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + child
+        else:
+            parent.text = (parent.text or "") + child
+    return parent
+
+
+def table(heads: Iterable[Child], rows: Iterable[Iterable[Child]], caption: str = "") -> Element:
+    """A table in a frame that scrolls sideways where the page is narrow, by keyboard, too."""
+    head = element("tr", *(element("th", cell, scope="col") for cell in heads))
+    body = [
+        element("tr", *(element("td" if n else "th", cell, scope=None if n else "row") for n, cell in enumerate(row)))
+        for row in rows
+    ]
+    parts = [element("thead", head), element("tbody", *body)]
+    titled = [element("caption", caption), *parts] if caption else parts
+    return element("div", element("table", *titled), class_="wide", tabindex=0, role="group", aria_label=caption)
+
+
+def html_text(made: Element) -> str:
+    return tostring(made, encoding="unicode", method="html")
+
+
+def xml_text(made: Element) -> str:
+    return tostring(made, encoding="unicode")
