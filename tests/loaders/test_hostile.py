@@ -22,6 +22,7 @@ REFUSED = {
     "h5_external.h5": "keeps its data in another file, which is not read",
     "laugh14.json": "357,913,941 layer calls",
     "tflite-INTERNAL-22775df5.tflite": "operator 10 is damaged: CONV_2D has no output",
+    "tflite-INTERNAL-3497258f.tflite": "RESHAPE makes [] of [32, 1, 1, 16]",
     "tflite-INTERNAL-40e915c4.tflite": "FULLY_CONNECTED needs 2 inputs and has 1",
     "tflite-INTERNAL-759959e4.tflite": "RESHAPE has no output",
 }

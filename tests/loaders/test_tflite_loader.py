@@ -105,7 +105,7 @@ def test_tables_are_those_of_the_generated_code(package: str, name: str) -> None
         method: inspect.getsource(function)
         for method, function in vars(generated).items()
         if re.search(r"_tab\.Offset\(\d+\)", inspect.getsource(function) if inspect.isfunction(function) else "")
-        and not re.search(r"(Length|IsNone|AsNumpy)$", method)
+        and not re.search(r"\w(Length|IsNone|AsNumpy)$", method)
     }
     for field_name, field in schema.table(name).items():
         source = accessors.pop(camel(field_name), None)
@@ -230,7 +230,9 @@ def assert_same_options(ours: dict, theirs) -> None:
             value = {v: k for k, v in numbers(getattr(generated, enums[name])).items()}[value]
         if isinstance(value, np.ndarray):
             value = tuple(value)
-        assert ours[name] == (() if value is None else value), name
+        if isinstance(value, bytes):
+            value = value.decode()
+        assert ours[name] == (type(ours[name])() if value is None else value), name
 
 
 def test_real_models_are_read_as_litert_reads_them(mediapipe_models: Path) -> None:
@@ -281,15 +283,15 @@ def test_what_depends_on_what(tmp_path: Path) -> None:
     codes = [builtin(getattr(tflite.BuiltinOperator, name)) for name in ("RELU", "SPLIT", "ADD")]
     operators = [
         operator([0], [1]),
-        operator([-1, 1], [2, 3], code=1),
+        operator([7, 1], [2, 3], code=1),
         operator([3, 4], [5], code=2),
         operator([4], [6]),
     ]
-    graph = load(tmp_path, model(subgraph([tensor()] * 7, operators, inputs=(0, 4), outputs=(5,)), codes=codes)).main
+    graph = load(tmp_path, model(subgraph([tensor()] * 8, operators, inputs=(0, 4), outputs=(5,)), codes=codes)).main
     assert [op.index for op in graph.upstream(2)] == [2, 1, 0]
     assert [op.index for op in graph.downstream(0)] == [0, 1, 2]
     assert [op.index for op in graph.downstream(4)] == [2, 3] and graph.downstream(5) == []
-    assert graph.needed([-1, 2]) == {0, 1, 2} and graph.needed(graph.outputs) == {0, 1, 3, 4, 5}
+    assert graph.needed([-1, 2]) == {0, 1, 2, 7} and graph.needed(graph.outputs) == {0, 1, 3, 4, 5, 7}
     assert graph.consumers(-1) == [] and graph.producer(-1) is None
 
 
@@ -308,7 +310,8 @@ def test_several_subgraphs_and_signatures(tmp_path: Path) -> None:
     signature = table("SignatureDef", inputs=entry[:1], outputs=entry[1:], signature_key="serve", subgraph_index=1)
     graphs = [subgraph([tensor()] * 2, [operator([0], [1])], name=name) for name in ("main", "other")]
     read = load(tmp_path, model(*graphs, signature_defs=[signature]))
-    assert [g.name for g in read.graphs] == ["main", "other"] and read.main is read.graphs[0]
+    # The runtime runs the first signature's subgraph.
+    assert [g.name for g in read.graphs] == ["main", "other"] and read.main is read.graphs[1]
     (s,) = read.signatures
     assert (s.key, s.subgraph, s.inputs, s.outputs) == ("serve", 1, {"x": 0}, {"y": 1})
     assert [g.name for g, _ in read.operators()] == ["main", "other"]
@@ -404,7 +407,8 @@ def test_attributes_are_complete_where_the_file_says_nothing_or_names_other_opti
     other = {"builtin_options_type": tflite.BuiltinOptions.Pool2DOptions, "builtin_options": table("Pool2DOptions")}
     codes = [builtin(tflite.BuiltinOperator.CONV_2D)]
     for options in ({}, other):
-        g = subgraph([tensor()] * 2, [operator([0], [1], **options)])
+        maps = [tensor(shape=np.ones(4, np.int32)) for _ in range(3)]
+        g = subgraph(maps, [operator([0, 1], [2], **options)])
         op = load(tmp_path, model(g, codes=codes)).main.operators[0]
         assert op.attributes == {
             "padding": "SAME", "stride_w": 0, "stride_h": 0, "fused_activation_function": "NONE",

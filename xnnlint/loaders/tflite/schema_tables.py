@@ -42,7 +42,7 @@ TensorMap name:string tensor_index:uint32
 QuantizationParameters min:[float32] max:[float32] scale:[float32] zero_point:[int64]
     details:QuantizationDetails quantized_dimension:int32
 CustomQuantization custom:[uint8]
-BlockwiseQuantization scales:int32 zero_points:int32 block_size:int32
+BlockwiseQuantization scales:int32 zero_points:int32 block_size:int32 block_shape:[int32]
 MultiAxisQuantization scales:int32 zero_points:int32 block_size:int32 quantized_dimensions:[int32]
 VariantSubType shape:[int32] type:TensorType has_rank:bool
 SparsityParameters traversal_order:[int32] block_map:[int32] dim_metadata:[DimensionMetadata]
