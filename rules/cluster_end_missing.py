@@ -23,7 +23,7 @@ class ClusterEndMissing(Rule):
 
     ## Why it matters
     Such an operator is what switches sparse mode on. Without one everything stays dense: a network that ends in a
-    Flatten, a MaxPooling2D over the whole map, an AveragePooling2D, or a map. The results are right.
+    Flatten, a MaxPooling2D over the whole map, an AveragePooling2D, or a map. The outputs are correct.
 
     ## Example
     ```python

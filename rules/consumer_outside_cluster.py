@@ -39,7 +39,7 @@ class ConsumerOutsideCluster(Rule):
     and some cannot.
 
     ## Why it matters
-    One such value keeps every 1x1 convolution of its cluster dense. The results are right.
+    One such value keeps every 1x1 convolution of its cluster dense. The outputs are correct.
 
     ## Example
     ```python

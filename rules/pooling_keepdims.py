@@ -40,7 +40,7 @@ class PoolingKeepdims(Rule):
     LiteRT 1.1 a pooling with keepdims at the end of a cluster reports the shape [N, C, 1, 1] instead of [N, 1, 1, C],
     and inside one [N, 1, 1, H]. Depending on what reads it, the model fails to load (a 1x1 convolution, a
     multiplication), computes wrong numbers (softmax, an activation, a concatenation) or gives out the wrong shape. Only
-    keepdims followed by a reshape is right on every runtime.
+    keepdims followed by a reshape is correct on every runtime.
 
     ## Example
     ```python
@@ -77,7 +77,7 @@ class PoolingKeepdims(Rule):
     # Without keepdims the oldest runtime runs dense, with keepdims and no reshape the newer ones break.
     severity_everywhere = Severity.ERROR
     terms = POOLED
-    summary = "only keepdims=True followed by a reshape is right on every runtime"
+    summary = "only keepdims=True followed by a reshape is correct on every runtime"
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         if not pointwise_ops(plan.graph) and not plan.spmm_ops:

@@ -1,4 +1,4 @@
-"""XNN901: the sparse path runs, and its results are wrong."""
+"""XNN901: the sparse path runs, and its outputs are wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 from ._causes import Cause, CauseKind, cause_of
 from ._pytorch import ALL
 
-DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is right, and dense"
+DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is correct, and dense"
 
 
 class WrongResults(Rule):

@@ -119,12 +119,14 @@ _STORED = "; they are stored sparse and run dense all the same"
 
 
 def _too_few(plan: Plan, ops: list[int], least: int, weights: Weights) -> str:
+    params, zeros = weights.elements, weights.zeros
+    enough = f"more than {THRESHOLD} must be"
     if len(ops) == 1:
-        return "its weights have too few zeros"
+        return f"only {percent(zeros / max(params, 1))} of its weights are zero; {enough}"
     share = percent(weights.by_op[least][1] / max(weights.by_op[least][0], 1))
     return (
-        f"the weights of {len(ops)} operators have too few zeros together, {named(plan.graph, least)} with "
-        f"{share} the fewest"
+        f"only {percent(zeros / max(params, 1))} of the cluster's 1x1 weights are zero; {enough} "
+        f"({named(plan.graph, least)} has the fewest, {share})"
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,16 @@ def test_the_address_of_the_repository_is_set_in_one_place(tmp_path, monkeypatch
     assert set_address.address(tmp_path) == new
     assert not any(old in page.read_text(encoding="utf-8") for page in set_address.pages(tmp_path))
     assert recipes.findall((tmp_path / "README.md").read_text(encoding="utf-8")) == [new, new]
+
+
+def test_the_count_of_the_patterns_is_that_of_the_runs():
+    observed = json.loads((ROOT / "fixtures" / "observed_outcomes.json").read_text(encoding="utf-8"))
+    newest = observed["releases"].index("2.3.0")
+    came = Counter(observed["letters"][letters[newest]] for _, letters in observed["patterns"].values())
+    wrong, sparse, dense, fails = (came[outcome] for outcome in ("wrong-results", "sparse", "dense", "fails"))
+    told = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"of {came.total()} small pruned CNNs" in told
+    assert f"{wrong} gave wrong results in LiteRT 2.3, {sparse} ran sparse, {dense} dense, and {fails} failed" in told
 
 
 def test_recipes_name_the_version_that_is_released():

@@ -7,6 +7,8 @@ import os
 import stat
 
 MEGABYTE = 1 << 20
+DRAFT = ".xnnlint-draft-"
+"""How the names of files begin that are not finished (see `atomic`), and that no search takes for models."""
 
 
 def read_plain(path: str | os.PathLike[str], most: int) -> bytes:

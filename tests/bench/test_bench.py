@@ -175,7 +175,7 @@ def test_sparse_is_faster_on_the_wide_guide(capsys, monkeypatch):
 def test_wrong_results_are_no_gain(capsys, monkeypatch):
     code, out, _ = run(capsys, monkeypatch, "bench", str(PATTERNS / "body_max_pool.tflite"), "--seconds", "1")
     assert code == 1
-    assert "no gain, its results are wrong" in " ".join(out.split())
+    assert "no gain, its outputs are wrong" in " ".join(out.split())
     assert "whole run" in out
 
 

@@ -618,7 +618,7 @@ def test_models_of_the_configuration_are_checked_where_no_path_is_given(project,
     (project / "maker.py").write_text("def make():\n    return 3\n")
     (project / "xnnlint.toml").write_text('models = ["models/old", "models/s*.tflite", "maker:make"]\n')
     os.chdir(project / "models")
-    document = told()
+    document = told("--allow-code")
     assert [m["path"] for m in document["models"]] == ["old/wrong.tflite", "sparse.tflite", "maker:make"]
     assert document["models"][2]["error"].startswith("maker:make: int is no Keras model")
 

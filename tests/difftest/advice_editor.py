@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xnnlint.rules.pooling_axes import shrinks_side
 
 from tests.difftest.advice_gates import CannotWrite, write_gates
 from xnnlint.fixes.change import CannotChange
@@ -83,6 +84,13 @@ def follow(data: bytes, name: str, plan: Plan, findings: Sequence[Finding]) -> F
     return editor.follow(findings)
 
 
+def without_misread_weights(data: bytes, name: str, plan: Plan) -> bytes:
+    """The file with weights stored dense that an operator takes for dense ones."""
+    edit = Edit.open(data, name)
+    store_misread_dense(View(edit.main, plan, FixRequest(plan.profile)))
+    return edit.to_bytes()
+
+
 class _Editor:
     def __init__(self, edit: Edit, plan: Plan) -> None:
         self.edit, self.plan = edit, plan
@@ -96,6 +104,8 @@ class _Editor:
 
     def follow(self, findings: Sequence[Finding]) -> Followed:
         asked = self.asked
+        if any(finding.condition is Condition.WRAPPERS_STRIPPED for finding in findings):
+            raise NotFollowed("pruning wrappers that are to be taken off before the model is converted")
         for finding in findings:
             for kind, index in finding.waivers:
                 asked.setdefault(kind, {})[index] = finding.rule
@@ -118,12 +128,11 @@ class _Editor:
         self.inside = {t: self._insiders(t, partitions) for t in asked.get("exit", ())}
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
-        if any(finding.condition is Condition.KNOWN_ENCODING for finding in findings):
-            store_misread_dense(self.view)
         self._gates(findings)
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
+        self._keep_stored_sparse()
         uids = {op.uid: i for i, op in enumerate(self.ops)}
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
@@ -136,11 +145,21 @@ class _Editor:
         dense = [index for index in self.asked.get("pruned", {}) if self.ops[index].type == "FULLY_CONNECTED"]
         for index in dense:
             self._pruned(index, "")
+        before = len(self.graph.operators)
         try:
             self.counts_more |= write_gates(self.graph, self.plan.graph, self.ops, waivers)
         except CannotWrite as reason:
             raise NotFollowed(str(reason)) from None
-        self._drop_unread()
+        # A branch that nobody read before stays: it may hold the only weights that are stored sparse.
+        if len(self.graph.operators) != before:
+            self._drop_unread()
+
+    def _keep_stored_sparse(self) -> None:
+        """Where the only weights that are stored sparse were replaced, others are: a model that is converted again gets
+        all of them stored sparse, as before."""
+        had = any(op.type == "DENSIFY" for op in self.plan.graph.operators)
+        if had and not any(op.type == "DENSIFY" for op in self.graph.operators):
+            self._encoded()
 
     # -- between operators
 
@@ -291,7 +310,7 @@ class _Editor:
             self._as_constant(op)
         elif rule in IN_CLUSTER_POOLING:
             self._pointwise_behind(op)
-        elif rule in POOLING and any(map(self._is_map, self._read_behind(op))):
+        elif rule == "XNN602" and shrinks_side(self.plan.graph, self.plan.graph.operators[index]):
             self._as_member(op)  # A pooling over one side alone.
         elif rule in POOLING:
             self._as_pooling(op)
@@ -305,15 +324,6 @@ class _Editor:
             self._kept_map(op)
         else:
             self._as_member(op)
-
-    def _read_behind(self, op: Op) -> list[int]:
-        """What the readers of an operator's output give, where that is a map itself."""
-        readers = self.graph.consumers(op.outputs[0]) if self._is_map(op.outputs[0]) else []
-        return [t for reader in readers for t in reader.outputs]
-
-    def _is_map(self, tensor: int) -> bool:
-        shape = self.graph.shape(tensor)
-        return len(shape) == 4 and math.prod(shape[1:3]) > 1
 
     def _delegated(self, index: int, _: str) -> None:
         """The finding asks for an operator that XNNPACK takes, and has in NCHW."""

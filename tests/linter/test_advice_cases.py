@@ -195,3 +195,19 @@ def test_what_is_from_pytorch_is_told_in_its_words() -> None:
     report = xnnlint.lint(TORCH)
     assert "let `xnnlint fix` store them sparse" in words(found(report, "XNN302"))
     assert all("litert_torch.to_channel_last_io" in words(f) for f in found_all(report, "XNN110"))
+
+
+# -- weights that are misread ----------------------------------------------------------------------------------------
+
+
+def misread(g: ModelBuilder) -> None:
+    """Sparse and right, but for a head whose float16 weights are stored sparse, with no DENSIFY."""
+    x = g.conv2d(g.depthwise(stem(g), fused="RELU"), 16, zeros=0.8, storage="sparse")
+    g.output(g.fully_connected(g.mean(x), 16, zeros=0.8, storage="sparse_direct_fp16", block=4))
+
+
+def test_what_is_left_once_misread_weights_are_stored_dense(tmp_path: Path) -> None:
+    """Nothing: that is the one change, and the model without it would be sparse."""
+    report = check_built(misread, tmp_path)
+    assert report.plan is not None and report.plan.outcome is not Outcome.SPARSE
+    assert [(f.rule, f.severity) for f in report.findings] == [("XNN404", Severity.ERROR), ("XNN601", Severity.NOTE)]

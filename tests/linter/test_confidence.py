@@ -217,6 +217,9 @@ def test_code_runs_only_where_the_configuration_is_that_of_the_run(tmp_path, cap
         assert code == 2 and "would run code" in error and not (tmp_path / "ran").exists()
     monkeypatch.chdir(inner)
     code, _, error = run(capsys, monkeypatch, "check", "model.keras")
+    assert code == 2 and "would run code" in error and not (inner / "ran").exists()
+    monkeypatch.setenv("XNNLINT_ALLOW_CODE", "1")
+    code, _, error = run(capsys, monkeypatch, "check", "model.keras")
     assert (code, error) == (0, "") and (inner / "ran").exists()
 
 

@@ -160,3 +160,32 @@ def test_the_rule_of_the_page_on_own_rules_works(tmp_path):
     assert [len(findings) for findings in told] == [1, 0]
     assert int(told[0][0]["actual"]) > 1
     assert "Values are copied" in run(tmp_path, "explain", "too-many-partitions")[1]
+
+
+def test_a_rule_that_ends_the_program_is_a_failed_rule_and_the_run_fails(tmp_path):
+    ending = RULE.replace('yield self.finding("it is not")', "import sys; sys.exit(0)")
+    code, _, err = run(announce(tmp_path, "acme = acme_ending", acme_ending=ending), "check", "--isolated", str(SMALL))
+    assert code == 2 and "the rule ACME007 of acme-rules failed (SystemExit: 0)" in err
+
+
+def test_a_rule_that_kills_costs_the_model_alone(tmp_path):
+    killing = RULE.replace(
+        'yield self.finding("it is not")',
+        "import os; os.kill(os.getpid(), 9) if plan.model.path.endswith('one.tflite') else None; return []",
+    )
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.tflite").write_bytes(SMALL.read_bytes())
+    models = [str(tmp_path / f"{name}.tflite") for name in ("one", "two")]
+    folder = announce(tmp_path, "acme = acme_killing", acme_killing=killing)
+    code, out, err = run(folder, "check", "--isolated", "--format", "json", *models)
+    assert code == 2 and "one.tflite: the process that checked it ended by SIGKILL" in err
+    assert json.loads(out)["models"][1]["outcome"] == "sparse"
+
+
+def test_what_a_rule_prints_is_not_in_the_report(tmp_path):
+    printing = "import os; print('loaded'); os.write(1, b'raw')\n" + RULE.replace(
+        'yield self.finding("it is not")', "print('checked'); yield self.finding('it is not')"
+    )
+    folder = announce(tmp_path, "acme = acme_printing", acme_printing=printing.replace("os.write(1, b'raw')", "0"))
+    _, out, err = run(folder, "check", "--isolated", "--format", "json", str(SMALL))
+    assert json.loads(out)["models"] and "loaded" in err and "checked" in err

@@ -407,8 +407,8 @@ def test_attributes_are_complete_where_the_file_says_nothing_or_names_other_opti
     other = {"builtin_options_type": tflite.BuiltinOptions.Pool2DOptions, "builtin_options": table("Pool2DOptions")}
     codes = [builtin(tflite.BuiltinOperator.CONV_2D)]
     for options in ({}, other):
-        weights = tensor(shape=np.ones(4, np.int32))
-        g = subgraph([tensor(), weights, tensor()], [operator([0, 1], [2], **options)])
+        maps = [tensor(shape=np.ones(4, np.int32)) for _ in range(3)]
+        g = subgraph(maps, [operator([0, 1], [2], **options)])
         op = load(tmp_path, model(g, codes=codes)).main.operators[0]
         assert op.attributes == {
             "padding": "SAME", "stride_w": 0, "stride_h": 0, "fused_activation_function": "NONE",

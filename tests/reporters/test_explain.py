@@ -221,7 +221,7 @@ def test_a_page_says_all_there_is_to_say(made):
         else:
             assert [section for section in SECTIONS if f"\n## {section}\n" not in text] == []
     # Before LiteRT 1.1 XNNPACK ran no FULLY_CONNECTED in NCHW; the profile and the tests' models say the same.
-    assert "Its examples are found on tf-2.18 and tf-2.4, and not on litert-2.3 to litert-1.1." in pages["XNN103.md"]
+    assert "Applies to tf-2.18 and tf-2.4; not to litert-2.3 to litert-1.1." in pages["XNN103.md"]
 
 
 def test_spans_of_runtimes():

@@ -110,6 +110,35 @@ def test_weights_can_be_stored_as_float16(name, option, tmp_path, capsys, monkey
 
 @pytest.mark.tensorflow
 @pytest.mark.judge
+def test_keras_3_converts_inner_models_called_twice_and_dropout_in_training(tmp_path, capsys, monkeypatch):
+    """Two inputs with names of their own, one backbone for both, and Monte Carlo dropout: as in inference, as
+    `from_keras_model` converts it, and as the forecast of the .keras file says, operator by operator."""
+    import keras
+
+    layers, rng = keras.layers, np.random.default_rng(0)
+    image = layers.Input((24, 40, 3))
+    x = layers.Conv2D(8, 3, 2, activation="relu")(layers.ZeroPadding2D(1)(image))
+    x = layers.Conv2D(16, 1, activation="relu")(layers.DepthwiseConv2D(3, padding="same")(x))
+    x = layers.Dropout(0.3)(x, training=True)
+    inner = keras.Model(image, layers.GlobalAveragePooling2D()(x), name="backbone")
+    left, right = (layers.Input((24, 40, 3), name=name) for name in ("left", "right"))
+    model = keras.Model([left, right], layers.Dense(4)(layers.Subtract()([inner(left), inner(right)])))
+    pointwise = inner.layers[4]
+    kernel, bias = pointwise.get_weights()
+    kernel.reshape(-1)[rng.permutation(kernel.size)[: kernel.size * 4 // 5]] = 0
+    pointwise.set_weights([kernel, bias])
+    model.save(tmp_path / "twice.keras")
+
+    target = tmp_path / "model.tflite"
+    code, _, _ = run(capsys, monkeypatch, str(tmp_path / "twice.keras"), "-o", str(target))
+    (seen,) = verify_each([str(target)], choose(seeds=1))
+    assert code == 0 and seen.agrees and (seen.observation.outcome, seen.observation.spmm) == ("sparse", 2)
+    forecast = check_model(tmp_path / "twice.keras", load_profile()).plan
+    assert [k.kernel for k in forecast.operators] == [k.kernel for k in seen.plan.operators]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
 def test_weights_that_would_be_misread_are_stored_dense(tmp_path, capsys, monkeypatch):
     """Dense layers pruned in blocks of 1x4, which the converter stores sparse behind a DEQUANTIZE, without DENSIFY."""
     import tf_keras as keras

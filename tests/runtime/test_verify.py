@@ -197,6 +197,21 @@ def test_a_wrong_reference_kernel_is_not_asked(tmp_path, radius):
 
 
 @pytest.mark.judge
+def test_what_is_random_is_not_judged(tmp_path):
+    """Dropout that was called with training=True becomes RANDOM_UNIFORM; its operators are compared all the same."""
+    g = ModelBuilder(3)
+    x = g.conv2d(g.input((1, 9, 11, 3)), 8, 3, fused="RELU")
+    shape = g.constant(np.array(x.shape, np.int32))
+    (noise,) = g.op("RANDOM_UNIFORM", [shape], [x.shape], table("RandomOptions", seed=0, seed2=0))
+    g.output(g.binary("MUL", x, noise))
+    (tmp_path / "model.tflite").write_bytes(g.build())
+    (found,) = verify(tmp_path / "model.tflite", seeds=1)
+    assert (found.agrees, found.differs, found.exit_code) == (None, (), 2)
+    assert "RANDOM_UNIFORM gives other numbers in each run" in found.error
+    assert found.rows and all(row.agrees for row in found.rows)
+
+
+@pytest.mark.judge
 @pytest.mark.parametrize("values", ["inputs", "outputs"])
 @pytest.mark.parametrize("signature", [None, "serving_default"])
 def test_a_name_for_two_tensors_crashes_without_a_signature(values, signature, tmp_path):

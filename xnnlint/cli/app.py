@@ -17,7 +17,7 @@ from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
 from xnnlint.cli.compare_command import compare
 from xnnlint.cli.config_command import config
-from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, flushed, open_streams
+from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, end_cleanly_on_signals, flushed, open_streams
 from xnnlint.cli.convert_command import convert
 from xnnlint.cli.fix_command import fix
 from xnnlint.cli.knowledge_commands import explain, profiles, rules
@@ -30,8 +30,8 @@ from xnnlint.version import __version__
 
 # In --help, what the program is for comes first, and the rest as the README has it.
 COMMANDS = (
-    (check, "Say whether models run sparse and right, and what to change."),
-    (fix, "Change models so that they run sparse, and are right."),
+    (check, "Say whether models run sparse and correctly, and what to change."),
+    (fix, "Change models so that they run sparse, with correct outputs."),
     (convert, "Convert a pruned Keras model with TensorFlow, and check it."),
     (verify, "Run models in the real runtime, and compare with the prediction."),
     (bench, "Time a model sparse and dense, here or from a device's log."),
@@ -48,8 +48,8 @@ COMMANDS = (
 app = typer.Typer(
     name="xnnlint",
     cls=QuickGroup,
-    help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its results will be right, and what "
-    "to change.",
+    help="Says whether a .tflite model will run XNNPACK's sparse kernels, whether its outputs will be "
+    "correct, and what to change.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -79,6 +79,7 @@ for _command, _short_help in COMMANDS:
 def main() -> None:
     """The program: every failure is one sentence on stderr and an exit code, never a traceback."""
     open_streams()
+    end_cleanly_on_signals()
     try:
         app(prog_name="xnnlint")
         code = OK

@@ -65,7 +65,7 @@ class SelectionOptions:
         ),
     ] = field(default_factory=list)
     fail_on: Annotated[
-        FailOn | None, typer.Option(help="Least severity that makes the exit code 1; by default error.")
+        FailOn | None, typer.Option(help="Exit with 1 on findings at or above this severity; by default error.")
     ] = None
     require_sparse: Annotated[
         bool | None,
@@ -82,7 +82,7 @@ class ShownOptions:
     """What the report says."""
 
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the kernel of every operator, too (JSON always has them).")
+        bool, typer.Option("--plan", help="Print the table of operators: kernel, partition, time (JSON always has it).")
     ] = False
     assume_pruned: Annotated[
         str, typer.Option(metavar="SHARES", help="Forecast a model pruned to this share, such as 0.8, or to several.")
@@ -97,7 +97,7 @@ class ShownOptions:
     statistics: Annotated[bool, typer.Option("--statistics", help="Say how often each rule was found.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the models that fail, no summary.")] = False
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print each finding by itself, with its condition and source.")
+        bool, typer.Option("--verbose", "-v", help="Print everything about each model and finding, with sources.")
     ] = False
 
 
@@ -119,9 +119,9 @@ class CheckOptions:
         typer.Option(
             "--format",
             "-f",
-            metavar=f"<{'|'.join(format_names())}>",
+            metavar="NAME",
             callback=_known_format,
-            help="How to print.",
+            help=f"How to print: {', '.join(format_names())}.",
             autocompletion=formats,
         ),
     ] = TEXT
@@ -147,6 +147,9 @@ class CheckOptions:
     jobs: Annotated[
         str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
     ] = ""
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let the project's configuration name code to be run.")
+    ] = False
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
@@ -158,7 +161,7 @@ class CheckOptions:
 
 
 def check(options: CheckOptions) -> None:
-    """Say what XNNPACK will do with each model, what stops the sparse path, and what to change."""
+    """Say what XNNPACK will do with each model, what stops the sparse kernels, and what to change."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
     import xnnlint.cli.report_files
@@ -168,6 +171,10 @@ def check(options: CheckOptions) -> None:
     gc.enable()
     if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    if options.allow_code:
+        from xnnlint.cli.code_permission import allow
+
+        allow()
     if options.watch:
         _watch(options)
     raise typer.Exit(_checked(options))
@@ -195,7 +202,7 @@ def _checked(options: CheckOptions) -> int:
     from xnnlint.cli.report_files import ReportFiles
     from xnnlint.cli.session import Session
 
-    shown = options.shown
+    shown, of_graphs = options.shown, _of_one_graph(options)
     session = Session(
         options.paths or [],
         _resolver(options),
@@ -204,8 +211,10 @@ def _checked(options: CheckOptions) -> int:
         cost_profile=shown.cost_profile,
         policy=shown.policy,
         fixes=shown.fixes,
-        graphs=_draws(options),
+        graphs=bool(of_graphs),
     )
+    if of_graphs and len(session.tasks) > 1:
+        raise XnnlintError(f"{of_graphs[0]} shows one model, and these are {len(session.tasks)}")
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
     if options.write_baseline and accepted is not None:
@@ -226,12 +235,12 @@ def _checked(options: CheckOptions) -> int:
     return code
 
 
-def _draws(options: CheckOptions) -> bool:
-    """Whether a report is wanted that takes whole plans."""
+def _of_one_graph(options: CheckOptions) -> list[str]:
+    """The formats that are wanted and show the graph of one model."""
     from xnnlint.reporters.check_formats import report_class
 
-    names = {options.form, *(text.partition("=")[0] for text in options.report)}
-    return any(report_class(name).needs_graph for name in names & set(format_names()))
+    names = [options.form, *(text.partition("=")[0] for text in options.report)]
+    return [name for name in names if name in format_names() and report_class(name).of_one_graph]
 
 
 def _wanted(shown: ShownOptions) -> Wanted:

@@ -6,6 +6,7 @@ or proved.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -35,7 +36,9 @@ class WrittenOptions:
     """Where the fixed model goes."""
 
     out: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak.")] = False
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Replace MODEL, and keep it as MODEL.bak (.bak.1, ...).")
+    ] = False
     diff: Annotated[bool, typer.Option("--diff", help="Show what would change, and write nothing.")] = False
     backup: Annotated[
         bool, typer.Option("--backup/--no-backup", help="Whether --in-place keeps a copy of what it replaces.")
@@ -92,7 +95,7 @@ class FixOptions:
 
 
 def fix(options: FixOptions) -> None:
-    """Rewrite a model so that its pruned 1x1 convolutions run sparse, and its results are right.
+    """Rewrite a model so that its pruned 1x1 convolutions run sparse, with correct outputs.
 
     Of a Keras model the layers are changed, and no weight; of a .tflite file the operators, proven by a real run.
     """
@@ -127,12 +130,14 @@ def _fix_one(
     model: str, target: str, fixes: tuple[TfliteFixes, KerasFixes], options: FixOptions
 ) -> tuple[int, dict[str, Any]]:
     """The exit code for one model, and what JSON says of it; as text it is printed right away."""
+    from xnnlint.atomic import replacing
     from xnnlint.linter.engine import sentence
 
     tflite, keras = fixes
     try:
         kind: TfliteFixes | KerasFixes = tflite if tflite.takes(model) else keras
-        done = kind.fix(model, target, options.written.backup_of(model))
+        with replacing(model) if target == model and Path(model).is_file() else nullcontext():
+            done = kind.fix(model, target, options.written.backup_of(model))
     except (XnnlintError, OSError) as error:
         # One bad file never stops the rest.
         reason = sentence(error, model)

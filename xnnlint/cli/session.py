@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xnnlint.cli.code_permission import ask_to_run
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
 from xnnlint.config.applied import apply
@@ -27,6 +28,7 @@ from xnnlint.xnnpack.profile import load_profile
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.cost import CostProfile
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -196,14 +198,15 @@ class Session:
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
         if is_callable(path):
+            ask_to_run(path, self.settings, "models")
             search_modules_of(self.settings)
             return path
         return os.path.relpath(Path(self.settings.folder, path))
 
     def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
         # The whole plan stays in the process that made it.
-        count = 1 if self._graphs else _processes(self.settings["jobs"], requests)
-        if count == 1:
+        count = 0 if self._graphs else _processes(self.settings["jobs"], requests)
+        if not count:
             yield from map(check_one, requests)
             return
         from xnnlint.linter.jobs import Died, in_processes
@@ -219,14 +222,20 @@ def _profile_name(task: Task) -> tuple[str, str]:
 
 
 def _processes(wanted: int, requests: Sequence[Request]) -> int:
-    """How many to use; 1 where it is to be done in this one.
+    """How many to use beside this one; 0 where it is to be done in this one.
+
+    A model is read in a process of its own, so that one that ends it (a file that is cut short while it is mapped, code
+    of a plug-in, too little memory) costs that model alone.
 
     Args:
         wanted: 0 for one for each CPU.
     """
     # What the policy says of a layer is looked up in the whole plan, which stays in its process.
-    if len(requests) < 2 or wanted == 1 or any(request.policy for request in requests):
-        return 1
+    if any(request.policy for request in requests) or os.environ.get("XNNLINT_DEBUG"):
+        return 0
+    # Elsewhere than on Linux a process takes as long to start as a small model to be checked.
+    if len(requests) < 2 or wanted == 1:
+        return 1 if sys.platform == "linux" else 0
     if not wanted:
         from xnnlint.linter.jobs import cpus
 
@@ -260,10 +269,15 @@ def check_one(request: Request) -> ModelReport:
 def check_slim(request: Request) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
     report = check_one(request)
-    plan = report.plan
-    if plan is not None:
-        graph = Graph([], [], (), (), plan.graph.name)
-        graph.operators = plan.graph.operators
-        model = replace(plan.model, graphs=[graph], metadata={})
-        report.plan = replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None)
+    if report.plan is not None:
+        report.plan = _slim(report.plan)
     return report
+
+
+def _slim(plan: Plan) -> Plan:
+    """A plan without weights, which are views of a mapped file, and without what plans again."""
+    graph = Graph([], [], (), (), plan.graph.name)
+    graph.operators = plan.graph.operators
+    model = replace(plan.model, graphs=[graph], signatures=[], metadata={})
+    called = [replace(called, plan=_slim(called.plan)) for called in plan.called]
+    return replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None, called=called)

@@ -224,7 +224,7 @@ KEYS: tuple[Key, ...] = (
         _one_of(lambda: (*SEVERITIES, "never")),
         "error",
         "`error`, `warning`, `note` or `never`",
-        "Least severity that makes the exit code 1.",
+        "Exit with 1 on findings at or above this severity.",
     ),
     Key("require-sparse", _flag, False, "true or false", "Whether every model that does not run sparse fails."),
     Key(

@@ -302,7 +302,8 @@ def _binary(context: Context) -> Work:
         dims = value.shape
         if output.nchw and len(dims) == 4:
             dims = tuple(dims[i] for i in (0, 3, 1, 2))
-        dims = (1,) * (len(shape) - len(dims)) + tuple(dims)
+        # An output of unknown rank counts as one element, whatever its inputs are.
+        dims = ((1,) * (len(shape) - len(dims)) + tuple(dims))[-len(shape) :] if shape else ()
         kinds.append(tuple(dim == 1 for dim in dims))
     inner, alike = 1, None
     for size, kind in zip(reversed(shape), reversed(list(zip(*kinds, strict=True))), strict=True):

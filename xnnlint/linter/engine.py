@@ -12,6 +12,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.linter.all_runtimes import check_everywhere
 from xnnlint.linter.confidence import hedged
 from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
+from xnnlint.linter.misread_weights import with_weights_decoded
 from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
@@ -115,7 +116,7 @@ def check_loaded(
 
 def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
     """Every finding of every rule, with what it would unlock, what matters most first."""
-    findings = without_wrappers(plan, _find) or _find(plan)
+    findings = without_wrappers(plan, _find) or with_weights_decoded(plan, _find) or _find(plan)
     findings = hedged(plan, findings, require_sparse=require_sparse)
     if require_sparse and plan.outcome is not Outcome.SPARSE:
         findings = [_demanded(finding) for finding in findings]

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 # Results that may wait for an earlier one, for each process; more would fill the memory while one model takes long.
 _AHEAD = 8
+
+
+MOST_SECONDS = 1800.0
+"""What one piece of work may take. The largest models take less than a minute."""
+_REASONS = {
+    "SIGBUS": ": the file became shorter while it was read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class _Workers:
     def run(self, pieces: Sequence[Any]) -> Iterator[Any]:
         idle: list[Connection] = []
         busy: dict[Connection, int] = {}
+        until: dict[Connection, float] = {}
         done: dict[int, Any] = {}
         handed_out = given = 0
         while handed_out < len(pieces):
@@ -69,10 +78,16 @@ class _Workers:
                 with contextlib.suppress(OSError):
                     connection.send(pieces[given])
                 busy[connection] = given
+                until[connection] = time.monotonic() + MOST_SECONDS
                 given += 1
-            ready = wait(list(busy))
+            soonest = min(until.values(), default=0.0)
+            ready = wait(list(busy), max(0.0, soonest - time.monotonic()))
+            for connection in [one for one in busy if one not in ready and until[one] <= time.monotonic()]:
+                del until[connection]
+                done[busy.pop(connection)] = Died(self._kill(connection))
             for connection in [one for one in busy if one in ready]:
                 number = busy.pop(connection)
+                del until[connection]
                 try:
                     done[number] = connection.recv()
                     idle.append(connection)
@@ -92,6 +107,13 @@ class _Workers:
         self._running[ours] = process
         return ours
 
+    def _kill(self, connection: Connection) -> str:
+        process = self._running.pop(connection)
+        connection.close()
+        process.kill()
+        process.join(10)
+        return f"did not end within {MOST_SECONDS / 60:g} minutes"
+
     def _end(self, connection: Connection) -> str:
         process = self._running.pop(connection)
         connection.close()
@@ -101,7 +123,8 @@ class _Workers:
             process.kill()
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
-                return f"ended by {signal.Signals(-code).name}"
+                name = signal.Signals(-code).name
+                return f"ended by {name}{_REASONS.get(name, '')}"
         return f"ended with exit code {code}"
 
     def close(self) -> None:
@@ -117,19 +140,25 @@ def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Conn
     """The life of a process: pieces in, results out, until nobody is at the other end."""
     # Ctrl-C reaches the whole group; the parent is who ends it, and then ends these.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Reports are the parent's to print: what code of others prints here must not get between them.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(2, 1)
     for other in others:
         # A fork has the ends of the other pipes, too, and would keep those processes waiting for ever.
         other.close()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            result = work(connection.recv())
+            piece = connection.recv()
             try:
-                connection.send(result)
+                connection.send(work(piece))
             except OSError:
                 raise
-            except Exception as error:  # what pickle raises depends on what it meets
+            except Exception as error:  # a mistake of ours, or whatever pickle raises of what it meets
+                if os.environ.get("XNNLINT_DEBUG"):
+                    raise
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                connection.send(Died(f"could not hand over its result ({reason})"))
+                connection.send(Died(f"failed, which is a mistake of xnnlint's ({reason})"))
     # Nothing of the parent's is to be cleaned up here.
     os._exit(0)
 

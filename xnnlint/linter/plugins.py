@@ -10,9 +10,11 @@ loaded stops the run: one that is only left out would turn CI green.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.findings import Severity
@@ -47,18 +49,26 @@ def plugin_rules() -> Iterator[Rule]:
 def ask(rule: Rule, plan: Plan) -> list[Finding]:
     """What a rule of another package finds; a mistake in it is reported as its own."""
     try:
-        return list(rule.check(plan))
+        with _apart():
+            return list(rule.check(plan))
     except XnnlintError:
         raise
-    except Exception as error:
+    # SystemExit, too: it must not make the run look like one without findings.
+    except (Exception, SystemExit) as error:
         raise XnnlintError(f"the rule {rule.code} of {rule.package} failed ({_words(error)})") from error
+
+
+def _apart() -> contextlib.redirect_stdout[TextIO]:
+    """What code of others prints goes to stderr: stdout is for reports, which programs read."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def _classes(entry: EntryPoint) -> list[type[Rule]]:
     from xnnlint.linter.rule import Rule
 
     try:
-        found = entry.load()
+        with _apart():
+            found = entry.load()
     # SystemExit, too: a package that ends the program when it is imported must not make it look like a clean run.
     except (Exception, SystemExit) as error:
         raise _refusal(entry, f"cannot be loaded ({_words(error)})") from error
@@ -88,9 +98,10 @@ def _made(kind: type[Rule], entry: EntryPoint) -> Rule:
     if problem:
         raise _refusal(entry, f"has a rule {kind.__name__} {problem}")
     try:
-        rule = kind()
+        with _apart():
+            rule = kind()
         rule.documentation  # noqa: B018 (made from the docstring and `limits`, which may not fit)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _refusal(entry, f"has a rule {kind.__name__} that cannot be made ({_words(error)})") from error
     rule.package = _package(entry)
     return rule

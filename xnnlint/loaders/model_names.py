@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xnnlint.plain_files import DRAFT
+
 # The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
 # files in a folder are something else.
 EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
@@ -11,7 +13,7 @@ _WEIGHTS_ONLY = ".weights.h5"
 def is_model_file(name: str) -> bool:
     """Whether a file of this name is looked for in folders."""
     lower = name.lower()
-    return lower.endswith(EXTENSIONS) and not lower.endswith(_WEIGHTS_ONLY)
+    return lower.endswith(EXTENSIONS) and not lower.endswith(_WEIGHTS_ONLY) and not name.startswith(DRAFT)
 
 
 def is_model_folder(names: set[str]) -> bool:

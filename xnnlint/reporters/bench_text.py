@@ -73,7 +73,7 @@ def _verdict(measured: Measurement) -> list[Piece]:
     told = f"{subject} is {_times(measured.ratio)} as {other}"
     if not measured.is_right:
         is_wrong = measured.observation.outcome == "wrong-results"
-        why = "its results are wrong" if is_wrong else "whether its results are right is not known"
+        why = "its outputs are wrong" if is_wrong else "whether its outputs are correct is not known"
         return [Span(f"no gain, {why}", BAD), f" ({told})"]
     if measured.ratio.is_slower:
         return [Span("slower: ", BAD), told]

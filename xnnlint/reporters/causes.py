@@ -30,7 +30,7 @@ from xnnlint.xnnpack.plan import Outcome
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, Fix, ModelReport
 
-MOST_LINES = 19
+MOST_LINES = 18
 """So many lines are taken by causes; the rest is said in one."""
 _FEWEST = 2
 _MOST_NAMES = 5
@@ -121,7 +121,7 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
 def _stands_aside(finding: Finding, found: Sequence[Cause]) -> bool:
     """Whether what to do is said elsewhere: of a broken model by the blockers that break it; of a note by --verbose."""
     if finding.condition in BROKEN:
-        return any(cause.first.unlocks is not None for cause in found)
+        return finding.repair is not None and any(cause.first.unlocks is not None for cause in found)
     return finding.severity is not Severity.ERROR and finding.unlocks is None
 
 

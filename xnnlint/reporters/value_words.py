@@ -53,7 +53,7 @@ def if_fixed_sentence(model: ModelReport) -> str:
         return f"Even if fixed {_gain(gain, zeros)}."
     changed = [f.condition for f in model.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
     # A cluster end, or a padding, takes time of its own, which is not known before it is there.
-    cost = "" if all(condition in _OF_WEIGHTS for condition in changed) else ", without what the changes cost"
+    cost = "" if all(condition in _OF_WEIGHTS for condition in changed) else ", cost of changes aside"
     return f"If fixed, at most {_gain(gain, zeros)}{cost}."
 
 
@@ -86,6 +86,12 @@ def not_measured(prediction: Prediction) -> str:
 
 
 # --- --assume-pruned -------------------------------------------------------------------------------------------------
+
+
+def schedule_sentence(forecast: PruningForecast) -> str:
+    """What a model that is being pruned does at the end of its schedule."""
+    share = f", {forecast.spmm} of {forecast.pointwise_convs}" if forecast.outcome is Outcome.SPARSE else ""
+    return f"At {forecast.share:.0%} zeros, where the pruning schedule ends: {forecast.outcome.value}{share}."
 
 
 def pruned_sentence(forecast: PruningForecast) -> str:

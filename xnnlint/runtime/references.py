@@ -17,7 +17,7 @@ from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
     from xnnlint.loaders.tflite.flatbuffer import Table
-    from xnnlint.model.graph import Graph, Tensor
+    from xnnlint.model.graph import Graph, Operator, Tensor
 
 # Tensors begin at multiples of it (`force_align` of Buffer.data in the schema).
 _ALIGNMENT = 16
@@ -29,16 +29,33 @@ kernel has, as TensorFlow says (google-ai-edge/LiteRT tflite/kernels/internal/re
 optimized/optimized_ops.h `LocalResponseNormalization`; read at f674577, 2026-08-21, and seen in runs)."""
 
 
+RANDOM = frozenset({"MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"})
+"""Operators that give other numbers in each run where both of their seeds are 0 (google-ai-edge/LiteRT
+tflite/kernels/random_ops.cc `InitializeOpData`)."""
+
+
 def wrong_reference(path: str | Path) -> str | None:
-    """An operator of a .tflite file that LiteRT's reference kernels get wrong; None where there is none, or the file
-    cannot be read."""
+    """The type of an operator of a .tflite file that LiteRT's reference kernels get wrong; None where there is none."""
+    return next((op.type for op in _operators(path) if op.type in WRONG_REFERENCES), None)
+
+
+def random_operator(path: str | Path) -> str | None:
+    """The type of an operator of a .tflite file that gives other numbers in each run; None where there is none."""
+    found = (op for op in _operators(path) if op.type in RANDOM)
+    return next((op.type for op in found if not (op.attributes.get("seed") or op.attributes.get("seed2"))), None)
+
+
+def _operators(path: str | Path) -> Iterator[Operator]:
+    """Those of all subgraphs on which an output depends; none of a file that cannot be read."""
     from xnnlint.loaders.tflite.read_tflite import load
 
     try:
-        types = {op.type for graph in load(path).graphs for op in graph.operators}
+        graphs = load(path).graphs
     except (XnnlintError, OSError):
-        return None
-    return next(iter(sorted(types & WRONG_REFERENCES)), None)
+        return
+    for graph in graphs:
+        needed = graph.needed(graph.outputs)
+        yield from (op for op in graph.operators if needed.intersection(op.outputs))
 
 
 def dense_copy(path: str | Path) -> bytes | None:

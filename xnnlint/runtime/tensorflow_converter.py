@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,12 +139,27 @@ def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
         return _of_saved_model(tf, model.path, batch)
     specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
     if not type(model).__module__.startswith("tf_keras"):
-        model.export(folder, format="tf_saved_model", input_signature=specs, verbose=False)
+        _save_for_inference(model, specs, folder)
         return tf.lite.TFLiteConverter.from_saved_model(folder)
     if batch is None:
         return tf.lite.TFLiteConverter.from_keras_model(model)
     call = tf.function(lambda *tensors: model(list(tensors) if len(tensors) > 1 else tensors[0], training=False))
     return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function(*specs)], model)
+
+
+def _save_for_inference(model: Any, specs: list[Any], folder: str) -> None:
+    """A SavedModel of a Keras 3 model that computes what it computes at inference: `model.export` would keep a layer in
+    training that was called so, Dropout with its random numbers, unlike `from_keras_model` and Keras' own export.
+
+    Source: keras/src/export/litert.py, `LiteRTExporter.export`, keras 3.15.
+    """
+    keras = _import("keras")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    # A Sequential model has one input, and no structure of inputs.
+    given = specs[0] if isinstance(model, keras.Sequential) else keras.tree.pack_sequence_as(model.input, specs)
+    archive.add_endpoint("serve", partial(model.__call__, training=False), input_signature=[given])
+    archive.write_out(folder, verbose=False)
 
 
 def _of_saved_model(tf: Any, path: str, batch: int | None) -> Any:

@@ -78,7 +78,7 @@ PAIRS = [
         "fails",
         "MUL",
         "no RESHAPE at mean (MEAN #",
-        "without EXPERIMENTAL_SPARSITY the model is right",
+        "without EXPERIMENTAL_SPARSITY the model is correct",
         unlocks=False,
     ),
     Pair(

@@ -24,7 +24,7 @@ PAIRS = [
         "wrong-results",
         "CONV_2D",
         "SOFTMAX at softmax (SOFTMAX #",
-        "without EXPERIMENTAL_SPARSITY the model is right",
+        "without EXPERIMENTAL_SPARSITY the model is correct",
         unlocks=False,
     ),
     Pair(

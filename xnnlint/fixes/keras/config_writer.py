@@ -32,8 +32,8 @@ def write(
             done.add_facts(check(drafted))
         except XnnlintError as fault:
             raise XnnlintError(f"{target}: not written: {fault}") from None
-        commit(drafted, target, backup)
-    done.written, done.backup = target, backup
+        done.backup = commit(drafted, target, backup)
+    done.written = target
 
 
 def write_draft(done: ConfigRepair, archive: Archive, path: str) -> None:

@@ -82,8 +82,8 @@ class FileFixer:
         # Where nothing is changed, the target is the model as it is: what goes on with it has the best there is.
         if not done.changes and _same(path, target):
             return done
-        atomic.write(done.result.after.data, target, backup)
-        done.written, done.backup = target, backup
+        done.backup = atomic.write(done.result.after.data, target, backup)
+        done.written = target
         return done
 
     def _proven(self, result: FileResult, target: str) -> FileRepair:

@@ -190,7 +190,7 @@ class Prover:
             yield f"{len(self.seeds)} random inputs: outputs are the same in {kernels}"
         observation = verified.observation
         assert observation is not None
-        seen = f"{observation.spmm} SpMM as predicted, results right (error {observation.max_rel_error or 0:.0e})"
+        seen = f"{observation.spmm} SpMM as predicted, outputs correct (error {observation.max_rel_error or 0:.0e})"
         yield f"a run in {observation.place}: {seen}"
 
     # Old and new outputs

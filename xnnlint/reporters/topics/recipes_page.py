@@ -39,7 +39,7 @@ def _text(recipe: Recipe) -> str:
 
 
 def _runtimes(recipe: Recipe) -> list[str]:
-    """Those on which all of it runs sparse and is right."""
+    """Those on which all of it runs sparse and is correct."""
     model = load_bytes(recipe.build(), f"{recipe.name}.tflite")
     plans = {profile.runtime: make_plan(model, profile) for profile in every_runtime()}
     return [name for name, plan in plans.items() if (plan.outcome, _spmm(plan)) == (Outcome.SPARSE, recipe.spmm)]

@@ -34,5 +34,5 @@ def runtimes_text(code: str) -> str:
         return ""
     missing = [profile.runtime for profile in every_runtime() if profile.runtime not in found]
     if not missing:
-        return "Its examples are found on all runtimes."
-    return f"Its examples are found on {listed(found)}, and not on {listed(missing)}."
+        return "Applies to all runtimes."
+    return f"Applies to {listed(found)}; not to {listed(missing)}."
