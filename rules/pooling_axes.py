@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
+from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
 from xnnlint.xnnpack.execution import reduce_in_nchw
@@ -13,13 +14,16 @@ from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, Value
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
-from ._branches import capable, is_map, leads_to_map, meets_map
+from ._branches import capable, has_pixels, meets_map
 from ._causes import AXES_FIX, SQUEEZE_FIX
 from ._pytorch import POOLED
 from ._text import dims, type_of
 
 # Seen right in every run: the batch is 1 in practice, and averaging over it changes nothing.
 RIGHT = (SPATIAL, (0, *SPATIAL))
+
+
+_ENDS = ("MEAN", "SUM", "DEPTH_TO_SPACE")
 
 
 class PoolingAxes(Rule):
@@ -86,8 +90,16 @@ class PoolingAxes(Rule):
         )
 
 
+def shrinks_side(graph: Graph, op: Operator) -> bool:
+    """Whether a pooling makes a map of a map, over one side of it, and another operator can end the cluster behind."""
+    source, target = graph.tensors[op.inputs[0]].shape, graph.output_tensor(op).shape
+    if len(target) != RANK or not has_pixels(graph, op.outputs[0]) or target[3:] != source[3:]:
+        return False
+    return any(reader.type in _ENDS for reader in graph.downstream(op.outputs[0]))
+
+
 def _fix(plan: Plan, node: Node, target: Value) -> str:
-    if is_map(target) and leads_to_map(plan.graph, plan.graph.operators[node.op].outputs[0]):
+    if len(node.params["axes"]) == 1 and shrinks_side(plan.graph, plan.graph.operators[node.op]):
         size = " x ".join(map(str, target.shape[1:3]))
         return f"resize the map to {size} instead, bilinearly, or shrink it by depthwise convolutions with strides"
     return AXES_FIX + (f"; and {SQUEEZE_FIX}" if _is_broadcast(plan, node) else "")

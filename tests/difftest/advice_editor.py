@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xnnlint.rules.pooling_axes import shrinks_side
 
 from tests.difftest.advice_gates import CannotWrite, write_gates
 from xnnlint.fixes.change import CannotChange
@@ -33,6 +34,7 @@ from xnnlint.fixes.tflite.operator_changes.encode_zeros import EncodeZeros
 from xnnlint.fixes.tflite.operator_changes.magnitude_pruning import prune
 from xnnlint.fixes.tflite.rescues.misread_weights import store_misread_dense
 from xnnlint.fixes.tflite.sparse_encoding import dense_values, encode, store_dense, stored_filter
+from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.delegate.rejection import Objection
 from xnnlint.xnnpack.waiver import PRUNED_SHARE, WaiverKind
 
@@ -102,6 +104,8 @@ class _Editor:
 
     def follow(self, findings: Sequence[Finding]) -> Followed:
         asked = self.asked
+        if any(finding.condition is Condition.WRAPPERS_STRIPPED for finding in findings):
+            raise NotFollowed("pruning wrappers that are to be taken off before the model is converted")
         for finding in findings:
             for kind, index in finding.waivers:
                 asked.setdefault(kind, {})[index] = finding.rule
@@ -306,7 +310,7 @@ class _Editor:
             self._as_constant(op)
         elif rule in IN_CLUSTER_POOLING:
             self._pointwise_behind(op)
-        elif rule in POOLING and any(map(self._is_map, self._read_behind(op))):
+        elif rule == "XNN602" and shrinks_side(self.plan.graph, self.plan.graph.operators[index]):
             self._as_member(op)  # A pooling over one side alone.
         elif rule in POOLING:
             self._as_pooling(op)
@@ -320,15 +324,6 @@ class _Editor:
             self._kept_map(op)
         else:
             self._as_member(op)
-
-    def _read_behind(self, op: Op) -> list[int]:
-        """What the readers of an operator's output give, where that is a map itself."""
-        readers = self.graph.consumers(op.outputs[0]) if self._is_map(op.outputs[0]) else []
-        return [t for reader in readers for t in reader.outputs]
-
-    def _is_map(self, tensor: int) -> bool:
-        shape = self.graph.shape(tensor)
-        return len(shape) == 4 and math.prod(shape[1:3]) > 1
 
     def _delegated(self, index: int, _: str) -> None:
         """The finding asks for an operator that XNNPACK takes, and has in NCHW."""

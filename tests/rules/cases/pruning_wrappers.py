@@ -31,6 +31,5 @@ PAIRS = [
         "CONV_2D",
         "computed: prune_low_magnitude_expand, prune_low_magnitude_project",
         "strip_pruning",
-        unlocks=False,
     ),
 ]
