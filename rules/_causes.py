@@ -567,7 +567,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
 
 # Custom operators that stand for a part of the model which another tool took out: what that is, and what to check.
 _COMPILED = {
-    "edgetpu-custom-op": ("an Edge TPU", "Edge TPU compiler"),
+    "edgetpu-custom-op": ("an Edge TPU", "the Edge TPU compiler"),
     "ethos-u": ("an Arm Ethos-U", "Vela"),
     "DISPATCH_OP": ("a neural processor", "LiteRT's compiler plugin"),
 }

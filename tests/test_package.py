@@ -35,7 +35,7 @@ def test_every_folder_of_code_is_a_package() -> None:
     assert [path for path in code if not (path / "__init__.py").exists()] == []
 
 
-@pytest.mark.parametrize("suffix", [".json", ".typed"])
+@pytest.mark.parametrize("suffix", [".css", ".js", ".json", ".typed"])
 def test_every_file_of_data_is_installed(suffix: str) -> None:
     for path in [path for room in ROOMS for path in (ROOT / room).rglob(f"*{suffix}")]:
         patterns = [

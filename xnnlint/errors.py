@@ -9,6 +9,18 @@ class XnnlintError(Exception):
     """Something xnnlint could not read or was asked in a way it cannot do; its text is one clear sentence."""
 
 
+class NotInstalled(XnnlintError):
+    """What is asked for needs packages that are not installed.
+
+    Args:
+        extra: the extra of xnnlint that brings them.
+    """
+
+    def __init__(self, sentence: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(sentence)
+
+
 class NotSupported(Exception):
     """What is asked for has no meaning here that is known: an option, a type or a form that nothing was written for.
 

@@ -363,6 +363,7 @@ COMMANDS = (
     "convert",
     "verify",
     "bench",
+    "report",
     "compare",
     "calibrate",
     "config",

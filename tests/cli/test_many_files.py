@@ -286,7 +286,7 @@ def unpicklable(piece: int) -> object:
 def test_a_result_that_cannot_be_handed_over_is_reported():
     first, second, third = jobs.in_processes(unpicklable, range(3), 2)
     assert (first, third) == (0, 2)
-    assert second.how.startswith("could not hand over its result (")
+    assert second.how.startswith("failed, which is a mistake of xnnlint's (")
 
 
 def test_no_process_is_left_behind_where_nobody_waits_for_the_rest():
@@ -387,18 +387,6 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
-
-
-def test_a_single_model_starts_no_process_whatever_is_asked(models):
-    code = (
-        "import sys; from xnnlint.cli import app as cli\n"
-        "sys.argv = ['xnnlint', 'check', 'sparse.tflite', '--jobs', 'auto']\n"
-        "try: cli.main()\n"
-        "except SystemExit: pass\n"
-        "print('loaded:', 'multiprocessing' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
-    assert done.stdout.splitlines()[-1] == "loaded: False", done.stderr
 
 
 def test_what_can_be_asked_of_jobs(models, call, monkeypatch):
@@ -514,3 +502,13 @@ def test_long_names_fit_into_a_line_and_cannot_move_the_cursor(monkeypatch, caps
     plain = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", drawn)
     assert " 0/1 a\\x1b[31m/very" in plain
     assert max(map(len, re.split(r"[\r\n]", plain))) <= 50
+
+
+def test_what_a_file_holds_does_not_matter_between_processes(call):
+    """Files with several subgraphs, variables, composites: the same of each alone and of all together."""
+    paths = sorted((FIXTURES / "cases").glob("*.tflite"))
+    together = json.loads(call("check", *paths, "--format", "json", "--jobs", "2")[1])["models"]
+    assert [model["error"] for model in together] == [None] * len(paths)
+    for path, model in zip(paths[::4], together[::4], strict=True):
+        (alone,) = json.loads(call("check", path, "--format", "json")[1])["models"]
+        assert alone == model

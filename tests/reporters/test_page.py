@@ -320,3 +320,13 @@ def test_a_single_model_and_several_in_full_are_pages():
     assert [line for line in pages if "dense:" in line] == [
         f"{name}.tflite: dense: 0 of 14 1x1 convolutions run SpMM  (litert-2.3 on arm64)" for name in "ab"
     ]
+
+
+def test_what_is_to_be_installed_is_the_next_step():
+    model = fixable()
+    model.findings = [finding(condition=Condition.DEPTHWISE), finding("XNN501", condition=Condition.SPARSE_CPU)]
+    model.fixes = FixForecast(0, 0, extra="verify")
+    assert "  pip install 'xnnlint[verify]'\n" in shown(model) or "pip install 'xnnlint[verify]'  " in shown(model)
+    assert "then check says which of 1 finding xnnlint fix can solve" in " ".join(shown(model).split())
+    model.findings = model.findings[1:]
+    assert "pip install" not in shown(model)

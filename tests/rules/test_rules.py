@@ -31,7 +31,7 @@ from xnnlint.xnnpack.profile import load_profile
 RULES = all_rules()
 OUTCOME_RULES = ("XNN901", "XNN902", "XNN404")
 # In a .tflite file there are no layers any more: see test_confidence.py.
-OF_KERAS_ALONE = {"XNN403"}
+OF_KERAS_ALONE = {"XNN307", "XNN403"}
 NAMES = {pair.name: pair for pair in PAIRS}
 
 

@@ -126,3 +126,12 @@ def test_squeeze_of_dimensions_that_are_not_1(axes: list[int], outcome: str, tmp
     (found,) = verify_each([tmp_path / "m.tflite"], choose())
     assert found.agrees and found.observation is not None
     assert found.observation.outcome == outcome
+
+
+def test_outputs_of_detection_whose_size_the_file_does_not_hold() -> None:
+    """Files of automated training have none for them; seen in a run: "Custom allocation is too small"."""
+    g = ModelBuilder()
+    boxes, scores, anchors = (g.input(shape) for shape in ((1, 9, 4), (1, 9, 3), (9, 4)))
+    g.output(*g.custom_op("TFLite_Detection_PostProcess", [boxes, scores, anchors], [()] * 4))
+    faults = [hazard.fault.wrong for hazard in make_plan(load_bytes(g.build(), "m.tflite"), PROFILE).hazards]
+    assert faults == [Wrong.OUTPUT_SIZE_UNKNOWN] * 4

@@ -119,9 +119,9 @@ class CheckOptions:
         typer.Option(
             "--format",
             "-f",
-            metavar=f"<{'|'.join(format_names())}>",
+            metavar="NAME",
             callback=_known_format,
-            help="How to print.",
+            help=f"How to print: {', '.join(format_names())}.",
             autocompletion=formats,
         ),
     ] = TEXT
@@ -202,7 +202,7 @@ def _checked(options: CheckOptions) -> int:
     from xnnlint.cli.report_files import ReportFiles
     from xnnlint.cli.session import Session
 
-    shown = options.shown
+    shown, of_graphs = options.shown, _of_one_graph(options)
     session = Session(
         options.paths or [],
         _resolver(options),
@@ -211,8 +211,10 @@ def _checked(options: CheckOptions) -> int:
         cost_profile=shown.cost_profile,
         policy=shown.policy,
         fixes=shown.fixes,
-        graphs=_draws(options),
+        graphs=bool(of_graphs),
     )
+    if of_graphs and len(session.tasks) > 1:
+        raise XnnlintError(f"{of_graphs[0]} shows one model, and these are {len(session.tasks)}")
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
     if options.write_baseline and accepted is not None:
@@ -233,12 +235,12 @@ def _checked(options: CheckOptions) -> int:
     return code
 
 
-def _draws(options: CheckOptions) -> bool:
-    """Whether a report is wanted that takes whole plans."""
+def _of_one_graph(options: CheckOptions) -> list[str]:
+    """The formats that are wanted and show the graph of one model."""
     from xnnlint.reporters.check_formats import report_class
 
-    names = {options.form, *(text.partition("=")[0] for text in options.report)}
-    return any(report_class(name).needs_graph for name in names & set(format_names()))
+    names = [options.form, *(text.partition("=")[0] for text in options.report)]
+    return [name for name in names if name in format_names() and report_class(name).of_one_graph]
 
 
 def _wanted(shown: ShownOptions) -> Wanted:

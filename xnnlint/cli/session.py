@@ -28,6 +28,7 @@ from xnnlint.xnnpack.profile import load_profile
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.cost import CostProfile
+    from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
 
@@ -268,10 +269,15 @@ def check_one(request: Request) -> ModelReport:
 def check_slim(request: Request) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
     report = check_one(request)
-    plan = report.plan
-    if plan is not None:
-        graph = Graph([], [], (), (), plan.graph.name)
-        graph.operators = plan.graph.operators
-        model = replace(plan.model, graphs=[graph], metadata={})
-        report.plan = replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None)
+    if report.plan is not None:
+        report.plan = _slim(report.plan)
     return report
+
+
+def _slim(plan: Plan) -> Plan:
+    """A plan without weights, which are views of a mapped file, and without what plans again."""
+    graph = Graph([], [], (), (), plan.graph.name)
+    graph.operators = plan.graph.operators
+    model = replace(plan.model, graphs=[graph], signatures=[], metadata={})
+    called = [replace(called, plan=_slim(called.plan)) for called in plan.called]
+    return replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None, called=called)

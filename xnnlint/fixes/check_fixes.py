@@ -128,6 +128,7 @@ def add_fixes(report: ModelReport, profile: Profile, *, search: bool = False) ->
         brought,
         declined.outcome if declined is not None and as_checked else None,
         *after_conversion(plan, brought),
+        known.extra,
     )
 
 

@@ -22,7 +22,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.errors import XnnlintError
+from xnnlint.errors import NotInstalled, XnnlintError
 from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.remedy import Remedies, Remedy
 from xnnlint.fixes.request import FixRequest
@@ -41,8 +41,8 @@ _ATTEMPTS = 16
 class NoRemedies(Remedies):
     """Of a model that `xnnlint fix` does not take."""
 
-    def __init__(self, missing: str) -> None:
-        self.missing = missing
+    def __init__(self, missing: str, extra: str = "") -> None:
+        self.missing, self.extra = missing, extra
 
     def of(self, finding: Finding) -> tuple[Remedy, ...]:
         return ()
@@ -64,6 +64,8 @@ def remedies(plan: Plan) -> Remedies:
             from xnnlint.fixes.keras.config_remedies import ConfigRemedies
 
             return ConfigRemedies(model.path, plan)
+    except NotInstalled as error:
+        return NoRemedies(str(error), error.extra)
     except (XnnlintError, OSError) as error:
         return NoRemedies(str(error))
     return NoRemedies("only .tflite, .keras and .h5 files can be fixed")

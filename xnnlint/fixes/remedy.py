@@ -36,9 +36,11 @@ class Remedies(ABC):
 
     Attributes:
         missing: why no fix can be named for any finding, as a sentence; "" where they can.
+        extra: the extra of xnnlint that is to be installed first; "" where that is not why.
     """
 
     missing: str = ""
+    extra: str = ""
 
     @abstractmethod
     def of(self, finding: Finding) -> tuple[Remedy, ...]:

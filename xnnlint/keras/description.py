@@ -61,6 +61,29 @@ class Declared(str, Enum):
     ELEMENTWISE = "elementwise"
 
 
+@dataclass(frozen=True, slots=True)
+class PruningSchedule:
+    """What a PruneLowMagnitude wrapper makes of its layer (pruning_schedule.py of tensorflow/model-optimization).
+
+    Attributes:
+        final: the share of zeros, 0 to 1, at its end.
+        end: the step at which that is reached; -1 where it never ends.
+        block: height and width of the blocks that become zero together.
+        pattern: (m, n) where m of every n neighbours become zero, which only a model in memory says.
+    """
+
+    kind: str
+    final: float
+    end: int = -1
+    block: tuple[int, int] = (1, 1)
+    pattern: tuple[int, int] | None = None
+
+    @property
+    def share(self) -> float:
+        """Of zeros at the end."""
+        return self.pattern[0] / self.pattern[1] if self.pattern is not None else self.final
+
+
 @dataclass(slots=True)
 class Layer:
     """A layer.
@@ -75,6 +98,7 @@ class Layer:
             where the file has no weights.
         pruning: whether it is wrapped in PruneLowMagnitude (strip_pruning was forgotten); its mask is applied to
             `weights` already.
+        schedule: how its wrapper prunes it; None without one, or with one that is not known.
         model: the inner model of a nested Model or Sequential, else None.
         path: names of the enclosing models and its own, outermost first.
         opaque: why it cannot be read ("custom layer Swish", "Lambda"), else "".
@@ -92,6 +116,7 @@ class Layer:
     calls: list[Call] = field(default_factory=list)
     weights: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
     pruning: bool = False
+    schedule: PruningSchedule | None = None
     model: KerasModel | None = None
     path: tuple[str, ...] = ()
     opaque: str = ""

@@ -146,6 +146,7 @@ class FixForecast:
         converted: of a Keras model, what comes of the safe changes of the .tflite file that it is converted to, where
             that is more than `brought` (`xnnlint convert --fix`); None where it is not, or was not planned.
         converted_if_slower: the same with those that are not made, since the model is predicted to be slower.
+        extra: the extra of xnnlint without which nothing can be said of all this; "" where nothing is missing.
     """
 
     safe: int
@@ -154,6 +155,7 @@ class FixForecast:
     declined: FixOutcome | None = None
     converted: FixOutcome | None = None
     converted_if_slower: FixOutcome | None = None
+    extra: str = ""
 
 
 @dataclass(slots=True, repr=False)
@@ -180,6 +182,7 @@ class ModelReport:
     fixes: FixForecast | None = None
     speed: Speed | None = None
     if_pruned: tuple[PruningForecast, ...] = ()
+    at_schedule_end: PruningForecast | None = None
     size: StoredSize | None = None
 
     def __repr__(self) -> str:

@@ -149,14 +149,16 @@ def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Conn
         other.close()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            result = work(connection.recv())
+            piece = connection.recv()
             try:
-                connection.send(result)
+                connection.send(work(piece))
             except OSError:
                 raise
-            except Exception as error:  # what pickle raises depends on what it meets
+            except Exception as error:  # a mistake of ours, or whatever pickle raises of what it meets
+                if os.environ.get("XNNLINT_DEBUG"):
+                    raise
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                connection.send(Died(f"could not hand over its result ({reason})"))
+                connection.send(Died(f"failed, which is a mistake of xnnlint's ({reason})"))
     # Nothing of the parent's is to be cleaned up here.
     os._exit(0)
 

@@ -61,7 +61,7 @@ def speed_of(plan: Plan, waivers: Iterable[Waiver], profile: CostProfile | None 
     prediction = now.sparse if now is not None else cost.predict(plan, profile)
     if prediction is None:
         return None
-    return Speed(prediction, now, _if_fixed(plan, frozenset(waivers), profile))
+    return Speed(prediction, now, gain_once_fixed(plan, frozenset(waivers), profile))
 
 
 def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
@@ -69,7 +69,8 @@ def rates_for(plan: Plan, profile: CostProfile | None) -> CostProfile | None:
     return profile if profile is not None and profile.cpu == plan.profile.cpu else None
 
 
-def _if_fixed(plan: Plan, waivers: frozenset[Waiver], profile: CostProfile | None) -> Gain | None:
+def gain_once_fixed(plan: Plan, waivers: frozenset[Waiver], profile: CostProfile | None) -> Gain | None:
+    """The most that fulfilling some conditions brings; None where it makes nothing sparse, or is not known."""
     if not waivers or any(waiver.kind in _OTHER_MODEL for waiver in waivers):
         return None
     assert plan.planner is not None

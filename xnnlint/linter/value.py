@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.pruning_forecast import forecasts
+from xnnlint.linter.schedule_forecast import at_schedule_end
 from xnnlint.linter.speed import speed_of
 from xnnlint.xnnpack.plan import pointwise_ops
 
@@ -46,6 +47,9 @@ def add_value(report: ModelReport, wanted: Wanted) -> None:
     try:
         needed = [f.waivers for f in report.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
         report.speed = speed_of(plan, frozenset().union(*needed), wanted.cost_profile)
+        report.at_schedule_end = at_schedule_end(plan)
+        # What was asked of the layers is answered; a report may go to another process.
+        plan.model.at_end = None
         report.if_pruned = forecasts(plan, wanted.assume_pruned, wanted.cost_profile)
         # A Keras model's file will take what it is forecast to; where nothing can run sparse, size is what zeros bring.
         if plan.runs and (plan.model.format == "tflite" or not (pointwise_ops(plan.graph) or plan.spmm_ops)):

@@ -286,6 +286,8 @@ class Model:
         behind: layers that cannot be looked at, each a CUSTOM operator, too -> the unknown one whose shape they need.
         unsure: the layers that depend on one of unknown effect.
         declared: (layer, what it is) as the user said of layers whose code is not read.
+        schedules: (layer, how it is being pruned, in words of `keras.description.PruningSchedule`) of a Keras model.
+        at_end: gives the model with its kernels as they are once these schedules end; None without schedules.
         wrapped: the layers of a Keras model that are still in PruneLowMagnitude wrappers.
         assume_pruned: the share of zeros, 0 to 1, that every 1x1 kernel of a Keras model was given for the forecast;
             None where weights are what the file has.
@@ -305,6 +307,8 @@ class Model:
     kept: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()
     declared: tuple[tuple[str, str], ...] = ()
+    schedules: tuple[tuple[str, Any], ...] = ()
+    at_end: Callable[[], Model] | None = None
     wrapped: tuple[str, ...] = ()
     assume_pruned: float | None = None
 

@@ -81,13 +81,14 @@ class CheckReport(ABC):
         name: what --format calls it; the module is called `NAME_report`, with _ for -.
         for_people: whether --quiet leaves out the models that pass; a program gets them all.
         counts_rules: whether it has a place for --statistics.
-        needs_graph: whether it takes the whole plan, which stays in the process that made it.
+        of_one_graph: whether it shows the graph of one model: it takes the whole plan, which stays in the process that
+            made it, and no second model.
     """
 
     name: ClassVar[str]
     for_people: ClassVar[bool] = False
     counts_rules: ClassVar[bool] = False
-    needs_graph: ClassVar[bool] = False
+    of_one_graph: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, setting: ReportSetting) -> None: ...

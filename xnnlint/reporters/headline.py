@@ -26,6 +26,7 @@ from xnnlint.reporters.value_words import (
     now_sentence,
     pruned_sentence,
     pruned_table,
+    schedule_sentence,
     size_sentence,
     time_sentence,
 )
@@ -72,6 +73,8 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     target = "" if for_pipe else f"For {profile.name}."
     if zeros or target:
         lines += wrap([zeros, "  " if zeros and target else "", Span(target, FAINT)], width, 2)
+    if model.at_schedule_end is not None:
+        lines += wrap([schedule_sentence(model.at_schedule_end)], width, 2)
     if len(model.if_pruned) == 1:
         lines += wrap([pruned_sentence(model.if_pruned[0])], width, 2)
     elif model.if_pruned:

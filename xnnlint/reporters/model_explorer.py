@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.json_document import dumps
 from xnnlint.reporters.page.graph_facts import KernelClass, Mark, graph_facts
@@ -45,10 +44,10 @@ class Value(NamedTuple):
 class NodeData(CheckReport):
     """One document of node data, of one model."""
 
-    needs_graph = True
+    of_one_graph = True
 
     def __init__(self, setting: ReportSetting) -> None:
-        self._written = ""
+        pass
 
     def value(self, op: OperatorFacts, model: ModelReport) -> Value | None:
         """What is said of an operator; None for nothing."""
@@ -57,9 +56,6 @@ class NodeData(CheckReport):
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         if model.plan is None:
             return ""
-        if self._written:
-            raise XnnlintError(f"node data is of one model, and there are {self._written} and {model.path}")
-        self._written = model.path
         graph = model.plan.graph
         results = {}
         for op in graph_facts(model).operators:

@@ -29,6 +29,7 @@ class Kind(Enum):
     STRIP = "strip"
     PRUNE = "prune"
     FIX = "fix"
+    INSTALL = "install"
     FIX_SLOWER = "fix (slower)"
     FIX_UNSAFE = "fix (unsafe)"
     CONVERT = "convert"
@@ -109,6 +110,8 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
     # A .tflite file that is not pruned has nothing that a fix of its graph could bring yet.
     if plan.model.format == "tflite" and any(f.condition is Condition.PRUNED for f in model.findings):
         return
+    if fixes.extra:
+        yield from _of_missing(model, fixes.extra)
     fix = f"xnnlint fix {_path(model)} -o fixed.{plan.model.format}"
     more = f"; {fixes.unsafe} more with --unsafe-fixes ([!]: other outputs, train again)" if fixes.unsafe else ""
     if fixes.brought is not None and fixes.brought.changes:
@@ -124,6 +127,16 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         )
     if fixes.declined is not None:
         yield Step(Kind.FIX_SLOWER, f"{fix} --even-if-slower", f"[*] {_becomes(fixes.declined)}; slower, as predicted")
+
+
+def _of_missing(model: ModelReport, extra: str) -> Iterator[Step]:
+    """What to install where rules are broken that `xnnlint fix` has fixes for."""
+    from xnnlint.fixes.fixable import FileKind, fixable
+
+    known = sum(f.is_asking and FileKind.TFLITE in fixable(f.condition) for f in model.findings)
+    if known:
+        why = f"then check says which of {counted(known, 'finding')} xnnlint fix can solve"
+        yield Step(Kind.INSTALL, f"pip install 'xnnlint[{extra}]'", why)
 
 
 def _of_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:

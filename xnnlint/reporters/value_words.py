@@ -88,6 +88,12 @@ def not_measured(prediction: Prediction) -> str:
 # --- --assume-pruned -------------------------------------------------------------------------------------------------
 
 
+def schedule_sentence(forecast: PruningForecast) -> str:
+    """What a model that is being pruned does at the end of its schedule."""
+    share = f", {forecast.spmm} of {forecast.pointwise_convs}" if forecast.outcome is Outcome.SPARSE else ""
+    return f"At {forecast.share:.0%} zeros, where the pruning schedule ends: {forecast.outcome.value}{share}."
+
+
 def pruned_sentence(forecast: PruningForecast) -> str:
     """What becomes of the model if it is pruned."""
     begin = f"If {share_text(forecast.share)} of every 1x1 kernel is pruned,"

@@ -117,7 +117,7 @@ class OutcomeJudge:
         if output.index not in shapes:
             return None
         shape = shapes[output.index]
-        if shape is None and not output.shape and producer.type == "CUSTOM" and plan.model.format == "tflite":
+        if shape is None and not output.shape and producer.custom_code in self.profile["custom_operators"]:
             return Fault(Wrong.OUTPUT_SIZE_UNKNOWN, output.shape)
         if shape is None:
             # A dynamic batch is taken as one, as that of the inputs is.

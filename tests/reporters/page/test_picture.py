@@ -113,6 +113,13 @@ def test_a_page_of_1000_operators_is_small(tmp_path: Path, capsys, monkeypatch) 
     assert len(data["operators"]) > 1000
 
 
+def test_findings_say_what_each_fix_gains(tmp_path: Path, capsys, monkeypatch) -> None:
+    page, model = tmp_path / "page.html", FIXTURES / "guide_half.tflite"
+    run(capsys, monkeypatch, "report", str(model), "-o", str(page))
+    gain = lint(model).speed.if_fixed  # the only finding is the smallest set
+    assert f"<td>{gain.ratio:.1f} ({gain.low:.1f} to {gain.high:.1f})</td>" in page.read_text()
+
+
 def test_fix_shows_what_fixing_would_do(tmp_path: Path, capsys, monkeypatch) -> None:
     page = tmp_path / "page.html"
     model = FIXTURES / "guide_dense_zeros.tflite"

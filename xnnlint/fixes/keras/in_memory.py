@@ -87,16 +87,21 @@ def _user_objects(model: Any, config: Any) -> dict[str, Any]:
             name = f"xnnlint_activation_of_{layer.name}"
             found[name] = activation
             if "activation" in entry.get("config", {}):
-                entry["config"]["activation"] = name
+                entry["config"]["activation"] = name if kind.__module__.startswith("tf_keras.") else _function(name)
     return found
 
 
 def _refer(config: Any, name: str, *, is_keras3: bool) -> None:
     """Lets the config of a Lambda refer to a function by name, as each Keras does (`Lambda.from_config`)."""
     if is_keras3:
-        config["function"] = {"class_name": "function", "config": name, "module": "builtins", "registered_name": name}
+        config["function"] = _function(name)
     else:
         config |= {"function": name, "function_type": "function", "module": "__main__"}
+
+
+def _function(name: str) -> dict[str, Any]:
+    """How a config of Keras 3 refers to a function of the user's."""
+    return {"class_name": "function", "config": name, "module": "builtins", "registered_name": name}
 
 
 def _carry_over(old: Any, new: Any, given: Collection[str] = ()) -> None:

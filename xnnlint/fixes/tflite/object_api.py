@@ -14,7 +14,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from xnnlint.errors import XnnlintError
+from xnnlint.errors import NotInstalled
 
 IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
@@ -26,7 +26,7 @@ def generated() -> ModuleType:
     """The generated module.
 
     Raises:
-        XnnlintError: there is none, with what to install.
+        NotInstalled: there is none, with what to install.
     """
     # Where a model was just converted, TensorFlow's copy will do; it is never imported for this alone.
     modules = ["ai_edge_litert.schema_py_generated"]
@@ -35,7 +35,7 @@ def generated() -> ModuleType:
     for name in modules:
         with suppress(ImportError):
             return importlib.import_module(name)
-    raise XnnlintError(f"editing .tflite files needs the schema of the LiteRT wheel: {INSTALL}") from None
+    raise NotInstalled(f"editing .tflite files needs the schema of the LiteRT wheel: {INSTALL}", "verify") from None
 
 
 def number(kind: str, name: str) -> int:

@@ -42,6 +42,7 @@ class Builder:
         program: what comes out.
         share: the share of zeros that every 1x1 convolution's kernel is taken to have, or None to take it as it is.
         keep: whether layers of unknown effect are taken to give out what they get.
+        at_end: whether the kernels of layers that are being pruned are taken as they are once their schedules end.
     """
 
     program: Program
@@ -49,6 +50,7 @@ class Builder:
     share: float | None = None
     has_weights: bool = True
     keep: bool = False
+    at_end: bool = False
     _names: dict[str, int] = field(default_factory=dict)
     _variables: dict[tuple[str, ...], str] = field(default_factory=dict)
 
@@ -106,6 +108,12 @@ class Scope:
     @property
     def config(self) -> Options:
         return Options(self.layer.config)
+
+    @property
+    def share(self) -> float | None:
+        """The share of zeros that a kernel is taken to have; None for those that it has."""
+        schedule = self.layer.schedule
+        return schedule.share if self.builder.at_end and schedule is not None else self.builder.share
 
     @property
     def is_keras_3(self) -> bool:

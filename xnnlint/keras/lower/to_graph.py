@@ -34,7 +34,9 @@ _OTHER_PRECISIONS = ("bfloat16", "float16", "float64")
 _BLOCK_VERSION = 8
 
 
-def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: float | None = None) -> Model:
+def lower(
+    keras_model: KerasModel, *, path: str, format: str, assume_pruned: float | None = None, at_end: bool = False
+) -> Model:
     """Lowers a model; nothing is executed, and weights are computed when they are asked for.
 
     Args:
@@ -43,15 +45,16 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
         format: "keras", "h5", "saved_model" or "live".
         assume_pruned: the share of zeros that the kernel of every 1x1 Conv2D is taken to have, the smallest weights
             being zero; None to take kernels as they are.
+        at_end: whether kernels in pruning wrappers are taken as they are once the wrappers' schedules end.
 
     Returns:
         A model with one graph. Operators are named after the layers ("backbone/conv1" in a nested model). A layer that
         is not known here is a CUSTOM operator with its class as custom code, and `unknown` of the model says why; one
         with code of the user's, and without weights, is taken to give out what it gets, as far as that fits.
     """
-    program = _lowered(keras_model, assume_pruned, keep=True)
+    program = _lowered(keras_model, assume_pruned, keep=True, at_end=at_end)
     if program.misfit:
-        program = _lowered(keras_model, assume_pruned, keep=False)
+        program = _lowered(keras_model, assume_pruned, keep=False, at_end=at_end)
     order(program)
     rewrite(program)
     _forget_sizes(program)
@@ -59,6 +62,8 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
     graph = _Assembly(program).graph(keras_model.name)
+    schedules = tuple(("/".join(part.path), part.schedule) for part in keras_model.all_layers() if part.schedule)
+    may_be_asked = bool(schedules) and assume_pruned is None and not at_end
     return Model(
         path=path,
         format=format,
@@ -69,6 +74,8 @@ def lower(keras_model: KerasModel, *, path: str, format: str, assume_pruned: flo
         layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
         kept=tuple(program.kept),
         unsure=frozenset(program.unsure),
+        schedules=schedules,
+        at_end=partial(lower, keras_model, path=path, format=format, at_end=True) if may_be_asked else None,
     )
 
 
@@ -78,10 +85,10 @@ def _what(layer: Layer) -> str:
     return f"{layer.class_name} {more}" if isinstance(more, str) else layer.class_name
 
 
-def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool) -> Program:
+def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool, at_end: bool) -> Program:
     """Every layer's operators; with `keep`, layers of unknown effect give out what they get where they can."""
     program = Program()
-    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep)
+    builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep, at_end)
     inputs = _inputs(keras_model)
     program.inputs = list(inputs.values())
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)

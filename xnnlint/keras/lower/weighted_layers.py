@@ -63,7 +63,7 @@ def _pruned(scope: Scope, kernel: Value) -> Value:
 
     Magnitude pruning by layer: the smallest weights are zero (tfmot `PruneLowMagnitude` without blocks).
     """
-    share = scope.builder.share
+    share = scope.share
     constant = kernel.constant
     assert constant is not None
     if share is None:

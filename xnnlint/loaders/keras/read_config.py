@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from xnnlint.keras.config_values import shape_in, shape_of_input
-from xnnlint.keras.description import Call, KerasModel, Layer, TensorRef
+from xnnlint.keras.description import Call, KerasModel, Layer, PruningSchedule, TensorRef
 from xnnlint.loaders.keras.read_known_layers import KNOWN_LAYERS
 
 # A list takes up to some thirty times as much in memory as in JSON. Real configs take some 1 kB for each layer.
@@ -200,11 +200,31 @@ class _Reader:
         if layer is None or layer.model is not None:
             raise Unreadable(f"a pruning wrapper in {_place(path)} wraps no layer", DAMAGED)
         layer.pruning = True
+        layer.schedule = _schedule(config)
         layer.wrapper = str(entry.get("name") or config.get("name") or f"prune_low_magnitude_{layer.name}")
         layer.build_shape = layer.build_shape or shape_in(_build_shape(entry))
         if "batch_input_shape" in config:
             layer.config = {**layer.config, "batch_input_shape": config["batch_input_shape"]}
         return layer
+
+
+def _schedule(config: dict[str, Any]) -> PruningSchedule | None:
+    """How a pruning wrapper prunes; None for a schedule of the user's own."""
+    stored = config.get("pruning_schedule")
+    inner = stored.get("config") if isinstance(stored, dict) else None
+    if not isinstance(stored, dict) or not isinstance(inner, dict):
+        return None
+    kind = stored.get("class_name")
+    final = inner.get({"PolynomialDecay": "final_sparsity", "ConstantSparsity": "target_sparsity"}.get(str(kind), ""))
+    if not isinstance(final, (int, float)) or isinstance(final, bool) or not 0 <= final <= 1:
+        return None
+    end, block = inner.get("end_step"), config.get("block_size")
+    return PruningSchedule(str(kind), float(final), end if type(end) is int else -1, _two(block) or (1, 1))
+
+
+def _two(value: Any) -> tuple[int, int] | None:
+    is_pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(n) is int and n > 0 for n in value)
+    return (value[0], value[1]) if is_pair else None
 
 
 class _Functional:

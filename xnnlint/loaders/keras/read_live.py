@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,10 @@ def _attach(model: KerasModel, live: Any) -> None:
             _attach(layer.model, part)
         else:
             name_variables(layer, _by_name(part.weights))
+            # get_config of the wrapper leaves the pattern out.
+            pattern = getattr(part, "sparsity_m_by_n", None)
+            if layer.schedule is not None and pattern:
+                layer.schedule = replace(layer.schedule, pattern=(int(pattern[0]), int(pattern[1])))
 
 
 def _by_name(variables: Iterable[Any]) -> dict[str, Callable[[], np.ndarray]]:

@@ -206,6 +206,7 @@ def _value(model: ModelReport) -> dict[str, Any]:
         "gain": None if speed is None else _gain(speed.now),
         "gain_if_fixed": if_fixed and {"assumed_zeros": if_fixed.share, **(_gain(if_fixed) or {})},
         "if_pruned": [_pruned(forecast) for forecast in model.if_pruned],
+        "at_schedule_end": None if model.at_schedule_end is None else _pruned(model.at_schedule_end),
         "pruned_weights": size and dict(zip(_SIZES, size, strict=True)),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 
 if TYPE_CHECKING:
@@ -15,10 +14,10 @@ class SvgReport(CheckReport):
     """One picture; a model that cannot be read is left to stderr."""
 
     name = "svg"
-    needs_graph = True
+    of_one_graph = True
 
     def __init__(self, setting: ReportSetting) -> None:
-        self._drawn = ""
+        pass
 
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         from xnnlint.reporters.page.graph_facts import graph_facts
@@ -27,7 +26,4 @@ class SvgReport(CheckReport):
 
         if model.plan is None:
             return ""
-        if self._drawn:
-            raise XnnlintError(f"--format svg draws one model, and there are {self._drawn} and {model.path}")
-        self._drawn = model.path
         return xml_text(alone(graph_facts(model), model.path)) + "\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from xnnlint.linter.comparison import Change
+from xnnlint.linter.speed import gain_once_fixed
 from xnnlint.reporters.causes import why_lines
 from xnnlint.reporters.compare_words import fact_rows, finding_sentence, operator_rows, time_note, verdict
 from xnnlint.reporters.finding_words import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _WIDE = 100_000  # columns: a sentence is one line
 _MARKS = {Change.BETTER: "better", Change.WORSE: "worse", Change.SAME: "same", Change.UNKNOWN: ""}
 _SHOWN_PLACES = 12
+_MOST_OPERATORS = 500
 
 
 def verdict_part(report: ModelReport, profile: Profile) -> Element:
@@ -148,13 +150,13 @@ def findings_part(report: ModelReport, key: str) -> Element | None:
     """Every finding, with what its fix unlocks; None where there are none."""
     if not report.findings:
         return None
-    heads = ("Finding", "Where", "What", "Fix", "Unlocks alone", "With the others")
-    rows = (_finding_row(findings, key) for findings in group(report.findings))
+    heads = ("Finding", "Where", "What", "Fix", "Unlocks alone", "Times as fast as dense then", "With the others")
+    rows = (_finding_row(findings, report, key) for findings in group(report.findings))
     made = table(heads, rows, "Findings, and what each fix unlocks")
     return element("section", element("h3", "Findings and fixes"), made, class_="findings")
 
 
-def _finding_row(findings: Sequence[Finding], key: str) -> Iterator[Child]:
+def _finding_row(findings: Sequence[Finding], report: ModelReport, key: str) -> Iterator[Child]:
     first = findings[0]
     severity = element("span", first.severity.value, class_=f"badge {first.severity.value}")
     yield element("span", severity, f" {first.rule} {first.name}")
@@ -165,7 +167,20 @@ def _finding_row(findings: Sequence[Finding], key: str) -> Iterator[Child]:
     unlocks = first.unlocks
     convolutions = counted(unlocks.alone, "1x1 convolution") if unlocks is not None else ""
     yield "" if unlocks is None else f"{convolutions}, {share_text(unlocks.alone_macs)} of their MACs"
+    yield _gain_alone(first, report)
     yield "" if unlocks is None or not unlocks.in_smallest_set else counted(unlocks.with_others, "1x1 convolution")
+
+
+def _gain_alone(finding: Finding, report: ModelReport) -> str:
+    """What mending this one brings, at most; "" where it brings nothing, or the model is too large to be planned for
+    each."""
+    plan, unlocks = report.plan, finding.unlocks
+    if plan is None or plan.planner is None or report.speed is None or unlocks is None or not unlocks.alone:
+        return ""
+    if len(plan.graph.operators) > _MOST_OPERATORS:
+        return ""
+    gain = gain_once_fixed(plan, finding.waivers, report.speed.prediction.profile)
+    return "" if gain is None else f"{gain.ratio:.1f} ({gain.low:.1f} to {gain.high:.1f})"
 
 
 def _places(findings: Sequence[Finding], key: str) -> Element:

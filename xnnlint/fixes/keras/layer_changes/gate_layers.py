@@ -9,7 +9,7 @@ from xnnlint.fixes.change import Change, Exactness
 from xnnlint.fixes.keras.config_scope import Entry, Scope, name_of
 from xnnlint.fixes.keras.layer_changes.class_changes import become_pointwise, can_become, is_pointwise, shown
 from xnnlint.fixes.keras.layer_changes.pixel_layers import number_argument
-from xnnlint.fixes.keras.layer_changes.pooling_layers import AT_POOLINGS, GLOBAL
+from xnnlint.fixes.keras.layer_changes.pooling_layers import AT_POOLINGS, GLOBAL, back_to_convolution
 from xnnlint.fixes.keras.layer_fixer import LayerFixer, Match, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 
@@ -33,7 +33,8 @@ class GateOfConvolutions(LayerFixer):
             return None
         chain = _chain(scope, entry)
         changed = [e for e in chain[1:-1] if _restores(e) or e["class_name"] == "Dense"]
-        return self.found(scope, entry, *chain[1:]) if changed else None
+        # What the gate is computed of is found where it leaves the cluster.
+        return self.found(scope, entry, *chain[1:], *back_to_convolution(scope, entry)) if changed else None
 
     def apply(self, match: Match) -> Change:
         scope, entry = match.scope, match.entry

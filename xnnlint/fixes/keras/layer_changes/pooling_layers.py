@@ -87,7 +87,7 @@ class PoolGlobally(LayerFixer):
             return None
         if padding == "same" and entry["config"].get("strides") != size:
             return None
-        return self.found(scope, entry, *_back_to_convolution(scope, entry), *scope.readers(entry))
+        return self.found(scope, entry, *back_to_convolution(scope, entry), *scope.readers(entry))
 
     def apply(self, match: Match) -> Change:
         scope, entry = match.scope, match.entry
@@ -191,7 +191,7 @@ def _is_channels_last(entry: Entry) -> bool:
     return entry["config"].get("data_format") in (None, "channels_last")
 
 
-def _back_to_convolution(scope: Scope, entry: Entry) -> list[Entry]:
+def back_to_convolution(scope: Scope, entry: Entry) -> list[Entry]:
     """The layers in front, back to the convolution that a BatchNormalization and an activation are folded into."""
     found: list[Entry] = []
     for _ in range(6):
