@@ -143,17 +143,20 @@ def test_markup_in_names_stays_text(browser: Browser, tmp_path: Path) -> None:
     assert browser.told()[0] == []
 
 
+def step_cost(browser: Browser) -> float:
+    """Seconds of computing that one step of zoom takes, in all processes of the browser."""
+    browser.find('[title="Show the whole graph"]').click()
+    before = browser.cpu_seconds()
+    steps = browser.later(ZOOM_STEPS)
+    return (browser.cpu_seconds() - before) / len(steps)
+
+
 def test_a_large_page_is_quick(browser: Browser, tmp_path: Path) -> None:
-    """2,000 operators; a machine that does other things, too, is slower, so the best step counts."""
+    """2,000 operators. Computing counts, not the clock: a machine that does other things, too, is slower."""
     model = write_large(tmp_path / "large.tflite", 2000)
     before = getrusage(RUSAGE_CHILDREN).ru_utime
     page = write_page(model, tmp_path / "page.html")
     assert getrusage(RUSAGE_CHILDREN).ru_utime - before < 5
     browser.open(page)
     assert browser.script("return performance.getEntriesByName('first-contentful-paint')[0].startTime") < 2000
-    for _ in range(10):
-        best = min(browser.later(ZOOM_STEPS))
-        if best < 100:
-            break
-        browser.find('[title="Show the whole graph"]').click()
-    assert best < 100
+    assert min(step_cost(browser) for _ in range(5)) < 0.1
