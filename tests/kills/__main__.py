@@ -96,13 +96,21 @@ def main() -> int:
         for number in range(options.kills):
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 kill(totals, Path(folder), original, fixed, rng.uniform(0, 1.1 * usual), SIGNALS[number % 4])
+            progress(totals)
         for number in range(options.pairs):
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 pair(totals, Path(folder), original, fixed, rng.uniform(0, 0.3 * usual), number)
+            progress(totals)
     ended = ", ".join(f"{count} {how}" for how, count in sorted(totals.ended.items()))
     print(f"{totals.runs} runs ({options.kills} kills, {options.pairs} pairs): original kept {totals.kept}; {ended}")
     print(f"lost: {totals.lost or 'none'}; left behind for a search to find: {totals.left or 'nothing'}")
     return 1 if totals.lost or totals.left else 0
+
+
+def progress(totals: Totals) -> None:
+    """Says how far it is, on stderr, every ten runs: all of them take a while."""
+    if totals.runs % 10 == 0:
+        print(f"{totals.runs} runs, original kept {totals.kept}, left {len(totals.left)}", file=sys.stderr, flush=True)
 
 
 def reference(scratch: Path, original: bytes) -> tuple[bytes, float]:
