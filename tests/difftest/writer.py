@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.difftest.recipe import Recipe, Session, Step
-from xnnlint.modelbuilder.building_blocks import REFUSED, UNARY
+from xnnlint.modelbuilder.building_blocks import NEEDS_POSITIVE, REFUSED, UNARY
 
 CHANNELS = (6, 7, 9, 10, 11, 12, 14, 15, 18, 20, 22, 26, 28, 31)
 EVEN_CHANNELS = tuple(c for c in CHANNELS if c % 2 == 0)
@@ -25,7 +25,7 @@ ZERO_SHARES: dict[float | str, float] = {
 JUMPING = ("CEIL", "FLOOR", "ROUND")
 SMOOTH_UNARY = tuple(code for code in UNARY if code not in JUMPING)
 # Operators that make the same of all large numbers.
-SATURATING = ("LOGISTIC", "TANH", "RELU6", "RELU_N1_TO_1")
+SATURATING = ("LOGISTIC", "TANH", "RELU6", "RELU_N1_TO_1", *NEEDS_POSITIVE)  # the last ones get a LOGISTIC in front
 SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater"))
 # Operators that make of large numbers what their rounding says: a step of 8 bits below, and the result is another one.
 PERIODIC = ("SIN", "COS")
