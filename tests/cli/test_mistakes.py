@@ -39,7 +39,12 @@ MISTAKES = [
     ("check model.tflite --json", "no such option: --json; write --format json"),
     ("check model.tflite --strict", "no such option: --strict; write --require-sparse, or --fail-on warning"),
     ("check model.tflite --runtime 2.3.0", "unknown runtime '2.3.0'; did you mean litert-2.3? known are"),
-    ("check model.tflite --runtime litert-2.2", "unknown runtime 'litert-2.2'; did you mean litert-2.1.5?"),
+    ("check model.tflite --runtime litert-2.2", "unknown runtime 'litert-2.2'; did you mean litert-2.3?"),
+    ("check model.tflite --runtime tf-2.19", "unknown runtime 'tf-2.19'; did you mean litert-1.1? known are"),
+    (
+        "check model.tflite --runtime org.tensorflow:tensorflow-lite:2.16.1",
+        "unknown runtime 'org.tensorflow:tensorflow-lite:2.16.1'; did you mean tf-2.18?",
+    ),
     ("check model.tflite --cpu aarch64", "unknown CPU 'aarch64'; did you mean arm64? known are"),
     ("check model.tflite --cpu x86_64", "unknown CPU 'x86_64'; did you mean x86-avx? known are"),
     ("check model.tflite --select XNN999", "--select: no rule 'XNN999'; did you mean XNN90"),

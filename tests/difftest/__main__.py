@@ -9,6 +9,7 @@ python -m tests.difftest matrix --help                    docs/matrix.md
 python -m tests.difftest fix --help                       figures on the fixes of .tflite files
 python -m tests.difftest advice --help                    figures on advice that was followed
 python -m tests.difftest native --help                    AVX masked against emulated
+python -m tests.difftest nightly                          the newest nightly LiteRT against the newest profile
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         from tests.difftest import native
 
         return native.main(arguments[1:])
+    if arguments[:1] == ["nightly"]:
+        from tests.difftest import nightly
+
+        return nightly.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         if options.write:

@@ -339,6 +339,11 @@ class _Editor:
             self._activation_behind(op)
         elif op.type in SHAPE_ONLY and len(graph.shape(op.outputs[0])) == 4:
             self._kept_map(op)
+        elif op.type in SHAPE_ONLY and self._is_undone(op):
+            for reader in graph.consumers(op.outputs[0]):
+                graph.rewire(reader.outputs[0], op.inputs[0])
+                graph.remove(reader)
+            graph.remove(op)
         elif op.type in SHAPE_ONLY:
             self._shape_to(op.inputs[0], op.outputs[0], near=op)
             graph.remove(op)
@@ -347,6 +352,15 @@ class _Editor:
                 if graph.dtype(tensor) == "BOOL":  # Of a comparison; the stand-in gives numbers.
                     graph.tensors[tensor].type = number("TensorType", "FLOAT32")
             self._as_member(op)
+
+    def _is_undone(self, op: Op) -> bool:
+        """Whether every reader only gives back the dimension that was taken away."""
+        graph, shape = self.graph, self.graph.shape(op.inputs[0])
+        readers = graph.consumers(op.outputs[0])
+        outputs = [t for reader in readers for t in reader.outputs]
+        if op.outputs[0] in graph.outputs or not readers or any(t in graph.outputs for t in outputs):
+            return False
+        return all(r.type in SHAPE_ONLY for r in readers) and all(graph.shape(t) == shape for t in outputs)
 
     def _activation_behind(self, op: Op) -> None:
         type_ = ACTIVATIONS[activation(op)]

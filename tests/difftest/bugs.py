@@ -201,6 +201,18 @@ BUGS = (
         "Check the format and the sizes in `Prepare`, and hand the error on.",
     ),
     Bug(
+        "Two outputs or inputs of one name end the process where the file has no signature",
+        "google-ai-edge/LiteRT",
+        ("outputs_one_name",),
+        ("exit_two_means",),
+        "LiteRT's compiled models (2.1 and later) end the process (SIGABRT, `basic_string: construction from null`), "
+        "sparse or dense, on every CPU; the interpreter runs the file.",
+        "tflite/core/interpreter.cc `CreatePlaceholderSignatureDef` makes a map from name to tensor, in which the last "
+        "of one name is left; tflite/core/signature_runner.cc `SignatureRunner` has a null pointer for the name of the "
+        "other, of which the compiled model makes a string.",
+        "Give such tensors placeholder names, too.",
+    ),
+    Bug(
         "The sparse kernel reads an fp32 bias as fp16 where the filter is fp16",
         "google/XNNPACK",
         ("parts_sparse_fp16_dense",),

@@ -54,7 +54,7 @@ _REFUSES = {
 _NOT_KERAS = {
     *("dead_branch", "unary_relu_n1_to_1", "unary_relu_0_to_1", "clamp_chain", "pw_relu_n1", "pad_pad"),
     *("stem_zero_pad", "pad_pad_channels", "resize_flat_map", "se_hard_sigmoid", "mean_fc_sparse_direct"),
-    *("dense_weights", "fp16_metadata", "pooled_add_const_second", "stem_mean"),
+    *("dense_weights", "fp16_metadata", "pooled_add_const_second", "stem_mean", "outputs_one_name"),
 }
 
 

@@ -27,6 +27,8 @@ SMOOTH_UNARY = tuple(code for code in UNARY if code not in JUMPING)
 # Operators that make the same of all large numbers.
 SATURATING = ("LOGISTIC", "TANH", "RELU6", "RELU_N1_TO_1")
 SMOOTH_REFUSED = tuple(name for name in REFUSED if name not in ("sign", "greater"))
+# Operators that make of large numbers what their rounding says: a step of 8 bits below, and the result is another one.
+PERIODIC = ("SIN", "COS")
 # How a model keeps its 1x1 weights, with its weight.
 STORAGE_POLICIES = {
     **{"sparse": 54, "sparse_fp16": 14, "sparse_int8": 6},
@@ -89,8 +91,9 @@ class Writer:
         refs = [refs] if isinstance(refs, int) else list(refs)
         if op == "binary" and len(set(refs)) == 1 and parameters["code"] in ("SUB", "SQUARED_DIFFERENCE"):
             return refs[0]  # x - x hides all that is wrong with x
-        if max(self.sizes[r] for r in refs) > 12 and (op == "softmax" or parameters.get("code") in SATURATING):
-            return refs[0]  # it would be the same for right and for wrong values
+        tells_little = op == "softmax" or parameters.get("code") in SATURATING + PERIODIC
+        if tells_little and max(self.sizes[r] for r in refs) > 12:
+            return refs[0]  # it would be the same for right and for wrong values, or show rounding alone
         step: Step = {"id": len(self.recipe.steps), "op": op, "in": refs, **parameters}
         size = _size_after(step, [self.sizes[r] for r in refs], [self.shape(r) for r in refs])
         if size > max(LARGEST, *(self.sizes[r] for r in refs)):

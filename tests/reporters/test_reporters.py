@@ -377,6 +377,7 @@ def test_the_document_follows_the_contract():
         "gain": None,
         "gain_if_fixed": None,
         "if_pruned": [],
+        "at_schedule_end": None,
         "pruned_weights": None,
         "findings": [],
         "fixes": None,

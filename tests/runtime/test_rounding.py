@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,11 @@ def test_float_evaluation_is_near_the_quantized_run(name: str, tmp_path: Path) -
     (seen,) = observe([tmp_path / "float.tflite"])
     assert seen.outcome == "dense"
     assert set(output_scales(str(path))) == (set(graph.outputs) if name == "guide_int8_io" else set())
+
+
+def test_nan_is_no_rounding() -> None:
+    """No distance can be told from it, and nothing is near."""
+    seen = [np.array([np.nan], np.float32)]
+    nan = replace(error(), dtype="float32", max_rel_error=np.inf)
+    others = [[np.array([1.0], np.float32)], [np.array([1.1], np.float32)]]
+    assert judged(nan, seen, others, {}).wrong

@@ -66,7 +66,7 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
         plan.model.notes.append(GAVE_UP)
     kept = []
     left = set(smallest)
-    wrong_anyhow = {h.place for h in plan.hazards if not h.of_sparse_path}
+    wrong_anyhow = {h.op for h in plan.hazards if not h.of_sparse_path}
     for finding in findings:
         if not finding.waivers:
             if smallest and finding.condition in _BROKEN and finding.location.op in wrong_anyhow:

@@ -231,6 +231,15 @@ for _name, (_text, _after) in _AFTER_DROP.items():
         partial(lambda after, g, x: g.output(after(g, g.mean(x))), _after),
     )
 
+
+@pattern("outputs_one_name", "head", "two outputs of one name, and no signature")
+def _one_name(g: ModelBuilder) -> None:
+    x = g.mean(trunk(g))
+    first, second = g.fully_connected(x, 5), g.fully_connected(x, 7)
+    g.tensors[second.id].name = g.tensors[first.id].name
+    g.output(first, second)
+
+
 # -- map-shaped second heads ---------------------------------------------------------------------------------
 
 _SECOND_HEADS: dict[str, tuple[str, Callable[[ModelBuilder, Value], Value]]] = {

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from xnnlint.linter.rule import Rule
     from xnnlint.reporters.topics.page import Page
 
+ASSUMED = (
+    "All of them assume that XNNPACK runs the operators, as it does by default. With LiteRT 2.3's option enable_ynnpack"
+    " YNNPACK takes operators first, where it was built in; it has no NCHW rewrite, so that what it takes never runs"
+    " sparse."
+)
 _MARKS = {Applicability.SAFE: ("[*]", GOOD), Applicability.UNSAFE: ("[!]", CAUTION)}
 _ITEM = re.compile(r"( *)[-*] ")
 
@@ -139,6 +144,8 @@ def profile_list_lines(width: int) -> Iterator[Line]:
         size = max(map(len, kind.entries))
         for entry, title in kind.entries.items():
             yield from wrap([Span(entry.ljust(size), STRONG, keep=True), f"  {title}"], width, 2, size + 4)
+    yield []
+    yield from wrap([ASSUMED], width)
     yield []
     yield [Span(f"The facts of one of them: xnnlint profiles {DEFAULT_RUNTIME}", STRONG)]
 

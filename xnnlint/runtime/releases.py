@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xnnlint.errors import XnnlintError
@@ -19,6 +19,7 @@ from xnnlint.errors import XnnlintError
 INSTALL = "install it with: pip install 'xnnlint[verify]'"
 DISTRIBUTION = "ai-edge-litert"
 PACKAGE = "ai_edge_litert"
+NIGHTLY, NIGHTLY_DISTRIBUTION = "nightly", "ai-edge-litert-nightly"
 FIRST_WITH_C_API = (2, 1, 0)
 """The first release whose library opens a model file and lets it be profiled."""
 FIRST_FOR_NUMPY_2 = (1, 1, 0)
@@ -61,13 +62,15 @@ def find(version: str | None = None, *, machine: str | None = None, fetch: bool 
     if it is not there yet: naming a version or a machine is the user's consent.
 
     Args:
-        version: such as "2.1.2".
+        version: such as "2.1.2"; "nightly" for the newest nightly wheel, which is asked for each time.
         machine: "arm64" for the wheel that the emulated arm64 Python loads; None for this machine's.
         fetch: False to look only.
 
     Raises:
         ReleaseMissing: with what to install, or pip's complaint.
     """
+    if version == NIGHTLY:
+        return _nightly(_wheel(machine))
     here = installed()
     if version is None:
         if here is None:
@@ -80,6 +83,11 @@ def find(version: str | None = None, *, machine: str | None = None, fetch: bool 
         kind = f" for {machine}" if machine else ""
         raise ReleaseMissing(f"LiteRT {version}{kind} is not in the cache; ask for it by name to have it installed")
     return found or _fetch(version, _wheel(machine))
+
+
+def numbered(version: str | None) -> str | None:
+    """The number of a release that may be named "nightly", which is fetched to know it."""
+    return find(version).version if version == NIGHTLY else version
 
 
 @dataclass(frozen=True)
@@ -145,12 +153,59 @@ def _fetch(version: str, wheel: _Wheel) -> Release:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         target = Path(temporary) / "wheel"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command = [*pip, "--only-binary", ":all:", *wheel.options, "--target", str(target), *wanted]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            complaint = (done.stderr.strip() or "pip failed").splitlines()[-1]
-            raise ReleaseMissing(f"LiteRT {version} cannot be had for {wheel.tag}: {complaint}")
+        _install(_pip(Path(temporary)), target, wheel, wanted, f"LiteRT {version}")
+        if not folder.exists():
+            shutil.move(target, folder)
+    return Release(version, folder / PACKAGE)
+
+
+def _install(pip: list[str], target: Path, wheel: _Wheel, wanted: list[str], what: str) -> None:
+    """Install wheels, and nothing that they depend on, into a folder.
+
+    Raises:
+        ReleaseMissing: with pip's complaint.
+    """
+    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    command += [*wheel.options, "--target", str(target), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        complaint = (done.stderr.strip() or "pip failed").splitlines()[-1]
+        raise ReleaseMissing(f"{what} cannot be had for {wheel.tag}: {complaint}")
+
+
+def _pip(scratch: Path) -> list[str]:
+    """How to call pip: that of this environment, or, where it has none (uv makes such), that which Python brings.
+
+    Raises:
+        ReleaseMissing: there is none at all.
+    """
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    place = scratch / "pip"
+    command = [sys.executable, "-m", "venv", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ReleaseMissing("pip is not installed in this environment, and Python brings none: install pip")
+    return [str(place / ("Scripts" if sys.platform == "win32" else "bin") / "python"), "-m", "pip"]
+
+
+def _nightly(wheel: _Wheel) -> Release:
+    """The newest nightly wheel, under the version that it has; the cache keeps each.
+
+    Raises:
+        ReleaseMissing: there is none for this Python, or pip cannot get it.
+    """
+    parent = _folder(NIGHTLY, wheel).parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent) as temporary:
+        target = Path(temporary) / "wheel"
+        options = replace(wheel, options=(*wheel.options, "--pre"))
+        _install(_pip(Path(temporary)), target, options, [NIGHTLY_DISTRIBUTION], "a nightly LiteRT")
+        found = next(iter(importlib.metadata.distributions(path=[str(target)], name=NIGHTLY_DISTRIBUTION)), None)
+        version = found.version if found is not None else ""
+        if not re.fullmatch(r"[0-9A-Za-z.]+", version):
+            raise ReleaseMissing(f"{NIGHTLY_DISTRIBUTION} was installed without a version")
+        folder = _folder(version, wheel)
         if not folder.exists():
             shutil.move(target, folder)
     return Release(version, folder / PACKAGE)

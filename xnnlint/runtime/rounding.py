@@ -7,6 +7,7 @@ others are from each other and from a float evaluation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -28,7 +29,8 @@ def judged(output: OutputError, seen: Runs, others: Sequence[Runs], scales: Mapp
         others: as others gave it, the reference first; in float where that was evaluated in float.
         scales: of the outputs that are quantized.
     """
-    if not output.wrong or len(others) < 2:
+    # Where one is finite and the other is not, no rounding is to blame.
+    if not output.wrong or len(others) < 2 or output.max_rel_error == math.inf:
         return output
     quantization = scales.get(output.index)
     whole = np.dtype(output.dtype).kind in "iub"

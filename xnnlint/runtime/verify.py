@@ -144,7 +144,8 @@ def choose(
     Args:
         runtime: runtime profile to compare with; None for that of the release.
         cpu: "auto" or one of `xnnlint.runtime.targets.CPUS`.
-        litert_version: a release to run, installed into a cache where it isn't there yet; None for the installed one.
+        litert_version: a release to run, installed into a cache where it isn't there yet; "nightly" for the newest
+            nightly wheel; None for the installed one.
         seeds: how many random inputs.
         announce: told when a release is about to be installed.
 
@@ -152,11 +153,12 @@ def choose(
         XnnlintError: this cannot run here, with what to install; or no such profile.
     """
     from xnnlint.runtime import targets
-    from xnnlint.runtime.releases import ReleaseMissing, cache_folder, find, installed
+    from xnnlint.runtime.releases import ReleaseMissing, cache_folder, find, installed, numbered
 
     # A wrong name shall be told before anything is installed.
     if runtime is not None and load_profile(runtime).is_portable:
         raise XnnlintError(f"{runtime!r} stands for every runtime, and a run shows one: name it, or a LiteRT version")
+    litert_version = numbered(litert_version)
     try:
         target = targets.resolve(cpu, litert_version, fetch=False)
         find(litert_version, fetch=False)  # runs the dense reference

@@ -117,6 +117,22 @@ def runtime_of_litert(version: str) -> tuple[str, bool]:
     return oldest, False
 
 
+# TensorFlow's releases, oldest last, and the runtime whose XNNPACK is of the same months: they were cut in 2026-02,
+# 2025-07 and 2025-02, and what is not in `litert_releases` was not run.
+_TENSORFLOW = (((2, 21), "litert-2.1"), ((2, 20), "litert-1.4"), ((2, 19), "litert-1.1"), ((2, 5), "tf-2.18"))
+_OLDEST_TENSORFLOW = "tf-2.4"
+
+
+def _runtime_of_release(product: str, version: str) -> str:
+    """The runtime of a release of LiteRT or its AAR (com.google.ai.edge.litert:litert:2.1.0), or of TensorFlow or
+    TensorFlow Lite's AAR (org.tensorflow:tensorflow-lite:2.16.1), which share a number. LiteRT has no 2.5 yet."""
+    number = _numbers(version)
+    of_tensorflow = re.search(r"tensorflow|tflite|\btf\b", product) and "litert" not in product
+    if not of_tensorflow and ("litert" in product or number < (2, 5)):
+        return runtime_of_litert(version + ".0" * (2 - version.count(".")))[0]
+    return next((name for first, name in _TENSORFLOW if number >= first), _OLDEST_TENSORFLOW)
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     """ "2.1.0rc1" as (2, 1, 0)."""
     found = re.match(r"\d+(\.\d+)*", version)
@@ -136,9 +152,8 @@ def _meant(name: str, known: Iterable[str]) -> str:
     architecture = _ARCHITECTURES.get(name.lower().replace("-", "_"), "")
     if architecture in known:
         return architecture
-    version = re.fullmatch(r"(?:litert|tflite|tf|v)?[-_ =]*(\d+(?:\.\d+)*)", name.lower())
-    if version and DEFAULT_RUNTIME in known:
-        return runtime_of_litert(version[1])[0]
+    if DEFAULT_RUNTIME in known and (version := re.search(r"(?<![\w.])v?(\d+(?:\.\d+)*)$", name.lower())):
+        return _runtime_of_release(name.lower()[: version.start()], version[1])
     from difflib import get_close_matches
 
     close = get_close_matches(name.lower(), known, n=1)

@@ -74,6 +74,8 @@ def _own_kernel(graph: Graph, op: Operator, tensor: Tensor) -> Fault | None:
             return _hybrid(tensor)
         if tensor.dtype == "INT8":
             return _unless_in_blocks(tensor, (INTEGER_BLOCK,))
+    if op.type == "LSTM" and tensor.dtype == "INT8":
+        return _hybrid(tensor)  # tflite/kernels/lstm.cc `copy_ledger`; no converter writes it, and none was run.
     return _as_stored(tensor)
 
 

@@ -2,7 +2,7 @@
 
 The first case of a suite, "outcome", fails where the model cannot be read or fails for other reasons than a finding.
 Every rule that was asked is a case, so that one that is fixed shows as passed and not as gone.
-Form: jenkinsci/xunit-plugin, junit-10.xsd.
+Form: jenkinsci/xunit-plugin, src/main/resources, junit-10.xsd.
 """
 
 from __future__ import annotations

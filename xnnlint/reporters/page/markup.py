@@ -35,11 +35,13 @@ def add(parent: Element, children: Iterable[Child]) -> Element:
 
 
 def table(heads: Iterable[Child], rows: Iterable[Iterable[Child]], caption: str = "") -> Element:
-    """A table in a frame that scrolls sideways where the page is narrow, by keyboard, too."""
-    head = element("tr", *(element("th", cell, scope="col") for cell in heads))
+    """A table in a frame that scrolls sideways where the page is narrow, by keyboard, too; without empty columns."""
+    titles, cells = list(heads), [list(row) for row in rows]
+    kept = [n for n in range(len(titles)) if any(row[n] != "" for row in cells)]
+    head = element("tr", *(element("th", titles[n], scope="col") for n in kept))
     body = [
-        element("tr", *(element("td" if n else "th", cell, scope=None if n else "row") for n, cell in enumerate(row)))
-        for row in rows
+        element("tr", *(element("td" if n else "th", row[n], scope=None if n else "row") for n in kept))
+        for row in cells
     ]
     parts = [element("thead", head), element("tbody", *body)]
     titled = [element("caption", caption), *parts] if caption else parts
