@@ -27,14 +27,14 @@ AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
     Wrong.FIRST_PART_UNREAD: (
         "a split of which the first part is read",
-        "one of which nobody reads the first part",
+        "one whose first part nothing reads",
         "take the part with a slice (x[..., a:b]), not a split",
     ),
     Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
 DECODED = "weights stored dense, or sparse where a DENSIFY unpacks them"
-STORE_DENSE_FIX = "store these weights dense, which takes nothing away: nobody uses their zeros"
+STORE_DENSE_FIX = "store these weights dense; nothing is lost, since no kernel uses their zeros"
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
 
@@ -425,7 +425,7 @@ def _delegation(plan: Plan, hazard: Hazard) -> Cause:
             CauseKind.DEAD_BRANCH,
             f"{text}, {named(plan.graph, dead[-1])}",
             "operators whose output is read, or an output of the model",
-            f"nobody reads {named(plan.graph, dead[-1])}",
+            f"nothing reads {named(plan.graph, dead[-1])}",
             f"drop {named(plan.graph, dead[-1])} and what only leads to it",
             Applicability.SAFE,
         )
