@@ -131,7 +131,7 @@ def _of_file(hazard: Hazard) -> Cause:
     """What no single operator of the main subgraph is to blame for."""
     text = fault_words(hazard.fault)
     required = "a file that the runtime loads"
-    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model anew", Applicability.MANUAL)
+    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model again", Applicability.MANUAL)
 
 
 def broken_by(plan: Plan, kind: CauseKind) -> set[int]:
@@ -552,7 +552,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
     text = fault_words(hazard.fault)
     if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
-        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        required, fix = "operators that TFLite can set up", f"convert {where} again"
         return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
     return Cause(
         hazard.place,
@@ -579,8 +579,8 @@ _LOADING: dict[Wrong, tuple[str, str]] = {
     ),
     Wrong.VARIANT_TENSOR: ("no variant tensors", "run it with LiteRT's Interpreter"),
     Wrong.INTERMEDIATE_TENSORS: ("no intermediate tensors", "run it with LiteRT's Interpreter"),
-    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert anew"),
-    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model anew"),
+    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert again"),
+    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model again"),
 }
 """What is required, and the fix."""
 

@@ -106,7 +106,7 @@ class BenchOptions:
 
 
 def bench(options: BenchOptions) -> None:
-    """Time a model that runs sparse beside itself stored dense, and say where the time goes.
+    """Time a model that runs sparse against itself stored dense, and say where the time goes.
 
     Both run natively on this machine, in turns, until the ratio of their times is known within 2%. A model that runs
     dense is compared with what safe fixes make of it.
