@@ -45,7 +45,7 @@ class FailsAtRunTime(WrongResults):
     unless an output is the cause.
 
     ## Fix safety
-    As that of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
+    That of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
 
     ## References
     - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` and `rewrite_reduction_axes_for_nchw`

@@ -20,8 +20,8 @@ class MisreadSparseWeights(Rule):
     """Weights are stored sparse without a DENSIFY, and the operator that reads them takes the stored part for all.
 
     ## What it does
-    Finds tensors that are stored sparse, and that something else reads than DENSIFY or a kernel of TFLite that knows
-    their format. Those are FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single values or in
+    Finds tensors that are stored sparse and read by something other than DENSIFY or a kernel of TFLite that knows
+    their format. Such kernels are those of FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single values or in
     blocks of 1x$float_block, and with int8 weights in blocks of 1x$integer_block (no more than $most of them in a row).
 
     ## Why it matters

@@ -52,7 +52,7 @@ class PruningSchedule(Rule):
     code = "XNN307"
     name = "pruning-schedule-ends-dense"
     severity = Severity.ERROR
-    summary = "pruning schedules must leave more than two thirds of a cluster's 1x1 weights zero, one by one"
+    summary = "pruning schedules must leave more than two thirds of a cluster's 1x1 weights zero, as single weights"
     limits = {"threshold": THRESHOLD}
     of_whole_graph = True
 

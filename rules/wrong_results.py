@@ -22,7 +22,7 @@ class WrongResults(Rule):
     """The runtime computes wrong numbers here, and reports no error.
 
     ## What it does
-    Names the operator from which on the outputs are wrong, and the one that causes it. The usual case: a sparse cluster
+    Names the first operator whose output is wrong, and the one that causes it. The usual case: a sparse cluster
     runs, an operator behind it has no NCHW kernel, and the last operator of the cluster is created as an NHWC operator
     that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
     over other axes, weights that are never unpacked, an input of the model that is an output, too (LiteRT 2.1 and
@@ -45,7 +45,7 @@ class WrongResults(Rule):
     dense, and its outputs are correct, unless an output or 'same' padding is the cause.
 
     ## Fix safety
-    As that of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
+    That of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
 
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: only inputs of a cluster's nodes are marked as
