@@ -275,8 +275,8 @@ def _summary(rows: list[Timed]) -> Iterator[str]:
     if told:
         good = sum(abs(predicted / measured - 1) <= GOOD for measured, predicted in told)
         telling = [(m > 1) == (p > 1) for m, p in told if abs(m - 1) > TELLING]
-        yield f"The cost model is within {GOOD:.0%} on {good} of {len(told)}, and says rightly whether it is faster on"
-        yield f"{sum(telling)} of the {len(telling)} whose time changes by more than {TELLING:.0%}."
+        yield f"The cost model is within {GOOD:.0%} on {good} of {len(told)}, and says correctly whether it is faster"
+        yield f"on {sum(telling)} of the {len(telling)} whose time changes by more than {TELLING:.0%}."
 
 
 if __name__ == "__main__":

@@ -27,14 +27,14 @@ AXES_FIX = f"pool over axes {dims(SPATIAL)}: GlobalAveragePooling2D"
 MENDED = {
     Wrong.FIRST_PART_UNREAD: (
         "a split of which the first part is read",
-        "one of which nobody reads the first part",
+        "one whose first part nothing reads",
         "take the part with a slice (x[..., a:b]), not a split",
     ),
     Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""
 DECODED = "weights stored dense, or sparse where a DENSIFY unpacks them"
-STORE_DENSE_FIX = "store these weights dense, which takes nothing away: nobody uses their zeros"
+STORE_DENSE_FIX = "store these weights dense; nothing is lost, since no kernel uses their zeros"
 FLOAT_FIX = "convert with float32 or float16 weights instead of dynamic-range quantization"
 
 
@@ -131,7 +131,7 @@ def _of_file(hazard: Hazard) -> Cause:
     """What no single operator of the main subgraph is to blame for."""
     text = fault_words(hazard.fault)
     required = "a file that the runtime loads"
-    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model anew", Applicability.MANUAL)
+    return Cause(None, CauseKind.UNDEFINED, text, required, text, "convert the model again", Applicability.MANUAL)
 
 
 def broken_by(plan: Plan, kind: CauseKind) -> set[int]:
@@ -425,7 +425,7 @@ def _delegation(plan: Plan, hazard: Hazard) -> Cause:
             CauseKind.DEAD_BRANCH,
             f"{text}, {named(plan.graph, dead[-1])}",
             "operators whose output is read, or an output of the model",
-            f"nobody reads {named(plan.graph, dead[-1])}",
+            f"nothing reads {named(plan.graph, dead[-1])}",
             f"drop {named(plan.graph, dead[-1])} and what only leads to it",
             Applicability.SAFE,
         )
@@ -552,7 +552,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
     where, rank, asked = named(plan.graph, hazard.place), hazard.fault.required, hazard.fault.actual
     text = fault_words(hazard.fault)
     if hazard.fault.wrong is not Wrong.BROADCAST_TO_FEWER:
-        required, fix = "operators that TFLite can set up", f"convert {where} anew"
+        required, fix = "operators that TFLite can set up", f"convert {where} again"
         return Cause(hazard.place, CauseKind.TFLITE, text, required, text, fix, Applicability.MANUAL)
     return Cause(
         hazard.place,
@@ -579,8 +579,8 @@ _LOADING: dict[Wrong, tuple[str, str]] = {
     ),
     Wrong.VARIANT_TENSOR: ("no variant tensors", "run it with LiteRT's Interpreter"),
     Wrong.INTERMEDIATE_TENSORS: ("no intermediate tensors", "run it with LiteRT's Interpreter"),
-    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert anew"),
-    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model anew"),
+    Wrong.NO_KERNEL: ("operators of which the runtime has the kernels", "run it with a newer LiteRT, or convert again"),
+    Wrong.SIGNATURE: ("signatures with all inputs and outputs of their subgraph", "convert the model again"),
 }
 """What is required, and the fix."""
 

@@ -108,4 +108,4 @@ def where_used(graph: Graph, tensor: int) -> str:
     if tensor in graph.inputs:
         return "an input of the model"
     readers = [type_of(op) for op in graph.consumers(tensor)]
-    return f"outside XNNPACK's part of the graph, read by {listed(readers)}" if readers else "read by nobody"
+    return f"outside XNNPACK's part of the graph, read by {listed(readers)}" if readers else "read by nothing"

@@ -21,9 +21,9 @@ class BlockSparseFullyConnected(Rule):
     blocks of 1x4 (float) or 1x16 (int8).
 
     ## Why it matters
-    Only good to know: behind the last pooling such an operator does no harm, and its zeros are used. It has no part in
-    XNNPACK's sparse mode: it does not switch it on, and its zeros do not count there. Between convolutions it splits
-    the graph (XNN401).
+    This is for information: behind the last pooling such an operator does no harm, and its zeros are used. It has no
+    part in XNNPACK's sparse mode: it does not switch it on, and its zeros do not count there. Between convolutions it
+    splits the graph (XNN401).
 
     ## Example
     ```python

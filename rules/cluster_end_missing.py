@@ -36,7 +36,7 @@ class ClusterEndMissing(Rule):
     x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     x = layers.Flatten()(x)
     ```
-    A model that gives out a map ends with `tf.nn.depth_to_space(x, 2)` on four times the channels:
+    A model whose output is a map ends with `tf.nn.depth_to_space(x, 2)` on four times the channels:
     `xnnlint explain segmentation-head`, and `detection-heads`.
 
     ## Fix safety

@@ -20,8 +20,8 @@ class CpuWithoutSparsePath(Rule):
 
     ## Why it matters
     On x86 with AVX XNNPACK turns its sparse path off: the sparse kernels for x86 are written for SSE, and dense ones
-    are expected to be faster. The file runs dense and right, and that hides wrong results: a model that computes
-    nonsense on a phone passes every test on a desktop computer. Check with the CPU of the device.
+    are expected to be faster. The file runs dense with correct outputs, which hides wrong results: a model that
+    computes nonsense on a phone passes every test on a desktop computer. Check with the CPU of the device.
 
     ## Example
     ```

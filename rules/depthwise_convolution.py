@@ -16,7 +16,7 @@ ALLOWED = ", or ".join(f"{by((k, k))} with padding {p}" for k, p in PADDING_OF_K
 
 
 class DepthwiseConvolution(NodeRule):
-    """A depthwise convolution has no NCHW kernel: its kernel size, stride, padding, dilation or multiplier is another.
+    """A depthwise convolution has no NCHW kernel, by its kernel size, stride, padding, dilation or multiplier.
 
     ## What it does
     Checks every depthwise convolution: $allowed on each side, stride $strides, depth multiplier 1, no dilation. With

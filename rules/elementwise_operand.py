@@ -38,7 +38,7 @@ class ElementwiseOperandRule(NodeRule):
     Constants come from biases and scales that TensorFlow could not fold: a BatchNormalization behind an Add, a
     normalization layer, `x * 0.5 + 1`. Such an operator ends the part of the model that could run sparse, and behind a
     live cluster it makes the operator in front of it read NCHW data as NHWC: wrong numbers, no error (XNN901). That the
-    order counts is a slip of the runtime: for either constant it looks at the shape of the first operand.
+    order counts is a bug of the runtime: for either constant it looks at the shape of the first operand.
 
     ## Example
     ```python

@@ -18,7 +18,7 @@ class FailsAtRunTime(WrongResults):
     buffer, a fully-connected operator on a pooled vector inside the cluster, int8 weights stored sparse for float32
     values, an output whose shape is computed at run time (a Reshape at the end of a model with a dynamic batch), a
     BROADCAST_TO that TFLite refuses (a GroupNormalization of Keras 2 with a dynamic batch), inputs or outputs that
-    share a name in a file without a signature. Of a file that is not even loaded it names why: an operator without a
+    share a name in a file without a signature. Of a file that does not even load it says why: an operator without a
     kernel (custom operators that neither LiteRT brings nor `custom-operators` names, Flex operators, parts compiled for
     another device, newer versions than the runtime knows), variable tensors, or a signature that does not fit its
     subgraph.
@@ -45,7 +45,7 @@ class FailsAtRunTime(WrongResults):
     unless an output is the cause.
 
     ## Fix safety
-    As that of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
+    That of the rule that the cause belongs to. A Reshape or Flatten behind a pooling is safe: the numbers stay.
 
     ## References
     - google/XNNPACK, src/subgraph/static-reduce.c, `reshape_reduce_operator` and `rewrite_reduction_axes_for_nchw`

@@ -25,8 +25,8 @@ class GraphInputInCluster(Rule):
 
     ## What it does
     Finds 4-D inputs of the model that are read by something other than the stem ($layers), directly or through
-    operators that TFLite runs. Of values from the middle of the network, which TFLite computes because XNNPACK does not
-    take the operator, XNN401 tells.
+    operators that TFLite runs. Values from the middle of the network, which TFLite computes because XNNPACK does not
+    take the operator, are reported by XNN401.
 
     ## Why it matters
     Only the stem goes from NHWC to NCHW. Any other operator that reads a value from outside is incompatible, and so is

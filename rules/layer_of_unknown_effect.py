@@ -24,7 +24,7 @@ class LayerOfUnknownEffect(Rule):
     may even end the cluster. So the verdict is "unknown", with what it would be if such layers kept their inputs as
     they are, as those do that act in training only; a layer with weights of its own, or with several inputs, is taken
     for an operator that XNNPACK refuses. What other findings say of where a cluster begins and ends may change with
-    it. Conditions on other layers hold all the same. With --require-sparse it is an error.
+    it; conditions on other layers still hold. With --require-sparse it is an error.
 
     ## Example
     ```python

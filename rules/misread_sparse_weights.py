@@ -17,19 +17,19 @@ from .operator_not_delegated import BLOCK_SPARSE_VERSION
 
 
 class MisreadSparseWeights(Rule):
-    """Weights are stored sparse without a DENSIFY, and the operator that reads them takes what is stored for the whole.
+    """Weights are stored sparse without a DENSIFY, and the operator that reads them takes the stored part for all.
 
     ## What it does
-    Finds tensors that are stored sparse, and that something else reads than DENSIFY or a kernel of TFLite that knows
-    their format. Those are FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single values or in
+    Finds tensors that are stored sparse and read by something other than DENSIFY or a kernel of TFLite that knows
+    their format. Such kernels are those of FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single values or in
     blocks of 1x$float_block, and with int8 weights in blocks of 1x$integer_block (no more than $most of them in a row).
 
     ## Why it matters
-    The values that are stored are read as if they were the dense tensor, and on behind their end: the outputs are
-    garbage or NaN, without any error, or the process dies where the reading leaves the file. The converter writes such
+    The values that are stored are read as if they were the dense tensor, and beyond their end: the outputs are
+    wrong or NaN, without any error, or the process crashes where the reading leaves the file. The converter writes such
     files of Dense layers that were pruned in blocks, or so far that most blocks are zero: with dynamic-range
     quantization as FULLY_CONNECTED of version 12, which XNNPACK takes (it refuses version $version only), and with
-    float16 weights behind a DEQUANTIZE, which nobody gets right. CPU and release make no difference: seen in LiteRT
+    float16 weights behind a DEQUANTIZE, which no kernel gets right. CPU and release make no difference: seen in LiteRT
     1.0 to 2.3.
 
     ## Example
@@ -40,7 +40,7 @@ class MisreadSparseWeights(Rule):
 
     ## Use instead
     The same file with these weights stored dense, as `xnnlint fix` makes it, and `xnnlint convert` from the start. Or
-    convert without float16 and dynamic-range quantization: float32 weights in blocks are right, in TFLite's own kernel.
+    convert without float16 and dynamic-range quantization: TFLite's own kernel gets float32 weights in blocks right.
 
     ## Fix safety
     Safe: the weights stay the same.

@@ -19,8 +19,8 @@ class NotPruned(Rule):
     """The model's 1x1 convolutions have hardly any zeros.
 
     ## What it does
-    Tells of a model in which fewer than $pruned of the weights of all 1x1 convolutions are zero, and in which no weight
-    is stored sparse, what pruning would bring. It is a note: a dense model is not a mistake.
+    Finds models in which fewer than $pruned of the weights of all 1x1 convolutions are zero, and no weight is stored
+    sparse, and says what pruning would bring. It is a note: a dense model is not a mistake.
 
     ## Why it matters
     Sparse mode needs more than $threshold zeros, and pays from about 70% on. Check the graph first: findings of other

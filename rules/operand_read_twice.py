@@ -29,8 +29,8 @@ class OperandReadTwice(Rule):
 
     ## Why it matters
     The runtime counts a repeated operand once among all readers of x and twice among those in NCHW, takes the
-    difference for a reader outside the cluster, and keeps every 1x1 convolution of the cluster dense. The results are
-    right.
+    difference for a reader outside the cluster, and keeps every 1x1 convolution of the cluster dense. The outputs are
+    correct.
 
     ## Example
     ```python

@@ -67,7 +67,7 @@ class OperatorNotDelegated(Rule):
     ## What it does
     Reports every operator that the XNNPACK delegate refuses and that stands where a cluster runs, or would run, with
     the first condition that it fails. Operators that compute a shape at run time (SHAPE, STRIDED_SLICE, PACK, ...) are
-    told together with the operator that uses the shape, as one finding.
+    reported together with the operator that uses the shape, as one finding.
 
     ## Why it matters
     A cluster never spans two parts. The part in front has no cluster end any more, the part behind no stem, and both

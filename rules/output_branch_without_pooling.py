@@ -27,7 +27,7 @@ class OutputBranchWithoutPooling(Rule):
     ## What it does
     Follows every output of the model (and every value that TFLite reads, where XNNPACK does not take all operators)
     upwards, and reports the last operator that could run sparse if no cluster end is on the way. The kind of pooling is
-    XNN601's and XNN602's business.
+    checked by XNN601 and XNN602.
 
     ## Why it matters
     One branch with a proper end switches the whole cluster to NCHW, other branches included. On a branch without an end

@@ -72,7 +72,7 @@ class OutputInsideCluster(Rule):
 
 def _fix(plan: Plan, part: PartitionPlan, tensor: int) -> str:
     if tensor in plan.graph.outputs:
-        return "give out a pooled or DEPTH_TO_SPACE copy of it, or drop the output"
+        return "output a pooled or DEPTH_TO_SPACE copy of it, or drop the output"
     outside = [op.index for op in plan.graph.consumers(tensor) if op.index not in part.partition.ops]
     readers = listed([named(plan.graph, op) for op in outside])
-    return f"let {readers} read it through DEPTH_TO_SPACE, or mend what splits the graph in front of it (XNN401)"
+    return f"let {readers} read it through DEPTH_TO_SPACE, or fix what splits the graph in front of it (XNN401)"

@@ -22,9 +22,9 @@ class PointwiseBehindClusterEnd(Rule):
     many of their weights are zero.
 
     ## Why it matters
-    Only good to know. Behind the end of a cluster all data is NHWC again, and only a new stem could start another
+    This is for information. Behind the end of a cluster all data is NHWC again, and only a new stem could start another
     cluster. For heads this is usual: they are small, and DEPTH_TO_SPACE or the pooling in front of them is what makes
-    the rest right. Zeros in such weights bring nothing, so these layers need no pruning.
+    the rest correct. Zeros in such weights bring nothing, so these layers need no pruning.
 
     ## Example
     ```python

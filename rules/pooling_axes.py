@@ -30,14 +30,14 @@ class PoolingAxes(Rule):
     """A MEAN or SUM in a sparse cluster reduces other axes than height and width.
 
     ## What it does
-    Looks at the axes of every MEAN and SUM on a 4-D value that a cluster computes, or would compute. Right are only
-    $right.
+    Looks at the axes of every MEAN and SUM on a 4-D value that a cluster computes, or would compute. Only
+    $right are correct.
 
     ## Why it matters
-    The runtime takes such a pooling for a proper end of the cluster, but maps its axes from NHWC to NCHW wrongly: it
+    The runtime takes such a pooling for a proper end of the cluster, but confuses its axes on the way to NCHW: it
     reduces other axes than the model says, or writes past the end of its buffer. The numbers are wrong, or the program
-    crashes. An average over the channels (axis 3) has the right numbers and the wrong shape, height and width swapped;
-    an average over everything but the batch has crashed on ARM.
+    crashes. An average over the channels (axis 3) has the correct numbers and the wrong shape, height and width
+    swapped; an average over everything but the batch has crashed on ARM.
 
     ## Example
     ```python
@@ -77,7 +77,7 @@ class PoolingAxes(Rule):
         axes = tuple(sorted(node.params["axes"]))
         _, right = reduce_in_nchw(source.shape, node.params["axes"], node.params["keep_dims"], target.nchw)
         right = right or plan.outcome is Outcome.SPARSE  # another pooling behind it sets it right
-        text = "is right in its numbers at most" if right else "comes out wrong, or crashes"
+        text = "gives correct numbers at most" if right else "comes out wrong, or crashes"
         return self.finding(
             f"XNNPACK confuses the axes of a pooling in a sparse cluster: one over {dims(axes)} {text}",
             severity=Severity.WARNING if right else Severity.ERROR,

@@ -39,7 +39,7 @@ class PoolingKeepdims(Rule):
     TensorFlow Lite around 2.4 leaves a pooling without keepdims out of XNNPACK, so that nothing ends the cluster. Since
     LiteRT 1.1 a pooling with keepdims at the end of a cluster reports the shape [N, C, 1, 1] instead of [N, 1, 1, C],
     and inside one [N, 1, 1, H]. Depending on what reads it, the model fails to load (a 1x1 convolution, a
-    multiplication), computes wrong numbers (softmax, an activation, a concatenation) or gives out the wrong shape. Only
+    multiplication), computes wrong numbers (softmax, an activation, a concatenation) or reports the wrong shape. Only
     keepdims followed by a reshape is correct on every runtime.
 
     ## Example

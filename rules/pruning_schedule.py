@@ -22,7 +22,7 @@ class PruningSchedule(Rule):
     ## What it does
     Reads the schedules of TFMOT's PruneLowMagnitude wrappers in Keras models (`PolynomialDecay`, `ConstantSparsity`),
     and finds those whose end leaves the 1x1 weights with $threshold zeros or fewer, patterns of m zeros in n weights
-    that can never pass that, blocks, and 1x1 convolutions that nobody wrapped.
+    that can never pass that, blocks, and 1x1 convolutions that are not wrapped.
 
     ## Why it matters
     Pruning takes days of training. SpMM runs where more than two thirds of all 1x1 weights of a cluster are zero,
@@ -52,7 +52,7 @@ class PruningSchedule(Rule):
     code = "XNN307"
     name = "pruning-schedule-ends-dense"
     severity = Severity.ERROR
-    summary = "pruning schedules must leave more than two thirds of a cluster's 1x1 weights zero, one by one"
+    summary = "pruning schedules must leave more than two thirds of a cluster's 1x1 weights zero, as single weights"
     limits = {"threshold": THRESHOLD}
     of_whole_graph = True
 
@@ -91,7 +91,7 @@ class PruningSchedule(Rule):
         if bare and len(bare) < len(ops):
             names = [judged.graph.operators[op].name for op in bare]
             yield self._found(
-                "1x1 convolutions are not wrapped, and count with weights that nobody prunes",
+                "1x1 convolutions are not wrapped, so their weights count unpruned",
                 "every 1x1 convolution of a cluster wrapped",
                 f"not wrapped: {_listed(names)}",
                 "wrap them in prune_low_magnitude, too",

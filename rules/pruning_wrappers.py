@@ -14,7 +14,7 @@ _TOLD = 3
 
 
 class PruningWrappers(Rule):
-    """Layers are still in the wrappers that pruned them, so that their weights are variables and no constants.
+    """Layers are still in the wrappers that pruned them, so that their weights are variables, not constants.
 
     ## What it does
     Finds layers inside TFMOT's PruneLowMagnitude in Keras models, and in .tflite files the operators that such layers

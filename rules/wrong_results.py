@@ -22,17 +22,17 @@ class WrongResults(Rule):
     """The runtime computes wrong numbers here, and reports no error.
 
     ## What it does
-    Names the operator from which on the outputs are wrong, and the one that causes it. The usual case: a sparse cluster
+    Names the first operator whose output is wrong, and the one that causes it. The usual case: a sparse cluster
     runs, an operator behind it has no NCHW kernel, and the last operator of the cluster is created as an NHWC operator
     that reads NCHW data. Others: a pooling with keepdims whose wrong shape the next operator works with, a pooling
-    over other axes, weights that nobody unpacks, an input of the model that is an output, too (LiteRT 2.1 and later;
-    dense as well), and 'same' padding where the stride is above the kernel, so that the last window ends before the map
-    does (up to LiteRT 2.1; dense as well; never with a 1x1 kernel). Weights whose reader does not know how they are
-    stored have a rule of their own, XNN404.
+    over other axes, weights that are never unpacked, an input of the model that is an output, too (LiteRT 2.1 and
+    later; dense as well), and 'same' padding where the stride is above the kernel, so that the last window ends before
+    the map does (up to LiteRT 2.1; dense as well; never with a 1x1 kernel). Weights whose reader does not know how they
+    are stored have a rule of their own, XNN404.
 
     ## Why it matters
-    Nothing tells you: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
-    with AVX the same file runs dense and right. Seen in every LiteRT release from 1.0 to 2.3.
+    Nothing says so: the model loads, runs and gives numbers. A test on a desktop computer does not help, since on x86
+    with AVX the same file runs dense and is correct. Seen in every LiteRT release from 1.0 to 2.3.
 
     ## Example
     ```python
@@ -42,10 +42,10 @@ class WrongResults(Rule):
 
     ## Use instead
     What the finding's fix says, for its cause. Until then convert without EXPERIMENTAL_SPARSITY: the same model runs
-    dense, and right, unless an output or 'same' padding is the cause.
+    dense, and its outputs are correct, unless an output or 'same' padding is the cause.
 
     ## Fix safety
-    As that of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
+    That of the rule that the cause belongs to. Converting without EXPERIMENTAL_SPARSITY is safe.
 
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_subgraph_rewrite_for_nchw`: only inputs of a cluster's nodes are marked as

@@ -38,9 +38,9 @@ class ZerosAtOrBelowTwoThirds(Rule):
 
     ## Why it matters
     The test is strict and is for the whole cluster: exactly two thirds is not enough, one dense layer among pruned ones
-    may be fine, and one large dense classifier behind a pooling with keepdims may spoil it. Below the threshold all of
-    the cluster runs dense, although the weights are stored sparse from 30% zeros on: the file is smaller, and nothing
-    is faster.
+    may do no harm, and one large dense classifier behind a pooling with keepdims may spoil it. Below the threshold all
+    of the cluster runs dense, although the weights are stored sparse from 30% zeros on: the file is smaller, and
+    nothing is faster.
 
     ## Example
     ```python

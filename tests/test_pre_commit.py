@@ -147,7 +147,7 @@ def test_the_fixing_hook_changes_a_tflite_file_that_is_proven_by_a_run(sample):
     code, output = sample.hooks()
     assert code == 1, output
     assert "encode-zeros (safe, same bits)" in output
-    assert "results right" in output
+    assert "outputs correct" in output
     # Hooks run one after the other: what is fixed passes at once.
     assert output.count("Passed") == 1
     assert model.read_bytes() != (FIXTURES / "guide_dense_zeros.tflite").read_bytes()

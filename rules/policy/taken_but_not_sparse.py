@@ -63,7 +63,7 @@ class TakenButNotSparse(PolicyRule):
         }
         yield self.finding(
             f"TFMOT's pruning policy takes this model; {plan.profile.runtime} {words[plan.outcome]}",
-            required="a model that runs sparse and right",
+            required="a model that runs sparse with correct outputs",
             actual=plan.outcome.value,
         )
 

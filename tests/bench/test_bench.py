@@ -221,7 +221,7 @@ def test_of_an_emulated_cpu_nothing_is_timed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("a.tflite", "b.tflite", "c.tflite"), "two to compare, and these are 3"),
+        (("a.tflite", "b.tflite", "c.tflite"), "two to compare, not 3"),
         (("a.tflite", "b.tflite", "--fix"), "--fix takes one model"),
         (("a.tflite", "--unsafe-fixes"), "goes with --fix or --assume-pruned"),
         (("a.tflite", "--fix", "--assume-pruned", "0.8"), "leave --fix"),
@@ -249,7 +249,7 @@ def test_a_log_through_the_program(capsys, monkeypatch):
     assert code == 0
     assert out.splitlines()[0].endswith("guide_sparse.tflite: ran as predicted")
     assert "  whole run                         38.2" in out
-    assert "scaled: nobody has measured on arm64 yet" in " ".join(out.split())
+    assert "scaled: not measured on arm64 yet" in " ".join(out.split())
     code, out, _ = run(capsys, monkeypatch, "bench", str(GUIDE), "--log", str(log), "--format", "json")
     document = json.loads(out)
     jsonschema.validate(document, published_schema("bench"))
@@ -303,12 +303,12 @@ m.tflite: faster: sparse, it is 2.00 times as fast (1.98 to 2.02) as stored
 dense
   compared   the file as it is, and the same file with its weights stored dense
   time       40.0 us -> 20.0 us, 0 -> 2 operators run SpMM
-  results    right, no error
+  outputs    correct, no error
   measured   LiteRT 2.3.0 on x86-sse (natively, AVX masked), 1 thread; 3
              processes, 50 runs of each in turns
-  figure of  this machine's CPU (A CPU), with its AVX left unused, since XNNPACK
-             has its sparse path on x86 only without. On a phone the ratio is
-             another; --log reads what was measured there
+  holds for  this machine's CPU (A CPU), with AVX masked, since XNNPACK has no
+             sparse path on x86 with AVX. On a phone the ratio will differ;
+             --log reads times that were measured there
 
   microseconds in                  dense      sparse      change
   1x1 convolutions, SpMM               -         4.0        +4.0
@@ -318,7 +318,7 @@ dense
   fully connected                    4.0         2.0        -2.0
   layout and copies                  8.0         4.0        -4.0
   pooling and means                  4.0         2.0        -2.0
-  beside the operators               4.0         2.0        -2.0
+  outside the operators              4.0         2.0        -2.0
   whole run                         40.0        20.0       -20.0
 
      dense    sparse    change  layer

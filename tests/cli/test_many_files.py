@@ -286,7 +286,7 @@ def unpicklable(piece: int) -> object:
 def test_a_result_that_cannot_be_handed_over_is_reported():
     first, second, third = jobs.in_processes(unpicklable, range(3), 2)
     assert (first, third) == (0, 2)
-    assert second.how.startswith("failed, which is a mistake of xnnlint's (")
+    assert second.how.startswith("failed, which is a bug in xnnlint (")
 
 
 def test_no_process_is_left_behind_where_nobody_waits_for_the_rest():

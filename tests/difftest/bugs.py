@@ -15,7 +15,7 @@ from xnnlint.modelbuilder.patterns import PATTERNS
 
 FIXTURES = ROOT / "fixtures" / "runtime_bugs"
 DOCUMENT = ROOT / "docs" / "runtime-bugs.md"
-SHORT = {"sparse": "right", "dense": "right, dense", "wrong-results": "**wrong**", "fails": "**fails**", None: "?"}
+SHORT = {"sparse": "correct", "dense": "correct, dense", "wrong-results": "**wrong**", "fails": "**fails**", None: "?"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ BUGS = (
         ("mul_const_111c", "add_const_1111"),
         ("mul_const_111c_first", "add_const_1111_first"),
         "MUL(x, constant[1,1,1,C]) stops the cluster, and with the bug above gives wrong results. "
-        "MUL(constant[1,1,1,C], x) is sparse and right.",
+        "MUL(constant[1,1,1,C], x) is sparse and correct.",
         "src/subgraph.c `xnn_check_nchw_compatibility`, binary nodes: the loop for `inputs[1]` counts the "
         "dimensions of `inputs[0]`. So it is since 9de90e0b (2020-06-18).",
         "Use `inputs[1]` in the second loop.",
@@ -102,7 +102,7 @@ BUGS = (
         "google/XNNPACK",
         ("mean_keep_softmax", "mean_keep_squeeze", "mean_keep_prelu", "mean_keep_conv_3x3", "mean_keep_slice"),
         ("mean_keep_reshape", "mean_keep_fc", "mean_softmax"),
-        "The numbers are right, their shape is not. SOFTMAX normalizes one element at a time, SQUEEZE and 3x3 "
+        "The numbers are correct, their shape is not. SOFTMAX normalizes one element at a time, SQUEEZE and 3x3 "
         "convolutions are refused, PRELU and ADD with [C] broadcast to C x C elements and write past the end "
         "of their output.",
         "src/subgraph/static-reduce.c `reshape_reduce_operator`: the same inverse table, used for the shape "
@@ -168,7 +168,7 @@ BUGS = (
         "The converter stores FULLY_CONNECTED weights that are pruned in blocks sparse, without DENSIFY. With "
         "dynamic-range quantization it gives such an operator version 12. The delegate takes it, reads the stored "
         "values as if they were all, and goes on behind their end: garbage, or the process dies where that leaves the "
-        "file (seen on an emulated Cortex-A53), sparse or dense, on every CPU. TFLite's own kernel is right.",
+        "file (seen on an emulated Cortex-A53), sparse or dense, on every CPU. TFLite's own kernel is correct.",
         "tflite/converter/tools/versioning/op_version.cc `GetBuiltinOperatorVersion` returns 12 for scales of channels "
         "before it looks for sparse weights; tflite/delegates/xnnpack/xnnpack_delegate.cc `VisitNode` refuses version "
         "8 alone, and `VisitFullyConnectedNode` looks at no encoding, nor do the other operators: a comment in "
@@ -225,7 +225,7 @@ BUGS = (
         "Mended by d45f4523.",
     ),
     Bug(
-        "A branch that nobody reads crashes the delegate",
+        "A branch that nothing reads crashes the delegate",
         "google/XNNPACK",
         ("dead_branch",),
         ("mid_read_by_reshape",),
@@ -237,7 +237,7 @@ BUGS = (
         "Mended by fd15d8d8 (2025-09-03), which removes dead branches as a whole.",
     ),
     Bug(
-        "A split whose first part nobody reads cannot be run",
+        "A split whose first part nothing reads cannot be run",
         "google/XNNPACK",
         ("mean_split_last",),
         ("mean_fc",),
@@ -263,7 +263,7 @@ BUGS = (
         ("exit_d2s_dw_3x3_s2", "exit_d2s_dw_1x1_s2", "exit_d2s_conv_1x1_s2"),
         "Up to LiteRT 2.1 every output of a 3x1 convolution of stride 2 on a map of even width is its bias, sparse or "
         "dense, on every CPU. So it is wherever, in one dimension, the last window ends before the map does. 1x1 "
-        "kernels are right, and so are odd sizes at stride 2.",
+        "kernels are correct, and so are odd sizes at stride 2.",
         "src/operators/convolution-nhwc.c `reshape_convolution2d_nhwc` subtracts the input's size from what the "
         "windows span, in unsigned numbers; TensorFlow pads nothing where that is negative. "
         "`create_convolution2d_nhwc` computes no padding for 1x1 kernels.",

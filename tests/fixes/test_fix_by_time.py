@@ -158,7 +158,7 @@ def test_the_report_says_what_does_not_pay_with_the_figures(capsys, monkeypatch,
     declined = fixed(network()).declined
     assert f"it is predicted to be {declined.gain.ratio:.2f} times as fast then" in words
     assert "--even-if-slower" in words
-    assert f"{target.name}, as it was" in words
+    assert f"{target.name}, unchanged" in words
     assert target.read_bytes() == Path(dear).read_bytes()
 
 
@@ -179,7 +179,7 @@ def test_without_a_proof_the_time_is_predicted_only(capsys, monkeypatch, tmp_pat
     _, out, _ = run(capsys, monkeypatch, *arguments)
     words = " ".join(out.split())
     assert "slower predicted to be 0." in words
-    assert "on arm64 (where nothing was measured yet), and not measured: --no-proof" in words
+    assert "on arm64 (not measured there yet), and not measured: --no-proof" in words
     assert (tmp_path / "fixed.tflite").exists()
 
 

@@ -271,7 +271,7 @@ def test_the_report_says_what_was_done_and_proven(capsys, monkeypatch, tmp_path)
     assert "before dense: 0 of 2 1x1 convolutions run SpMM, 80% zeros, 11,604 bytes, 9 operators run" in words
     assert "after sparse: 2 of 2 1x1 convolutions run SpMM, 80% zeros" in words
     assert "4 random inputs: outputs are the same in the reference kernels" in words
-    assert "2 SpMM as predicted, results right" in words
+    assert "2 SpMM as predicted, outputs correct" in words
     (observation,) = observe([target], seeds=(7,))
     assert (observation.outcome, observation.spmm) == ("sparse", 2)
 

@@ -92,7 +92,7 @@ def test_a_convolution_that_nobody_wrapped_is_named(tmp_path: Path) -> None:
         layers[at] = layers[at]["config"]["layer"]
 
     report = before_training(tmp_path, change)
-    assert "1x1 convolutions are not wrapped, and count with weights that nobody prunes" in found(report)
+    assert "1x1 convolutions are not wrapped, so their weights count unpruned" in found(report)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class ComparedOptions:
         ),
     ] = ""
     keep: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Keep the two files there, such as to time them on a device.")
+        str, typer.Option(metavar="FOLDER", help="Keep the two files there, for example to time them on a device.")
     ] = ""
 
 
@@ -55,7 +55,9 @@ class TimingOptions:
     seconds: Annotated[
         float | None,
         typer.Option(
-            metavar="N", min=0.1, help="Time at most that long, by default 30; less where the ratio is clear."
+            metavar="N",
+            min=0.1,
+            help="Seconds to time for at most, by default 30; it stops earlier where the ratio is clear.",
         ),
     ] = None
     threads: Annotated[
@@ -104,13 +106,13 @@ class BenchOptions:
 
 
 def bench(options: BenchOptions) -> None:
-    """Time a model that runs sparse beside itself stored dense, and say where the time goes.
+    """Time a model that runs sparse against itself stored dense, and say where the time goes.
 
     Both run natively on this machine, in turns, until the ratio of their times is known within 2%. A model that runs
     dense is compared with what safe fixes make of it.
     """
     if len(options.models) > 2:
-        raise XnnlintError(f"bench takes one model, or two to compare, and these are {len(options.models)}")
+        raise XnnlintError(f"bench takes one model, or two to compare, not {len(options.models)}")
     if options.device.log:
         _from_device(options)
     if options.device.runtime or options.device.cpu:
@@ -202,7 +204,7 @@ def _keep(pair: Pair, folder: str) -> None:
     for variant in (pair.before, pair.after):
         place = Path(folder, f"{Path(pair.path).stem}.{variant.label}.tflite")
         if place.exists():
-            raise XnnlintError(f"{place} is there already")
+            raise XnnlintError(f"{place} exists already")
         atomic.write(variant.data, place)
 
 

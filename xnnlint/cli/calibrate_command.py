@@ -20,7 +20,9 @@ def calibrate(
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The cost profile to write.")] = "",
     networks: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=MOST_NETWORKS, help="Networks of each kind to time; fewer for a try."),
+        typer.Option(
+            metavar="N", min=1, max=MOST_NETWORKS, help="Networks of each kind to time; fewer for a quick try."
+        ),
     ] = None,
     litert_version: Annotated[
         str, typer.Option(metavar="VERSION", help="LiteRT release to time, by default the installed one.")

@@ -88,11 +88,11 @@ class ShownOptions:
         str, typer.Option(metavar="SHARES", help="Forecast a model pruned to this share, such as 0.8, or to several.")
     ] = ""
     fixes: Annotated[
-        bool, typer.Option("--fixes", help="Try what xnnlint fix would bring, of large models, too; writes nothing.")
+        bool, typer.Option("--fixes", help="Try what xnnlint fix would bring, for large models, too; writes nothing.")
     ] = False
     cost_profile: CostProfileOption = ""
     policy: Annotated[
-        bool, typer.Option("--policy", help="Say, too, what TFMOT's pruning policy refuses in a Keras model.")
+        bool, typer.Option("--policy", help="Also say what TFMOT's pruning policy refuses in a Keras model.")
     ] = False
     statistics: Annotated[bool, typer.Option("--statistics", help="Say how often each rule was found.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the models that fail, no summary.")] = False
@@ -136,7 +136,8 @@ class CheckOptions:
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     shown: ShownOptions = field(default_factory=ShownOptions)
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found; what cannot be read is still 2.")
+        bool,
+        typer.Option("--exit-zero", help="Exit with 0 whatever is found; a file that cannot be read still gives 2."),
     ] = False
     baseline: Annotated[
         str, typer.Option(metavar="FILE", help="Report only what is not in this file of accepted findings.")
@@ -148,7 +149,7 @@ class CheckOptions:
         str, typer.Option("--jobs", "-j", metavar="N", help="Processes, by default 1; 0 or auto: one for each CPU.")
     ] = ""
     allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Let the project's configuration name code to be run.")
+        bool, typer.Option("--allow-code", help="Allow the project's configuration to name code that is run.")
     ] = False
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
@@ -214,7 +215,7 @@ def _checked(options: CheckOptions) -> int:
         graphs=bool(of_graphs),
     )
     if of_graphs and len(session.tasks) > 1:
-        raise XnnlintError(f"{of_graphs[0]} shows one model, and these are {len(session.tasks)}")
+        raise XnnlintError(f"{of_graphs[0]} shows one model, not {len(session.tasks)}")
     found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
     if options.write_baseline and accepted is not None:

@@ -36,9 +36,10 @@ class SecondOptions:
     """What the second model is planned for, where that is something else."""
 
     to_runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="Plan the second for another runtime; with one MODEL, the same file.")
+        str,
+        typer.Option(metavar="NAME", help="Predict the second for another runtime; with one MODEL, for the same file."),
     ] = ""
-    to_cpu: Annotated[str, typer.Option(metavar="NAME", help="Plan the second for another CPU.")] = ""
+    to_cpu: Annotated[str, typer.Option(metavar="NAME", help="Predict the second for another CPU.")] = ""
 
 
 @dataclass(frozen=True)

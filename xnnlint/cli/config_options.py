@@ -56,14 +56,14 @@ class ConfigOptions:
             help="Configuration to use instead of the nearest one, or a key over it as in TOML.",
         ),
     ] = field(default_factory=list)
-    isolated: Annotated[bool, typer.Option("--isolated", help="Look at no configuration file.")] = False
+    isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False
 
 
 @dataclass(frozen=True)
 class ExcludeOptions:
     """What is passed over, beside what the configuration excludes."""
 
-    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Skip these, too, in folders and patterns.")] = (
+    exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Also skip these in folders and patterns.")] = (
         field(default_factory=list)
     )
     force_exclude: ForceExcludeOption = False

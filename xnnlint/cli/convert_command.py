@@ -33,9 +33,9 @@ class ConvertOptions:
 
 
 def convert(options: ConvertOptions) -> None:
-    """Convert a pruned Keras model or a SavedModel with TensorFlow, sparse weights encoded, and check what came out.
+    """Convert a pruned Keras model or a SavedModel with TensorFlow, zeros stored sparse, and check the result.
 
-    The model is loaded and built by TensorFlow for this. Exit code 0: written, and no finding is an error.
+    TensorFlow loads and builds the model for this. Exit code 0: written, and no finding is an error.
     """
     from xnnlint import atomic
     from xnnlint.cli.check_command import CheckOptions, check

@@ -56,7 +56,8 @@ class FixOptions:
     models: Annotated[list[str], typer.Argument(metavar="MODEL", help=".tflite, .keras or .h5 files.")]
     written: WrittenOptions = field(default_factory=WrittenOptions)
     unsafe: Annotated[
-        bool, typer.Option("--unsafe-fixes", help="Change what the model computes, too; train it again afterwards.")
+        bool,
+        typer.Option("--unsafe-fixes", help="Also make changes to what the model computes; train it again afterwards."),
     ] = False
     assume_pruned: Annotated[
         str,
@@ -97,11 +98,11 @@ class FixOptions:
 def fix(options: FixOptions) -> None:
     """Rewrite a model so that its pruned 1x1 convolutions run sparse, with correct outputs.
 
-    Of a Keras model the layers are changed, and no weight; of a .tflite file the operators, proven by a real run.
+    Of a Keras model it changes the layers, but no weight; of a .tflite file the operators, proven by a real run.
     """
     models, written = options.models, options.written
     if written.out and len(models) > 1:
-        raise XnnlintError(f"-o {written.out} takes one model, and these are {len(models)}; --in-place replaces each")
+        raise XnnlintError(f"-o {written.out} takes one model, not {len(models)}; --in-place replaces each")
     targets = {model: _target(model, written) for model in models}
     fixes = _Fixes(options)
     from xnnlint.cli.config_options import resolver

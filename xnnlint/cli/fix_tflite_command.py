@@ -27,7 +27,10 @@ class TfliteOptions:
     ] = ""
     ignore: Annotated[str, typer.Option(metavar="NAMES", help="Of a .tflite file: all fixes but these.")] = ""
     batch: Annotated[
-        int, typer.Option(metavar="N", min=0, show_default=False, help="Of a .tflite file: fix a dynamic batch.")
+        int,
+        typer.Option(
+            metavar="N", min=0, show_default=False, help="Of a .tflite file: set a dynamic batch to N, which must be 1."
+        ),
     ] = 0
     prune: Annotated[
         str,

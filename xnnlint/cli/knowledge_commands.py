@@ -29,7 +29,7 @@ def rules(
     severity: Annotated[Level | None, typer.Option("--severity", help="Only rules of this severity.")] = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """List the rules; those of the family XNP are asked with `check --policy`, XNB where there are budgets."""
+    """List the rules. XNP rules need `check --policy`, XNB rules a budget in the configuration."""
     from xnnlint.errors import XnnlintError
     from xnnlint.fixes.fixable import fixable as fixes_for
     from xnnlint.linter.known_rules import every_rule
@@ -43,7 +43,7 @@ def rules(
         and (severity is None or rule.severity.value == severity.value)
     }
     if not listed:
-        raise XnnlintError("no rule is like that; `xnnlint rules` lists all of them")
+        raise XnnlintError("no rule matches; `xnnlint rules` lists all of them")
     if output is Format.JSON:
         from xnnlint.reporters.catalog import rule_data
         from xnnlint.reporters.json_document import dumps, tool
@@ -90,12 +90,15 @@ def profiles(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A runtime or CPU, for its facts.", autocompletion=profile_names, show_default=False
+            metavar="NAME",
+            help="A runtime or CPU, to show its facts.",
+            autocompletion=profile_names,
+            show_default=False,
         ),
     ] = "",
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """List the runtimes and CPUs to predict for; of one of them all facts, with their sources."""
+    """List the runtimes and CPUs to predict for, or all facts of one, with their sources."""
     from xnnlint.reporters.catalog import profile_data, profile_facts_lines, profile_list_lines
 
     if output is Format.JSON:

@@ -60,9 +60,9 @@ class ReportOptions:
 
 
 def report(options: ReportOptions) -> None:
-    """Write a page to look at: the graph with what runs each operator, what stops the sparse path, zeros and times.
+    """Write an HTML page: the graph with what runs each operator, what stops the sparse path, zeros and times.
 
-    It is one file that needs no network. Of two models it says what became better and worse, too.
+    It is one file that needs no network. Of two models it also says what became better and worse.
     """
     shown = options.page
     if shown.unsafe and not shown.fix:
@@ -127,7 +127,7 @@ def _check_benches(files: Sequence[str], benches: Sequence[SavedBench], models: 
     used = {id(bench) for model in models for bench in model.benches}
     for file, bench in zip(files, benches, strict=True):
         if id(bench) not in used:
-            raise XnnlintError(f"{file}: it has times of {bench.path}, which is none of the models")
+            raise XnnlintError(f"{file}: it has times of {bench.path}, which is not among the models")
 
 
 def _fixed(model: PageModel, *, unsafe: bool) -> PageModel | None:

@@ -195,7 +195,7 @@ KEYS: tuple[Key, ...] = (
         _texts,
         (),
         "list of names",
-        "Custom operators that your application brings, beside those of LiteRT; a file with any others does not load.",
+        "Custom operators that your application adds to those of LiteRT; a file with any others does not load.",
     ),
     Key("select", selectors, ("ALL",), _NAMES, "Rules that are reported."),
     Key(
@@ -240,7 +240,7 @@ KEYS: tuple[Key, ...] = (
         _texts,
         (),
         "list of patterns",
-        "What is passed over when folders and patterns are searched, beside `.git`, `.venv`, `node_modules` and such.",
+        "What is skipped when folders and patterns are searched; `.git`, `.venv`, `node_modules` and such always are.",
     ),
     Key("force-exclude", _flag, False, "true or false", "Whether `exclude` holds for models that are named, too."),
     Key(

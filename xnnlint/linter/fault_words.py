@@ -32,7 +32,7 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.RANK_TOO_HIGH: lambda r, a, s: f"{_tensor(s)} has rank {a}, and XNNPACK's limit is {r}",
     Wrong.AXIS_REPEATED: "it names an axis twice, which this runtime refuses",
     Wrong.FIRST_PART_UNREAD: (
-        "nobody reads the first part of the split, and this runtime then sets up none of its parts"
+        "nothing reads the first part of the split, and this runtime then sets up none of its parts"
     ),
     Wrong.TYPES_DIFFER: lambda r, a, s: f"{s} of different types: {', '.join(a)}",
     Wrong.SCALES_DIFFER: lambda r, a, s: f"{s} of values with different scales",
@@ -44,9 +44,9 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.WEIGHT_TYPES: lambda r, a, s: f"{s} of types that don't go together: {_weight_types(a)}",
     Wrong.GROUPS_UNEVEN: lambda r, a, s: f"{a} output channels can't be split into {r} groups",
     Wrong.ONLY_READER_REMOVED: (
-        "XNNPACK removes the only reader of its output, a branch that nobody reads, and crashes"
+        "XNNPACK removes the only reader of its output, a branch that nothing reads, and crashes"
     ),
-    Wrong.WEIGHTS_NOT_UNPACKED: "it reads weights that nobody unpacks",
+    Wrong.WEIGHTS_NOT_UNPACKED: "it reads weights that are never unpacked",
     Wrong.STORED_READ_AS_DENSE: lambda r, a, s: (
         f"it reads the {a:,} bytes that are stored of {_tensor(s)}, which is sparse, as if they were all {r:,}"
     ),
@@ -72,7 +72,7 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     ),
     Wrong.INPUT_IS_OUTPUT: "it reads an input of the model that is an output, too, and LiteRT binds one buffer to both",
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
-        "an input of the model that nobody reads is an output, whose buffer LiteRT leaves unfilled"
+        "an input of the model that no operator reads is an output, whose buffer LiteRT leaves unfilled"
     ),
     Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
     Wrong.SQUEEZE_OF_MORE: lambda r, a, s: (

@@ -158,7 +158,7 @@ def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Conn
                 if os.environ.get("XNNLINT_DEBUG"):
                     raise
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                connection.send(Died(f"failed, which is a mistake of xnnlint's ({reason})"))
+                connection.send(Died(f"failed, which is a bug in xnnlint ({reason})"))
     # Nothing of the parent's is to be cleaned up here.
     os._exit(0)
 

@@ -96,7 +96,7 @@ def _facts(
     before, after = measured.before, measured.after
     if before.microseconds is not None and after.microseconds is not None:
         yield "time", [f"{duration(before.microseconds)} -> {duration(after.microseconds)}, {_spmm(measured)}"]
-    yield "results", [_results(measured)]
+    yield "outputs", [_results(measured)]
     if not before.variant.plan.is_correct:
         yield before.variant.label, [Span(f"predicted to give {before.variant.plan.outcome.value}", BAD)]
     for side in (before, after):
@@ -112,7 +112,7 @@ def _facts(
     if setting.note:
         yield "note", [safe(setting.note)]
     if effort.processes:
-        yield "figure of", [_place(setting, cpu_model)]
+        yield "holds for", [_place(setting, cpu_model)]
 
 
 def _spmm(measured: Measurement) -> str:
@@ -129,8 +129,8 @@ def _results(measured: Measurement) -> Piece:
     error = f"relative error {seen.max_rel_error:.0e}" if seen.max_rel_error else "no error"
     if not measured.is_right:
         return Span(f"wrong: {error}", BAD)
-    pruned = "; pruned in memory, it has lost its accuracy" if measured.pair.comparison is Comparison.PRUNED else ""
-    return f"right, {error}{pruned}"
+    pruned = "; pruned in memory, so its accuracy is lost" if measured.pair.comparison is Comparison.PRUNED else ""
+    return f"correct, {error}{pruned}"
 
 
 def _differences(differing: Sequence[TimedOperator]) -> list[Piece]:
@@ -156,12 +156,12 @@ def _prediction(gain: Gain) -> str:
 
 def _place(setting: Setting, cpu_model: str) -> str:
     own = {
-        "x86-sse": "with its AVX left unused, since XNNPACK has its sparse path on x86 only without",
+        "x86-sse": "with AVX masked, since XNNPACK has no sparse path on x86 with AVX",
         "arm64": "and others of its kind",
     }.get(setting.target.cpu, "")
     return (
-        f"this machine's CPU ({safe(cpu_model)}), {own}. On a phone the ratio is another; --log reads what was "
-        "measured there"
+        f"this machine's CPU ({safe(cpu_model)}), {own}. On a phone the ratio will differ; --log reads times that "
+        "were measured there"
     )
 
 
@@ -213,11 +213,11 @@ def _device_facts(run: DeviceRun) -> Iterator[tuple[str, list[Piece]]]:
     yield "planned", [f"for {run.profile.runtime} on {run.profile.cpu}"]
     if run.rates is not None and len(run.sides) == 1:
         is_own = run.rates.measured and run.rates.cpu == run.profile.cpu
-        scaled = "" if is_own else f", scaled: nobody has measured on {run.profile.cpu} yet"
+        scaled = "" if is_own else f", scaled: not measured on {run.profile.cpu} yet"
         yield "predicted", [f"by rates of {safe(run.rates.cpu_model)}{scaled}"]
     yield (
-        "figure of",
-        ["that device, with that build of TFLite; times are averages, and the profiler's own time is in the run"],
+        "holds for",
+        ["that device, with that build of TFLite; times are averages, and include the profiler's own time"],
     )
 
 
@@ -242,7 +242,7 @@ def _family_table(before: Side, after: Side) -> Iterator[Line]:
             yield _family_row(family.words, one.get(family), other.get(family))
     if before.microseconds is not None and after.microseconds is not None:
         yield _family_row(
-            "beside the operators", before.microseconds - sum(one.values()), after.microseconds - sum(other.values())
+            "outside the operators", before.microseconds - sum(one.values()), after.microseconds - sum(other.values())
         )
         yield _family_row("whole run", before.microseconds, after.microseconds, STRONG)
 
@@ -304,7 +304,7 @@ def _single_families(side: Side) -> Iterator[Line]:
         if family in sums:
             yield _row(family.words, _number(sums[family]), f"{sums[family] / total:.0%}" if total else "-")
     if side.microseconds is not None:
-        yield _row("beside the operators", _number(side.microseconds - sum(sums.values())), "")
+        yield _row("outside the operators", _number(side.microseconds - sum(sums.values())), "")
         yield _row("whole run", _number(side.microseconds), "", style=STRONG)
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from xnnlint.reporters.topics.page import Page
 
 ASSUMED = (
-    "All of them assume that XNNPACK runs the operators, as it does by default. With LiteRT 2.3's option enable_ynnpack"
-    " YNNPACK takes operators first, where it was built in; it has no NCHW rewrite, so that what it takes never runs"
-    " sparse."
+    "This assumes that XNNPACK runs the operators, as it does by default. With LiteRT 2.3's option enable_ynnpack,"
+    " YNNPACK takes operators first where it was built in. It has no NCHW rewrite, so what it takes never"
+    " runs sparse."
 )
 _MARKS = {Applicability.SAFE: ("[*]", GOOD), Applicability.UNSAFE: ("[!]", CAUTION)}
 _ITEM = re.compile(r"( *)[-*] ")
@@ -144,9 +144,6 @@ def profile_list_lines(width: int) -> Iterator[Line]:
         size = max(map(len, kind.entries))
         for entry, title in kind.entries.items():
             yield from wrap([Span(entry.ljust(size), STRONG, keep=True), f"  {title}"], width, 2, size + 4)
-    yield []
-    yield from wrap([ASSUMED], width)
-    yield []
     yield [Span(f"The facts of one of them: xnnlint profiles {DEFAULT_RUNTIME}", STRONG)]
 
 
@@ -162,6 +159,8 @@ def profile_facts_lines(name: str, width: int) -> Iterator[Line]:
         how = "seen in a run" if fact.verified == "run" else "read in the source"
         yield from wrap([f"{key} = {_value(fact.value)}  ", Span(f"({how})", FAINT)], width, 2, 4)
         yield from wrap([Span(fact.source, FAINT)], width, 4, 4)
+    if kind.plural == "runtimes":
+        yield from wrap([ASSUMED], width)
 
 
 class _Kind(NamedTuple):

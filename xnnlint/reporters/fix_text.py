@@ -61,9 +61,9 @@ def repair_lines(done: Repair[Any], width: int, *, diff: bool = False) -> list[L
         text = f"--unsafe-fixes makes it {verdict(done.with_unsafe)}; train again after it"
         lines += _row("more", text, width)
     if done.written:
-        was = "the file as it was is" if is_file else "the model as it was is in"
+        was = "the original is" if is_file else "the original model is in"
         kept = f"; {was} {safe(done.backup)}" if done.backup else ""
-        kept = kept if done.changes else f"{kept}, as it was"
+        kept = kept if done.changes else f"{kept}, unchanged"
         lines += _row("written", f"{safe(done.written)}{kept}", width)
     return lines
 
@@ -209,7 +209,7 @@ def _not_made(declined: Declined[Any], verdict: str) -> str:
         else f"it is {_measured(measured)}, {duration(measured.after)} instead of {duration(measured.before)}; "
         f"predicted {gain.ratio:.2f} on {_cpu(gain)}"
     )
-    return f"what can be changed would make it {verdict}; but {figures}. --even-if-slower changes it all the same"
+    return f"the possible changes would make it {verdict}; but {figures}. --even-if-slower makes them anyway"
 
 
 def _measured(measured: Measured) -> str:
@@ -219,4 +219,4 @@ def _measured(measured: Measured) -> str:
 
 
 def _cpu(gain: Gain) -> str:
-    return gain.sparse.profile.cpu + ("" if gain.measured_on_cpu else " (where nothing was measured yet)")
+    return gain.sparse.profile.cpu + ("" if gain.measured_on_cpu else " (not measured there yet)")

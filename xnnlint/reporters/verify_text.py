@@ -1,4 +1,4 @@
-"""A verification for a person: whether prediction and run agree, how right the results are, and every operator."""
+"""A verification for a person: whether prediction and run agree, how right the outputs are, and every operator."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 LABEL = 11  # columns of "operators  " and the like
 REFERENCES = {
     "kernels": "LiteRT's reference kernels",
-    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot run it, or err)",
+    "optimized-kernels": "LiteRT's optimized kernels, without a delegate (the reference kernels cannot, or are wrong)",
     "xnnpack-avx": "dense XNNPACK (LiteRT's own kernels cannot run it)",
 }
 _DIFFERS = {
@@ -59,7 +59,7 @@ _BROKEN = {
     Broken.OWN_KERNELS_ERR: "LiteRT's kernels without a delegate give wrong numbers, too",
     Broken.OWN_KERNELS_DIE: "in LiteRT's kernels without a delegate the process dies, too",
     Broken.OWN_KERNELS_REFUSE: "LiteRT's kernels without a delegate refuse it, too",
-    Broken.NOTHING_FINITE: "every kernel gives NaN or infinite numbers alone",
+    Broken.NOTHING_FINITE: "every kernel gives nothing but NaN or infinite numbers",
     Broken.NOTHING_RUNS: "no kernel of LiteRT runs it, with or without a delegate",
 }
 _RIGHT = ("sparse", "dense")
@@ -186,7 +186,7 @@ def _operators(found: Verification, plan: Plan, seen: Observation) -> Iterator[t
     if seen.kernels is None:
         # Of a plan that fails before anything runs there is nothing to show.
         if kernels or plan.tflite_ops:
-            yield "operators", [f"{predicted}, by prediction; the run told none"]
+            yield "operators", [f"{predicted}, as predicted; the run did not report its own"]
         return
     ran: list[Ran] = [seen, *(seen.called or ())]
     partitions = sum(len(set(partitions_of(run.kernel_indices or ()))) for run in ran)
@@ -217,7 +217,7 @@ def _results(seen: Observation, setting: Setting) -> Iterator[tuple[str, list[Pi
         yield "reference", [f"{REFERENCES[seen.reference]}; there it runs"]
         return
     count = len(setting.seeds)
-    inputs = f"{count} random inputs, the worst counts" if count > 1 else "1 random input"
+    inputs = f"the largest errors of {count} random inputs" if count > 1 else "1 random input"
     yield "reference", [f"{REFERENCES[seen.reference]}; {inputs}"]
     label = "output" if len(seen.outputs) == 1 else "outputs"
     for output in seen.outputs:
@@ -231,14 +231,17 @@ def _output(output: OutputError) -> list[Piece]:
     if relative is None or absolute is None:
         return [*line, Span("nothing to compare, no element is finite", BAD)]
     if math.isinf(relative):
-        line += [Span("wrong", BAD), ": other elements are NaN or infinite than in the reference, or there are more"]
+        line += [
+            Span("wrong", BAD),
+            ": NaN or infinite elements, or their number, are not those of the reference",
+        ]
     else:
-        verdict = Span("wrong", BAD) if output.wrong else Span("right", GOOD)
+        verdict = Span("wrong", BAD) if output.wrong else Span("correct", GOOD)
         line += [verdict, f", relative error {_number(relative)}, absolute {_number(absolute)}"]
     if output.unit is not None and output.nearest is not None and output.spread is not None:
         line.append(_among_others(output.unit, output.nearest, output.spread))
     elif not output.wrong and relative > WRONG_ABOVE and output.rounding is not None:
-        line.append(f"; dense XNNPACK rounds as much, {_number(output.rounding)}")
+        line.append(f"; dense XNNPACK differs as much by rounding, {_number(output.rounding)}")
     if output.nonfinite:
         line.append(f"; {_counted(output.nonfinite, 'element')} NaN or infinite")
     if output.shape_differs and output.reference_shape is not None:

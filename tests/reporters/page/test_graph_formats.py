@@ -69,7 +69,7 @@ def test_they_are_of_one_model(form: str, tmp_path: Path, capsys, monkeypatch) -
         capsys, monkeypatch, "check", HALF, SPARSE, "--jobs", "2", "--report", f"{form}={tmp_path / 'out'}"
     )
     assert code == 2
-    assert f"{form} shows one model, and these are 2" in said and said.count("\n") == 1
+    assert f"{form} shows one model, not 2" in said and said.count("\n") == 1
 
 
 def test_a_notebook_shows_the_picture() -> None:

@@ -1,4 +1,4 @@
-"""The four outcomes: what each means, how it is told apart in a run, what xnnlint makes of it."""
+"""The four outcomes: what each means, how it is recognized in a run, what xnnlint makes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xnnlint.xnnpack.plan import Outcome
 ALL = "outcomes"
 _MEANING = {
     Outcome.SPARSE: """\
-At least one 1x1 convolution runs as SpMM, the kernel that skips zeros, and all outputs are right.
+At least one 1x1 convolution runs as SpMM, the kernel that skips zeros, and all outputs are correct.
 
 ## In a run
 The runtime's profiler names at least one operator that ends in SPMM. No output differs from the dense reference by
@@ -26,15 +26,15 @@ the multiply-accumulates of all of them. The rest runs dense, each for a reason 
 - a CPU and a build with the sparse path (XNN501)
 """,
     Outcome.DENSE: """\
-No 1x1 convolution runs as SpMM; all outputs are right, and the speed is that of a model that was never pruned.
+No 1x1 convolution runs as SpMM; all outputs are correct, and the speed is that of a model that was never pruned.
 
 ## In a run
-The model runs, its outputs are right, and the profiler names no operator that ends in SPMM.
+The model runs, its outputs are correct, and the profiler names no operator that ends in SPMM.
 
 ## In a report
 The findings that are errors each name what stands in the way, with `unlocks`: what changing this alone would bring, or
-together with the others of the smallest set of changes. A model that is not pruned yet is told so in a note (XNN303)
-and passes; --require-sparse makes every dense model fail.
+together with the others of the smallest set of changes. A model that is not pruned yet gets a note (XNN303) and
+passes; --require-sparse makes every dense model fail.
 """,
     Outcome.WRONG_RESULTS: """\
 The model runs, and its outputs are wrong. No error is reported.
@@ -45,7 +45,7 @@ what a dense run of XNNPACK differs by.
 
 ## In a report
 The verdict names the first place where an operator reads data laid out in one order as if it were in the other. XNN901
-is an error; fix it, or convert without EXPERIMENTAL_SPARSITY: then the model is dense, and right.
+is an error; fix it, or convert without EXPERIMENTAL_SPARSITY: then the model is dense, and its outputs are correct.
 """,
     Outcome.FAILS: """\
 The dense model runs; the sparse one ends with an error of the runtime, or crashes.
@@ -70,7 +70,7 @@ def outcome_page(outcome: Outcome) -> Page:
 
 def overview() -> Page:
     """The four together."""
-    lines = ["What can become of a model in the runtime; each is told apart by a real run, see `xnnlint verify`.", ""]
+    lines = ["What can become of a model in the runtime; each is recognized in a real run, see `xnnlint verify`.", ""]
     for outcome in Outcome:
         first, _, _ = _MEANING[outcome].partition("\n\n")
         lines.append(f"- {outcome.value}: {first[0].lower()}{' '.join(first.split())[1:]}")

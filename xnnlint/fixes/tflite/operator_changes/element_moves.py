@@ -145,7 +145,7 @@ class GatherChannels(_Chains):
     """A shuffle of channels."""
 
     name = "gather-channels"
-    summary = "RESHAPE to 5-D, TRANSPOSE and RESHAPE that shuffle channels -> GATHER, which `select-channels` can mend"
+    summary = "RESHAPE to 5-D, TRANSPOSE and RESHAPE that shuffle channels -> GATHER, which `select-channels` replaces"
 
     def takes(self, move: Move) -> bool:
         return move.block == 1 and move.channels is not None

@@ -14,7 +14,7 @@ class RemoveDeadBranch(Rescue):
 
     name = "remove-dead-branch"
     stage = Preference.FAILURES
-    summary = "branches that nobody reads, over which LiteRT 1.2 to 2.0 crash -> removed"
+    summary = "branches that nothing reads, over which LiteRT 1.2 to 2.0 crash -> removed"
 
     def ways(self, view: View) -> Iterator[Way]:
         if dead := dead_branch(view):
@@ -42,7 +42,7 @@ def _remove(view: View) -> str:
     dead = dead_branch(view)
     for op in dead:
         view.graph.remove(op)
-    return f"remove {len(dead)} operators whose results nobody reads"
+    return f"remove {len(dead)} operators whose outputs nothing reads"
 
 
 def _is_plain(view: View, op: Op) -> bool:
