@@ -100,6 +100,8 @@ def _pattern(graph: Graph, tensor: int) -> tuple[int, int] | None:
     if source is None or source.stored_bytes > MAX_DECODED_BYTES:
         return None
     are_zero = dense_values(source, MAX_DECODED_BYTES) == 0
+    if not are_zero.size:
+        return None
     rows = are_zero.reshape(are_zero.shape[0], -1)
     for size in _PATTERN_SIZES:
         for blocks in (rows, rows.T):

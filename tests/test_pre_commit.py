@@ -113,7 +113,7 @@ def test_the_hooks_pass_fail_and_fix(sample, home):
     assert "xnnlint fix" in fixed and "Failed" in fixed and "files were modified by this hook" in fixed
     assert "set keepdims=True" in fixed
     assert keepdims(models / "pooled.keras")
-    assert "Failed" in checked and "models/failing.tflite: dense" in checked and "XNN301" in checked
+    assert "Failed" in checked and re.search(r"models/failing\.tflite +dense", checked)
     assert "passing.tflite" not in checked
     assert sorted(path.name for path in models.iterdir()) == [
         "failing.tflite",
@@ -169,7 +169,7 @@ def test_a_model_that_cannot_be_read_fails(sample):
     assert code == 1, output
     assert "broken.tflite: this is not a TFLite model" in output
     # One bad file hides no other.
-    assert "failing.tflite: dense" in output
+    assert re.search(r"failing\.tflite +dense", output)
     assert "exit code: 2" in output
 
 

@@ -49,7 +49,9 @@ def test_a_file_written_again_says_and_lints_the_same(path):
     before, after = (check_loaded(load_bytes(d, str(path)), profile) for d in (data, written))
     assert before.plan.outcome is after.plan.outcome
     assert before.plan.operators == after.plan.operators
-    assert before.findings == after.findings
+    # Messages may count the file's bytes, and it is written with other gaps.
+    places = [[(f.rule, f.severity, f.location, f.fix) for f in report.findings] for report in (before, after)]
+    assert places[0] == places[1]
 
 
 @pytest.mark.judge

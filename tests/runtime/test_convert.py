@@ -159,7 +159,7 @@ def test_weights_that_would_be_misread_are_stored_dense(tmp_path, capsys, monkey
     raw.write_bytes(convert.convert(tmp_path / "blocks.keras", float16=True))
     assert not check_model(raw, load_profile()).plan.is_correct, "as TensorFlow converts it"
     code, out, error = run(capsys, monkeypatch, str(tmp_path / "blocks.keras"), "--fp16", "-o", str(target))
-    assert code == 0 and "Results are right" in out and "LiteRT would misread them" in error
+    assert code == 0 and "Outputs are correct" in out and "LiteRT would misread them" in error
     before, after = verify_each([str(raw), str(target)], choose(seeds=1))
     assert before.agrees and before.broken is not None, "no kernel gets it right"
     assert after.exit_code == 0 and after.observation.outcome == "dense"
@@ -198,7 +198,7 @@ def test_a_failed_conversion_leaves_the_target_as_it_was(tmp_path, capsys, monke
 def test_a_full_disk_leaves_the_target_as_it_was(tmp_path, capsys, monkeypatch):
     target = tmp_path / "model.tflite"
     target.write_bytes(b"before")
-    monkeypatch.setattr(convert, "convert", lambda *_, **__: b"after")
+    monkeypatch.setattr(convert, "convert", lambda *_, **__: (FIXTURES / "guide_sparse.tflite").read_bytes())
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -121,7 +121,8 @@ def test_the_process_dies_where_a_read_leaves_the_file(name, tmp_path):
         pytest.skip(availability().cpus["arm64"].reason or "")
     plan = planned(PAST_FILE[name], tmp_path, "arm64")
     (seen,) = observe([tmp_path / "model.tflite"], cpu="arm64")
-    assert (seen.status, seen.outcome, plan.outcome.value) == ("crash", "fails", "fails")
+    # Whether a page lies behind the file's last one, nobody knows.
+    assert plan.outcome is Outcome.FAILS and seen.outcome is not None and plan.allows(Outcome(seen.outcome))
 
 
 @pytest.mark.judge
