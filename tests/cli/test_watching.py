@@ -68,13 +68,18 @@ def test_the_program(tmp_path: Path) -> None:
     model = tmp_path / "model.tflite"
     shutil.copy(FIXTURES / "guide_sparse.tflite", model)
     command = [sys.executable, "-u", "-m", "xnnlint", "check", str(tmp_path), "--watch"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        assert ": sparse: 2 of 2" in program.stdout.readline()
-        shutil.copy(FIXTURES / "guide_dense_zeros.tflite", model)
-        assert any(": dense: 0 of 2" in line for line in program.stdout)
-        program.send_signal(signal.SIGINT)
-        assert program.wait(30) == 130
+    # Where the tests themselves run in the background, Ctrl-C is ignored, and children would inherit that.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **heard) as program:
+        try:
+            assert program.stdout is not None
+            assert ": sparse: 2 of 2" in program.stdout.readline()
+            shutil.copy(FIXTURES / "guide_dense_zeros.tflite", model)
+            assert any(": dense: 0 of 2" in line for line in program.stdout)
+            program.send_signal(signal.SIGINT)
+            assert program.wait(30) == 130
+        finally:
+            program.kill()
 
 
 @pytest.mark.parametrize("arguments", [("-",), (), ("nets:make",)])
