@@ -21,8 +21,9 @@ class MisreadSparseWeights(Rule):
 
     ## What it does
     Finds tensors that are stored sparse and read by something other than DENSIFY or a kernel of TFLite that knows
-    their format. Such kernels are those of FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single values or in
-    blocks of 1x$float_block, and with int8 weights in blocks of 1x$integer_block (no more than $most of them in a row).
+    their format. Such kernels are those of FULLY_CONNECTED, where TFLite itself runs it, with float32 weights as single
+    values or in blocks of 1x$float_block, and with int8 weights in blocks of 1x$integer_block (no more than $most of
+    them in a row).
 
     ## Why it matters
     The values that are stored are read as if they were the dense tensor, and beyond their end: the outputs are
