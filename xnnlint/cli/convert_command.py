@@ -47,6 +47,8 @@ def convert(options: ConvertOptions) -> None:
         raise XnnlintError("--even-if-slower says which changes are made: give --fix, too")
     if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
         raise XnnlintError(f"{output} is the model itself; name another file for the .tflite model")
+    if Path(output).suffix in (".keras", ".h5", ".hdf5"):
+        raise XnnlintError(f"{output}: what is written is a TFLite model; end its name in '.tflite'")
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
     data = converting.convert(model, float16=options.float16, batch=options.batch or None)

@@ -89,8 +89,11 @@ def report(options: ReportOptions) -> None:
                 comparisons.append(compare(model.report, fixed.report))
     elif len(models) == len(readable) == 2:
         comparisons.append(compare(readable[0].report, readable[1].report))
-    atomic.write(page(models, comparisons).encode("utf-8", "backslashreplace"), Path(options.output))
     errors = [model.report.error for model in models if model.report.error is not None]
+    if not readable:
+        # A page that is there is worth more than one of errors.
+        raise XnnlintError(errors[0] if len(errors) == 1 else f"none of {len(errors)} models can be read: {errors[0]}")
+    atomic.write(page(models, comparisons).encode("utf-8", "backslashreplace"), Path(options.output))
     for error in errors:
         complain(error)
     typer.echo(f"xnnlint: wrote {options.output}", err=True)

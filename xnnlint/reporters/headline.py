@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
-from xnnlint.reporters.finding_words import counted, hazard_place, percent
+from xnnlint.reporters.finding_words import counted, hazard_place, percent, share_text
 from xnnlint.reporters.styled_lines import (
     BAD,
     CAUTION,
@@ -57,6 +57,9 @@ def headline(model: ModelReport, profile: Profile, width: int | None, *, failed:
     said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
     if model.outcome is Outcome.SPARSE and any(f.condition is Condition.WRAPPERS_STRIPPED for f in model.findings):
         said = f"without its pruning wrappers: {said}"
+    assumed = model.plan.model.assume_pruned if model.plan is not None else None
+    if assumed is not None and model.outcome is not None:
+        said = f"once pruned to {share_text(assumed)}: {said}"
     if width is None:
         return wrap([*short, f": {said}  ", Span(f"({profile.name})", FAINT)], None)
     whole: list[Piece] = [*short, f": {said}"]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _INDENT = 6
 _BESIDE = 22  # columns of a command that has its explanation beside it
 SHARE = "0.8"
+# Of the extras that a check can miss: what pip has under a name of its own, however xnnlint was installed.
+_PACKAGES = {"verify": "ai-edge-litert"}
 
 
 class Kind(Enum):
@@ -63,7 +66,7 @@ def steps(model: ModelReport) -> list[Step]:
     if model.findings:
         rule = model.findings[0].rule
         found.append(Step(Kind.EXPLAIN, f"xnnlint explain {rule}", "what it means, with an example"))
-    return found
+    return [*found, *_of_missing(model)]
 
 
 def next_lines(model: ModelReport, width: int) -> list[Line]:
@@ -110,9 +113,9 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
     # A .tflite file that is not pruned has nothing that a fix of its graph could bring yet.
     if plan.model.format == "tflite" and any(f.condition is Condition.PRUNED for f in model.findings):
         return
-    if fixes.extra:
-        yield from _of_missing(model, fixes.extra)
-    fix = f"xnnlint fix {_path(model)} -o fixed.{plan.model.format}"
+    # A name of its own, where the model is what an earlier fix has written.
+    fixed = "fixed-again" if Path(model.path).stem == "fixed" else "fixed"
+    fix = f"xnnlint fix {_path(model)} -o {fixed}.{plan.model.format}"
     more = f"; {fixes.unsafe} more with --unsafe-fixes ([!]: other outputs, train again)" if fixes.unsafe else ""
     if fixes.brought is not None and fixes.brought.changes:
         gain = made_words(model)
@@ -120,7 +123,9 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.FIX, fix, f"[*] {_becomes(fixes.brought)}: same outputs, no retraining{faster}{more}")
     elif fixes.brought is None and fixes.safe:
         what = f"[*] {_some(model, fixes.safe)}: same outputs, no retraining{more}"
-        yield Step(Kind.FIX, fix, f"{what}; check --fixes tries it")
+        # Of a Keras model there is no search to be made.
+        tried = "; check --fixes tries it" if plan.model.format == "tflite" else ""
+        yield Step(Kind.FIX, fix, f"{what}{tried}")
     elif fixes.unsafe:
         yield Step(
             Kind.FIX_UNSAFE, f"{fix} --unsafe-fixes", f"[!] {_some(model, fixes.unsafe)}: other outputs, train again"
@@ -129,14 +134,16 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.FIX_SLOWER, f"{fix} --even-if-slower", f"[*] {_becomes(fixes.declined)}; slower, as predicted")
 
 
-def _of_missing(model: ModelReport, extra: str) -> Iterator[Step]:
+def _of_missing(model: ModelReport) -> Iterator[Step]:
     """What to install where rules are broken that `xnnlint fix` has fixes for."""
+    if model.fixes is None or not model.fixes.extra:
+        return
     from xnnlint.fixes.fixable import FileKind, fixable
 
-    known = sum(f.is_asking and FileKind.TFLITE in fixable(f.condition) for f in model.findings)
-    if known:
-        why = f"then check says which of {counted(known, 'finding')} xnnlint fix can solve"
-        yield Step(Kind.INSTALL, f"pip install 'xnnlint[{extra}]'", why)
+    if any(f.is_asking and FileKind.TFLITE in fixable(f.condition) for f in model.findings):
+        yield Step(
+            Kind.INSTALL, f"pip install {_PACKAGES[model.fixes.extra]}", "lets check say what xnnlint fix can do"
+        )
 
 
 def _of_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:
@@ -168,6 +175,8 @@ def _of_right_models(model: ModelReport) -> Iterator[Step]:
     if model.plan.model.format == "tflite":
         yield Step(Kind.VERIFY, f"xnnlint verify {_path(model)}", "runs it in LiteRT, and compares")
         yield Step(Kind.BENCH, f"xnnlint bench {_path(model)}", "times it, sparse and dense")
+    elif model.plan.model.assume_pruned is not None:
+        yield Step(Kind.PRUNE, "", "")
     elif model.path.endswith((".keras", ".h5")) and not model.plan.model.unknown:
         wrapped = any(finding.condition is Condition.WRAPPERS_STRIPPED for finding in model.findings)
         what = f"{'takes the wrappers off, ' if wrapped else ''}stores the zeros sparse, and checks the file"
