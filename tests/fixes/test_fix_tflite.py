@@ -246,6 +246,8 @@ def test_where_nothing_can_run_nothing_is_written(capsys, monkeypatch, tmp_path)
 
 def test_without_the_extra_it_says_what_to_install(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    # Another test may have imported TensorFlow, which has a copy.
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     schema.generated.cache_clear()
     target = tmp_path / "fixed.tflite"
     try:
