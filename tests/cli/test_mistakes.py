@@ -57,7 +57,7 @@ MISTAKES = [
     ("fix model.tflite -o model.tflite", "model.tflite is the model itself; --in-place replaces it and keeps a copy"),
     ("fix model.tflite --dry-run", "no such option: --dry-run; write --diff"),
     ("fix net.onnx -o fixed.onnx", "this is an ONNX model; convert it to .tflite"),
-    ("convert model.tflite -o new.tflite", "model.tflite: this is no Keras model"),
+    ("convert model.tflite -o new.tflite", "this is a .tflite model already; check, fix and verify take it as it is"),
     ("verify net.onnx", "this is an ONNX model; convert it to .tflite"),
     ("explain XNN10", "nothing to explain by the name 'XNN10'; did you mean"),
 ]

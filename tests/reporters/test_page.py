@@ -161,7 +161,7 @@ def test_findings_alike_are_one_cause_with_its_places():
           XNN302     no weight is stored sparse, so the runtime never looks at the zeros
                  Keras: convert with EXPERIMENTAL_SPARSITY (same outputs)
           XNN900     note: this is only good to know
-          Train again after a change in Keras, but for (same outputs).
+          Changes in Keras need training again, but for those with (same outputs).
 
         Next:
           xnnlint explain XNN104  what it means, with an example

@@ -188,6 +188,8 @@ def _target(model: str, written: WrittenOptions) -> str:
     Raises:
         XnnlintError: that is not clear, or would overwrite the model.
     """
+    from xnnlint.loaders.other_formats import refuse_named
+
     out = written.out
     if sum((bool(out), written.in_place, written.diff)) != 1:
         raise XnnlintError("say where to write with -o OUT, or --in-place; or only look with --diff")
@@ -198,5 +200,6 @@ def _target(model: str, written: WrittenOptions) -> str:
     if not Path(out).parent.is_dir():
         raise XnnlintError(f"{out}: cannot be written (its folder does not exist)")
     if Path(out).suffix.lower() != Path(model).suffix.lower():
+        refuse_named(model)
         raise XnnlintError(f"{out}: the format stays that of the model; end its name in {Path(model).suffix!r}")
     return out

@@ -113,7 +113,7 @@ def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool
         more = counted(sum(len(cause.findings) for cause in rest), "more finding")
         lines += wrap([f"and {more}, of {rules}: --verbose shows all"], width, 2)
     if any(_is_unsafe(cause.first) for cause in found[:shown]):
-        note = f"Train again after a change in {_place_of_change(model)}, but for (same outputs)."
+        note = f"Changes in {_place_of_change(model)} need training again, but for those with (same outputs)."
         lines += wrap([Span(note, FAINT)], width, 2)
     return lines
 

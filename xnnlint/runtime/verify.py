@@ -28,7 +28,7 @@ OUTCOME, OPERATORS, PARTITIONS, TFLITE_OPERATORS = "outcome", "operators", "part
 """What can differ; see Verification."""
 
 AGREES, DIFFERS, TROUBLE = 0, 1, 2
-_CONVERT = "convert it with tf.lite.TFLiteConverter and verify the .tflite file"
+_CONVERT = "convert it with xnnlint convert, and verify the .tflite file"
 
 
 class Ran(Protocol):

@@ -68,6 +68,8 @@ def _read(path: str) -> tuple[str, KerasModel]:
         from xnnlint.loaders.keras.read_saved_model import read_saved_model
 
         return format_, read_saved_model(path)
+    if head[4:8] == b"TFL3":
+        raise Unreadable("this is a .tflite model already", "check, fix and verify take it as it is")
     raise Unreadable("this is no Keras model", _CONVERT)
 
 
