@@ -139,7 +139,8 @@ def test_two_patterns_cannot_share_a_name() -> None:
 @pytest.mark.judge
 def test_random_models_run_in_the_dense_reference(tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    from xnnlint.runtime.dense_copy import dense_copy
+
+    from xnnlint.runtime.references import dense_copy
 
     path = tmp_path / "model.tflite"
 
