@@ -16,6 +16,7 @@ from xnnlint.linter.findings import (
     Unlock,
 )
 from xnnlint.model.graph import Graph, Operator, Tensor
+from xnnlint.reporters import next_steps
 from xnnlint.reporters import styled_lines as layout
 from xnnlint.reporters.causes import causes
 from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
@@ -329,5 +330,6 @@ def test_what_is_to_be_installed_is_the_next_step():
     last = shown(model).partition("Next:")[2]
     assert last.index("xnnlint explain") < last.index("pip install ai-edge-litert")
     assert "lets check say what xnnlint fix can do" in " ".join(shown(model).split())
+    assert next_steps.word(model) == "install", "nobody has to do by hand what a fix may do"
     model.findings = model.findings[1:]
     assert "pip install" not in shown(model)

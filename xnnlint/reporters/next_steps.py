@@ -59,14 +59,14 @@ class Step:
 
 def steps(model: ModelReport) -> list[Step]:
     """What to do with a model that was read, the first thing first."""
-    found = [*_of_weights(model), *_of_fixes(model)]
-    if not found and any(f.severity is Severity.ERROR for f in model.findings):
+    found, missing = [*_of_weights(model), *_of_fixes(model)], list(_of_missing(model))
+    if not found and not missing and any(f.severity is Severity.ERROR for f in model.findings):
         found.append(Step(Kind.BY_HAND, "", ""))
     found += _of_right_models(model)
     if model.findings:
         rule = model.findings[0].rule
         found.append(Step(Kind.EXPLAIN, f"xnnlint explain {rule}", "what it means, with an example"))
-    return [*found, *_of_missing(model)]
+    return [*found, *missing]
 
 
 def next_lines(model: ModelReport, width: int) -> list[Line]:
