@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.linter.baseline import entry
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.model.converter_storage import WEIGHTED
 from xnnlint.model.weights import measure
 from xnnlint.xnnpack.plan import Outcome
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 TOLERANCE = 0.03
 """Times that differ by less than this share are alike; a fix is held to the same."""
 
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 # From worst to best: a model that fails gives nothing, one with wrong results misleads.
 _OUTCOMES = (Outcome.FAILS, Outcome.WRONG_RESULTS, Outcome.DENSE, Outcome.SPARSE)
 
@@ -125,7 +125,7 @@ class Comparison:
             Aspect.SPMM: _change(spmm[0], spmm[1]),
             Aspect.TIME: Change.UNKNOWN if self.gain is None else _change(1.0, self.gain.ratio, TOLERANCE),
             Aspect.SIZE: _change(_less(self.sizes[0]), _less(self.sizes[1]), TOLERANCE),
-            Aspect.FINDINGS: _change(_less(_errors(self.lost)), _less(_errors(self.gained))),
+            Aspect.FINDINGS: _change(_less(errors(self.lost)), _less(errors(self.gained))),
         }
 
     def worse(self, aspects: Iterable[Aspect]) -> list[Aspect]:
@@ -184,7 +184,8 @@ def _less(figure: float | None) -> float | None:
     return None if figure is None else -figure
 
 
-def _errors(findings: Sequence[Finding]) -> int:
+def errors(findings: Sequence[Finding]) -> int:
+    """How many are errors."""
     return sum(finding.severity is Severity.ERROR for finding in findings)
 
 
@@ -235,7 +236,7 @@ def _side(plan: Plan, index: int, kernels: tuple[str, ...], microseconds: float 
 
 def _weights(plan: Plan, op: Operator) -> int | None:
     """The tensor of an operator's weights; None without constant ones."""
-    has_weights = op.type in _WEIGHTED and len(op.inputs) > 1 and op.inputs[1] >= 0
+    has_weights = op.type in WEIGHTED and len(op.inputs) > 1 and op.inputs[1] >= 0
     return op.inputs[1] if has_weights else None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.all_runtimes import check_everywhere
 from xnnlint.linter.confidence import hedged
-from xnnlint.linter.findings import Finding, ModelReport, Report, Severity
+from xnnlint.linter.findings import Finding, ModelReport, Report, Severity, smallest_set
 from xnnlint.linter.misread_weights import with_weights_decoded
 from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
@@ -126,7 +126,7 @@ def find(plan: Plan, *, require_sparse: bool = False) -> list[Finding]:
 def _find(plan: Plan) -> list[Finding]:
     asked = _ask(plan)
     findings = add_unlocks(plan, asked)
-    if plan.outcome is not Outcome.SPARSE and not any(f.unlocks and f.unlocks.in_smallest_set for f in findings):
+    if plan.outcome is not Outcome.SPARSE and not smallest_set(findings):
         findings = add_unlocks(plan, _with_shadowed(plan, asked))
     return _as_joined(plan, findings)
 
@@ -143,7 +143,7 @@ def _ask(plan: Plan) -> list[Finding]:
 def _as_joined(plan: Plan, findings: list[Finding]) -> list[Finding]:
     """Members of the smallest set as they are once XNNPACK takes the operators that others of them are about: where
     the graph does not fall apart any more, a convolution is no stem of the part behind, say."""
-    members = [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    members = smallest_set(findings)
     taken = {waiver for f in members for waiver in f.waivers if waiver.kind in SHADOWING}
     if not taken or plan.planner is None:
         return findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -114,6 +115,11 @@ class Finding:
         """Whether it asks for a change: more than a note, or one that costs nothing, such as for other runtimes."""
         is_free = self.fix is not None and self.fix.applicability is Applicability.SAFE
         return self.severity is not Severity.NOTE or is_free
+
+
+def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
+    """The members of the smallest set of changes that makes the model sparse."""
+    return [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from xnnlint.errors import XnnlintError
+from xnnlint.linter.findings import smallest_set
 from xnnlint.linter.pruning_forecast import forecasts
 from xnnlint.linter.schedule_forecast import at_schedule_end
 from xnnlint.linter.speed import speed_of
@@ -45,7 +46,7 @@ def add_value(report: ModelReport, wanted: Wanted) -> None:
     plan = report.plan
     assert plan is not None
     try:
-        needed = [f.waivers for f in report.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+        needed = [finding.waivers for finding in smallest_set(report.findings)]
         report.speed = speed_of(plan, frozenset().union(*needed), wanted.cost_profile)
         report.at_schedule_end = at_schedule_end(plan)
         # What was asked of the layers is answered; a report may go to another process.

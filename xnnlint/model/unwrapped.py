@@ -14,18 +14,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from xnnlint.model.converter_storage import WEIGHTED
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 from xnnlint.model.weights import MAX_DECODED_BYTES, dense_values, trace
 
 PREFIX = "prune_low_magnitude"
 """What PruneLowMagnitude puts in front of a layer's name."""
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _FILTER = 1
 
 
 def wrapped_operators(graph: Graph) -> list[Operator]:
     """The operators of wrapped layers, whose weights other operators compute."""
-    return [op for op in graph.operators if op.type in _WEIGHTED and PREFIX in op.name and _is_computed(graph, op)]
+    return [op for op in graph.operators if op.type in WEIGHTED and PREFIX in op.name and _is_computed(graph, op)]
 
 
 def unwrapped(model: Model) -> tuple[Model, tuple[int, ...]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Applicability, Severity
+from xnnlint.linter.findings import Applicability, Severity, smallest_set
 from xnnlint.reporters.finding_words import counted, impersonal, place, says_all, share_text
 from xnnlint.reporters.headline import BROKEN
 from xnnlint.reporters.styled_lines import (
@@ -78,11 +78,6 @@ def causes(findings: Iterable[Finding]) -> list[Cause]:
         titles = {finding.fix for finding in group}
         merged.setdefault((*asked_for, titles.pop() if len(titles) == 1 else kind), []).extend(group)
     return [Cause(tuple(group)) for group in merged.values()]
-
-
-def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
-    """The members of the smallest set of changes that makes the model sparse."""
-    return [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
 
 
 def why_lines(model: ModelReport, width: int, *, for_pipe: bool, in_detail: bool = False) -> list[Line]:

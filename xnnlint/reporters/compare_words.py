@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from xnnlint.linter.comparison import Aspect, Change
+from xnnlint.linter.comparison import Aspect, Change, errors
 from xnnlint.reporters.durations import duration
 from xnnlint.reporters.finding_words import percent
 from xnnlint.reporters.value_words import bytes_text, not_measured
@@ -54,7 +54,7 @@ def fact_rows(compared: Comparison) -> Iterator[FactRow]:
     before, after = both
     yield FactRow("zeros", _zeros(before), _zeros(after), "of the 1x1 weights", Change.UNKNOWN)
     yield FactRow("operators", _operators(before), _operators(after), "", Change.UNKNOWN)
-    yield _row(Aspect.FINDINGS, [_errors(model) for model in both], "", changes)
+    yield _row(Aspect.FINDINGS, [str(errors(model.findings)) for model in both], "", changes)
 
 
 def _row(aspect: Aspect, cells: list[str], note: str, changes: dict[Aspect, Change]) -> FactRow:
@@ -89,10 +89,6 @@ def _operators(model: ModelReport) -> str:
     partitions = len({kernel.partition for kernel in plan.operators})
     left = f", {len(plan.tflite_ops)} left to TFLite" if plan.tflite_ops else ""
     return f"{len(plan.operators)} in {partitions} partition{'' if partitions == 1 else 's'}{left}"
-
-
-def _errors(model: ModelReport) -> str:
-    return str(sum(finding.severity.value == "error" for finding in model.findings))
 
 
 def time_note(compared: Comparison) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Applicability, Fix
-from xnnlint.reporters.causes import smallest_set, source_of
+from xnnlint.linter.findings import Applicability, Fix, smallest_set
+from xnnlint.reporters.causes import source_of
 from xnnlint.reporters.finding_words import counted, place, share_text
 from xnnlint.reporters.styled_lines import FAINT, PLAIN, STRONG, Line, Piece, Span, safe, wrap
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xnnlint.linter.findings import smallest_set
 from xnnlint.reporters.finding_words import share_text
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome
@@ -51,7 +52,7 @@ def if_fixed_sentence(model: ModelReport) -> str:
     zeros = "" if gain.share is None else f"with {share_text(gain.share)} zeros"
     if _is_slower(gain):
         return f"Even if fixed {_gain(gain, zeros)}."
-    changed = [f.condition for f in model.findings if f.unlocks is not None and f.unlocks.in_smallest_set]
+    changed = [finding.condition for finding in smallest_set(model.findings)]
     # A cluster end, or a padding, takes time of its own, which is not known before it is there.
     cost = "" if all(condition in _OF_WEIGHTS for condition in changed) else ", cost of changes aside"
     return f"If fixed, at most {_gain(gain, zeros)}{cost}."

@@ -6,11 +6,11 @@ the zeros of those clusters, measured as `xnnlint check` measures them in the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.linter.engine import check_loaded
+from xnnlint.linter.findings import smallest_set
 from xnnlint.linter.speed import USUAL_SHARE
 from xnnlint.linter.value import Wanted
 from xnnlint.loaders import load_any
@@ -21,7 +21,7 @@ from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.xnnpack.plan import PartitionPlan, Plan
+    from xnnlint.xnnpack.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Start:
     def blockers(self) -> list[Finding]:
         """The smallest set of findings that stand between the pruned model and sparse; what pruning itself mends is
         none of them."""
-        return [] if self.forecast.outcome is Outcome.SPARSE else _smallest_set(self.report)
+        return [] if self.forecast.outcome is Outcome.SPARSE else smallest_set(self.report.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Look:
     @property
     def missing(self) -> list[Finding]:
         """The smallest set of findings that stand between this model and sparse."""
-        return _smallest_set(self.report)
+        return smallest_set(self.report.findings)
 
 
 class TrainingWatch:
@@ -161,28 +161,18 @@ def _pruned(report: ModelReport, share: float) -> Plan:
     return plan_if_pruned(plan, share) or plan
 
 
-def _smallest_set(report: ModelReport) -> list[Finding]:
-    return [finding for finding in report.findings if finding.unlocks is not None and finding.unlocks.in_smallest_set]
-
-
 def _clusters(plan: Plan) -> list[tuple[str, ...]]:
     if plan.outcome is not Outcome.SPARSE:
         operators = plan.graph.operators
         return [tuple(dict.fromkeys(operators[op].name for op in pointwise_ops(plan.graph)))]
-    found = []
+    counted, found = _weights(plan), []
     for part in plan.partitions:
         for cluster in part.decision.clusters if part.decision.armed else ():
-            layers = _counted(plan, part, cluster.nodes)
+            names = [plan.graph.operators[part.nodes[node].op].name for node in cluster.nodes]
+            layers = tuple(dict.fromkeys(name for name in names if name in counted))
             if layers and not cluster.broken_by:
                 found.append(layers)
     return found
-
-
-def _counted(plan: Plan, part: PartitionPlan, nodes: Sequence[int]) -> tuple[str, ...]:
-    """The layers of the 1x1 weights among some nodes."""
-    ops = dict.fromkeys(part.nodes[node].op for node in nodes)
-    counted = _weights(plan)
-    return tuple(dict.fromkeys(name for op in ops if (name := plan.graph.operators[op].name) in counted))
 
 
 def _weights(plan: Plan) -> dict[str, tuple[int, int]]:

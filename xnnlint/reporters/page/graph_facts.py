@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.findings import Severity
+from xnnlint.model.converter_storage import WEIGHTED
 from xnnlint.model.macs import macs_of
 from xnnlint.model.weights import measure
 from xnnlint.xnnpack.plan import pointwise_ops
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from xnnlint.model.graph import Graph, Operator, Tensor
     from xnnlint.xnnpack.layout import Cluster
     from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan
-
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
 class KernelClass(Enum):
@@ -268,7 +267,7 @@ def _mark(findings: Iterable[Finding], is_hazard: bool) -> Mark | None:
 
 def _weights(graph: Graph, op: Operator) -> Tensor | None:
     """The weights of an operator, constant or unpacked from constants."""
-    return graph.input_tensor(op, 1) if op.type in _WEIGHTED else None
+    return graph.input_tensor(op, 1) if op.type in WEIGHTED else None
 
 
 def _counted(graph: Graph, weights: Tensor | None) -> tuple[int | None, int | None]:
