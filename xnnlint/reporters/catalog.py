@@ -54,7 +54,7 @@ def rule_lines(rules: Mapping[Rule, Mapping[FileKind, Applicability]], width: in
         yield from wrap([Span(rule.summary, FAINT)], width, 11)
     yield []
     if any(rules.values()):
-        legend = "[*] xnnlint fix has a safe fix for some places, which keeps the outputs; [!] an unsafe one: train again"
+        legend = "[*] xnnlint fix has a safe fix for some places: same outputs; [!] an unsafe one: train again"
         yield from wrap([Span(legend, FAINT)], width)
     yield [Span(f"More on a rule: xnnlint explain {next(iter(rules)).code}", STRONG)]
 
