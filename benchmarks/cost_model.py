@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xnnlint.cost.plan_work import xnnpack_work
-from xnnlint.cost.predict import Prediction, gain, predict
+from xnnlint.cost.predict import OUTSIDE, Prediction, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.request import FixRequest
@@ -150,6 +150,7 @@ def report(measured: list[Variant], runtime: Profile, rates: CostProfile) -> Non
                 cells = (model, f"{slow} / {fast}", str(spmm), f"{real:.2f}", f"{guess:.2f}", inside)
                 print(f"| {' | '.join(cells)} | {guess / real - 1:+.0%} |")
     _summary(ratios, totals)
+    _elsewhere([(real, guess) for _, real, guess, _ in ratios], rates)
     _families(errors)
 
 
@@ -172,6 +173,13 @@ def _summary(ratios: list, totals: list) -> None:
     for model, kind, total, prediction in totals:
         if abs(prediction.total / total - 1) > GOOD:
             print(f"  {model}, {kind}: measured {total:.0f} us, predicted {prediction.total:.0f}")
+
+
+def _elsewhere(ratios: list[tuple[float, float]], rates: CostProfile) -> None:
+    """What `errors.elsewhere` of a profile should be, if this machine is not the one that it was measured on."""
+    square = statistics.mean(math.log(guess / real) ** 2 for real, guess in ratios)
+    beyond = math.sqrt(max(0.0, square - (OUTSIDE * rates.errors.ratio) ** 2))
+    print(f"standard error of a ratio: {math.sqrt(square):.3f}; beyond what the profile says of its own: {beyond:.3f}")
 
 
 def _share(flags: list[bool]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.models import FIXTURES
 from xnnlint import cost
 from xnnlint.calibration import fit
 from xnnlint.calibration.measure import Sample
@@ -17,6 +18,7 @@ from xnnlint.cost.profile import CostProfile, Family, Rest, WholeErrors, read_pr
 from xnnlint.cost.spmm import SpmmWeights, lane_use, passes, spmm_weights
 from xnnlint.cost.work import TILES, Work
 from xnnlint.errors import XnnlintError
+from xnnlint.loaders import load
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.xnnpack.plan import Outcome, Plan
@@ -278,6 +280,19 @@ def test_a_profile_is_read_as_it_was_saved(tmp_path: Path) -> None:
     profile = CostProfile("x86-sse", "Some CPU", "2026-01-02", "2.3.0", {"kind": family}, rest, errors)
     profile.save(tmp_path / "profile.json")
     assert read_profile(tmp_path / "profile.json") == profile
+
+
+def test_other_processors_make_the_interval_of_a_ratio_wider_and_not_that_of_a_time() -> None:
+    plan = make_plan(load(str(FIXTURES / "guide_sparse.tflite")), load_profile(cpu="x86-sse"))
+    shipped = shipped_profile("x86-sse")
+    assert shipped is not None and shipped.errors.elsewhere > 0
+    own = replace(shipped, errors=replace(shipped.errors, elsewhere=0.0))
+    here, there = cost.gain(plan, own), cost.gain(plan, shipped)
+    assert here is not None and there is not None
+    assert there.low < here.low < there.ratio == here.ratio < here.high < there.high
+    times = [cost.predict(plan, rates) for rates in (own, shipped)]
+    assert times[0] is not None and times[1] is not None
+    assert (times[0].low, times[0].total, times[0].high) == (times[1].low, times[1].total, times[1].high)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 99}'])

@@ -320,7 +320,8 @@ def _interval(dense: Prediction, sparse: Prediction, ratio: float) -> tuple[floa
     if dense.operators == sparse.operators:
         return ratio, ratio
     before, after = (_uncertain(variant.operators, variant.profile) for variant in (dense, sparse))
-    square = (OUTSIDE * dense.profile.errors.ratio) ** 2
+    errors = dense.profile.errors
+    square = (OUTSIDE * errors.ratio) ** 2 + errors.elsewhere**2
     for family in before.keys() | after.keys():
         square += (before.get(family, 0.0) / dense.total - after.get(family, 0.0) / sparse.total) ** 2
     spread = math.exp(CONFIDENCE * math.sqrt(square))

@@ -58,11 +58,17 @@ class Rest:
 
 @dataclass(frozen=True)
 class WholeErrors:
-    """Standard deviations of the relative errors of whole networks that were left out of the fit: of their time, and of
-    the ratio of two variants of one network."""
+    """Standard deviations of the relative errors of whole networks that were left out of the fit.
+
+    Attributes:
+        total: of their time.
+        ratio: of the ratio of two variants of one network.
+        elsewhere: what other processors of the kind add to the error of a ratio; 0 for a profile of one's own machine.
+    """
 
     total: float = 0.1
     ratio: float = 0.1
+    elsewhere: float = 0.0
 
 
 @dataclass(frozen=True)
