@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
+from xnnlint.cli.console import Format, FormatOption
 from xnnlint.errors import XnnlintError
+
+_ON_STDERR = 80  # columns
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class ConvertOptions:
         ),
     ] = False
     target: TargetOptions = field(default_factory=TargetOptions)
+    form: FormatOption = Format.TEXT
 
 
 def convert(options: ConvertOptions) -> None:
@@ -61,7 +65,7 @@ def convert(options: ConvertOptions) -> None:
     else:
         atomic.write(data, output)
     typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
-    check(CheckOptions(paths=[output], target=options.target))
+    check(CheckOptions(paths=[output], target=options.target, form=options.form.value))
 
 
 def _fixed(data: bytes, options: ConvertOptions) -> bytes:
@@ -79,6 +83,7 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
     from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_fixer import FileFixer
     from xnnlint.reporters.fix_text import repair_lines
+    from xnnlint.reporters.styled_lines import plain
     from xnnlint.xnnpack.profile import load_profile
 
     target = options.target
@@ -94,5 +99,9 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
         done = fixer.fix_data(data, options.output, options.output)
     if not done.written:
         atomic.write(done.after.data, options.output)
-    print_lines(lambda printer: repair_lines(done, printer.width))
+    if options.form is Format.TEXT:
+        print_lines(lambda printer: repair_lines(done, printer.width))
+    else:  # stdout is for the document of the check
+        for line in repair_lines(done, _ON_STDERR):
+            typer.echo(plain(line), err=True)
     return done.after.data
