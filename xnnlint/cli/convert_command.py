@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,7 @@ class ConvertOptions:
     ] = False
     target: TargetOptions = field(default_factory=TargetOptions)
     form: FormatOption = Format.TEXT
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Let through what TensorFlow logs.")] = False
 
 
 def convert(options: ConvertOptions) -> None:
@@ -45,6 +47,7 @@ def convert(options: ConvertOptions) -> None:
     from xnnlint.cli.check_command import CheckOptions, check
     from xnnlint.fixes.tflite.readable import readable
     from xnnlint.runtime import tensorflow_converter as converting
+    from xnnlint.runtime.tensorflow_log import errors_only
 
     model, output = options.model, options.output
     if options.even_if_slower and not options.fix:
@@ -55,7 +58,8 @@ def convert(options: ConvertOptions) -> None:
         raise XnnlintError(f"{output}: what is written is a TFLite model; end its name in '.tflite'")
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
-    data = converting.convert(model, float16=options.float16, batch=options.batch or None)
+    with nullcontext() if options.verbose else errors_only():
+        data = converting.convert(model, float16=options.float16, batch=options.batch or None)
     data, decoded = readable(data, output)
     if decoded:
         names = ", ".join(decoded)
