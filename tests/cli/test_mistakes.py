@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import FIXTURES
+from xnnlint.cli import console
+from xnnlint.version import __version__
 
 # What is typed (after `xnnlint`), and what stderr says of it.
 MISTAKES = [
@@ -59,6 +61,15 @@ MISTAKES = [
     ("fix net.onnx -o fixed.onnx", "this is an ONNX model; convert it to .tflite"),
     ("convert model.tflite -o new.tflite", "this is a .tflite model already; check, fix and verify take it as it is"),
     ("verify net.onnx", "this is an ONNX model; convert it to .tflite"),
+    ("check modle.tflite", "modle.tflite: there is no such file; did you mean model.tflite?"),
+    ("check ows/model.tflite", "ows/model.tflite: there is no folder 'ows'; did you mean own?"),
+    ("verify modle.tflite", "modle.tflite: there is no such file; did you mean model.tflite?"),
+    ("fix modle.keras -o new.keras", "modle.keras: there is no such file; did you mean model.tflite?"),
+    ("convert modle.keras -o new.tflite", "modle.keras: there is no such file; did you mean model.tflite?"),
+    ("report modle.tflite", "modle.tflite: there is no such file; did you mean model.tflite?"),
+    ("compare modle.tflite model.tflite", "modle.tflite: there is no such file; did you mean model.tflite?"),
+    ("check notes.md", "notes.md: this is a text file, not a TFLite model; models are .tflite, .keras and .h5 files"),
+    ("-v", "no such option: -v; write --version, or `xnnlint check MODEL --verbose`"),
     ("explain XNN10", "nothing to explain by the name 'XNN10'; did you mean"),
 ]
 
@@ -78,6 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tfjs/model.json").write_text('{"format": "graph-model", "modelTopology": {}}')
     (tmp_path / "pointer.tflite").write_text("version https://git-lfs.github.com/spec/v1\n")
     (tmp_path / "page.tflite").write_text("<!doctype html><title>404</title>" * 3)
+    (tmp_path / "notes.md").write_text("# Notes\n\nof a model\n")
     (tmp_path / "own/xnnlint.toml").write_text('[tool.xnnlint]\nruntime = "litert-2.3"\n')
     for name in ("model.tflite", "own/model.tflite"):
         (tmp_path / name).write_bytes(model)
@@ -126,3 +138,27 @@ def test_errors_are_in_colour_where_colour_is_wanted(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert run(capsys, monkeypatch, "check", "net.pt")[2].startswith("xnnlint: \x1b[1;31merror\x1b[0m: net.pt: ")
+
+
+@pytest.mark.parametrize("typed", ["version", "--version", "-V"])
+def test_the_version_is_printed_however_it_is_asked_for(
+    typed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, monkeypatch, typed) == (0, f"xnnlint {__version__}\n", "")
+
+
+def test_in_a_terminal_an_error_is_wrapped(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pipe it stays one line, which grep finds."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, piped = run(capsys, monkeypatch, "check", "notes.md")
+    monkeypatch.setattr(console, "_is_terminal", lambda stream: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    code, _, shown = run(capsys, monkeypatch, "check", "notes.md")
+    assert code == 2 and piped.count("\n") == 1
+    assert [len(line) <= 80 for line in shown.splitlines()] == [True, True]
+    assert " ".join(shown.split()) == piped.strip() and shown.splitlines()[1].startswith("  ")
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run(capsys, monkeypatch, "check", "notes.md")[2].startswith("xnnlint: \x1b[1;31merror\x1b[0m: notes.md: ")

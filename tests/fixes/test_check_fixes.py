@@ -81,7 +81,7 @@ def test_the_last_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     with pytest.raises(SystemExit):
         app.main()
     out = " ".join(capsys.readouterr().out.split())
-    assert "xnnlint fix torch_nchw.tflite -o fixed.tflite [*] sparse, 4 of 4, by 5 changes" in out
+    assert "xnnlint fix torch_nchw.tflite -o fixed.tflite [*] sparse, 4 of 4: same outputs" in out
     assert re.search(r"about \d\.\dx as fast as now \(", out)
     assert "at most" not in out, "what the changes cost is in that figure"
     assert out.endswith("3 errors, 3 fixable. Exit code 1.")

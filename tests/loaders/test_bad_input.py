@@ -77,7 +77,7 @@ def use(path: Path) -> bool:
 
 
 def test_missing(tmp_path: Path) -> None:
-    assert refuse(tmp_path / "missing.tflite") == "the file cannot be read (No such file or directory)"
+    assert refuse(tmp_path / "missing.tflite") == "there is no such file"
 
 
 def test_a_path_that_no_file_can_have(tmp_path: Path) -> None:
@@ -119,6 +119,14 @@ def test_a_saved_model(tmp_path: Path) -> None:
         (b"\x1f\x8b\x08" + bytes(60), "gzip"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"{}", "not a TFLite model"),
+        (
+            b"# A read-me\n\nwith \xc3\xa4 words\n" * 4,
+            "a text file, not a TFLite model; models are .tflite, .keras",
+        ),
+        ("\u6a21\u578b".encode() * 30, "this is a text file, not a TFLite model"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(60), "this is a picture, not a model"),
+        (b"%PDF-1.7\n" + bytes(60), "this is a PDF document, not a model"),
+        (b"\x7fELF\x02\x01\x01" + bytes(60), "this is a program, not a model"),
         (b"PK", "not a TFLite model"),
         (bytes(4096), "not a TFLite model"),
         (b"\xff" * 4096, "not a TFLite model"),

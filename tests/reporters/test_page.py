@@ -80,8 +80,8 @@ def test_wrong_results_are_said_plainly_and_first():
         model.tflite: wrong-results: outputs will be wrong; no error is reported
           Zeros in 1x1 weights: 80% (enough).  For litert-2.3 on arm64.
 
-        Why: 2 blockers. Make this change and 3 of 3 1x1 convolutions run sparse and
-          outputs are correct.
+        Why: 2 blockers. Make one of these changes, that of XNN104, and 3 of 3 1x1
+          convolutions run sparse and outputs are correct.
           XNN901     pool (MAX_POOL_2D #0)
                  the outputs are wrong from here on. Keras: convert without
                  EXPERIMENTAL_SPARSITY (same outputs)
@@ -189,7 +189,7 @@ def test_what_fix_does_is_marked_and_said_once():
     assert page.endswith(
         "Next:\n"
         "  xnnlint fix model.tflite -o fixed.tflite\n"
-        "      [*] rewrites 1 of 2: same outputs, no retraining; 1 more with\n"
+        "      [*] rewrites 1 of 2 findings: same outputs, no retraining; 1 more with\n"
         "      --unsafe-fixes ([!]: other outputs, train again); check --fixes tries it\n"
         "  xnnlint explain XNN104  what it means, with an example\n"
     )
@@ -197,16 +197,16 @@ def test_what_fix_does_is_marked_and_said_once():
 
 def test_what_was_tried_says_what_comes_of_it():
     page = shown(fixable(FixOutcome(5, Outcome.SPARSE, 4, 4)))
-    assert "      [*] sparse, 4 of 4, by 5 changes: same outputs, no retraining\n" in page
+    assert "      [*] sparse, 4 of 4: same outputs, no retraining\n" in page
     assert "--fixes" not in page
     page = shown(fixable(FixOutcome(1, Outcome.DENSE, 0, 4), FixOutcome(5, Outcome.SPARSE, 4, 4)))
-    assert "      [*] correct, and dense, by 1 change: same outputs, no retraining\n" in page
-    assert "-o fixed.tflite --even-if-slower\n      [*] sparse, 4 of 4, by 5 changes; slower, as predicted\n" in page
+    assert "      [*] correct, and dense: same outputs, no retraining\n" in page
+    assert "-o fixed.tflite --even-if-slower\n      [*] sparse, 4 of 4; slower, as predicted\n" in page
 
 
 def test_unsafe_fixes_alone_are_named_as_such():
     model = fixable(FixOutcome(0, Outcome.DENSE, 0, 4), unsafe=1)
-    assert "--unsafe-fixes\n      [!] rewrites 1 of 2: other outputs, train again\n" in shown(model)
+    assert "--unsafe-fixes\n      [!] rewrites 1 of 2 findings: other outputs, train again\n" in shown(model)
 
 
 def test_a_change_that_helps_alone_and_more_with_others():
@@ -305,12 +305,52 @@ def test_several_models_are_a_table():
         "fix.tflite              dense          0 of 14           2 errors   fix",
         "sparse.tflite           sparse         14 of 14          none",
         "Predicted for litert-2.3 on arm64.",
+        "next: by hand = you change it where it is made; fix = xnnlint fix does it,",
+        "outputs stay.",
         "More on one of them: xnnlint check MODEL; on all: --verbose",
         "",
         "4 models: 1 sparse, 2 dense, 1 unreadable. 4 errors, 1 fixable. Exit code 1.",
     ]
     piped = table([long, fixed], for_pipe=True)
     assert piped[1].startswith("models/a_model_with_a_name_that_is_much_too_long.tflite  dense ")
+
+
+def test_names_in_a_table_are_never_the_same_text():
+    """What two long names share is cut, not what tells them apart."""
+    paths = [f"models/mobilenet_v3_with_pruned_bottlenecks_run_000{n}_finetuned_and_converted.tflite" for n in (1, 2)]
+    other = "models/mobilenet_v3_large_of_another_project_that_is_long_too.tflite"
+    lines = table([report(path=path) for path in [*paths, other]])[2:5]
+    names = [line.split()[0] for line in lines]
+    assert len(set(names)) == 3 and all(len(name) <= 22 for name in names)
+    assert "run_0001" in names[0] and "run_0002" in names[1]
+    assert [line.index("dense") for line in lines] == [24] * 3
+
+
+@pytest.mark.parametrize("width", [10, 16, 22, 40])
+def test_texts_are_shortened_apart(width):
+    texts = [f"{'a' * 30}_{n}_{'b' * 30}_{m}_{'c' * 30}" for n in range(4) for m in "xy"] + ["short", "\u6a21" * 30]
+    made = layout.shorten_apart(texts, width)
+    assert list(made) == list(dict.fromkeys(texts)) or set(made) == set(texts)
+    assert len(set(made.values())) == len(texts)
+    assert all(layout.columns(short) <= width or short == text for text, short in made.items())
+    two = layout.shorten_apart(["p" * 50 + "1" + "q" * 50, "p" * 50 + "2" + "q" * 50], width)
+    assert all(layout.columns(short) <= width for short in two.values())
+
+
+def test_every_word_of_the_last_column_has_a_meaning():
+    aside = {next_steps.Kind.VERIFY, next_steps.Kind.BENCH, next_steps.Kind.EXPLAIN}
+    assert set(next_steps.MEANINGS) == {kind.value for kind in next_steps.Kind if kind not in aside}
+
+
+def test_what_is_to_be_changed_is_counted_as_the_findings_are():
+    """A set that is not all that was found says which findings it is of."""
+    place = [Location(n, f"op_{n}", "ADD") for n in range(4)]
+    chosen = [finding("XNN104", unlocks=Unlock(0, 0.0, 2, True), location=place[0])]
+    chosen.append(finding("XNN105", unlocks=Unlock(0, 0.0, 2, True), location=place[1]))
+    others = [finding("XNN106", location=place[2])]
+    said = shown(report(findings=[*chosen, *others]))
+    assert "Why: 3 blockers. Make 2 of these 3 changes (XNN104, XNN105) and 2 of 14 1x1" in said
+    assert "Why: 2 blockers. Make these 2 changes and 2 of 14 1x1" in shown(report(findings=chosen))
 
 
 def test_a_single_model_and_several_in_full_are_pages():

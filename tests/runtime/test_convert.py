@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
+from tests.cli.program import spawn
 from tests.models import FIXTURES
 from xnnlint.cli import app as cli
 from xnnlint.linter.engine import check_model
 from xnnlint.loaders import load
 from xnnlint.model.graph import Graph
+from xnnlint.reporters.json_document import published_schema
 from xnnlint.runtime import tensorflow_converter as convert
 from xnnlint.runtime.verify import choose, verify_each
 from xnnlint.xnnpack.plan import Outcome
@@ -66,6 +70,17 @@ def test_a_pruned_model_becomes_a_sparse_file_that_runs(name, tmp_path, capsys, 
     }  # fmt: skip
     (seen,) = verify_each([str(target)], choose(seeds=1))
     assert seen.agrees and seen.observation.outcome == "sparse" and seen.observation.spmm == 2
+
+
+@pytest.mark.tensorflow
+def test_programs_get_one_document_and_nobody_the_log_of_tensorflow(tmp_path):
+    target = tmp_path / "model.tflite"
+    model = str(FIXTURES / "guide_sparse.keras")
+    done = spawn("convert", model, "-o", str(target), "--format", "json", timeout=300)
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(published_schema("report")).validate(document)
+    assert [(model["path"], model["outcome"]) for model in document["models"]] == [(str(target), "sparse")]
+    assert done.stderr == f"xnnlint: wrote {target}, {target.stat().st_size} bytes\n"
 
 
 @pytest.mark.tensorflow

@@ -72,6 +72,12 @@ def _options(
     pass
 
 
+@app.command(cls=QuickCommand, hidden=True)
+def version() -> None:
+    """Print the version, as --version does."""
+    _print_version(wanted=True)
+
+
 for _command, _short_help in COMMANDS:
     app.command(cls=QuickCommand, short_help=_short_help)(as_command(_command))
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from xnnlint.cli.console import Format, FormatOption, write
 from xnnlint.cli.status_line import status_line
 from xnnlint.errors import XnnlintError
 
@@ -27,6 +28,7 @@ def calibrate(
     litert_version: Annotated[
         str, typer.Option(metavar="VERSION", help="LiteRT release to time, by default the installed one.")
     ] = "",
+    form: FormatOption = Format.TEXT,
 ) -> None:
     """Time XNNPACK's operators on this machine, and write the rates that predicted times are made of.
 
@@ -52,6 +54,12 @@ def calibrate(
     with atomic.draft(place) as drafted:
         profile.save(drafted)
         atomic.commit(drafted, place)
+    if form is Format.JSON:
+        from xnnlint.reporters.calibrate_json import document
+        from xnnlint.reporters.json_document import dumps
+
+        write(dumps(document(made, place)) + "\n")
+        return
     samples = sum(family.samples for family in profile.families.values())
     typer.echo(f"{place}: {len(profile.families)} kinds of operators from {samples} timed ones on {profile.cpu_model}")
     for failed in made.failed:

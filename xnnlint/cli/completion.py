@@ -33,12 +33,12 @@ def rule_codes(incomplete: str) -> list[str]:
 
 
 def topics(incomplete: str) -> list[str]:
-    """For `xnnlint explain`: rules and outcomes."""
+    """For `xnnlint explain`: rules, outcomes, and what else has a page."""
     from xnnlint.linter.known_rules import every_rule
     from xnnlint.xnnpack.plan import Outcome
 
     rules = every_rule()
-    names = [*(outcome.value for outcome in Outcome), "recipes", *(rule.name for rule in rules)]
+    names = [*(outcome.value for outcome in Outcome), "unknown", "recipes", *(rule.name for rule in rules)]
     return [*_starting((rule.code for rule in rules), incomplete), *_starting(names, incomplete)]
 
 

@@ -37,9 +37,9 @@ def config(options: ShowConfigOptions) -> None:
     settings = found.for_folder(path) if os.path.isdir(path) else found.for_model(path)  # noqa: PTH112
     run = found.for_run()
     if options.output is Format.JSON:
-        from xnnlint.reporters.json_document import dumps, tool
+        from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 
-        write(dumps({"schema_version": 1, "tool": tool(), "path": path, **_data(settings, run)}) + "\n")
+        write(dumps({"schema_version": SCHEMA_VERSION, "tool": tool(), "path": path, **_data(settings, run)}) + "\n")
     else:
         from xnnlint.reporters.config_text import setting_lines
         from xnnlint.reporters.printer import Printer

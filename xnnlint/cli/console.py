@@ -76,10 +76,25 @@ def _tell(kind: str, colour: str, sentence: str) -> None:
     from xnnlint.reporters.printer import in_colour
 
     # Without rich: an error is known before anything heavy is imported.
-    kind = f"{colour}{kind}\x1b[0m" if in_colour(sys.stderr, os.environ) else kind
+    shown = f"{colour}{kind}\x1b[0m" if in_colour(sys.stderr, os.environ) else kind
     # Where stderr is closed, nobody is there to read it.
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"xnnlint: {kind}: {sentence}\n")
+        text = f"xnnlint: {kind}: {sentence}"
+        # In a file or a pipe a sentence is one line, which grep finds.
+        text = _wrapped(text) if _is_terminal(sys.stderr) else text
+        sys.stderr.write(f"{text.replace(kind, shown, 1)}\n")
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty()
+
+
+def _wrapped(text: str) -> str:
+    """A sentence in lines of the terminal, with paths and commands whole."""
+    from xnnlint.reporters.printer import width_of
+    from xnnlint.reporters.styled_lines import plain, wrap
+
+    return "\n".join(plain(line) for line in wrap([text], width_of(sys.stderr, os.environ), 0, 2))
 
 
 def open_streams() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,10 @@ from typing import Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
+from xnnlint.cli.console import Format, FormatOption
 from xnnlint.errors import XnnlintError
+
+_ON_STDERR = 80  # columns
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ConvertOptions:
         ),
     ] = False
     target: TargetOptions = field(default_factory=TargetOptions)
+    form: FormatOption = Format.TEXT
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Let through what TensorFlow logs.")] = False
 
 
 def convert(options: ConvertOptions) -> None:
@@ -41,6 +47,7 @@ def convert(options: ConvertOptions) -> None:
     from xnnlint.cli.check_command import CheckOptions, check
     from xnnlint.fixes.tflite.readable import readable
     from xnnlint.runtime import tensorflow_converter as converting
+    from xnnlint.runtime.tensorflow_log import errors_only
 
     model, output = options.model, options.output
     if options.even_if_slower and not options.fix:
@@ -51,7 +58,8 @@ def convert(options: ConvertOptions) -> None:
         raise XnnlintError(f"{output}: what is written is a TFLite model; end its name in '.tflite'")
     if not Path(output).parent.is_dir():
         raise XnnlintError(f"{output}: its folder does not exist")
-    data = converting.convert(model, float16=options.float16, batch=options.batch or None)
+    with nullcontext() if options.verbose else errors_only():
+        data = converting.convert(model, float16=options.float16, batch=options.batch or None)
     data, decoded = readable(data, output)
     if decoded:
         names = ", ".join(decoded)
@@ -61,7 +69,7 @@ def convert(options: ConvertOptions) -> None:
     else:
         atomic.write(data, output)
     typer.echo(f"xnnlint: wrote {output}, {len(data)} bytes", err=True)
-    check(CheckOptions(paths=[output], target=options.target))
+    check(CheckOptions(paths=[output], target=options.target, form=options.form.value))
 
 
 def _fixed(data: bytes, options: ConvertOptions) -> bytes:
@@ -79,6 +87,7 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
     from xnnlint.fixes.request import FixRequest
     from xnnlint.fixes.tflite.file_fixer import FileFixer
     from xnnlint.reporters.fix_text import repair_lines
+    from xnnlint.reporters.styled_lines import plain
     from xnnlint.xnnpack.profile import load_profile
 
     target = options.target
@@ -94,5 +103,9 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
         done = fixer.fix_data(data, options.output, options.output)
     if not done.written:
         atomic.write(done.after.data, options.output)
-    print_lines(lambda printer: repair_lines(done, printer.width))
+    if options.form is Format.TEXT:
+        print_lines(lambda printer: repair_lines(done, printer.width))
+    else:  # stdout is for the document of the check
+        for line in repair_lines(done, _ON_STDERR):
+            typer.echo(plain(line), err=True)
     return done.after.data

@@ -46,9 +46,9 @@ def rules(
         raise XnnlintError("no rule matches; `xnnlint rules` lists all of them")
     if output is Format.JSON:
         from xnnlint.reporters.catalog import rule_data
-        from xnnlint.reporters.json_document import dumps, tool
+        from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 
-        write(dumps({"schema_version": 1, "tool": tool(), "rules": rule_data(listed)}) + "\n")
+        write(dumps({"schema_version": SCHEMA_VERSION, "tool": tool(), "rules": rule_data(listed)}) + "\n")
     else:
         from xnnlint.reporters.catalog import rule_lines
 
@@ -76,10 +76,10 @@ def explain(
 
     found = pages(name)
     if output is Format.JSON:
-        from xnnlint.reporters.json_document import dumps, tool
+        from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 
         listed = [{"kind": p.kind, "title": p.title, "note": p.note, "text": p.text} for p in found]
-        write(dumps({"schema_version": 1, "tool": tool(), "pages": listed}) + "\n")
+        write(dumps({"schema_version": SCHEMA_VERSION, "tool": tool(), "pages": listed}) + "\n")
     else:
         from xnnlint.reporters.catalog import page_lines
 
@@ -102,9 +102,9 @@ def profiles(
     from xnnlint.reporters.catalog import profile_data, profile_facts_lines, profile_list_lines
 
     if output is Format.JSON:
-        from xnnlint.reporters.json_document import dumps, tool
+        from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 
-        write(dumps({"schema_version": 1, "tool": tool(), **profile_data(name)}) + "\n")
+        write(dumps({"schema_version": SCHEMA_VERSION, "tool": tool(), **profile_data(name)}) + "\n")
     elif name:
         print_lines(lambda printer: profile_facts_lines(name, printer.width))
     else:

@@ -22,6 +22,7 @@ _MEANT = {
     ("fix", "--inplace"): "write --in-place",
     ("fix", "--check"): "write --diff, or `xnnlint check MODEL`",
     ("convert", "--out"): "write --output",
+    ("", "-v"): "write --version, or `xnnlint check MODEL --verbose`",
     ("", "--json"): "write --format json",
     ("", "--output-format"): "write --format",
     ("", "--target"): "write --cpu and --runtime",

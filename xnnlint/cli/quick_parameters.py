@@ -7,6 +7,7 @@ arguments in --help (`PATH <list[str]>`), which are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -33,25 +34,31 @@ class QuickCommand(_Quick, TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         command = self.name or ""
-        try:
-            rest: list[str] = super().parse_args(ctx, mistakes.renamed(command, args))
-        except Exception as error:
-            # By its attribute: which module the class is in depends on the version of typer.
-            meant = mistakes.meant_option(command, getattr(error, "option_name", ""))
-            if meant:
-                ctx.fail(meant)
-            raise
-        return rest
+        return _parsed(super().parse_args, ctx, mistakes.renamed(command, args), command)
 
 
 class QuickGroup(_Quick, TyperGroup):
-    """For `typer.Typer(cls=...)`; knows what is meant by a model without a command."""
+    """For `typer.Typer(cls=...)`; knows what is meant by a model without a command, and by options before one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return _parsed(super().parse_args, ctx, args, "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         meant = mistakes.meant_command(args[0]) if args and self.get_command(ctx, args[0]) is None else ""
         if meant:
             ctx.fail(meant)
         return super().resolve_command(ctx, args)
+
+
+def _parsed(parse: Callable[[Any, list[str]], list[str]], ctx: Any, args: list[str], command: str) -> list[str]:
+    try:
+        return parse(ctx, args)
+    except Exception as error:
+        # By its attribute: which module the class is in depends on the version of typer.
+        meant = mistakes.meant_option(command, getattr(error, "option_name", ""))
+        if meant:
+            ctx.fail(meant)
+        raise
 
 
 def _coercion_for(parameter: Any) -> _Coercion | None:

@@ -1,27 +1,48 @@
-"""The command `xnnlint report`.
+"""The command `xnnlint report`: a page to look at, or the graph alone for a document or a program.
 
-Exit codes: 0 the page is written, whatever is in it; 2 something could not be read or written, or a wrong call.
+Exit codes: 0 it is written, whatever is in it; 2 something could not be read or written, or a wrong call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
-from xnnlint.cli.console import OK, TROUBLE, complain
+from xnnlint.cli.console import OK, TROUBLE, complain, write
 from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
     from xnnlint.bench.saved import SavedBench
+    from xnnlint.cli.session import Session
     from xnnlint.linter.findings import ModelReport
     from xnnlint.reporters.page.document import PageModel
     from xnnlint.xnnpack.profile import Profile
+
+
+class ReportFormat(str, Enum):
+    HTML = "html"
+    SVG = "svg"
+    DOT = "dot"
+    JSON = "json"
+
+
+_STDOUT = "-"
+_PAGE = "report.html"
+_BY_SUFFIX = {
+    ".html": ReportFormat.HTML,
+    ".htm": ReportFormat.HTML,
+    ".svg": ReportFormat.SVG,
+    ".dot": ReportFormat.DOT,
+    ".gv": ReportFormat.DOT,
+    ".json": ReportFormat.JSON,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,26 @@ class ReportOptions:
             metavar="MODEL", help="Model files, folders, patterns. Two files are compared, too.", show_default=False
         ),
     ]
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")] = "report.html"
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="What to write; by default report.html, and stdout for other formats.",
+            show_default=False,
+        ),
+    ] = ""
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="html, the page; svg or dot, the graph of one model alone; json, all graphs for programs. By default "
+            "what FILE ends in says so.",
+            show_default=False,
+        ),
+    ] = None
     target: TargetOptions = field(default_factory=TargetOptions)
     page: PageOptions = field(default_factory=PageOptions)
     passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
@@ -62,23 +102,71 @@ class ReportOptions:
 def report(options: ReportOptions) -> None:
     """Write an HTML page: the graph with what runs each operator, what stops the sparse path, zeros and times.
 
-    It is one file that needs no network. Of two models it also says what became better and worse.
+    It is one file that needs no network. Of two models it also says what became better and worse. With
+    `-o graph.svg` it is the graph alone, for a document.
     """
-    shown = options.page
-    if shown.unsafe and not shown.fix:
+    if options.page.unsafe and not options.page.fix:
         raise XnnlintError("--unsafe-fixes goes with --fix")
-    _check_target(options.output)
-    from xnnlint import atomic
+    form = options.form or _BY_SUFFIX.get(Path(options.output).suffix.lower(), ReportFormat.HTML)
+    target = options.output or (_PAGE if form is ReportFormat.HTML else _STDOUT)
+    _check_target(target, form)
+    errors: list[str] = []
+    if form in (ReportFormat.SVG, ReportFormat.DOT):
+        text = _graph_alone(options, form.value)
+    else:
+        text, errors = _all_graphs(options, form)
+    if target == _STDOUT:
+        write(text)
+    else:
+        from xnnlint import atomic
+
+        atomic.write(text.encode("utf-8", "backslashreplace"), target)
+    for error in errors:
+        complain(error)
+    if target != _STDOUT:
+        typer.echo(f"xnnlint: wrote {target}", err=True)
+    raise typer.Exit(TROUBLE if errors else OK)
+
+
+def _graph_alone(options: ReportOptions, form: str) -> str:
+    """The graph of one model, as `xnnlint check --format` gives it, too."""
+    from xnnlint.reporters.check_formats import new_report
+    from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
+
+    if options.page.fix or options.page.bench:
+        raise XnnlintError(f"{form} is the graph of the model as it is; --fix and --bench go with the page")
+    session = _session(options)
+    if len(session.tasks) != 1:
+        raise XnnlintError(f"{form} shows one model, not {len(session.tasks)}")
+    ((model, _),) = session.reports()
+    if model.error is not None:
+        raise XnnlintError(model.error)
+    text = new_report(form, ReportSetting(session.profile)).add(model, ModelJudgement())
+    assert isinstance(text, str)
+    return text
+
+
+def _all_graphs(options: ReportOptions, form: ReportFormat) -> tuple[str, list[str]]:
+    """The page or the document of all models, and what is wrong with those that cannot be read.
+
+    Raises:
+        XnnlintError: none can be read; a page that is there is worth more than one of errors.
+    """
     from xnnlint.bench.saved import read_bench
     from xnnlint.cli.status_line import status_line
     from xnnlint.linter.comparison import compare
-    from xnnlint.reporters.page.document import page
+    from xnnlint.reporters.json_document import dumps
+    from xnnlint.reporters.page.document import graphs, page
 
+    shown = options.page
     benches = [read_bench(file) for file in shown.bench]
-    checked = list(_checked(options))
-    models = [_page_model(model, profile, benches) for model, profile in checked]
+    session = _session(options)
+    models = [_page_model(model, model.profile or session.profile, benches) for model, _ in session.reports()]
     _check_benches(shown.bench, benches, models)
     readable = [model for model in models if model.report.plan is not None]
+    errors = [model.report.error for model in models if model.report.error is not None]
+    if not readable:
+        raise XnnlintError(errors[0] if len(errors) == 1 else f"none of {len(errors)} models can be read: {errors[0]}")
     comparisons = []
     if shown.fix:
         with status_line("working out the fixes"):
@@ -89,18 +177,10 @@ def report(options: ReportOptions) -> None:
                 comparisons.append(compare(model.report, fixed.report))
     elif len(models) == len(readable) == 2:
         comparisons.append(compare(readable[0].report, readable[1].report))
-    errors = [model.report.error for model in models if model.report.error is not None]
-    if not readable:
-        # A page that is there is worth more than one of errors.
-        raise XnnlintError(errors[0] if len(errors) == 1 else f"none of {len(errors)} models can be read: {errors[0]}")
-    atomic.write(page(models, comparisons).encode("utf-8", "backslashreplace"), Path(options.output))
-    for error in errors:
-        complain(error)
-    typer.echo(f"xnnlint: wrote {options.output}", err=True)
-    raise typer.Exit(TROUBLE if errors else OK)
+    return (dumps(graphs(models)) + "\n" if form is ReportFormat.JSON else page(models, comparisons)), errors
 
 
-def _checked(options: ReportOptions) -> Sequence[tuple[ModelReport, Profile]]:
+def _session(options: ReportOptions) -> Session:
     from xnnlint.cli.config_options import resolver, share_option
     from xnnlint.cli.session import Session
     from xnnlint.linter.value import Wanted
@@ -108,14 +188,13 @@ def _checked(options: ReportOptions) -> Sequence[tuple[ModelReport, Profile]]:
     share = share_option("--assume-pruned", options.page.assume_pruned, with_ends=True)
     target = options.target
     given = {"runtime": target.runtime, "cpu": target.cpu} | options.passed_over.as_keys()
-    session = Session(
+    return Session(
         options.models,
         resolver(options.configuration, given),
         wanted=Wanted(() if share is None else (share,)),
         cost_profile=options.cost_profile,
         graphs=True,
     )
-    return [(model, model.profile or session.profile) for model, _ in session.reports()]
 
 
 def _page_model(model: ModelReport, profile: Profile, benches: Sequence[SavedBench]) -> PageModel:
@@ -151,10 +230,13 @@ def _fixed(model: PageModel, *, unsafe: bool) -> PageModel | None:
     return PageModel(checked, model.profile)
 
 
-def _check_target(target: str) -> None:
+def _check_target(target: str, form: ReportFormat) -> None:
     """What cannot be written is reported before any model is checked."""
+    if target == _STDOUT:
+        return
     place = Path(target)
-    if place.suffix.lower() not in (".html", ".htm"):
-        raise XnnlintError(f"{target}: the page is HTML; give it the suffix .html")
+    if _BY_SUFFIX.get(place.suffix.lower()) is not form:
+        right = [suffix for suffix, meant in _BY_SUFFIX.items() if meant is form]
+        raise XnnlintError(f"{target}: what is written is {form.value}; give it the suffix {right[0]}")
     if not place.parent.is_dir():
         raise XnnlintError(f"{target}: there is no folder {str(place.parent)!r} to write to")

@@ -168,6 +168,10 @@ def _first_bytes(path: str | os.PathLike[str]) -> bytes:
             raise ModelError(path, "this is not a regular file")
         with Path(path).open("rb") as file:
             return file.read(64)
+    except FileNotFoundError:
+        from xnnlint.loaders.missing import not_there
+
+        raise not_there(path) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(path, f"the file cannot be read ({reason})") from None

@@ -7,6 +7,8 @@ from xnnlint.plain_files import DRAFT
 # The extensions that are looked for in folders. A bare architecture (.json) is read where it is named, but most JSON
 # files in a folder are something else.
 EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
+MODELS = "models are .tflite, .keras and .h5 files, and folders of SavedModels"
+"""What to say of a file that is none."""
 _WEIGHTS_ONLY = ".weights.h5"
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders.model_names import MODELS
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _OWN_RUNTIME = "convert the model that it was made from to .tflite, and check that"
@@ -40,6 +41,10 @@ _TFJS_WORD = b'"modelTopology"'
 _BY_HEAD = (
     (b"version https://git-lfs", "this is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
     (b"\x1f\x8b", "this is a gzip file, not a TFLite model", "unpack it first"),
+    (b"\x89PNG", "this is a picture, not a model", MODELS),
+    (b"\xff\xd8\xff", "this is a picture, not a model", MODELS),
+    (b"%PDF", "this is a PDF document, not a model", MODELS),
+    (b"\x7fELF", "this is a program, not a model", MODELS),
     (b"<", "this is a web page or XML, not a TFLite model", "check where the download came from"),
 )
 
@@ -86,6 +91,14 @@ def refuse_by_head(path: str | os.PathLike[str], head: bytes) -> None:
     for magic, problem, advice in _BY_HEAD:
         if head.startswith(magic):
             raise ModelError(path, problem, advice)
+    if _is_text(head):
+        raise ModelError(path, "this is a text file, not a TFLite model", MODELS)
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file begins with words; a model begins with offsets, which have bytes of 0."""
+    text = head.decode("utf-8", errors="ignore")  # the last character may be cut
+    return len(text.encode()) > len(head) - 4 and all(char.isprintable() or char in "\t\n\r" for char in text)
 
 
 def _is_tfjs(file: Path) -> bool:

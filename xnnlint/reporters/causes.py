@@ -146,10 +146,8 @@ def _summed_up(model: ModelReport) -> list[str]:
     what = counted(len(errors), "blocker") if errors and _is_bad(model) else counted(len(model.findings), "finding")
     said = [f"{what}."]
     if chosen:
-        changes = "Make this change" if count == 1 else f"Make these {count} changes"
-        if unseen:
-            changes += f" ({len(unseen)} of them not shown)"
-        said.append(f"{changes} and {_goal(model, _gained(chosen))}.")
+        listed = len(errors) if errors and _is_bad(model) else len(model.findings)
+        said.append(f"{_changes(chosen, unseen, listed)} and {_goal(model, _gained(chosen))}.")
         if any(f.unlocks is not None and f.unlocks.all_or_none for f in chosen):
             said.append("With fewer the outputs are wrong.")
         elif count > 1 and not any(f.unlocks is not None and f.unlocks.alone for f in chosen):
@@ -157,6 +155,25 @@ def _summed_up(model: ModelReport) -> list[str]:
     elif not unseen and model.outcome is Outcome.DENSE and not _is_hopeful(model):
         said.append("xnnlint knows no set of changes that makes it run sparse.")
     return said
+
+
+def _changes(chosen: Sequence[Finding], unseen: Sequence[Finding], listed: int) -> str:
+    """What to do with what was counted: "Make these 2 changes", or "Make 2 of these 3 changes (XNN104, XNN201)".
+
+    Args:
+        chosen, unseen: of the smallest set, those in the report and those left out of it.
+        listed: how many were counted.
+    """
+    if unseen:
+        made = len(chosen) + len(unseen)
+        return f"Make these {made} changes ({len(unseen)} of them not shown)"
+    if len(chosen) >= listed:
+        return "Make this change" if len(chosen) == 1 else f"Make these {len(chosen)} changes"
+    rules = Counter(finding.rule for finding in chosen)
+    if len(chosen) == 1:
+        return f"Make one of these changes, that of {chosen[0].rule},"
+    which = ", ".join(f"{count} {rule}" if count > 1 else rule for rule, count in rules.items())
+    return f"Make {len(chosen)} of these {listed} changes ({which})"
 
 
 def _is_hopeful(model: ModelReport) -> bool:

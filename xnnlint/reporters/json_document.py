@@ -10,6 +10,22 @@ from xnnlint.version import __version__
 
 SCHEMA_VERSION = 1
 
+SCHEMAS = {
+    "check": "report",
+    "convert": "report",
+    "fix": "fix",
+    "verify": "verify",
+    "bench": "bench",
+    "report": "graphs",
+    "compare": "compare",
+    "calibrate": "calibrate",
+    "config": "config",
+    "rules": "rules",
+    "explain": "explain",
+    "profiles": "profiles",
+}
+"""The published schema of what each command prints with `--format json`."""
+
 
 def dumps(value: Any) -> str:
     """JSON text that any program can read: ASCII only, whatever stdout's encoding and the names in the model are."""
@@ -21,7 +37,11 @@ def tool() -> dict[str, str]:
 
 
 def published_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a document: `report`, `fix`, `verify`, `bench`, `compare` or `config`."""
+    """The JSON Schema (2020-12) of a document.
+
+    Args:
+        name: one of the values of `SCHEMAS`.
+    """
     text = resources.files("xnnlint.reporters").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

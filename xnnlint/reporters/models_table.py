@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.headline import outcome_style
-from xnnlint.reporters.next_steps import word
-from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, wrap
+from xnnlint.reporters.next_steps import MEANINGS, word
+from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, shorten_apart, wrap
 from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class ModelsTable:
         rest = sum(size + 2 for _, size in _COLUMNS)
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
         self._name = max(min(longest, room), len("model"))
+        self._shortened = {} if width is None else shorten_apart(map(self._named, names), self._name)
+        self._steps: dict[str, None] = {}
         self._width = width
         self._profile = profile
         self._others: dict[str, list[str]] = {}
@@ -63,27 +65,35 @@ class ModelsTable:
         if profile is not None:
             self._others.setdefault(profile.name, []).append(self._named(model.path))
         shown = self._named(model.path)
-        shown = shown if self._width is None else shorten(shown, self._name)
+        if self._width is not None:
+            shown = self._shortened.get(shown) or shorten(shown, self._name)
+        step = word(model)
+        if step:
+            self._steps[step] = None
         outcome = model.outcome.value if model.outcome is not None else "unknown"
-        cells = self._row("", outcome, _spmm(model), self._gain(model), _found(model), word(model))
+        cells = self._row("", outcome, _spmm(model), self._gain(model), _found(model), step)
         start = self._name + 2
         behind = start + len(outcome)
         return [
-            Span(shown + " " * (start - columns(shown)), STRONG),
+            Span(shown + " " * max(start - columns(shown), 2), STRONG),
             Span(outcome, outcome_style(model, failed=failed)),
             Span(cells[behind:]),
         ]
 
     def legend(self) -> list[Line]:
-        """What the gain means, where there was one; and how to see more."""
+        """What the gain means, where there was one, and the words of the last column; and how to see more."""
         others = "".join(f"; {', '.join(names)}: for {profile}" for profile, names in self._others.items())
         said = [f"Predicted for {self._profile.name}{others}."]
         if self._has_gain:
             note = f"; {self._note}" if self._note else ""
             brackets = "; (at most, if fixed)" if self._has_brackets else ""
             said.append(f"gain: times as fast as dense{brackets}{note}.")
+        lines = wrap([Span(" ".join(said), FAINT)], self._width)
+        if self._steps:
+            words = "; ".join(f"{step} = {MEANINGS[step]}" for step in self._steps)
+            lines += wrap([Span(f"next: {words}.", FAINT)], self._width)
         more = "More on one of them: xnnlint check MODEL; on all: --verbose"
-        return [*wrap([Span(" ".join(said), FAINT)], self._width), [Span(more, FAINT)]]
+        return [*lines, [Span(more, FAINT)]]
 
     def _row(self, name: str, *cells: str) -> str:
         sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
-from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, wrap
 from xnnlint.reporters.value_words import made_words
 from xnnlint.xnnpack.conditions.condition import Condition
@@ -24,6 +23,20 @@ _BESIDE = 22  # columns of a command that has its explanation beside it
 SHARE = "0.8"
 # Of the extras that a check can miss: what pip has under a name of its own, however xnnlint was installed.
 _PACKAGES = {"verify": "ai-edge-litert"}
+
+
+MEANINGS = {
+    "strip": "take the pruning wrappers off",
+    "prune": "pruning comes first",
+    "fix": "xnnlint fix does it, outputs stay",
+    "install": "a package is missing",
+    "fix (slower)": "xnnlint fix --even-if-slower",
+    "fix (unsafe)": "xnnlint fix --unsafe-fixes, then train again",
+    "convert": "xnnlint convert",
+    "convert+fix": "xnnlint convert --fix",
+    "by hand": "you change it where it is made",
+}
+"""Of the words in a table of many models."""
 
 
 class Kind(Enum):
@@ -160,12 +173,13 @@ def _some(model: ModelReport, count: int) -> str:
     whole = sum(finding.severity is not Severity.NOTE for finding in model.findings)
     if count == whole:
         return f"rewrites all {count}" if count > 1 else "rewrites it"
-    return f"rewrites {count} of {whole}"
+    return f"rewrites {count} of {whole} findings"
 
 
 def _becomes(fixed: FixOutcome) -> str:
+    # How many operators it changes is for `xnnlint fix` to say: here findings are counted.
     becomes = {Outcome.SPARSE: f"sparse, {fixed.spmm} of {fixed.convolutions}", Outcome.DENSE: "correct, and dense"}
-    return f"{becomes.get(fixed.outcome, fixed.outcome.value)}, by {counted(fixed.changes, 'change')}"
+    return becomes.get(fixed.outcome, fixed.outcome.value)
 
 
 def _of_right_models(model: ModelReport) -> Iterator[Step]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os.path import commonprefix
 from unicodedata import east_asian_width
 
 # A style is a role, not a look; `terminal.py` gives each role its look.
 PLAIN, STRONG, FAINT, GOOD, CAUTION, BAD = "", "strong", "faint", "good", "caution", "bad"
 
 LONGEST_NAME = 160
+_LEFT_OUT = "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def shorten(text: str, width: int) -> str:
         return text
     head: list[str] = []
     tail: list[str] = []
-    room = max(width - 3, 0)
+    room = max(width - len(_LEFT_OUT), 0)
     # From both ends in turn: the layer's name is often at the start, what it does at the end.
     front, back = 0, len(text) - 1
     while front <= back:
@@ -65,7 +68,7 @@ def shorten(text: str, width: int) -> str:
         else:
             head.append(char)
             front += 1
-    return "".join(head) + "..." + "".join(reversed(tail))
+    return "".join(head) + _LEFT_OUT + "".join(reversed(tail))
 
 
 def columns(text: str) -> int:
@@ -73,6 +76,40 @@ def columns(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shorten_apart(texts: Iterable[str], width: int) -> dict[str, str]:
+    """Texts as `shorten` makes them; where it makes the same of several, with the part in which they differ.
+
+    What cannot be told apart in `width` columns stays whole.
+    """
+    alike: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        alike.setdefault(shorten(text, width), []).append(text)
+    made = {same[0]: short for short, same in alike.items() if len(same) == 1}
+    for same in alike.values():
+        if len(same) > 1:
+            start = len(commonprefix(same))  # noqa: RUF071 (no paths)
+            end = len(commonprefix([text[start:][::-1] for text in same]))  # noqa: RUF071
+            made |= {text: _around(text, start, len(text) - end, width) for text in same}
+    counts = Counter(made.values())
+    return {text: short if counts[short] == 1 else text for text, short in made.items()}
+
+
+def _around(text: str, start: int, end: int, width: int) -> str:
+    """`text` from `start` to `end`, and as much around that as fits."""
+    room = width - 2 * len(_LEFT_OUT) - columns(text[start:end])
+    if room < 0:
+        return shorten(text[start:end], width)
+    while room > 0 and (start > 0 or end < len(text)):
+        # What stands before says more of what differs: `run_0001`.
+        if start > 0:
+            start -= 1
+            room -= columns(text[start])
+        if room > 0 and end < len(text):
+            room -= columns(text[end])
+            end += 1
+    return f"{_LEFT_OUT if start else ''}{text[start:end]}{_LEFT_OUT if end < len(text) else ''}"
 
 
 def wrap(pieces: Iterable[Piece], width: int | None, indent: int = 0, hanging: int | None = None) -> list[Line]:

@@ -12,6 +12,10 @@ from tests.cli.program import spawn
 from tests.models import FIXTURES
 from tests.reporters.page.browser import Browser, chromium
 from tests.reporters.page.models import MARKUP, write_large, write_markup
+from xnnlint import lint
+from xnnlint.reporters.page.graph_facts import graph_facts
+from xnnlint.reporters.page.markup import xml_text
+from xnnlint.reporters.page.picture import alone, for_document
 
 pytestmark = pytest.mark.browser
 # One step: a click, and until what it changes is painted.
@@ -32,6 +36,13 @@ const painted = () => new Promise((then) => requestAnimationFrame(() => {
   }
   done(times);
 })();
+"""
+# How every element of a picture is drawn.
+COMPUTED = """
+const how = ["fill", "stroke", "strokeWidth", "strokeDasharray", "strokeLinecap", "fontSize", "fontWeight",
+             "fontFamily", "textAnchor"];
+return [...document.querySelectorAll("svg")[arguments[0]].querySelectorAll("g, rect, path, text, circle")].map(
+  (part) => [part.tagName, ...how.map((name) => getComputedStyle(part)[name])]);
 """
 
 
@@ -141,6 +152,19 @@ def test_markup_in_names_stays_text(browser: Browser, tmp_path: Path) -> None:
     names = browser.script("return [...document.querySelectorAll('.operators tbody button')].map((e) => e.textContent)")
     assert any(name.startswith(MARKUP) for name in names), names
     assert browser.told()[0] == []
+
+
+def test_a_picture_for_documents_looks_as_the_stylesheet_says(browser: Browser, tmp_path: Path) -> None:
+    """Its attributes are what the browser makes of the stylesheet for every element of the same picture."""
+    for model in ("guide_sparse", "guide_half", "guide_keepdims_false", "guide_int8"):
+        facts = graph_facts(lint(FIXTURES / f"{model}.tflite"))
+        both = [xml_text(made(facts, model)) for made in (alone, for_document)]
+        page = tmp_path / f"{model}.html"
+        page.write_text(f"<html data-ready='yes'>{both[0]}{both[1]}", encoding="utf-8")
+        browser.open(page)
+        sheet, inlined = (browser.script(COMPUTED, number) for number in (0, 1))
+        assert len(sheet) == len(inlined) > 20
+        assert sheet == inlined
 
 
 def step_cost(browser: Browser) -> float:

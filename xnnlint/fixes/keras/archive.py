@@ -19,6 +19,7 @@ from xnnlint.loaders.keras.read_archive import CONFIG, WEIGHTS
 from xnnlint.loaders.keras.read_config import Unreadable, parse_json
 from xnnlint.loaders.keras.read_file import format_of, read
 from xnnlint.loaders.keras.read_hdf5 import File, Hdf5Error
+from xnnlint.loaders.missing import not_there
 
 Models = tuple[KerasModel, KerasModel]
 """Those of the config as it was, and of the changed one."""
@@ -42,6 +43,8 @@ class Archive:
         place = Path(path)
         if place.is_dir():
             raise ModelError(path, "folders are not rewritten", _ADVICE)
+        if not place.exists():
+            raise not_there(path)
         with place.open("rb") as file:
             self.format = format_of(path, file.read(64))
         if self.format not in ("keras", "h5"):

@@ -14,6 +14,7 @@ from xnnlint.loaders.keras.read_h5 import PUT_TOGETHER, read_h5
 from xnnlint.loaders.keras.read_hdf5 import Hdf5Error
 from xnnlint.loaders.keras.read_mapped import map_file
 from xnnlint.loaders.keras.read_tfjs import is_tfjs, read_tfjs
+from xnnlint.loaders.missing import not_there
 
 _CONVERT = "convert it with tf.lite.TFLiteConverter and check the .tflite file"
 # What folders hold that are models.
@@ -27,6 +28,8 @@ def read(path: str | os.PathLike[str]) -> tuple[str, KerasModel]:
         ModelError: there is no such file, or no model that this version can read in it.
     """
     place = os.fspath(path)
+    if not os.path.exists(place):  # noqa: PTH110
+        raise not_there(path)
     try:
         return _read(place)
     except Unreadable as fault:

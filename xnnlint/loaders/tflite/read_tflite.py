@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders.model_names import MODELS
 from xnnlint.loaders.tflite import schema_tables as schema
 from xnnlint.loaders.tflite.exporter import exporter_of
 from xnnlint.loaders.tflite.flatbuffer import OFFSET_OUTSIDE, Malformed, Reader, Table, Tables, defaults, each
@@ -95,7 +96,7 @@ def _load(path: str | os.PathLike[str], data: Any, size: int) -> Model:
         problem = OFFSET_OUTSIDE
     if data[4:8] == IDENTIFIER:
         raise ModelError(path, problem, "the file is truncated or damaged") from None
-    raise ModelError(path, f"this is not a TFLite model ({problem})") from None
+    raise ModelError(path, f"this is not a TFLite model ({problem})", MODELS) from None
 
 
 def _map(path: str | os.PathLike[str]) -> tuple[mmap.mmap, int]:

@@ -22,8 +22,8 @@ class SvgReport(CheckReport):
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         from xnnlint.reporters.page.graph_facts import graph_facts
         from xnnlint.reporters.page.markup import xml_text
-        from xnnlint.reporters.page.picture import alone
+        from xnnlint.reporters.page.picture import for_document
 
         if model.plan is None:
             return ""
-        return xml_text(alone(graph_facts(model), model.path)) + "\n"
+        return xml_text(for_document(graph_facts(model), model.path)) + "\n"

@@ -105,4 +105,5 @@ def model_lines(
 
 def summary_lines(models: ModelTally, width: int, exit_code: int) -> list[Line]:
     """One paragraph over all files."""
-    return wrap([Span(models.text(exit_code), STRONG)], width)
+    found, code, last = models.text(exit_code).rpartition("Exit code")
+    return wrap([Span(found, STRONG), Span(code + last, STRONG, keep=True)], width)

@@ -13,9 +13,10 @@ from xml.etree.ElementTree import Element
 from xnnlint.linter.comparison import Aspect
 from xnnlint.reporters.page import sections
 from xnnlint.reporters.page.graph_facts import GraphFacts, graph_facts
-from xnnlint.reporters.page.island import island_text, model_data
+from xnnlint.reporters.page.inline_styles import style
+from xnnlint.reporters.page.island import graphs_document, island_text, model_data
 from xnnlint.reporters.page.markup import element, html_text
-from xnnlint.reporters.page.picture import picture, style
+from xnnlint.reporters.page.picture import picture
 from xnnlint.reporters.page.times import time_series
 from xnnlint.reporters.page.words import NO_SCRIPT
 from xnnlint.reporters.styled_lines import name
@@ -65,6 +66,16 @@ def page(models: Sequence[PageModel], comparisons: Iterable[Comparison] = ()) ->
         element("script", script),
     )
     return f"<!doctype html>\n{html_text(element('html', _head(models, script), body, lang='en'))}\n"
+
+
+def graphs(models: Sequence[PageModel]) -> dict[str, Any]:
+    """What the page shows of the graphs, as plain values; a model that cannot be read has none."""
+    shown = []
+    for model in models:
+        if model.report.plan is not None:
+            facts = graph_facts(model.report)
+            shown.append((model.report, model.profile, facts, time_series(model.report, facts, model.benches)))
+    return graphs_document(shown)
 
 
 def _title(models: Sequence[PageModel]) -> str:

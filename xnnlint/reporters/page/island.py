@@ -1,14 +1,18 @@
-"""What the page's script reads: everything about the operators, in one JSON document."""
+"""What the page's script reads: everything about the operators, in one JSON document.
+
+`xnnlint report --format json` prints the same for programs; `reporters/graphs.schema.json` is its published schema.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.known_rules import every_rule
 from xnnlint.reporters.finding_words import condition, place, remedy
+from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
 from xnnlint.reporters.page.picture import MARKS, TITLES
 from xnnlint.reporters.page.words import HINT, alone_sentence, cluster_sentence
 from xnnlint.reporters.styled_lines import name, safe
@@ -18,28 +22,52 @@ if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.reporters.page.graph_facts import GraphFacts, OperatorFacts
     from xnnlint.reporters.page.times import TimeSeries
+    from xnnlint.xnnpack.profile import Profile
 
 
 def island_text(models: Sequence[dict[str, Any]]) -> str:
     """The document, so that nothing in it ends the element that it stands in."""
-    rules = sorted({finding["rule"] for model in models for finding in model["findings"]})
-    document = {
-        "threshold": THRESHOLD,
-        "hint": HINT,
-        "kernels": {runs.value: title for runs, title in TITLES.items()},
-        "marks": {mark.value: title for mark, title in MARKS.items()},
-        "rules": _rules(set(rules)),
-        "models": models,
-    }
-    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps({"hint": HINT, **_document(models)}, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def model_data(report: ModelReport, facts: GraphFacts, series: Sequence[TimeSeries], key: str) -> dict[str, Any]:
+def graphs_document(models: Iterable[tuple[ModelReport, Profile, GraphFacts, Sequence[TimeSeries]]]) -> dict[str, Any]:
+    """The same for programs: names are whole, and it says which models these are."""
+    data = [
+        {
+            "path": report.path,
+            "profile": {"runtime": profile.runtime, "cpu": profile.cpu},
+            "outcome": None if report.outcome is None else report.outcome.value,
+            **model_data(report, facts, series, f"m{number}", str),
+        }
+        for number, (report, profile, facts, series) in enumerate(models)
+    ]
+    return {"schema_version": SCHEMA_VERSION, "tool": tool(), **_document(data)}
+
+
+def _document(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    rules = {finding["rule"] for model in models for finding in model["findings"]}
+    return {
+        "threshold": THRESHOLD,
+        "kernels": {runs.value: title for runs, title in TITLES.items()},
+        "marks": {mark.value: title for mark, title in MARKS.items()},
+        "rules": _rules(rules),
+        "models": models,
+    }
+
+
+def model_data(
+    report: ModelReport,
+    facts: GraphFacts,
+    series: Sequence[TimeSeries],
+    key: str,
+    spelled: Callable[[str], str] = name,
+) -> dict[str, Any]:
     """One model.
 
     Args:
         key: what its elements in the page are called by.
+        spelled: how names from the file are written.
     """
     return {
         "key": key,
@@ -47,7 +75,7 @@ def model_data(report: ModelReport, facts: GraphFacts, series: Sequence[TimeSeri
             {"title": s.title, "measured": s.is_measured, "total": None if s.total is None else _rounded(s.total)}
             for s in series
         ],
-        "operators": [_operator(op, series) for op in facts.operators],
+        "operators": [_operator(op, series, spelled) for op in facts.operators],
         "edges": [list(edge) for edge in facts.edges],
         "clusters": [
             {"words": cluster_sentence(c), "elements": c.elements, "zeros": c.zeros, "passes": c.has_enough}
@@ -58,10 +86,10 @@ def model_data(report: ModelReport, facts: GraphFacts, series: Sequence[TimeSeri
     }
 
 
-def _operator(op: OperatorFacts, series: Sequence[TimeSeries]) -> dict[str, Any]:
+def _operator(op: OperatorFacts, series: Sequence[TimeSeries], spelled: Callable[[str], str]) -> dict[str, Any]:
     made = {
         "op": op.op,
-        "name": name(op.name),
+        "name": spelled(op.name),
         "type": safe(op.type),
         "runs": op.runs.value,
         "kernels": [safe(kernel) for kernel in op.kernels],
@@ -73,7 +101,7 @@ def _operator(op: OperatorFacts, series: Sequence[TimeSeries]) -> dict[str, Any]
         "elements": op.elements,
         "zeros": op.zeros,
         "macs": op.macs,
-        "sparseMacs": op.sparse_macs,
+        "sparse_macs": op.sparse_macs,
         "pointwise": op.is_pointwise,
         "times": [_rounded(s.of[op.op]) if op.op in s.of else None for s in series],
         "guess": any(op.op in s.guessed for s in series),

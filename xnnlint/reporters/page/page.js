@@ -197,7 +197,7 @@
         ["Writes", (op.outputs || []).join("; ")],
         ["Weights", op.weights || ""],
         ["Zeros", op.elements ? `${percent(share(op))} (${number(op.zeros || 0)} of ${number(op.elements)})` : ""],
-        ["MACs", op.macs ? short(op.macs) + (op.sparseMacs < op.macs ? `, ${short(op.sparseMacs)} with weights that are not zero` : "") : ""],
+        ["MACs", op.macs ? short(op.macs) + (op.sparse_macs < op.macs ? `, ${short(op.sparse_macs)} with weights that are not zero` : "") : ""],
         ...this.data.series.map((series, n) => [series.title, (op.times || [])[n] === undefined || op.times[n] === null ? "" : `${us(op.times[n], op.guess)} \u00b5s`]),
       ];
       const list = make("dl");
@@ -528,9 +528,9 @@
     if (!ops.length) return;
     const sum = (key) => ops.reduce((total, op) => total + op[key], 0);
     const dense = sum("macs");
-    const both = (op, most) => [[op.macs / most, "s0"], [(op.sparseMacs || 0) / most, "s1"]];
-    const rows = [() => bar("Whole run", "Whole run", both({ macs: dense, sparseMacs: sum("sparseMacs") }, dense), `${short(dense)} / ${short(sum("sparseMacs"))}`)];
-    for (const op of ops) rows.push(() => bar(op.name, op.name, both(op, ops[0].macs), `${short(op.macs)} / ${short(op.sparseMacs || 0)}`));
+    const both = (op, most) => [[op.macs / most, "s0"], [(op.sparse_macs || 0) / most, "s1"]];
+    const rows = [() => bar("Whole run", "Whole run", both({ macs: dense, sparse_macs: sum("sparse_macs") }, dense), `${short(dense)} / ${short(sum("sparse_macs"))}`)];
+    for (const op of ops) rows.push(() => bar(op.name, op.name, both(op, ops[0].macs), `${short(op.macs)} / ${short(op.sparse_macs || 0)}`));
     chart(model, "Multiply-accumulates by operator", seriesKey(["dense", "without those that SpMM skips"], ["s0", "s1"]), rows, ops.length);
   }
 

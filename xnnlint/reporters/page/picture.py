@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from importlib import resources
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from xnnlint.reporters.page.graph_facts import KernelClass, Mark
+from xnnlint.reporters.page.inline_styles import inline, style
 from xnnlint.reporters.page.layered import HEIGHT, WIDTH, place
 from xnnlint.reporters.page.markup import SVG_NAMESPACE, add, element
 from xnnlint.reporters.styled_lines import name, safe, shorten
@@ -31,12 +31,8 @@ _REACH = {"partition": 19, "cluster": 13, "area": 9}
 _RIM = 1.5
 _TOGETHER = 50  # edges
 _LONGEST_NAME, _LONGEST_TYPE = 21, 26
-_LEGEND = 46  # height of the key below a picture that stands alone
-
-
-def style() -> str:
-    """The stylesheet of pictures; its rules hold inside of `.xnnlint-graph` only."""
-    return resources.files("xnnlint.reporters.page").joinpath("picture.css").read_text(encoding="utf-8")
+_MARGIN, _KEY_ROW = 16, 22  # of the key below a picture that stands alone
+_NARROWEST = 400
 
 
 def picture(facts: GraphFacts, prefix: str = "") -> Element:
@@ -64,20 +60,33 @@ def picture(facts: GraphFacts, prefix: str = "") -> Element:
 
 
 def alone(facts: GraphFacts, title: str) -> Element:
-    """The picture as a document of its own: with its stylesheet, a title and a key to the colours."""
+    """The picture by itself, with a key and its stylesheet: for a browser, whose light or dark setting it follows."""
+    drawn = _with_key(facts, title)
+    drawn.insert(1, element("style", style()))
+    return drawn
+
+
+def for_document(facts: GraphFacts, title: str) -> Element:
+    """The same for a document: light, and drawn alike by programs that know no stylesheets."""
+    drawn = _with_key(facts, title)
+    inline(drawn)
+    return drawn
+
+
+def _with_key(facts: GraphFacts, title: str) -> Element:
     drawn = picture(facts)
-    drawn.set("xmlns", SVG_NAMESPACE)
     _, _, width, height = map(float, drawn.get("viewBox", "").split())
-    width = max(width, 560)
-    drawn.set("viewBox", f"0 0 {width:.0f} {height + _LEGEND:.0f}")
+    width = max(width, _NARROWEST)
+    key, height = _key(facts, height + _KEY_ROW, width)
+    drawn.set("xmlns", SVG_NAMESPACE)
+    drawn.set("viewBox", f"0 0 {width:.0f} {height:.0f}")
     drawn.set("width", f"{width:.0f}")
-    drawn.set("height", f"{height + _LEGEND:.0f}")
-    drawn[:0] = [element("title", safe(title)), element("style", style()), _sheet()]
-    return add(drawn, [_key(facts, height)])
-
-
-def _sheet() -> Element:
-    return element("rect", width="100%", height="100%", style="fill: var(--paper)")
+    drawn.set("height", f"{height:.0f}")
+    drawn[:0] = [
+        element("title", safe(title)),
+        element("rect", width="100%", height="100%", style="fill: var(--paper)"),
+    ]
+    return add(drawn, [key])
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -91,13 +100,14 @@ def _operators(facts: GraphFacts, placement: Placement, prefix: str) -> Iterator
 
 def _operator(op: OperatorFacts, left: float, top: float, called: str | None) -> Element:
     mark = [] if op.mark is None else _mark(op.mark)
+    first, second = _lines_of(op)
     classes = ["op", op.runs.value, *([f"at-{op.mark.value}"] if op.mark is not None else [])]
     return element(
         "g",
         element("title", description(op)),
         element("rect", width=WIDTH, height=HEIGHT, rx=7),
-        element("text", shorten(safe(op.name or op.type), _LONGEST_NAME), x=10, y=16, class_="name"),
-        element("text", shorten(f"{safe(op.type)} {_short(op)}".strip(), _LONGEST_TYPE), x=10, y=30, class_="sub"),
+        element("text", first, x=10, y=16, class_="name"),
+        element("text", second, x=10, y=30, class_="sub"),
         *mark,
         id=called,
         class_=" ".join(classes),
@@ -107,21 +117,31 @@ def _operator(op: OperatorFacts, left: float, top: float, called: str | None) ->
     )
 
 
+def _lines_of(op: OperatorFacts) -> tuple[str, str]:
+    """What stands in the box of an operator: its name, and below its type and zeros."""
+    return shorten(safe(op.name or op.type), _LONGEST_NAME), shorten(below_name(op), _LONGEST_TYPE)
+
+
+def below_name(op: OperatorFacts) -> str:
+    """Its type, and its share of zeros where that decides."""
+    if not op.is_pointwise or not op.elements or op.zeros is None:
+        return safe(op.type)
+    return f"{safe(op.type)} {op.zeros / op.elements:.0%} zeros"
+
+
 def description(op: OperatorFacts) -> str:
     """An operator in a line, for who points at it or cannot see the picture."""
     mark = "" if op.mark is None else f", {MARKS[op.mark]}"
     return f"{name(op.name)}, {safe(op.type)} #{op.op}, {TITLES[op.runs]}{mark}"
 
 
-def _short(op: OperatorFacts) -> str:
-    """The share of zeros where it decides."""
-    if not op.is_pointwise or not op.elements or op.zeros is None:
-        return ""
-    return f"{op.zeros / op.elements:.0%} zeros"
-
-
 def _mark(mark: Mark) -> list[Element]:
-    """A sign at the upper right corner; its form says what its colour says."""
+    """A sign at the upper right corner."""
+    return [element("g", *_sign(mark), transform=f"translate({WIDTH - 4} 2)")]
+
+
+def _sign(mark: Mark) -> tuple[Element, Element]:
+    """Its form says what its colour says."""
     shapes = {
         Mark.WRONG: element("path", d="M-9 -4 L-4 -9 H4 L9 -4 V4 L4 9 H-4 L-9 4 Z"),
         Mark.BLOCKER: element("path", d="M0 -10 L10 8 H-10 Z"),
@@ -129,8 +149,7 @@ def _mark(mark: Mark) -> list[Element]:
     }
     shape = shapes[mark]
     shape.set("class", f"mark {mark.value}")
-    sign = element("text", _SIGNS[mark], y=6 if mark is Mark.BLOCKER else 4, class_="sign")
-    return [element("g", shape, sign, transform=f"translate({WIDTH - 4} 2)")]
+    return shape, element("text", _SIGNS[mark], y=6 if mark is Mark.BLOCKER else 4, class_="sign")
 
 
 # --- edges and areas -------------------------------------------------------------------------------------------------
@@ -169,7 +188,7 @@ def _areas(facts: GraphFacts, placement: Placement) -> Iterator[Element]:
     }
     for kind, groups in kinds.items():
         for ops in groups:
-            inside = _with_parts(set(ops) & placement.places.keys(), facts)
+            inside = with_parts(set(ops) & placement.places.keys(), facts)
             for part, reach, colour in (("rim", _REACH[kind] + _RIM, f"{kind}-line"), ("band", _REACH[kind], kind)):
                 shapes = list(_shapes(inside, placement, reach))
                 if shapes:
@@ -203,7 +222,7 @@ def _shapes(ops: Collection[int], placement: Placement, reach: float) -> Iterato
         )
 
 
-def _with_parts(ops: set[int], facts: GraphFacts) -> set[int]:
+def with_parts(ops: set[int], facts: GraphFacts) -> set[int]:
     """Operators, and those between them that became part of one of them."""
     around: dict[int, set[int]] = {op.op: set() for op in facts.of_class(KernelClass.NONE)}
     for source, target in facts.edges:
@@ -217,16 +236,46 @@ def _with_parts(ops: set[int], facts: GraphFacts) -> set[int]:
 # --- the key ---------------------------------------------------------------------------------------------------------
 
 
-def _key(facts: GraphFacts, top: float) -> Element:
-    """What the colours mean, of those that are there."""
-    entries, left = [], 16
+def areas_shown(facts: GraphFacts) -> list[str]:
+    """The kinds of areas that the picture has."""
+    shown = {
+        "partition": facts.is_divided,
+        "cluster": any(not cluster.is_nchw and len(cluster.ops) > 1 for cluster in facts.clusters),
+        "area": any(op.runs in (KernelClass.SPMM, KernelClass.NCHW) for op in facts.operators),
+    }
+    return [kind for kind in AREAS if shown[kind]]
+
+
+def marks_shown(facts: GraphFacts) -> list[Mark]:
+    """The marks that the picture has."""
+    return [mark for mark in MARKS if any(op.mark is mark for op in facts.operators)]
+
+
+def _key(facts: GraphFacts, top: float, width: float) -> tuple[Element, float]:
+    """What colours and signs mean, of those that are there, in rows below the picture; and where that ends."""
+    made = element("g")
+    left = float(_MARGIN)
+    for swatch, text in _key_entries(facts):
+        size = 48 + 6.5 * len(text)
+        if left > _MARGIN and left + size > width:
+            left, top = _MARGIN, top + _KEY_ROW
+        words = element("text", text, x=22, y=10.5)
+        add(made, [element("g", *swatch, words, transform=f"translate({left:.0f} {top:.0f})")])
+        left += size
+    return made, top + _KEY_ROW + _MARGIN
+
+
+def _key_entries(facts: GraphFacts) -> Iterator[tuple[list[Element], str]]:
     for runs, title in TITLES.items():
-        count = len(facts.of_class(runs))
-        if count:
-            text = f"{title}: {count}"
-            box = element("g", element("rect", width=16, height=12, rx=3), class_=f"op {runs.value}")
-            entries.append(
-                element("g", box, element("text", text, x=22, y=10.5), transform=f"translate({left} {top + 18:.0f})")
-            )
-            left += 44 + 7 * len(text)
-    return element("g", *entries)
+        if count := len(facts.of_class(runs)):
+            yield [element("g", _swatch(), class_=f"op {runs.value}")], f"{title}: {count}"
+    for kind in areas_shown(facts):
+        box = _swatch()
+        box.set("style", f"fill: var(--{kind}); stroke: var(--{kind}-line); stroke-width: {_RIM}")
+        yield [box], AREAS[kind]
+    for mark in marks_shown(facts):
+        yield [element("g", *_sign(mark), transform="translate(8 7)")], MARKS[mark]
+
+
+def _swatch() -> Element:
+    return element("rect", width=16, height=12, rx=3)

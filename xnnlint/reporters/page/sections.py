@@ -24,9 +24,9 @@ from xnnlint.reporters.finding_words import (
 )
 from xnnlint.reporters.headline import headline, meaning
 from xnnlint.reporters.next_steps import steps
-from xnnlint.reporters.page.graph_facts import KernelClass, Mark
+from xnnlint.reporters.page.graph_facts import Mark
 from xnnlint.reporters.page.markup import Child, element, table
-from xnnlint.reporters.page.picture import AREAS, MARKS, TITLES
+from xnnlint.reporters.page.picture import AREAS, MARKS, TITLES, areas_shown, marks_shown
 from xnnlint.reporters.styled_lines import name, plain, safe
 
 if TYPE_CHECKING:
@@ -125,21 +125,10 @@ def legend(facts: GraphFacts) -> Element:
         for runs, title in TITLES.items()
         if facts.of_class(runs)
     ]
-    areas = {
-        "partition": facts.is_divided,
-        "cluster": any(not cluster.is_nchw and len(cluster.ops) > 1 for cluster in facts.clusters),
-        "area": any(op.runs in (KernelClass.SPMM, KernelClass.NCHW) for op in facts.operators),
-    }
     entries += [
-        element("li", element("span", class_=f"swatch area-{kind}"), title)
-        for kind, title in AREAS.items()
-        if areas[kind]
+        element("li", element("span", class_=f"swatch area-{kind}"), AREAS[kind]) for kind in areas_shown(facts)
     ]
-    entries += [
-        element("li", element("span", class_=f"sign-{mark.value}"), title)
-        for mark, title in MARKS.items()
-        if any(op.mark is mark for op in facts.operators)
-    ]
+    entries += [element("li", element("span", class_=f"sign-{mark.value}"), MARKS[mark]) for mark in marks_shown(facts)]
     return element("ul", *entries, class_="legend xnnlint-graph", aria_label="Key")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.known_rules import every_rule, find_any_rule
 from xnnlint.reporters.topics import agents_page
-from xnnlint.reporters.topics.outcomes_page import ALL, outcome_page, overview
+from xnnlint.reporters.topics.outcomes_page import ALL, UNKNOWN, outcome_page, overview, unknown_page
 from xnnlint.reporters.topics.page import Page
 from xnnlint.reporters.topics.runtimes_page import runtimes_text
 from xnnlint.xnnpack.plan import Outcome
@@ -41,6 +41,8 @@ def _pages(asked: str) -> Iterator[Page]:
     for outcome in Outcome:
         if folded == outcome.value:
             yield outcome_page(outcome)
+    if folded == UNKNOWN:
+        yield unknown_page()
     if folded in (ALL, ALL.rstrip("s")):
         yield overview()
     if folded == agents_page.NAME:
@@ -92,5 +94,5 @@ def _suggestion(asked: str) -> str:
 
     known = [name for rule in every_rule() for name in (rule.code, rule.name)]
     known += [outcome.value for outcome in Outcome]
-    known += [ALL, ALL_RECIPES, agents_page.NAME, *(recipe.name for recipe in RECIPES)]
+    known += [UNKNOWN, ALL, ALL_RECIPES, agents_page.NAME, *(recipe.name for recipe in RECIPES)]
     return suggestion(asked, [*known, *_operators().values()])

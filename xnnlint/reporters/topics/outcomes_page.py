@@ -1,4 +1,4 @@
-"""The four outcomes: what each means, how it is recognized in a run, what xnnlint makes of it."""
+"""The four outcomes: what each means, how it is recognized in a run, what xnnlint makes of it; and "unknown"."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from xnnlint.runtime.observation import ROUNDING_FACTOR, WRONG_ABOVE
 from xnnlint.xnnpack.plan import Outcome
 
 ALL = "outcomes"
+UNKNOWN = "unknown"
+_UNKNOWN = """\
+No outcome: a Keras model has layers of which nobody can tell from the file what the converter makes, so that xnnlint
+does not guess.
+
+These are Lambda and custom layers, whose code is never read or run, and uses of Keras' own layers that are not known
+here. XNN403 names each of them.
+
+## In a report
+`unknown`, with what the model would be if these layers kept their inputs as they are (one with weights or with several
+inputs is taken for an operator that XNNPACK refuses). In JSON `outcome` is null, and `assumed` says what was assumed. A
+model that is unknown passes; --require-sparse makes it fail.
+
+## What to do
+- say in the configuration what a layer is, as `xnnlint explain XNN403` shows
+- or convert the model, and check the .tflite file, in which every operator is known:
+  `xnnlint convert MODEL -o OUT.tflite`
+"""
 _MEANING = {
     Outcome.SPARSE: """\
 At least one 1x1 convolution runs as SpMM, the kernel that skips zeros, and all outputs are correct.
@@ -68,10 +86,16 @@ def outcome_page(outcome: Outcome) -> Page:
     return Page("outcome", outcome.value, "outcome", text.rstrip())
 
 
+def unknown_page() -> Page:
+    """What stands in the place of an outcome where there is none."""
+    return Page("outcome", UNKNOWN, "no outcome", _UNKNOWN.rstrip())
+
+
 def overview() -> Page:
     """The four together."""
     lines = ["What can become of a model in the runtime; each is recognized in a real run, see `xnnlint verify`.", ""]
     for outcome in Outcome:
         first, _, _ = _MEANING[outcome].partition("\n\n")
         lines.append(f"- {outcome.value}: {first[0].lower()}{' '.join(first.split())[1:]}")
+    lines += ["", f"A model with layers whose code is not in the file is `{UNKNOWN}`: `xnnlint explain {UNKNOWN}`."]
     return Page("outcome", ALL, "the four outcomes", "\n".join(lines))
