@@ -248,9 +248,8 @@ def _layout(plan: Plan, hazard: Hazard) -> Iterator[Cause]:
         if not part.decision.verdicts[n].layout or _is_bad(part, n):
             yield from _why_not(plan, part, n, set())
         for v in node.outputs:
-            for i, reader in enumerate(part.nodes):
-                if v in reader.inputs:
-                    yield from _why_not(plan, part, i, set())
+            for i in part.readers.get(v, ()):
+                yield from _why_not(plan, part, i, set())
             if part.subgraph.values[v].external_output:
                 yield _leaves(plan, part.subgraph.values[v])
 
@@ -316,13 +315,12 @@ def _why_broken(plan: Plan, part: PartitionPlan, n: int, broken: Break, seen: se
         yield from _why_not(plan, part, broken.node, seen)
         return
     if broken.value is not None:
-        for i, reader in enumerate(part.nodes):
-            if broken.value in reader.inputs:
-                yield from _why_not(plan, part, i, seen)
+        for i in part.readers.get(broken.value, ()):
+            yield from _why_not(plan, part, i, seen)
         if part.subgraph.values[broken.value].external_output:
             yield _leaves(plan, part.subgraph.values[broken.value])
         return
-    producers = {v: i for i, p in enumerate(part.nodes) for v in p.outputs}
+    producers = part.writers
     for value in part.subgraph.dynamic_inputs(node):
         if value.is_external and value.id not in producers:
             yield _enters(plan, node, value)

@@ -66,12 +66,12 @@ class GraphInputInCluster(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            verdicts = dict(zip(map(id, part.nodes), part.decision.verdicts, strict=True))
+            verdicts = part.decision.verdicts
             inside = Layout.NCHW | Layout.EXIT
             for value in part.subgraph.values:
                 if not value.external_input or value.rank != 4 or value.tensor is None:
                     continue
-                readers = [n for n in part.nodes if value.id in n.inputs and verdicts[id(n)].layout & inside]
+                readers = [n for n in part.readers.get(value.id, ()) if verdicts[n].layout & inside]
                 if not readers or _follows_convolution(plan.graph, value.tensor):
                     continue
                 producer = plan.graph.producer(value.tensor)
@@ -81,7 +81,7 @@ class GraphInputInCluster(Rule):
                     required=f"a {by(KERNEL)} convolution with stride {STRIDE[0]}, {side(PAD)} and {CHANNELS} input "
                     "channels in between",
                     actual=f"{dims(value.shape)}, {what}",
-                    location=locate(plan, readers[0].op),
+                    location=locate(plan, part.nodes[readers[0]].op),
                     fix=f"start the branch with {LAYERS}",
                     applicability=Applicability.UNSAFE,
                     waivers=[Waiver(WaiverKind.ENTRY, value.tensor)],

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.xnnpack.conditions.condition import Condition
-from xnnlint.xnnpack.plan import PartitionPlan, Plan
+from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import is_read_inside
@@ -52,11 +52,11 @@ class OutputInsideCluster(Rule):
 
     def check(self, plan: Plan) -> Iterable[Finding]:
         for part in plan.partitions:
-            producers = {v: i for i, node in enumerate(part.nodes) for v in node.outputs}
+            inside = frozenset(part.partition.ops)
             for value in part.subgraph.values:
-                if value.id not in producers or value.tensor is None or not is_read_inside(part, value):
+                if value.id not in part.writers or value.tensor is None or not is_read_inside(part, value):
                     continue
-                producer = producers[value.id]
+                producer = part.writers[value.id]
                 if not part.decision.verdicts[producer].layout:
                     continue
                 yield self.finding(
@@ -64,15 +64,15 @@ class OutputInsideCluster(Rule):
                     required="values that only operators of the cluster read",
                     actual=f"a map of shape {dims(value.shape)}, {where_used(plan.graph, value.tensor)}",
                     location=locate(plan, part.nodes[producer].op),
-                    fix=_fix(plan, part, value.tensor),
+                    fix=_fix(plan, inside, value.tensor),
                     applicability=Applicability.UNSAFE,
                     waivers=[Waiver(WaiverKind.EXIT, value.tensor)],
                 )
 
 
-def _fix(plan: Plan, part: PartitionPlan, tensor: int) -> str:
+def _fix(plan: Plan, inside: frozenset[int], tensor: int) -> str:
     if tensor in plan.graph.outputs:
         return "output a pooled or DEPTH_TO_SPACE copy of it, or drop the output"
-    outside = [op.index for op in plan.graph.consumers(tensor) if op.index not in part.partition.ops]
+    outside = [op.index for op in plan.graph.consumers(tensor) if op.index not in inside]
     readers = listed([named(plan.graph, op) for op in outside])
     return f"let {readers} read it through DEPTH_TO_SPACE, or fix what splits the graph in front of it (XNN401)"

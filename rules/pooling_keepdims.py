@@ -168,12 +168,12 @@ def _is_spatial(node: Node, part: PartitionPlan) -> bool:
 
 def feeds_cluster(part: PartitionPlan, op: Operator) -> bool:
     """Whether an operator is a 1x1 convolution whose own readers can run in NCHW, as in squeeze-and-excite blocks."""
-    verdicts = dict(zip(map(id, part.nodes), part.decision.verdicts, strict=True))
-    outputs = [v for n in part.nodes if n.op == op.index and n.type == NodeType.FULLY_CONNECTED for v in n.outputs]
+    nodes = [part.nodes[n] for n in part.nodes_of.get(op.index, ())]
+    outputs = [v for node in nodes if node.type == NodeType.FULLY_CONNECTED for v in node.outputs]
     if not outputs or any(part.subgraph.values[v].external_output for v in outputs):
         return False
-    readers = [n for v in outputs for n in part.nodes if v in n.inputs]
-    return bool(readers) and all(verdicts[id(n)].layout for n in readers)
+    readers = [n for v in outputs for n in part.readers.get(v, ())]
+    return bool(readers) and all(part.decision.verdicts[n].layout for n in readers)
 
 
 def recovers(op: Operator, profile: Profile) -> bool:

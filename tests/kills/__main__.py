@@ -21,9 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xnnlint.cli.app import main as program
+from xnnlint.cli.console import TROUBLE
 from xnnlint.loaders import find_models
 from xnnlint.modelbuilder.builder import ModelBuilder
 
+_MOST_WORDS = 200
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL)
 
 
@@ -53,23 +55,35 @@ def started(path: Path) -> int:
     child = os.fork()
     if child:
         return child
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(said(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    # nohup, and a shell's `&`, have these ignored, so that they would end nothing.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["xnnlint", "fix", "--isolated", "--in-place", "--no-proof", str(path)]
-    code = 2
+    code = TROUBLE
     try:
         program()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 2
+        code = end.code if isinstance(end.code, int) else TROUBLE
+    except BaseException as error:  # what no user must see: it is looked at, not let through
+        os.write(2, f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(code)
 
 
-def waited(child: int) -> str:
-    """How a process ended."""
+def said(path: Path) -> Path:
+    """Where a fix of a file writes what goes wrong: beside the folder that is looked at."""
+    return path.parent.with_suffix(".stderr")
+
+
+def waited(child: int, path: Path) -> str:
+    """How a process ended, and what it said, where that was an error."""
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return signal.Signals(-code).name if code < 0 else f"exit {code}"
+    if code < 0:
+        return signal.Signals(-code).name
+    words = " ".join(said(path).read_text(errors="replace").replace(str(path), path.name).split())
+    return f"exit {code} ({words[-_MOST_WORDS:]})" if code == TROUBLE else f"exit {code}"
 
 
 def judge(totals: Totals, folder: Path, path: Path, original: bytes, fixed: bytes, what: str) -> None:
@@ -92,7 +106,8 @@ def main() -> int:
     options = parser.parse_args()
     rng, original, totals = random.Random(options.seed), model(), Totals()
     with tempfile.TemporaryDirectory() as scratch:
-        fixed, usual = reference(Path(scratch), original)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            fixed, usual = reference(Path(folder), original)
         for number in range(options.kills):
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 kill(totals, Path(folder), original, fixed, rng.uniform(0, 1.1 * usual), SIGNALS[number % 4])
@@ -113,23 +128,21 @@ def progress(totals: Totals) -> None:
         print(f"{totals.runs} runs, original kept {totals.kept}, left {len(totals.left)}", file=sys.stderr, flush=True)
 
 
-def reference(scratch: Path, original: bytes) -> tuple[bytes, float]:
+def reference(folder: Path, original: bytes) -> tuple[bytes, float]:
     """The fixed file, and how long a fix takes that nobody ends."""
     import xnnlint.cli.session
     import xnnlint.fixes.tflite.file_fixer  # noqa: F401
 
     seconds = 1e9
     for _ in range(3):
-        path = scratch / "reference.tflite"
+        path = folder / "reference.tflite"
         path.write_bytes(original)
         start = time.perf_counter()
-        how = waited(started(path))
+        how = waited(started(path), path)
         seconds = min(seconds, time.perf_counter() - start)
     fixed = path.read_bytes()
     if fixed == original:
         sys.exit(f"the fix changes nothing ({how}), so that nothing can be lost")
-    for file in scratch.iterdir():
-        file.unlink()
     return fixed, seconds
 
 
@@ -140,10 +153,10 @@ def kill(totals: Totals, folder: Path, original: bytes, fixed: bytes, after: flo
     child = started(path)
     time.sleep(after)
     os.kill(child, number)
-    totals.ended[waited(child)] += 1
+    totals.ended[waited(child, path)] += 1
     judge(totals, folder, path, original, fixed, f"{number.name} after {after:.3f} s")
     if path.read_bytes() == original:
-        waited(started(path))
+        waited(started(path), path)
         if drafts := [file.name for file in folder.iterdir() if file.name.startswith(".")]:
             totals.left.append(f"{number.name} after {after:.3f} s: {', '.join(drafts)} stays")
 
@@ -155,7 +168,7 @@ def pair(totals: Totals, folder: Path, original: bytes, fixed: bytes, apart: flo
     first = started(path)
     time.sleep(apart)
     second = started(path)
-    totals.ended[" and ".join(sorted((waited(first), waited(second))))] += 1
+    totals.ended[" and ".join(sorted((waited(first, path), waited(second, path))))] += 1
     judge(totals, folder, path, original, fixed, f"pair {number}, {apart:.3f} s apart")
 
 

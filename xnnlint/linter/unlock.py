@@ -95,8 +95,15 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
 
 def _causes(findings: Sequence[Finding]) -> list[Finding]:
     """The findings, without those that are mended by a change that is asked for anyhow."""
-    changes = {finding.waivers for finding in findings}
-    return [f for f in findings if not f.waivers or not any(f.waivers < change for change in changes)]
+    asking: dict[Waiver, set[Change]] = {}
+    for finding in findings:
+        for waiver in finding.waivers:
+            asking.setdefault(waiver, set()).add(finding.waivers)
+
+    def is_part(change: Change) -> bool:
+        return any(change < other for other in min((asking[waiver] for waiver in change), key=len))
+
+    return [f for f in findings if not f.waivers or not is_part(f.waivers)]
 
 
 def rank(finding: Finding) -> tuple[int, int, bool, bool, int, str, int]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
 from xnnlint.fixes.tflite import object_api as schema
+from xnnlint.fixes.tflite.links import Links
+from xnnlint.fixes.tflite.links import Op as Op
 from xnnlint.fixes.tflite.lossless import Unknown, Walk, first_difference
 from xnnlint.loaders.tflite.flatbuffer import Malformed
 
@@ -49,34 +52,6 @@ class Purpose(Enum):
     UPSAMPLES = "upsamples"
 
 
-class Op:
-    """An operator.
-
-    Attributes:
-        type: BuiltinOperator by name, such as "CONV_2D".
-        inputs, outputs: tensor indices; -1 for an input that is left out.
-        uid: names it for the whole life of the edit, whatever is inserted or removed around it: "#7" for what was
-            operator 7 of the file, "#7+RESHAPE" for a RESHAPE that was made for it.
-        index: its place in the file as it was opened; None for one that was put in.
-        raw: the OperatorT; `options` of it are named as in the generated module (`strideH`, `keepDims`).
-    """
-
-    __slots__ = ("index", "inputs", "outputs", "raw", "type", "uid")
-
-    def __init__(self, raw: Any, type_: str, uid: str, index: int | None = None) -> None:
-        self.raw, self.type, self.uid, self.index = raw, type_, uid, index
-        self.inputs = [int(t) for t in raw.inputs] if raw.inputs is not None else []
-        self.outputs = [int(t) for t in raw.outputs] if raw.outputs is not None else []
-
-    @property
-    def options(self) -> Any:
-        """The builtin options' object, or None."""
-        return self.raw.builtinOptions
-
-    def __repr__(self) -> str:
-        return f"<{self.uid} {self.type} {self.inputs} -> {self.outputs}>"
-
-
 class Edit:
     """A file that is being changed; the original bytes are never touched.
 
@@ -98,6 +73,7 @@ class Edit:
             self.main.purposes.update(purposes)
         self._referenced = [graph.referenced() for graph in self.graphs]
         self._buffers, self._used_buffers = len(self.model.buffers or ()), self._buffers_in_use()
+        self._stored: dict[tuple[int, int], int] | None = None
 
     @classmethod
     def open(cls, data: bytes, path: str) -> Edit:
@@ -151,13 +127,20 @@ class Edit:
 
     def add_buffer(self, data: bytes) -> int:
         """The index of a buffer with this data; one that has it already is used again."""
-        for index, buffer in enumerate(self.model.buffers):
-            if index and buffer.data is not None and len(buffer.data) == len(data) and bytes(buffer.data) == data:
-                return index
         import numpy as np
 
-        self.model.buffers.append(schema.make("Buffer", data=np.frombuffer(data, np.uint8)))
-        return len(self.model.buffers) - 1
+        buffers = self.model.buffers
+        if self._stored is None:
+            self._stored = {}
+            for index, buffer in enumerate(buffers):
+                if index and buffer.data is not None:
+                    self._stored.setdefault(_digest(buffer.data), index)
+        index = self._stored.get(_digest(data), 0)
+        if index and (found := buffers[index].data) is not None and bytes(found) == data:
+            return index
+        buffers.append(schema.make("Buffer", data=np.frombuffer(data, np.uint8)))
+        self._stored[_digest(data)] = len(buffers) - 1
+        return len(buffers) - 1
 
     def to_bytes(self) -> bytes:
         """The changed file, as `settle` leaves it.
@@ -195,6 +178,7 @@ class Edit:
                 buffer.data = None
         while len(buffers) > self._buffers and len(buffers) - 1 not in used:
             buffers.pop()
+        self._stored = None
 
 
 class GraphEdit:
@@ -202,7 +186,6 @@ class GraphEdit:
 
     Attributes:
         tensors: TensorT objects by index.
-        operators: in execution order.
         inputs, outputs: what the subgraph reads and gives.
         purposes: of the constants that fixes put in, where they have one, by tensor.
     """
@@ -211,7 +194,7 @@ class GraphEdit:
         self.edit, self.index, self.raw = edit, index, raw
         raw.tensors = self.tensors = raw.tensors if raw.tensors is not None else []
         self._original = len(self.tensors)
-        self.operators = [Op(op, edit.type_of(op), f"#{i}", i) for i, op in enumerate(raw.operators or ())]
+        self._links = Links(Op(op, edit.type_of(op), f"#{i}", i) for i, op in enumerate(raw.operators or ()))
         self.inputs = [int(t) for t in raw.inputs] if raw.inputs is not None else []
         self.outputs = [int(t) for t in raw.outputs] if raw.outputs is not None else []
         self.purposes: dict[int, Purpose] = {}
@@ -219,9 +202,14 @@ class GraphEdit:
 
     # Looking
 
+    @property
+    def operators(self) -> Sequence[Op]:
+        """In execution order."""
+        return self._links.operators
+
     def producer(self, tensor: int) -> Op | None:
         """The operator that writes a tensor, or None."""
-        return next((op for op in self.operators if tensor in op.outputs), None) if tensor >= 0 else None
+        return self._links.writer(tensor) if tensor >= 0 else None
 
     def unpacker(self, tensor: int) -> Op | None:
         """The DENSIFY or DEQUANTIZE that writes a tensor, or None."""
@@ -230,11 +218,11 @@ class GraphEdit:
 
     def consumers(self, tensor: int) -> list[Op]:
         """The operators that read a tensor, each once, in execution order."""
-        return [op for op in self.operators if tensor in op.inputs]
+        return self._links.readers(tensor)
 
     def find(self, uid: str) -> Op | None:
         """An operator by its `uid`; None once it is removed."""
-        return next((op for op in self.operators if op.uid == uid), None)
+        return self._links.find(uid)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """As stored; a dynamic dimension is 1, and an input that is left out has none."""
@@ -369,7 +357,7 @@ class GraphEdit:
             raw.builtinOptions = schema.make(options, **fields)
         op = Op(raw, type_, self._fresh(f"{near.uid}+{type_}"))
         op.inputs, op.outputs = list(inputs), list(outputs)
-        self.operators.insert(self.operators.index(near) + after, op)
+        self._links.insert(op, near, after=after)
         return op
 
     def retype(self, op: Op, type_: str, *, options: str = "", version: int = 1, **fields: Any) -> None:
@@ -385,7 +373,7 @@ class GraphEdit:
 
     def remove(self, op: Op) -> None:
         """Takes an operator out; who reads its outputs must be rewired first."""
-        self.operators.remove(op)
+        self._links.remove(op)
 
     def rewire(self, old: int, new: int, readers: Iterable[Op] | None = None) -> None:
         """Lets the readers of a tensor (all, where None) read another one; outputs of the graph stay as they are."""
@@ -449,7 +437,8 @@ class GraphEdit:
     def drop_idle(self) -> None:
         """Removes the operators that unpack a constant and lost their last reader."""
         while idle := [op for op in self._without_readers() if op.uid not in self._idle]:
-            self.operators = [op for op in self.operators if op not in idle]
+            for op in idle:
+                self.remove(op)
 
     def drop_unreferenced(self, before: set[int]) -> None:
         """Removes the tensors that lost their last reference, given those that were referenced before."""
@@ -504,12 +493,16 @@ class GraphEdit:
             yield from signature.outputs or ()
 
     def _fresh(self, uid: str) -> str:
-        taken = {op.uid for op in self.operators}
         number = 2
         fresh = uid
-        while fresh in taken:
+        while self.find(fresh) is not None:
             fresh, number = f"{uid}{number}", number + 1
         return fresh
+
+
+def _digest(data: Any) -> tuple[int, int]:
+    """What bytes are known by."""
+    return len(data), zlib.crc32(data)
 
 
 def _code_number(code: Any) -> int:

@@ -185,7 +185,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
         for fixer in fixers:
             for op in list(fixer.sites(view)):
                 key = (fixer.name, op.uid)
-                if key in done or not selection.allows(key) or op not in view.graph.operators:
+                if key in done or not selection.allows(key) or op.links is None:
                     continue
                 done.add(key)
                 if not fixer.any_size and any(view.graph.is_of_unknown_size(t) for t in (*op.inputs, *op.outputs)):

@@ -88,6 +88,7 @@ class View:
     def __post_init__(self) -> None:
         operators = zip(self.graph.operators, self.plan.graph.operators, strict=True)
         self._planned = {op.uid: planned for op, planned in operators}
+        self._uids = {planned.index: uid for uid, planned in self._planned.items()}
 
     def planned(self, op: Op) -> Operator | None:
         """The operator of the plan's graph; None for one that was inserted since."""
@@ -95,7 +96,7 @@ class View:
 
     def op(self, index: int | None) -> Op | None:
         """The operator with this index in the plan, as in `Kernel.op` and `Hazard.op`; None where it is gone."""
-        uid = next((uid for uid, planned in self._planned.items() if planned.index == index), None)
+        uid = self._uids.get(index) if index is not None else None
         return self.graph.find(uid) if uid is not None else None
 
     def place(self, op: Op) -> str:

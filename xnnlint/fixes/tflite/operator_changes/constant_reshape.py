@@ -89,7 +89,7 @@ def fix_batch(graph: GraphEdit) -> None:
 
 def _remove_unread(graph: GraphEdit, op: Op | None) -> None:
     """Removes what computed the shape, as far as nobody else reads it."""
-    if op is None or op.type not in _SHAPE_OPERATORS or op not in graph.operators:
+    if op is None or op.type not in _SHAPE_OPERATORS or op.links is None:
         return
     if any(graph.consumers(t) or t in graph.outputs for t in op.outputs):
         return

@@ -7,8 +7,9 @@ numbers, and the two are gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import CannotChange
@@ -63,6 +64,7 @@ _BINARY = (
 _ELEMENTWISE = frozenset({*_UNARY, *_BINARY, "SELECT", "SELECT_V2"})
 _PADDINGS = frozenset({"PAD", "PADV2", "MIRROR_PAD"})
 _REDUCTIONS = frozenset({"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"})
+_PLACE = attrgetter("place")
 
 
 class ComputeInNhwc(OperatorFixer):
@@ -86,21 +88,39 @@ class ComputeInNhwc(OperatorFixer):
     )
 
     def sites(self, view: View) -> Iterable[Op]:
-        for region in _regions(view):
-            yield region.operators[0]
+        movable, seen = _Movable(view), set[str]()
+        for op in view.graph.operators:
+            if op.uid not in seen and movable(op):
+                region = _Region.around(op, view.graph, movable)
+                seen.update(inner.uid for inner in region.inner)
+                if region.is_worth_it:
+                    yield region.operators[0]
 
     def apply(self, view: View, op: Op) -> str:
-        region = next((r for r in _regions(view) if r.operators[0] is op), None)
-        if region is None:
+        region = _Region.around(op, view.graph, _Movable(view))
+        if region.operators[0] is not op or not region.is_worth_it:
             raise CannotChange("it is not between a TRANSPOSE to NCHW and one back")
         types = ", ".join(sorted({inner.type for inner in region.inner}))
         _Rewriting(view, region).run()
         return f"compute {types} on the map in NHWC, without the TRANSPOSE on both sides"
 
 
+class _Movable:
+    """Whether an operator works alike on a map in another order, found once for each while nothing is changed."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, op: Op) -> bool:
+        if op.uid not in self._known:
+            self._known[op.uid] = self._view.is_regular(op) and _can_move(self._view.graph, op)
+        return self._known[op.uid]
+
+
 @dataclass
 class _Region:
-    """Operators that hang together.
+    """Operators that hang together, each list in execution order.
 
     Attributes:
         inner: those on maps in NCHW.
@@ -108,80 +128,67 @@ class _Region:
         after: the TRANSPOSE back that read them.
     """
 
+    graph: GraphEdit
     inner: list[Op] = field(default_factory=list)
     before: list[Op] = field(default_factory=list)
     after: list[Op] = field(default_factory=list)
-    operators: list[Op] = field(default_factory=list)
 
-
-class _Neighbours:
-    """Who writes and who reads a tensor, found once for many questions."""
-
-    def __init__(self, graph: GraphEdit) -> None:
-        self.graph = graph
-        self.writer = {t: op for op in graph.operators for t in op.outputs}
-        self.readers: dict[int, list[Op]] = {}
-        for op in graph.operators:
-            for t in dict.fromkeys(op.inputs):
-                self.readers.setdefault(t, []).append(op)
-
-    def transposes(self, op: Op, order: tuple[int, ...]) -> bool:
-        """Whether an operator is a TRANSPOSE of this order."""
-        if op.type != "TRANSPOSE" or len(op.inputs) != 2 or len(op.outputs) != 1 or min(*op.inputs, *op.outputs) < 0:
-            return False
-        stored = self.graph.constant(op.inputs[1])
-        return stored is not None and tuple(stored.reshape(-1).tolist()) == order
-
-
-def _regions(view: View) -> Iterator[_Region]:
-    """The regions that have no more TRANSPOSE around them when they are moved than now."""
-    graph = view.graph
-    near = _Neighbours(graph)
-    movable = {op.uid: op for op in graph.operators if view.is_regular(op) and _can_move(graph, op)}
-    left = dict(movable)
-    while left:
-        region, pending = _Region(), [next(iter(left.values()))]
-        del left[pending[0].uid]
-        seen = {pending[0].uid}
+    @classmethod
+    def around(cls, start: Op, graph: GraphEdit, movable: _Movable) -> _Region:
+        """All that hangs together with an operator."""
+        region = cls(graph)
+        pending, seen = [start], {start.uid}
         while pending:
             op = pending.pop()
-            inside = op.uid in movable
-            region_part = region.inner if inside else region.before if near.transposes(op, TO_NCHW) else region.after
-            region_part.append(op)
-            around = [near.writer[t] for t in _maps(graph, op) if t in near.writer] if inside else []
-            if inside or near.transposes(op, TO_NCHW):
-                around += [reader for t in op.outputs for reader in near.readers.get(t, ())]
+            inside, enters = movable(op), _transposes(graph, op, TO_NCHW)
+            (region.inner if inside else region.before if enters else region.after).append(op)
+            # From a TRANSPOSE back nothing is looked for, unless it is what there is to begin with.
+            around = [graph.producer(t) for t in _maps(graph, op)] if inside or (op is start and not enters) else []
+            if inside or enters:
+                around += [reader for t in op.outputs for reader in graph.consumers(t)]
             for other in around:
-                if other.uid in seen or not _belongs(near, op, other, movable):
-                    continue
-                seen.add(other.uid)
-                left.pop(other.uid, None)
-                pending.append(other)
-        ordered = {op.uid: place for place, op in enumerate(graph.operators)}
+                if other is not None and other.uid not in seen and _belongs(op, other, graph, movable):
+                    seen.add(other.uid)
+                    pending.append(other)
         for part in (region.inner, region.before, region.after):
-            part.sort(key=lambda op: ordered[op.uid])
-        region.operators = sorted((*region.inner, *region.before, *region.after), key=lambda op: ordered[op.uid])
+            part.sort(key=_PLACE)
+        return region
+
+    @property
+    def operators(self) -> list[Op]:
+        return sorted((*self.inner, *self.before, *self.after), key=_PLACE)
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether there is no more TRANSPOSE around it when it is moved than now."""
         # A pooling alone is what `pool-before-transpose` is for.
-        pools = not region.after and all(_pools(graph, op) for op in region.inner)
-        if (region.before or region.after) and not pools and _pays(near, region):
-            yield region
+        pools = not self.after and all(_pools(self.graph, op) for op in self.inner)
+        return bool(self.inner) and bool(self.before or self.after) and not pools and _pays(self)
 
 
-def _belongs(near: _Neighbours, op: Op, other: Op, movable: dict[str, Op]) -> bool:
+def _transposes(graph: GraphEdit, op: Op, order: tuple[int, ...]) -> bool:
+    """Whether an operator is a TRANSPOSE of this order."""
+    if op.type != "TRANSPOSE" or len(op.inputs) != 2 or len(op.outputs) != 1 or min(*op.inputs, *op.outputs) < 0:
+        return False
+    stored = graph.constant(op.inputs[1])
+    return stored is not None and tuple(stored.reshape(-1).tolist()) == order
+
+
+def _belongs(op: Op, other: Op, graph: GraphEdit, movable: _Movable) -> bool:
     """Whether a neighbour is of the same region."""
-    if other.uid in movable:
+    if movable(other):
         return True
-    writes = set(other.outputs) & set(op.inputs)
-    return near.transposes(other, TO_NCHW if writes else TO_NHWC) and (bool(writes) or op.uid in movable)
+    writes = bool(set(other.outputs) & set(op.inputs))
+    return _transposes(graph, other, TO_NCHW if writes else TO_NHWC) and (writes or movable(op))
 
 
-def _pays(near: _Neighbours, region: _Region) -> bool:
+def _pays(region: _Region) -> bool:
     """Whether as many of TRANSPOSE go as come."""
-    graph, inner = near.graph, {op.uid for op in region.inner}
+    graph, inner = region.graph, {op.uid for op in region.inner}
     gone = len(region.after)
     for op in region.before:
         out = op.outputs[0]
-        gone += out not in graph.outputs and all(r.uid in inner for r in near.readers.get(out, ()))
+        gone += out not in graph.outputs and all(r.uid in inner for r in graph.consumers(out))
     come = 0
     written = {t for op in region.inner for t in op.outputs}
     known = written | {op.outputs[0] for op in region.before}
@@ -190,7 +197,7 @@ def _pays(near: _Neighbours, region: _Region) -> bool:
     after = {op.uid for op in region.after}
     for t in written:
         if not _is_pixel(graph, t):
-            others = [r for r in near.readers.get(t, ()) if r.uid not in inner and r.uid not in after]
+            others = [r for r in graph.consumers(t) if r.uid not in inner and r.uid not in after]
             come += any(not _pools(graph, r) for r in others) or (t in graph.outputs)
     return come <= gone and gone > 0
 
@@ -338,6 +345,7 @@ class _Rewriting:
         self.view, self.graph, self.region = view, view.graph, region
         # A value in NCHW -> the same in NHWC.
         self.moved = {op.outputs[0]: op.inputs[0] for op in region.before}
+        self.backs = {op.inputs[0]: op.outputs[0] for op in reversed(region.after)}
 
     def run(self) -> None:
         graph, region = self.graph, self.region
@@ -386,9 +394,8 @@ class _Rewriting:
     def _output(self, tensor: int) -> int:
         """The value that takes the place of one, under the name that it has behind the TRANSPOSE back, if any."""
         graph = self.graph
-        back = next((op for op in self.region.after if op.inputs[0] == tensor), None)
-        if back is not None:
-            self.moved[tensor] = back.outputs[0]
+        if tensor in self.backs:
+            self.moved[tensor] = self.backs[tensor]
         else:
             shape = graph.shape(tensor)
             self.moved[tensor] = graph.add_like(tensor, "_nhwc", [shape[axis] for axis in TO_NHWC])
