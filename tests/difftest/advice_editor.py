@@ -155,11 +155,13 @@ class _Editor:
             self._drop_unread()
 
     def _keep_stored_sparse(self) -> None:
-        """Where the only weights that are stored sparse were replaced, others are: a model that is converted again gets
-        all of them stored sparse, as before."""
-        had = any(op.type == "DENSIFY" for op in self.plan.graph.operators)
-        if had and not any(op.type == "DENSIFY" for op in self.graph.operators):
-            self._encoded()
+        """Where weights that are stored sparse were replaced, others are: a model that is converted again gets all of
+        them stored sparse, as before."""
+        self.graph.drop_idle()
+        sides = (self.plan.graph.operators, self.graph.operators)
+        had, has = (sum(op.type == "DENSIFY" for op in side) for side in sides)
+        if has < had:
+            self._encode_all()
 
     # -- between operators
 
@@ -678,15 +680,19 @@ class _Editor:
         return producer if producer is not None and producer.type == "DENSIFY" else None
 
     def _encoded(self, *_: object) -> None:
-        fix, found = EncodeZeros(), False
-        for op in list(fix.sites(self.view)):
+        if not self._encode_all():
+            raise NotFollowed("stored sparse: no weight has zeros enough")
+
+    def _encode_all(self) -> bool:
+        """Whether there were weights to store sparse."""
+        fix = EncodeZeros()
+        found = list(fix.sites(self.view))
+        for op in found:
             try:
                 fix.apply(self.view, op)
-                found = True
             except CannotChange as reason:
                 raise NotFollowed(f"stored sparse: {reason}") from None
-        if not found:
-            raise NotFollowed("stored sparse: no weight has zeros enough")
+        return bool(found)
 
     def _weights(self, shape: tuple[int, ...], name: str, zeros: float = 0.0) -> int:
         fan_in = max(math.prod(shape[1:]) * (1 - zeros), 1.0)

@@ -27,7 +27,10 @@ SAMPLE = (
     *("const_map_pointwise", "break_pow", "break_dilated_space_to_batch", "break_expand_reshape", "se_no_keep_dims"),
     *("fc_nokeep_reshape", "concat_6", "int8_full", "fp16_bias_fp32_filter", "weights_int8_direct"),
 )
-SEEDS = (900032, 900203, 910049, 920077, 920280, 4200093, 4300096, 4300223, 4400169, 4500216, 4500225, 4500243)
+SEEDS = (
+    *(900032, 900203, 910049, 920077, 920280, 4200093, 4300096, 4300223, 4400169, 4500216, 4500225, 4500243),
+    *(8000012, 8000076),
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.models import FIXTURES
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.building_blocks import trunk
 from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.runtime import releases
 from xnnlint.runtime.availability import availability
@@ -132,6 +134,25 @@ def test_a_read_past_the_file_agrees_with_garbage_and_with_a_crash(tmp_path):
         (seen,) = observe([tmp_path / "model.tflite"], seeds=(0,))
         assert seen.outcome in ("wrong-results", "fails")
         assert compare("model.tflite", plan, seen).agrees
+
+
+def misread_in_a_cluster(behind: float) -> bytes:
+    """A 1x1 convolution that reads 64 values stored sparse, and one number most often, as its 2,048 weights."""
+    g = ModelBuilder(3)
+    around = np.full((16, 128), behind, np.float32)
+    first = g.constant(around)
+    x = g.conv2d(trunk(g), 128, zeros=1984, storage="sparse_direct")
+    g.output(g.binary("ADD", g.binary("ADD", g.mean(x), first), g.constant(around)))
+    return g.build()
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("behind", [0.0, 0.25])
+def test_what_lies_behind_misread_weights_decides_about_the_cluster(behind, tmp_path):
+    plan = planned(misread_in_a_cluster(behind), tmp_path)
+    (seen,) = observe([tmp_path / "model.tflite"])
+    assert plan.outcome is Outcome.WRONG_RESULTS and compare("model.tflite", plan, seen).agrees
+    assert any("SPMM" in kernel for kernel in seen.kernels) == (behind == 0.0)
 
 
 # -- files of the converter ----------------------------------------------------------------------------------

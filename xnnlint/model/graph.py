@@ -77,6 +77,8 @@ class Tensor:
         stored: gives the stored values as a flat, read-only numpy array, zero-copy, in file order; for a sparse-encoded
             tensor only the values that are stored. None for a tensor without data.
         stored_bytes: size of the stored values in the file, in bytes.
+        mapped: gives what the file holds from the first stored value on, as `stored` does: what is read by an operator
+            that takes sparse values for dense ones. None where it is not read from a file.
         mapped_bytes: from the first stored value to the end of the file's last page: what can be read of a mapped file.
     """
 
@@ -93,6 +95,7 @@ class Tensor:
     is_external: bool = False
     stored: Callable[[], np.ndarray] | None = None
     stored_bytes: int = 0
+    mapped: Callable[[], np.ndarray] | None = None
     mapped_bytes: int = 0
 
     @property

@@ -103,7 +103,8 @@ def measure(graph: Graph, tensor: int) -> Measured | None:
 def zeros_among_first(graph: Graph, tensor: int, count: int) -> int:
     """Zeros among a weight's first elements in memory order; 0 if it is not a constant.
 
-    XNNPACK counts only as many elements as the filter's first times its last dimension.
+    XNNPACK counts only as many elements as the filter's first times its last dimension. Of values that are stored
+    sparse, and that no DENSIFY unpacks, it counts what is read instead: them, and what the file holds behind them.
 
     Raises:
         XnnlintError: as `measure`.
@@ -111,9 +112,18 @@ def zeros_among_first(graph: Graph, tensor: int, count: int) -> int:
     measured = measure(graph, tensor)
     if measured is None or count <= 0:
         return 0
+    source, quantization = graph.tensors[measured.source], _quantization(graph, tensor)
+    if source.mapped is not None and source.sparsity is not None and not _is_unpacked(graph, measured):
+        zero, values = _zero_point(source, quantization), source.mapped()[:count]
+        behind_file = min(count, source.mapped_bytes // values.itemsize) - values.size if zero == 0 else 0
+        return behind_file + (_count_equal(values, source.dtype, zero) if zero is not None else 0)
     if count >= measured.elements:
         return measured.zeros
-    return _count_zeros(graph.tensors[measured.source], _quantization(graph, tensor), count)
+    return _count_zeros(source, quantization, count)
+
+
+def _is_unpacked(graph: Graph, measured: Measured) -> bool:
+    return any(graph.operators[op].type == "DENSIFY" for op in measured.chain)
 
 
 def decode(graph: Graph, tensor: int, max_bytes: int = MAX_DECODED_BYTES) -> np.ndarray:

@@ -66,7 +66,7 @@ def store(weights: np.ndarray, storage: str, block: int = 1, channel_axis: int |
     quantization = None
     if "fp16" in storage:
         values = values.astype(np.float16)
-    elif "int8" in storage:
+    elif "int8" in storage or "qc8" in storage:
         others = None if channel_axis is None else tuple(d for d in range(values.ndim) if d != channel_axis)
         scale = np.maximum(np.abs(values).max(axis=others, keepdims=True), np.float32(1e-6)) / np.float32(127)
         values = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)

@@ -15,8 +15,10 @@ import numpy as np
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.tflite import read_tflite
 from xnnlint.model.graph import Graph, Operator, Quantization, Tensor
+from xnnlint.model.weights import decode, trace
 from xnnlint.modelbuilder.graph_file import write_graph
 
+_UNPACKING, _FLOATS = ("DENSIFY", "DEQUANTIZE"), ("FLOAT32", "FLOAT16")
 _INTEGERS = ("INT4", "INT8", "UINT8", "INT16", "INT32", "INT64")
 _LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
 
@@ -30,7 +32,7 @@ def output_scales(path: str) -> dict[int, Quantization]:
 
 def float_file(path: str) -> bytes | None:
     """The file in float32, with inputs of their own types and the same indices; None where that cannot be written: of
-    custom operators, variables, several subgraphs, or weights in blocks."""
+    custom operators, variables, several subgraphs, or sparse weights that no DENSIFY unpacks."""
     try:
         model = read_tflite.load(path)
         return write_graph(_Floats(model.main).graph()) if len(model.graphs) == 1 else None
@@ -45,6 +47,8 @@ class _Impossible(Exception):
 class _Floats:
     def __init__(self, graph: Graph) -> None:
         self.source = graph
+        # Weights that are stored sparse, or as float16, up to the operator that reads them.
+        self.unpacked = {t for op in graph.operators if op.type in _UNPACKING for t in op.inputs if self._is_weight(t)}
         self.tensors = [self._tensor(tensor) for tensor in graph.tensors]
         self.operators: list[Operator] = []
 
@@ -59,10 +63,18 @@ class _Floats:
         stored = self.source.tensors[tensor] if tensor >= 0 else None
         return stored is not None and stored.dtype in _INTEGERS and stored.quantization is not None
 
+    def _is_weight(self, tensor: int) -> bool:
+        """Whether it is a floating-point constant, or one that a DENSIFY unpacked."""
+        source, _ = trace(self.source, tensor)
+        return source is not None and source.dtype in _FLOATS
+
     def _tensor(self, tensor: Tensor) -> Tensor:
         quantization = tensor.quantization
         if tensor.is_variable or tensor.is_external or tensor.dtype == "RESOURCE":
             raise _Impossible
+        if tensor.index in self.unpacked:
+            data = None if tensor.stored is None else partial(_floats, self.source, tensor)
+            return replace(tensor, dtype="FLOAT32", sparsity=None, stored=data)
         if tensor.sparsity is not None and (quantization is None or tensor.dtype not in _INTEGERS):
             raise _Impossible
         if quantization is None or tensor.dtype not in _INTEGERS:
@@ -102,7 +114,7 @@ class _Floats:
     def _add(self, op: Operator, inputs: tuple[int, ...]) -> None:
         if op.type == "CUSTOM" or op.attributes.get("weights_format", "DEFAULT") != "DEFAULT":
             raise _Impossible
-        if op.type in ("DENSIFY", "DEQUANTIZE") and self._is_quantized(op.inputs[0]):
+        if op.type in _UNPACKING and (self._is_quantized(op.inputs[0]) or op.inputs[0] in self.unpacked):
             self._op("MUL", (inputs[0], self._constant(1.0)), op.outputs[0])
             return
         raw = tuple(self._new(self.tensors[t]) if self._has_limits(t) else t for t in op.outputs)
@@ -127,9 +139,11 @@ class _Floats:
         self._op("MINIMUM", (above, self._constant(high)), tensor)
 
 
-def _dequantized(graph: Graph, tensor: Tensor, quantization: Quantization) -> np.ndarray:
-    from xnnlint.model.weights import decode
+def _floats(graph: Graph, tensor: Tensor) -> np.ndarray:
+    return decode(graph, tensor.index).astype(np.float32).reshape(-1)
 
+
+def _dequantized(graph: Graph, tensor: Tensor, quantization: Quantization) -> np.ndarray:
     values = decode(graph, tensor.index).astype(np.float64)
     shape = [1] * values.ndim
     if len(quantization.scale) > 1:

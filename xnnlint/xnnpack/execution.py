@@ -156,7 +156,7 @@ class _Runner:
             source = self.value(node.inputs[0]).shape
             if math.prod(target.shape[:-1]) > (source[0] if len(source) == 4 else 1):
                 self.pixel_rows.add(target.id)
-        if node.operator == "assumed" or node.type == NodeType.DEPTH_TO_SPACE_2D:
+        if node.type != NodeType.RESHAPE:
             # What it will be is not known, so a wrong shape may mislead it.
             ok = ok and all(self.has_right_shape(v) for v in node.inputs)
         self.put(node, target.shape, _order(ok, target.nchw or leaves), Wrong.READS_WRONG_ORDER)

@@ -251,6 +251,7 @@ class _File:
                 raise Malformed(str(problem)) from None
         tensor.stored = partial(_view, self.reader.data, numpy_type, size, offset)
         tensor.stored_bytes = size
+        tensor.mapped = partial(_view, self.reader.data, numpy_type, self.reader.size - offset, offset)
         tensor.mapped_bytes = -(-self.reader.size // _PAGE) * _PAGE - offset
 
     def operator(self, tensors: int, index: int, table: Table) -> Operator:
