@@ -149,7 +149,6 @@ def _run_data(observation: Any) -> dict[str, Any]:
 def _file_data(version: FileVersion) -> dict[str, Any]:
     return {
         **_version_data(version),
-        "spmm_that_move_channels": len(version.plan.spmm_ops) - len(version.spmm),
         "bytes": len(version.data),
         "operators_run": version.operators_run,
         "findings": None,
@@ -159,7 +158,6 @@ def _file_data(version: FileVersion) -> dict[str, Any]:
 def _config_data(version: ConfigVersion) -> dict[str, Any]:
     return {
         **_version_data(version),
-        "spmm_that_move_channels": 0,
         "bytes": None,
         "operators_run": None,
         "findings": [{"rule": rule, "place": layer} for rule, layer in sorted(version.places().elements())],
@@ -171,6 +169,7 @@ def _version_data(version: Version) -> dict[str, Any]:
     return {
         "outcome": version.plan.outcome.value,
         "spmm": len(version.spmm),
+        "spmm_that_move_channels": len(version.plan.spmm_ops) - len(version.spmm),
         "pointwise_convs": len(version.pointwise),
         "pointwise_params": summary.pointwise_params if summary is not None else 0,
         "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,

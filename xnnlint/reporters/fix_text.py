@@ -171,10 +171,9 @@ def file_verdict(version: FileVersion) -> str:
 
 def config_verdict(version: ConfigVersion) -> str:
     """What the runtime would do with a Keras model."""
-    plan, summary = version.plan, version.plan.summary
-    total = summary.pointwise_convs if summary is not None else 0
+    plan = version.plan
     taken = "" if version.assumed is None else f", with {version.assumed:.0%} zeros in every 1x1 kernel"
-    text = f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    text = f"{plan.outcome.value}: {len(version.spmm)} of {len(version.pointwise)} 1x1 convolutions run SpMM{taken}"
     return f"unknown; {text}, {safe(taken_as(plan.model))}" if plan.model.unknown else text
 
 

@@ -16,7 +16,7 @@ from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
 from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.keras.archive import Archive
-from xnnlint.fixes.keras.config_scope import scopes
+from xnnlint.fixes.keras.config_scope import Known, Weights, scopes
 from xnnlint.fixes.keras.config_version import (
     ConfigVersion,
     FindingPlace,
@@ -29,6 +29,7 @@ from xnnlint.fixes.keras.layer_fixer import layer_fixers
 from xnnlint.fixes.keras.layer_order import misplaced
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Proof, Repair, Result
+from xnnlint.fixes.short_clusters import short_clusters
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.loaders.keras.declared_layers import declare
 from xnnlint.loaders.keras.read_config import Unreadable
@@ -155,13 +156,14 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         self, document: dict[str, Any], now: ConfigVersion, done: set[Key], selection: Selection, unasked: bool
     ) -> list[Change]:
         asking = [finding for finding in now.findings if finding.is_asking]
-        shapes = map_shapes(now.plan)
-        weights = {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()}
-        made = []
+        known = known_of(now.plan, {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()})
+        made: list[Change] = []
         for fixer in layer_fixers():
             if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
                 continue
-            for scope in list(scopes(document, shapes=shapes, weights=weights)):
+            if made and fixer.of_plan:
+                break
+            for scope in list(scopes(document, known=known)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
                     reasons = set() if match is None else _asked_at(match.places, fixer.fulfils, asking)
@@ -230,7 +232,7 @@ def _fault(before: ConfigVersion, after: ConfigVersion) -> str:
     old, new = before.plan, after.plan
     if ranks.index(new.outcome) < ranks.index(old.outcome):
         return f"the model would be {new.outcome.value}"
-    if new.outcome is old.outcome and len(new.spmm_ops) < len(old.spmm_ops):
+    if new.outcome is old.outcome and len(after.spmm) < len(before.spmm):
         return "fewer convolutions would run SpMM"
     for rule, name in after.places() - before.places():
         return f"{rule} would be found at {name!r}"
@@ -242,7 +244,12 @@ def _shapes(plan: Plan) -> list[tuple[int, ...]]:
     return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]
 
 
-def map_shapes(plan: Plan) -> dict[str, list[int | None]]:
+def known_of(plan: Plan, weights: Weights | None = None) -> Known:
+    """What a plan says of layers, and their weights."""
+    return Known(_map_shapes(plan), weights or {}, {short.op.name: short for short in short_clusters(plan)})
+
+
+def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:
     """What layers read, as far as their first operator is one on maps that are all of the same shape."""
     found: dict[str, list[int | None]] = {}
     for op in plan.graph.operators:
