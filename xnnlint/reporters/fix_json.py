@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
+from xnnlint.fixes.not_made import NotMade
 from xnnlint.fixes.result import Measured, Repair, Version
 from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.reporters.not_made_words import reason
 
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
@@ -31,6 +33,7 @@ def repair_data(done: Repair[Any]) -> dict[str, Any]:
         "after": version(done.after),
         "changes": [_change_data(change, is_file=is_file) for change in done.changes],
         "refused": [{"place": place, "reason": reason} for place, reason in done.refused],
+        "not_made": [_not_made_data(item) for item in done.not_made],
         "proof": None if done.proof is None else _proof_data(done.proof),
         **_time_data(done),
         "remaining": [
@@ -50,6 +53,7 @@ def failure_data(path: str, reason: str, exit_code: int) -> dict[str, Any]:
         "error": reason,
         "changes": [],
         "refused": [],
+        "not_made": [],
         "remaining": [],
         **dict.fromkeys(empty),
     }
@@ -66,6 +70,16 @@ def _change_data(change: Change, *, is_file: bool) -> dict[str, Any]:
         "effect": change.effect or None,
         "removed": list(change.before),
         "added": list(change.after),
+    }
+
+
+def _not_made_data(item: NotMade) -> dict[str, Any]:
+    return {
+        "fix": item.fix,
+        "applicability": item.applicability.value,
+        "why": item.why.value,
+        "reason": reason(item),
+        "places": list(item.places),
     }
 
 

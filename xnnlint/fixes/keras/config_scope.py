@@ -31,11 +31,13 @@ class Known:
 
     Attributes:
         shapes: what layers read, from the plan, for files that do not note it.
+        parts: what concatenations read, part by part.
         weights: the variables of layers, for changes that give them another shape; none where a change is only tried.
         short: the convolutions in front of which copies of a pixel would give their cluster enough zeros.
     """
 
     shapes: Mapping[str, list[int | None]] = field(default_factory=dict)
+    parts: Mapping[str, list[list[int | None]]] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
     short: Mapping[str, ShortCluster] = field(default_factory=dict)
 
@@ -198,6 +200,28 @@ class Scope:
         if tensor is not None:
             tensor["shape"] = list(shape)
         self.layers.insert(self.layers.index(entry), new)
+
+    def insert_beside(self, entry: Entry, new: Entry) -> None:
+        """Puts a layer in that reads what `entry` reads, and that nobody reads yet."""
+        self._require_one_call(entry)
+        refs = list(self._references(entry["inbound_nodes"]))
+        if len(refs) != 1:
+            raise CannotChange(f"{name_of(entry)!r} reads more than one tensor")
+        self._reads(new, *refs[0])
+        self.layers.insert(self.layers.index(entry), new)
+
+    def outputs_read(self, entry: Entry) -> list[int]:
+        """Which outputs of a layer are read."""
+        name = name_of(entry)
+        return sorted({ref[2] for ref, _ in self._all_references() if ref[0] == name})
+
+    def replace(self, entry: Entry, others: Mapping[int, Entry]) -> None:
+        """Lets who reads an output of a layer read the layer that is given for it, and takes the layer out."""
+        name = name_of(entry)
+        for ref, _ in [*self._all_references()]:
+            if ref[0] == name:
+                ref[:3] = [name_of(others[ref[2]]), 0, 0]
+        self.layers.remove(entry)
 
     def keep_first_input(self, entry: Entry) -> None:
         """Lets a layer that reads a list of tensors read only the first, and not as a list."""

@@ -26,6 +26,7 @@ class Stage(IntEnum):
     POOLINGS = auto()
     CONSTANTS = auto()
     DEPTHWISE = auto()
+    CHANNELS = auto()
     UNSAFE = auto()
     ZEROS = auto()
 
