@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import xnnlint
+from tests.cli.program import run
 from tests.difftest.test_advice import TORCH, detector
 from tests.models import FIXTURES
 from xnnlint.cli.session import Request, check_one
-from xnnlint.fixes import check_fixes
+from xnnlint.fixes import check_fixes, short_clusters
 from xnnlint.linter.findings import Applicability, FixOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
 
@@ -51,7 +52,7 @@ def test_an_unsafe_fix_is_counted_where_there_is_no_safe_one(tmp_path: Path) -> 
 
 
 def test_a_model_too_large_to_try_has_the_fixes_of_single_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_fixes, "MOST_OPERATORS", 3)
+    monkeypatch.setitem(check_fixes.MOST_OPERATORS, "tflite", 3)
     report = xnnlint.lint(TORCH)
     assert report.fixes is not None
     assert report.fixes.brought is None
@@ -59,6 +60,26 @@ def test_a_model_too_large_to_try_has_the_fixes_of_single_places(monkeypatch: py
     assert searched.fixes is not None and searched.fixes.brought == FixOutcome(5, Outcome.SPARSE, 4, 4)
     encoding = next(f for f in report.findings if f.rule == "XNN302")
     assert encoding.remedy is not None and encoding.remedy.applicability is Applicability.SAFE
+
+
+GATES = FIXTURES / "cases" / "tfk_se_is_dense.keras"
+
+
+def test_gates_of_dense_layers_are_promised_as_the_fix_makes_them() -> None:
+    """As 1x1 convolutions their kernels count, and have no zeros: copies of a pixel have them."""
+    fixes = xnnlint.lint(GATES).fixes
+    assert fixes is not None and fixes.brought is not None
+    assert (fixes.brought.outcome, fixes.brought.spmm, fixes.brought.convolutions) == (Outcome.SPARSE, 6, 6)
+    assert fixes.converted is None, "nothing more than that"
+
+
+def test_what_stays_dense_is_not_promised(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short_clusters, "_MOST_COPIES", 0)
+    fixes = xnnlint.lint(GATES).fixes
+    assert fixes is not None and fixes.brought is not None
+    assert (fixes.brought.outcome, fixes.brought.spmm) == (Outcome.DENSE, 0)
+    _, out, _ = run(capsys, monkeypatch, "check", str(GATES))
+    assert "same outputs, no retraining; dense all the same" in " ".join(out.split())
 
 
 def test_a_model_that_needs_no_fix_imports_none() -> None:

@@ -20,6 +20,7 @@ from xnnlint.xnnpack.profile import load_profile
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
 from xnnlint.fixes.judge import Judge
+from xnnlint.fixes.not_made import Why
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Measured
 from xnnlint.fixes.tflite.file_fixer import FileFixer
@@ -230,6 +231,8 @@ def test_fewer_changes_are_tried_where_all_are_slower(monkeypatch, tmp_path):
     assert done.measured.ratio.value == 1.2
     assert ("padding-on-all-sides", "with it, the model was measured to be slower") in done.refused
     assert "padding-on-all-sides" not in {change.fix for change in done.changes}
+    left = [item for item in done.not_made if item.fix == "padding-on-all-sides"]
+    assert [(item.why, item.detail) for item in left] == [(Why.SLOWER, "measured")]
 
 
 @pytest.mark.judge

@@ -29,6 +29,7 @@ from xnnlint.xnnpack.profile import load_profile
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
 from xnnlint.fixes.change import Exactness
+from xnnlint.fixes.not_made import Why
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import file_search, known_fixes
 from xnnlint.fixes.tflite import fix_table as catalog
@@ -204,6 +205,7 @@ def test_what_is_not_proven_is_left_out_where_the_rest_is_of_use(tmp_path, monke
         done = fixer.fix(str(DENSE_ZEROS), str(target))
     assert [change.fix for change in done.changes] == ["encode-zeros"] * 2
     assert done.result.refused[0][0] == "rounding-liar"
+    assert [item.why for item in done.not_made if item.fix == "rounding-liar"] == [Why.NOT_PROVEN]
     assert done.proof.passed
     written = load(target).main
     assert [op.type for op in written.operators].count("DENSIFY") == 2

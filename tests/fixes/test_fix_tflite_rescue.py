@@ -16,6 +16,7 @@ from xnnlint.xnnpack.profile import load_profile
 
 pytest.importorskip("ai_edge_litert", reason="the editor needs the verify extra")
 
+from xnnlint.fixes.not_made import Why
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import object_api as schema
 from xnnlint.fixes.tflite.editor import Edit
@@ -285,6 +286,8 @@ def test_a_maximum_over_padding_or_many_pixels_is_refused(size):
     assert result.after.plan.is_correct
     refused = dict(result.refused)
     assert any("padding" in reason for reason in refused.values()) == (size < 4)
+    unfit = [item for item in result.not_made if item.fix == "maximum-in-steps" and item.why is Why.DOES_NOT_FIT]
+    assert [item.detail for item in unfit] == (list(refused.values()) if size < 4 else [])
 
 
 def test_a_map_of_unknown_size_is_not_taken_out_of_its_cluster():

@@ -10,7 +10,7 @@ from tests.fixes.fix_case import pattern
 from tests.models import FIXTURES
 from xnnlint.fixes.change_search import Budget
 from xnnlint.fixes.check_fixes import add_fixes
-from xnnlint.fixes.remedies import remedies, what_fix_would_do, what_unsafe_fixes_add
+from xnnlint.fixes.remedies import ask_unsafe_fixes, remedies, what_fix_would_do
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_search import search
@@ -104,11 +104,14 @@ def test_the_search_says_what_fix_would_do_and_writes_nothing(tmp_path):
 def test_unsafe_fixes_are_named_where_they_do_more(name, spmm):
     done = Repair(search(pattern(name)(), "model.tflite", FixRequest(PROFILE), show=False))
     assert done.remaining
-    done.with_unsafe = what_unsafe_fixes_add(done, FixRequest(PROFILE))
+    ask_unsafe_fixes(done, FixRequest(PROFILE))
     lines = " ".join("".join(span.text for span in line) for line in repair_lines(done, 200))
-    assert ("--unsafe-fixes makes it sparse: 1 of 1" in lines) == (spmm is not None) == ("--unsafe" in lines)
+    assert ("--unsafe-fixes makes it sparse: 1 of 1" in lines) == (spmm is not None)
+    assert ("only with --unsafe-fixes" in lines) == (spmm is not None)
     assert (done.with_unsafe and len(done.with_unsafe.spmm)) == spmm
-    assert what_unsafe_fixes_add(done, FixRequest(PROFILE, unsafe=True)) is None
+    asked = Repair(search(pattern(name)(), "model.tflite", FixRequest(PROFILE, unsafe=True), show=False))
+    ask_unsafe_fixes(asked, FixRequest(PROFILE, unsafe=True))
+    assert asked.with_unsafe is None and "not-asked" not in {item.why.value for item in asked.not_made}
 
 
 def test_what_was_stored_dense_to_be_right_is_not_to_be_stored_sparse():

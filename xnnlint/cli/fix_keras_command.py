@@ -32,13 +32,13 @@ class KerasFixes:
     def fix(self, model: str, target: str, backup: str) -> FixedModel:
         """Finds out what to change in one model, and writes it where there is a target."""
         from xnnlint.fixes.keras.config_search import repair
-        from xnnlint.fixes.remedies import what_unsafe_fixes_add
+        from xnnlint.fixes.remedies import ask_unsafe_fixes
         from xnnlint.reporters.fix_json import repair_data
         from xnnlint.reporters.fix_text import repair_lines
 
         done = repair(model, self.options)
         # Before it is written, maybe over the model itself.
-        done.with_unsafe = what_unsafe_fixes_add(done, self.options)
+        ask_unsafe_fixes(done, self.options)
         if target and (done.changes or not self.in_place):
             self._write(done, target, backup)
         elif self.with_proof and done.changes:

@@ -86,7 +86,7 @@ class TfliteFixes:
 
     def fix(self, model: str, target: str, backup: str) -> FixedModel:
         """See `fixes.tflite.file_fixer.FileFixer.fix`."""
-        from xnnlint.fixes.remedies import what_unsafe_fixes_add
+        from xnnlint.fixes.remedies import ask_unsafe_fixes
         from xnnlint.reporters.fix_json import repair_data
         from xnnlint.reporters.fix_text import repair_lines
 
@@ -100,7 +100,7 @@ class TfliteFixes:
             self._fixer = FileFixer(request, proof=not given.no_proof)
             atexit.register(self._fixer.__exit__)
         done = self._fixer.fix(model, target, backup=backup)
-        done.with_unsafe = what_unsafe_fixes_add(done, self._fixer.options)
+        ask_unsafe_fixes(done, self._fixer.options)
         lines = partial(repair_lines, done, diff=self.diff)
         return FixedModel(bool(done.changes), done.exit_code, lines, partial(repair_data, done))
 

@@ -51,6 +51,7 @@ class Change:
         op: of a .tflite file, the index of the operator in the file as it was; None for one that is not in it.
         layers: of a Keras model, the layers whose findings it may mend.
         weights: of layers that were put in, by the layer's path, in the order of its variables.
+        moving: those of these layers that only move channels, so that it is no gain that they run SpMM.
     """
 
     fix: str
@@ -66,6 +67,7 @@ class Change:
     op: int | None = None
     layers: frozenset[str] = frozenset()
     weights: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict, compare=False, repr=False)
+    moving: frozenset[str] = frozenset()
 
     @property
     def key(self) -> Key:

@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Generic
 
-from xnnlint.fixes.change import Key, boldest_first
+from xnnlint.fixes.change import Change, Key, boldest_first
+from xnnlint.fixes.fixer import Fixer
+from xnnlint.fixes.not_made import NotMade, Why, grouped
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import V
 
@@ -90,12 +92,14 @@ class ChangeSearch(ABC, Generic[V]):
     Attributes:
         origin: the model as it is.
         refused: place -> why it was not changed.
+        considered: what was considered and not made, with the last reason; a change may be made all the same.
         best: the best version so far, of which `attempt` need not do again what is the same.
     """
 
     def __init__(self, origin: V, options: FixRequest, budget: Budget | None = None) -> None:
         self.origin, self.options, self.budget = origin, options, budget or Budget()
         self.refused: dict[str, str] = {}
+        self.considered: dict[Key, NotMade] = {}
         self.best = origin
         self._tried = 0
 
@@ -118,6 +122,27 @@ class ChangeSearch(ABC, Generic[V]):
             return None
         self._tried += 1
         return self.attempt(Selection(left)) if left else self.origin
+
+    def pass_over(self, changes: Iterable[Change], why: Why, detail: str = "") -> None:
+        """Notes why these are left out."""
+        for change in changes:
+            self.considered[change.key] = NotMade(change.fix, change.applicability, why, detail, (change.place,))
+
+    def does_not_fit(self, fixer: Fixer, key: Key, place: str, reason: str) -> None:
+        """Notes that a kind of change does not fit at a place after all."""
+        self.refused[place] = reason
+        self.considered[key] = NotMade(fixer.name, fixer.applicability, Why.DOES_NOT_FIT, reason, (place,))
+
+    def not_made(self, full: V, best: V, why: Why, detail: str = "") -> list[NotMade]:
+        """What was considered and is not in the best version.
+
+        Args:
+            full: the version with every change.
+            why, detail: of those of which nothing else is known.
+        """
+        made = {change.key for change in best.changes}
+        self.pass_over((change for change in full.changes if change.key not in self.considered), why, detail)
+        return grouped(item for key, item in self.considered.items() if key not in made)
 
     def smallest(self, full: V, whole: Collection[str] = ()) -> V:
         """Drops what the model is as good without: whole kinds of changes first, then single places.
@@ -153,6 +178,7 @@ class ChangeSearch(ABC, Generic[V]):
             why = self.fault(trial, best) if trial.changes else _ALONE
             if why:
                 self.left_out(group, why)
+                self.pass_over((c for c in trial.changes if group.allows(c.key)), Why.HARMFUL, why)
             else:
                 best, kept = trial, allowed
         return best
@@ -178,5 +204,6 @@ class ChangeSearch(ABC, Generic[V]):
         trial = self.trial_without(state, dropped)
         if trial is None or self.fault(trial, state):
             return state
+        self.pass_over((change for change in state.changes if change.key in dropped), Why.NOT_NEEDED)
         self.best = trial
         return trial

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 FORMATS = ("tflite", "keras", "h5")
-# So large a model is searched within some half a second; one of 48 operators takes a second.
-MOST_OPERATORS = 24
+# So large a model is searched within some half a second; a file of 48 operators takes a second. Layers take less than
+# files, which are written for each attempt.
+MOST_OPERATORS = {"tflite": 24, "keras": 48, "h5": 48}
 MOST_BYTES = 1_000_000
 _MOST_ATTEMPTS = 16
 # So many changes are named where a finding is solved by changes at other places.
@@ -116,9 +117,7 @@ def add_fixes(report: ModelReport, profile: Profile, *, search: bool = False) ->
     report.findings = findings
     # With other zeros than the check has seen, a fix forecasts another model.
     as_checked = made is not None and made.version.assumed == plan.model.assume_pruned and not plan.model.unknown
-    # What is right and dense already is not made so.
-    changes = made is not None and (made.outcome.outcome, made.outcome.spmm) != (plan.outcome, len(plan.spmm_ops))
-    brought = made.outcome if made is not None and as_checked and changes else None
+    brought = made.outcome if made is not None and as_checked and made.version.changes else None
     if brought is not None and brought.outcome is Outcome.SPARSE and made is not None and report.speed is not None:
         # What the changes themselves take is in this figure, and not in that of a plan that takes them for granted.
         report.speed = report.speed._replace(if_fixed=made.gain, is_made=made.gain is not None)
@@ -137,7 +136,8 @@ def _ways(
 ) -> tuple[_Way | None, _Way | None]:
     """What `xnnlint fix` would do with a model, and what it would do with --even-if-slower where that is more; None for
     large ones, unless they are asked for, and for those that it does not take."""
-    is_large = len(plan.graph.operators) > MOST_OPERATORS or Path(plan.model.path).stat().st_size > MOST_BYTES
+    most = MOST_OPERATORS[plan.model.format or ""]
+    is_large = len(plan.graph.operators) > most or Path(plan.model.path).stat().st_size > MOST_BYTES
     if profile.is_portable or (is_large and not whatever_size):
         return None, None
     attempts = None if whatever_size else _MOST_ATTEMPTS

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import NotInstalled, XnnlintError
 from xnnlint.fixes.change_search import Budget
+from xnnlint.fixes.not_made import NotMade, Why, grouped
 from xnnlint.fixes.remedy import Remedies, Remedy
 from xnnlint.fixes.request import FixRequest
 
@@ -71,15 +72,16 @@ def remedies(plan: Plan) -> Remedies:
     return NoRemedies("only .tflite, .keras and .h5 files can be fixed")
 
 
-def what_unsafe_fixes_add(done: Repair[Any], request: FixRequest) -> Any | None:
-    """The version of the model that `--unsafe-fixes` would make; None where that is no more than what was done without.
+def ask_unsafe_fixes(done: Repair[Any], request: FixRequest) -> None:
+    """Says of what was done by safe changes alone what `--unsafe-fixes` would do: `Repair.with_unsafe` where that is
+    more, and in `not_made` the unsafe changes.
 
     Args:
-        done: what was done, safe changes alone.
+        done: what was done.
         request: what was asked for.
     """
     if request.unsafe or not done.remaining:
-        return None
+        return
     from xnnlint.fixes.keras.config_search import repair
     from xnnlint.fixes.tflite.file_search import search
     from xnnlint.fixes.tflite.file_version import FileVersion
@@ -93,8 +95,12 @@ def what_unsafe_fixes_add(done: Repair[Any], request: FixRequest) -> Any | None:
         else:
             found = repair(done.path, bold, budget).result
     except (XnnlintError, OSError):
-        return None
-    return found.after if _reach(found.after) > _reach(done.after) else None
+        return
+    brings = _reach(found.after) > _reach(done.after)
+    why = Why.NOT_ASKED if brings else Why.NOT_NEEDED
+    unsafe = (NotMade(c.fix, c.applicability, why, "", (c.place,)) for c in found.changes if not c.is_safe)
+    done.not_made.extend(grouped([*unsafe, *(item for item in found.not_made if not item.is_safe)]))
+    done.with_unsafe = found.after if brings else None
 
 
 def _reach(version: Version) -> tuple[bool, int]:

@@ -11,6 +11,7 @@ from xnnlint.linter.findings import FixOutcome
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
     from xnnlint.fixes.change import Change
+    from xnnlint.fixes.not_made import NotMade
     from xnnlint.linter.findings import Finding
     from xnnlint.runtime.ratio import Ratio
     from xnnlint.xnnpack.plan import Plan
@@ -88,6 +89,7 @@ class Result(Generic[V]):
         path: the model, as the user gave it.
         before, after: the model as it was, and with the changes; the same where there are none.
         refused: (place, reason) of what could have been changed and was not.
+        not_made: the changes that were considered and are not made, by kind and reason.
         findings: of the model with the changes.
         remaining: those of them that stand between the model and sparse, or make it wrong.
         complete: False where the budget ended first: then there may be better changes, or fewer that do the same.
@@ -105,6 +107,7 @@ class Result(Generic[V]):
     complete: bool = True
     gain: Gain | None = None
     declined: Declined[V] | None = None
+    not_made: list[NotMade] = field(default_factory=list)
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -175,6 +178,10 @@ class Repair(Generic[V]):
     @property
     def refused(self) -> list[tuple[str, str]]:
         return self.result.refused
+
+    @property
+    def not_made(self) -> list[NotMade]:
+        return self.result.not_made
 
     @property
     def remaining(self) -> list[Finding]:

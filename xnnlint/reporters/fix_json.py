@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
+from xnnlint.fixes.not_made import NotMade
 from xnnlint.fixes.result import Measured, Repair, Version
 from xnnlint.fixes.tflite.file_version import FileVersion
+from xnnlint.reporters.not_made_words import reason
 
 if TYPE_CHECKING:
     from xnnlint.cost.predict import Gain
@@ -31,6 +33,7 @@ def repair_data(done: Repair[Any]) -> dict[str, Any]:
         "after": version(done.after),
         "changes": [_change_data(change, is_file=is_file) for change in done.changes],
         "refused": [{"place": place, "reason": reason} for place, reason in done.refused],
+        "not_made": [_not_made_data(item) for item in done.not_made],
         "proof": None if done.proof is None else _proof_data(done.proof),
         **_time_data(done),
         "remaining": [
@@ -50,6 +53,7 @@ def failure_data(path: str, reason: str, exit_code: int) -> dict[str, Any]:
         "error": reason,
         "changes": [],
         "refused": [],
+        "not_made": [],
         "remaining": [],
         **dict.fromkeys(empty),
     }
@@ -66,6 +70,16 @@ def _change_data(change: Change, *, is_file: bool) -> dict[str, Any]:
         "effect": change.effect or None,
         "removed": list(change.before),
         "added": list(change.after),
+    }
+
+
+def _not_made_data(item: NotMade) -> dict[str, Any]:
+    return {
+        "fix": item.fix,
+        "applicability": item.applicability.value,
+        "why": item.why.value,
+        "reason": reason(item),
+        "places": list(item.places),
     }
 
 
@@ -149,7 +163,6 @@ def _run_data(observation: Any) -> dict[str, Any]:
 def _file_data(version: FileVersion) -> dict[str, Any]:
     return {
         **_version_data(version),
-        "spmm_that_move_channels": len(version.plan.spmm_ops) - len(version.spmm),
         "bytes": len(version.data),
         "operators_run": version.operators_run,
         "findings": None,
@@ -159,7 +172,6 @@ def _file_data(version: FileVersion) -> dict[str, Any]:
 def _config_data(version: ConfigVersion) -> dict[str, Any]:
     return {
         **_version_data(version),
-        "spmm_that_move_channels": 0,
         "bytes": None,
         "operators_run": None,
         "findings": [{"rule": rule, "place": layer} for rule, layer in sorted(version.places().elements())],
@@ -171,6 +183,7 @@ def _version_data(version: Version) -> dict[str, Any]:
     return {
         "outcome": version.plan.outcome.value,
         "spmm": len(version.spmm),
+        "spmm_that_move_channels": len(version.plan.spmm_ops) - len(version.spmm),
         "pointwise_convs": len(version.pointwise),
         "pointwise_params": summary.pointwise_params if summary is not None else 0,
         "pointwise_zeros": summary.pointwise_zeros if summary is not None else 0,

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.change import Change
+from xnnlint.fixes.not_made import Why
 from xnnlint.fixes.result import Declined, Measured, Repair
 from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.findings import Finding
 from xnnlint.reporters.durations import duration
+from xnnlint.reporters.not_made_words import line
 from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span, name, safe, wrap
 from xnnlint.xnnpack.plan import Outcome
 
@@ -22,6 +24,7 @@ _SHOWN = 4
 _HANGING = 8
 _EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
 _IN_CODE = "make the same changes in the script that builds the model"
+_OF_NO_INTEREST = (Why.NOT_NEEDED, Why.OTHER_WAY, Why.SLOWER)
 _NOT_PROVEN = "no: it was not proven (--no-proof)"
 
 
@@ -53,8 +56,7 @@ def repair_lines(done: Repair[Any], width: int, *, diff: bool = False) -> list[L
         lines += _row(*made_faster(done), width)
     if done.declined is not None:
         lines += _row("slower", _not_made(done.declined, verdict(done.declined.version)), width)
-    for place, reason in done.refused:
-        lines += _row("left", f"{_named(place, is_file)}: {safe(reason)}", width)
+    lines += _left(done, width, is_file)
     lines += _remaining(done.remaining, width, is_file)
     lines += _dense(done, width, is_file)
     if done.with_unsafe is not None:
@@ -81,6 +83,20 @@ def _proved(done: Repair[Any], width: int) -> list[Line]:
     if done.proof is not None and done.proof.facts:
         return _row("proved", "; ".join(done.proof.facts), width)
     return _row("proved", _NOT_PROVEN, width, BAD) if done.written else []
+
+
+def _left(done: Repair[Any], width: int, is_file: bool) -> list[Line]:
+    """What was considered and not made: unsafe changes, and safe ones that would do harm or do not fit; of others
+    nobody needs to know."""
+    lines: list[Line] = []
+    told = [item for item in done.not_made if not item.is_safe or item.why not in _OF_NO_INTEREST]
+    for item in told:
+        lines += _row("left", safe(line(item, lambda place: _named(place, is_file))), width)
+    named = {place for item in told for place in (*item.places, item.fix)}
+    for place, why in done.refused:
+        if place not in named:
+            lines += _row("left", f"{_named(place, is_file)}: {safe(why)}", width)
+    return lines
 
 
 def _remaining(findings: Iterable[Finding], width: int, is_file: bool, key: str = "remains") -> list[Line]:
@@ -171,10 +187,9 @@ def file_verdict(version: FileVersion) -> str:
 
 def config_verdict(version: ConfigVersion) -> str:
     """What the runtime would do with a Keras model."""
-    plan, summary = version.plan, version.plan.summary
-    total = summary.pointwise_convs if summary is not None else 0
+    plan = version.plan
     taken = "" if version.assumed is None else f", with {version.assumed:.0%} zeros in every 1x1 kernel"
-    text = f"{plan.outcome.value}: {len(plan.spmm_ops)} of {total} 1x1 convolutions run SpMM{taken}"
+    text = f"{plan.outcome.value}: {len(version.spmm)} of {len(version.pointwise)} 1x1 convolutions run SpMM{taken}"
     return f"unknown; {text}, {safe(taken_as(plan.model))}" if plan.model.unknown else text
 
 

@@ -130,14 +130,18 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
     fixed = "fixed-again" if Path(model.path).stem == "fixed" else "fixed"
     fix = f"xnnlint fix {_path(model)} -o {fixed}.{plan.model.format}"
     more = f"; {fixes.unsafe} more with --unsafe-fixes ([!]: other outputs, train again)" if fixes.unsafe else ""
-    if fixes.brought is not None and fixes.brought.changes:
+    brought = fixes.brought
+    stays = brought is not None and (brought.outcome, brought.spmm) == (plan.outcome, len(plan.spmm_ops))
+    if brought is not None and brought.changes and not stays:
         gain = made_words(model)
         faster = f"; {gain}" if gain else ""
-        yield Step(Kind.FIX, fix, f"[*] {_becomes(fixes.brought)}: same outputs, no retraining{faster}{more}")
-    elif fixes.brought is None and fixes.safe:
+        yield Step(Kind.FIX, fix, f"[*] {_becomes(brought)}: same outputs, no retraining{faster}{more}")
+    elif fixes.safe:
         what = f"[*] {_some(model, fixes.safe)}: same outputs, no retraining{more}"
-        # Of a Keras model there is no search to be made.
-        tried = "; check --fixes tries it" if plan.model.format == "tflite" else ""
+        if stays:
+            tried = f"; {plan.outcome.value} all the same"
+        else:
+            tried = "" if brought is not None else "; check --fixes tries it"
         yield Step(Kind.FIX, fix, f"{what}{tried}")
     elif fixes.unsafe:
         yield Step(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xnnlint.fixes.change import CannotChange, Change
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
-from xnnlint.fixes.keras.config_search import map_shapes
+from xnnlint.fixes.keras.config_search import known_of
 from xnnlint.fixes.keras.layer_fixer import LayerFixer, layer_fixers
 from xnnlint.fixes.remedy import Remedies, Remedy, in_order
 
@@ -26,8 +26,8 @@ class ConfigRemedies(Remedies):
 
     def __init__(self, path: str, plan: Plan) -> None:
         self._document = Archive(path).document
-        self._shapes = map_shapes(plan)
-        self._known: dict[LayerFixer, list[Change]] = {}
+        self._known_of_plan = known_of(plan)
+        self._changes_of: dict[LayerFixer, list[Change]] = {}
 
     def of(self, finding: Finding) -> tuple[Remedy, ...]:
         fixers = [fixer for fixer in layer_fixers() if finding.condition in fixer.fulfils]
@@ -35,9 +35,9 @@ class ConfigRemedies(Remedies):
 
     def _changes(self, fixer: LayerFixer) -> list[Change]:
         """What would be done at the places of a fix, one after the other in one copy."""
-        if fixer not in self._known:
+        if fixer not in self._changes_of:
             made = []
-            for scope in list(scopes(copy.deepcopy(self._document), shapes=self._shapes)):
+            for scope in list(scopes(copy.deepcopy(self._document), known=self._known_of_plan)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
                     if match is None:
@@ -46,5 +46,5 @@ class ConfigRemedies(Remedies):
                         made.append(fixer.apply(match))
                     except CannotChange:
                         continue
-            self._known[fixer] = made
-        return self._known[fixer]
+            self._changes_of[fixer] = made
+        return self._changes_of[fixer]

@@ -17,10 +17,29 @@ from xnnlint.fixes.change import CannotChange
 if TYPE_CHECKING:
     import numpy as np
 
+    from xnnlint.fixes.short_clusters import ShortCluster
+
 Entry = dict[str, Any]
 Weights = Mapping[str, Mapping[str, "Callable[[], np.ndarray]"]]
 _TENSOR = "__keras_tensor__"
 _CONTAINERS = ("Functional", "Model", "Sequential")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a config alone does not say, by the labels of layers.
+
+    Attributes:
+        shapes: what layers read, from the plan, for files that do not note it.
+        parts: what concatenations read, part by part.
+        weights: the variables of layers, for changes that give them another shape; none where a change is only tried.
+        short: the convolutions in front of which copies of a pixel would give their cluster enough zeros.
+    """
+
+    shapes: Mapping[str, list[int | None]] = field(default_factory=dict)
+    parts: Mapping[str, list[list[int | None]]] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
+    short: Mapping[str, ShortCluster] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,15 +49,12 @@ class Scope:
     Attributes:
         config: of the model, changed in place.
         path: names of the models around its layers; the outermost model is left out.
-        shapes: what layers read by their labels, from the plan, for files that do not note it.
-        weights: the variables of layers by their labels, for changes that give them another shape; none where a change
-            is only tried.
+        known: what else is known of its layers.
     """
 
     config: dict[str, Any]
     path: tuple[str, ...] = ()
-    shapes: dict[str, list[int | None]] = field(default_factory=dict)
-    weights: Weights = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
     @property
     def is_sequential(self) -> bool:
@@ -122,7 +138,8 @@ class Scope:
         shape = build.get("input_shape") if isinstance(build, dict) else None
         if isinstance(shape, list) and shape and all(d is None or type(d) is int for d in shape):
             return list(shape)
-        return self.shapes.get(self.label(entry))
+        shape = self.known.shapes.get(self.label(entry))
+        return None if shape is None else list(shape)
 
     def shape_behind(self, entry: Entry) -> list[int | None] | None:
         """The shape that a layer gives, batch first, as far as the file says it."""
@@ -183,6 +200,28 @@ class Scope:
         if tensor is not None:
             tensor["shape"] = list(shape)
         self.layers.insert(self.layers.index(entry), new)
+
+    def insert_beside(self, entry: Entry, new: Entry) -> None:
+        """Puts a layer in that reads what `entry` reads, and that nobody reads yet."""
+        self._require_one_call(entry)
+        refs = list(self._references(entry["inbound_nodes"]))
+        if len(refs) != 1:
+            raise CannotChange(f"{name_of(entry)!r} reads more than one tensor")
+        self._reads(new, *refs[0])
+        self.layers.insert(self.layers.index(entry), new)
+
+    def outputs_read(self, entry: Entry) -> list[int]:
+        """Which outputs of a layer are read."""
+        name = name_of(entry)
+        return sorted({ref[2] for ref, _ in self._all_references() if ref[0] == name})
+
+    def replace(self, entry: Entry, others: Mapping[int, Entry]) -> None:
+        """Lets who reads an output of a layer read the layer that is given for it, and takes the layer out."""
+        name = name_of(entry)
+        for ref, _ in [*self._all_references()]:
+            if ref[0] == name:
+                ref[:3] = [name_of(others[ref[2]]), 0, 0]
+        self.layers.remove(entry)
 
     def keep_first_input(self, entry: Entry) -> None:
         """Lets a layer that reads a list of tensors read only the first, and not as a list."""
@@ -261,21 +300,17 @@ def _references(value: Any, names: set[str]) -> Iterator[tuple[list[Any], Entry 
         yield from _references(part, names)
 
 
-def scopes(
-    document: dict[str, Any],
-    path: tuple[str, ...] = (),
-    shapes: dict[str, list[int | None]] | None = None,
-    weights: Weights | None = None,
-) -> Iterator[Scope]:
+def scopes(document: dict[str, Any], path: tuple[str, ...] = (), known: Known | None = None) -> Iterator[Scope]:
     """Every model of a config, the outermost first."""
     config = document["config"]
     if not isinstance(config, dict):
         return
-    yield Scope(config, path, shapes or {}, weights or {})
+    known = known or Known()
+    yield Scope(config, path, known)
     for entry in config["layers"]:
         inner = entry.get("config")
         if entry.get("class_name") in _CONTAINERS and isinstance(inner, dict) and isinstance(inner.get("layers"), list):
-            yield from scopes(entry, (*path, name_of(entry)), shapes, weights)
+            yield from scopes(entry, (*path, name_of(entry)), known)
 
 
 def name_of(entry: Entry) -> str:

@@ -16,7 +16,7 @@ from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
 from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.keras.archive import Archive
-from xnnlint.fixes.keras.config_scope import scopes
+from xnnlint.fixes.keras.config_scope import Known, Weights, scopes
 from xnnlint.fixes.keras.config_version import (
     ConfigVersion,
     FindingPlace,
@@ -26,9 +26,11 @@ from xnnlint.fixes.keras.config_version import (
     with_weights_of,
 )
 from xnnlint.fixes.keras.layer_fixer import layer_fixers
-from xnnlint.fixes.keras.layer_order import misplaced
+from xnnlint.fixes.keras.layer_order import misplaced, put_in_order
+from xnnlint.fixes.not_made import PREDICTED, Why
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Proof, Repair, Result
+from xnnlint.fixes.short_clusters import short_clusters
 from xnnlint.linter.findings import Applicability, Finding
 from xnnlint.loaders.keras.declared_layers import declare
 from xnnlint.loaders.keras.read_config import Unreadable
@@ -46,7 +48,19 @@ _ROUNDS = 5
 # Above so many changes they are not tried one by one.
 _MAX_SINGLE = 60
 # Operators of which changes need to know what they read.
-_SIZED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SUB", "MUL", "DIV", "PAD")
+_SIZED = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "AVERAGE_POOL_2D",
+    "MAX_POOL_2D",
+    "ADD",
+    "SUB",
+    "MUL",
+    "DIV",
+    "PAD",
+    "SPLIT",
+    "STRIDED_SLICE",
+)
 # What these ask is done whatever time it takes.
 _OF_RESULTS = frozenset(
     {
@@ -57,6 +71,7 @@ _OF_RESULTS = frozenset(
         Condition.LOADS_AND_RUNS,
     }
 )
+_RANK = 4
 _USELESS = "what could be changed would not help"
 
 
@@ -98,19 +113,22 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         self.conditions: dict[Key, set[Condition]] = {}
 
     def run(self) -> ConfigRepair:
-        best = self.attempt(ALL)
+        best = full = self.attempt(ALL)
         if useless := self._useless(best):
             best = self.attempt(Selection(without=useless))
         if best.changes and (fault := self.fault(best, self.origin)):
             changes, best = best.changes, self._one_after_another(best.changes[:_MAX_SINGLE])
             self.refused |= {change.place: fault for change in changes[_MAX_SINGLE:]}
+            self.pass_over(changes[_MAX_SINGLE:], Why.NOT_TRIED)
         best, declined = self._fast_enough(best)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
         path = self.origin.plan.model.path
         complete = not self.budget.ended
         gain = self.judge.gain(self.origin.plan, best.plan) if best.changes else None
-        result = Result(path, self.origin, best, refused, best.findings, best.standing(), complete, gain, declined)
+        not_made = self.not_made(full, best, Why.SLOWER, PREDICTED)
+        standing = best.standing()
+        result = Result(path, self.origin, best, refused, best.findings, standing, complete, gain, declined, not_made)
         return Repair(result, self._proof(best) if best.changes else None)
 
     def _fast_enough(self, best: ConfigVersion) -> tuple[ConfigVersion, Declined[ConfigVersion] | None]:
@@ -155,13 +173,14 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         self, document: dict[str, Any], now: ConfigVersion, done: set[Key], selection: Selection, unasked: bool
     ) -> list[Change]:
         asking = [finding for finding in now.findings if finding.is_asking]
-        shapes = map_shapes(now.plan)
-        weights = {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()}
-        made = []
+        known = known_of(now.plan, {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()})
+        made: list[Change] = []
         for fixer in layer_fixers():
             if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
                 continue
-            for scope in list(scopes(document, shapes=shapes, weights=weights)):
+            if made and fixer.of_plan:
+                break
+            for scope in list(scopes(document, known=known)):
                 for entry in list(scope.layers):
                     match = fixer.match(scope, entry)
                     reasons = set() if match is None else _asked_at(match.places, fixer.fulfils, asking)
@@ -178,7 +197,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
                     try:
                         made.append(fixer.apply(match))
                     except CannotChange as reason:
-                        self.refused[key[1]] = str(reason)
+                        self.does_not_fit(fixer, key, key[1], str(reason))
         return made
 
     def _useless(self, full: ConfigVersion) -> frozenset[Key]:
@@ -189,6 +208,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         found = {(f.rule, f.location.name) for f in full.findings}
         useless = frozenset(change.key for change in full.changes if self.asked[change.key] <= found)
         self.refused |= {layer: _USELESS for _, layer in useless}
+        self.pass_over((change for change in full.changes if change.key in useless), Why.SOLVES_NOTHING)
         return useless
 
     def _one_after_another(self, changes: Collection[Change]) -> ConfigVersion:
@@ -198,9 +218,11 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         self.budget.spend()
         model, before = self.origin.plan.model, self.origin
         try:
-            keras = with_weights_of(document, before.keras, weights_of(changes))
+            keras = with_weights_of(document, before.keras, weights := weights_of(changes))
         except Unreadable as fault:
             raise XnnlintError(f"{model.path}: the changed model cannot be read ({fault.problem})") from None
+        if weights:
+            put_in_order(keras, document["config"]["layers"])
         profile, policy = self.options.profile, self.options.policy
         format_ = model.format or ""
         return forecast(keras, document, model.path, format_, profile, before.assumed, policy=policy, changes=changes)
@@ -230,7 +252,7 @@ def _fault(before: ConfigVersion, after: ConfigVersion) -> str:
     old, new = before.plan, after.plan
     if ranks.index(new.outcome) < ranks.index(old.outcome):
         return f"the model would be {new.outcome.value}"
-    if new.outcome is old.outcome and len(new.spmm_ops) < len(old.spmm_ops):
+    if new.outcome is old.outcome and len(after.spmm) < len(before.spmm):
         return "fewer convolutions would run SpMM"
     for rule, name in after.places() - before.places():
         return f"{rule} would be found at {name!r}"
@@ -242,7 +264,18 @@ def _shapes(plan: Plan) -> list[tuple[int, ...]]:
     return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]
 
 
-def map_shapes(plan: Plan) -> dict[str, list[int | None]]:
+def known_of(plan: Plan, weights: Weights | None = None) -> Known:
+    """What a plan says of layers, and their weights."""
+    tensors = plan.graph.tensors
+    parts = {
+        op.name: [[None if d < 0 else d for d in tensors[t].shape_signature] for t in op.inputs]
+        for op in plan.graph.operators
+        if op.type == "CONCATENATION"
+    }
+    return Known(_map_shapes(plan), parts, weights or {}, {short.op.name: short for short in short_clusters(plan)})
+
+
+def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:
     """What layers read, as far as their first operator is one on maps that are all of the same shape."""
     found: dict[str, list[int | None]] = {}
     for op in plan.graph.operators:
@@ -253,7 +286,8 @@ def map_shapes(plan: Plan) -> dict[str, list[int | None]]:
             continue
         tensors = [plan.graph.tensors[t] for t in op.inputs[: 1 if "_" in op.type else 2] if t >= 0]
         shapes = {t.shape_signature for t in tensors if not t.is_constant}
-        if len(shapes) == 1:
+        # The size of a reshape is computed by a slice of a vector.
+        if len(shapes) == 1 and (op.type != "STRIDED_SLICE" or len(next(iter(shapes))) == _RANK):
             found[op.name] = [None if d < 0 else d for d in shapes.pop()]
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class ConfigVersion:
     @property
     def reach(self) -> tuple[int, ...]:
         """How many convolutions run SpMM."""
-        return (len(self.plan.spmm_ops),)
+        return (len(self.spmm),)
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
@@ -73,13 +73,17 @@ class ConfigVersion:
 
     @property
     def spmm(self) -> frozenset[int]:
-        """The operators that run SpMM."""
-        return frozenset(self.plan.spmm_ops)
+        """The operators that run SpMM, without those of layers that changes put in to move channels."""
+        return frozenset(self._without_moving(self.plan.spmm_ops))
 
     @property
     def pointwise(self) -> frozenset[int]:
-        """The 1x1 convolutions, and what else runs SpMM."""
-        return frozenset(pointwise_ops(self.plan.graph)) | self.spmm
+        """The 1x1 convolutions, and what else runs SpMM, without the same ones."""
+        return frozenset(self._without_moving(pointwise_ops(self.plan.graph))) | self.spmm
+
+    def _without_moving(self, ops: Iterable[int]) -> Iterator[int]:
+        moving = {name for change in self.changes for name in change.moving}
+        return (op for op in ops if self.plan.graph.operators[op].name not in moving)
 
     @property
     def new_weights(self) -> dict[str, tuple[np.ndarray, ...]]:

@@ -16,6 +16,7 @@ _DEFAULTS: dict[str, Any] = {
     "depth_multiplier": 1,
     "keepdims": False,
     "interpolation": "nearest",
+    "axis": -1,
     "data_format": "channels_last",
 }
 _SHOWN = {
@@ -32,9 +33,11 @@ _SHOWN = {
     "UpSampling2D": ("size", "interpolation"),
     "Reshape": ("target_shape",),
     "Activation": ("activation",),
+    "Permute": ("dims",),
+    "Concatenate": ("axis",),
     "Dense": ("units", "activation", "use_bias"),
 }  # fmt: skip
-_POSITIONAL = ("filters", "kernel_size", "units", "pool_size", "target_shape", "size")
+_POSITIONAL = ("filters", "kernel_size", "units", "pool_size", "target_shape", "size", "dims")
 
 
 def code(entry: Entry) -> str:

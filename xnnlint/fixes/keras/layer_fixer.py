@@ -21,12 +21,14 @@ _PACKAGE = "xnnlint.fixes.keras.layer_changes"
 
 class Stage(IntEnum):
     """When a change is made: poolings first, since others look at the shapes that they leave; what is safe before what
-    is not."""
+    is not; and zeros once it is known what counts."""
 
     POOLINGS = auto()
     CONSTANTS = auto()
     DEPTHWISE = auto()
+    CHANNELS = auto()
     UNSAFE = auto()
+    ZEROS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,13 @@ class Match:
 
 
 class LayerFixer(Fixer):
-    """One kind of change."""
+    """One kind of change.
+
+    Attributes:
+        of_plan: whether it counts what is in the plan, so that it is made only where nothing was changed since.
+    """
+
+    of_plan: bool = False
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
         """Whether the fixer has something to do with a layer; looks only."""
@@ -65,6 +73,7 @@ class LayerFixer(Fixer):
         *,
         effect: str = "",
         weights: Mapping[str, tuple[np.ndarray, ...]] | None = None,
+        moving: frozenset[str] = frozenset(),
         safe: bool | None = None,
     ) -> Change:
         """The record of a change that was made.
@@ -72,6 +81,7 @@ class LayerFixer(Fixer):
         Args:
             effect: what the model computes differently; "" for the kind's.
             weights: of layers that were put in.
+            moving: those of them that only move channels.
             safe: whether this one is, where that is not the same for all of the kind.
         """
         label = match.scope.label(match.entry)
@@ -92,6 +102,7 @@ class LayerFixer(Fixer):
             effect=effect,
             layers=match.places,
             weights=weights or {},
+            moving=moving,
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from xnnlint.fixes.keras.config_scope import Entry, name_of
 from xnnlint.keras.description import KerasModel, Layer
 
 
@@ -31,6 +32,20 @@ def keras_order(model: KerasModel) -> list[Layer]:
         if ref.layer not in of_layers:
             of_layers[ref.layer], places[ref.layer] = 0, -1
     return [by_name[name] for name in sorted(of_layers, key=lambda name: (-of_layers[name], places[name]))]
+
+
+def put_in_order(model: KerasModel, entries: list[Entry]) -> None:
+    """Sorts layers as Keras has them in a file, where the place in the config says whose weights are whose.
+
+    Args:
+        model: the outermost one, whose layers are sorted.
+        entries: the same layers in the config.
+    """
+    if model.sequential:
+        return
+    place = {layer.name: number for number, layer in enumerate(keras_order(model))}
+    model.layers.sort(key=lambda layer: place.get(layer.name, len(place)))
+    entries.sort(key=lambda entry: place.get(name_of(entry), len(place)))
 
 
 def _parents(layer: Layer, call: int) -> list[tuple[str, int]]:

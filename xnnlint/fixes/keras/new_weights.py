@@ -26,6 +26,7 @@ _WEIGHTED = {"DepthwiseConv2D": "depthwise_conv2d", "Conv2D": "conv2d", "Dense":
 _COUNTED = {
     "Add": "add",
     "Average": "average",
+    "Concatenate": "concatenate",
     "Rescaling": "rescaling",
     "Subtract": "subtract",
     "TFOpLambda": "tf_op_lambda",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xnnlint import atomic
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.fixes.change import boldest_first
+from xnnlint.fixes.not_made import MEASURED, NotMade, Why, grouped
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Repair
 from xnnlint.fixes.tflite.file_search import FileResult, search, undone
@@ -102,6 +103,7 @@ class FileFixer:
                 again = self._judged(fewer)
                 if not self._fault(again):
                     fewer.refused.append((kind, reason))
+                    fewer.not_made += _left_out(result, kind, first)
                     return again
         assert first.proof is not None
         if not first.proof.passed or first.measured is None:
@@ -135,6 +137,14 @@ class FileFixer:
 
             self._prover = self._stack.enter_context(Prover())
         return self._prover.prove(result)
+
+
+def _left_out(result: FileResult, kind: str, judged: FileRepair) -> list[NotMade]:
+    """The changes of a kind without which a file is proven, and not measured to be slower."""
+    proof = judged.proof
+    failed = proof is not None and not proof.passed
+    why, detail = (Why.NOT_PROVEN, proof.reason) if proof is not None and failed else (Why.SLOWER, MEASURED)
+    return grouped(NotMade(c.fix, c.applicability, why, detail, (c.place,)) for c in result.changes if c.fix == kind)
 
 
 def is_tflite(path: str | os.PathLike[str]) -> bool:

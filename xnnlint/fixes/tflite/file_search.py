@@ -16,6 +16,7 @@ from itertools import product
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
 from xnnlint.fixes.judge import Judge
+from xnnlint.fixes.not_made import MEASURED, PREDICTED, NotMade, Why, grouped
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.result import Declined, Measured, Result
 from xnnlint.fixes.tflite.change_groups import of_clusters
@@ -61,7 +62,9 @@ def undone(result: FileResult, measured: Measured) -> FileResult:
     before, after = result.before, result.after
     assert result.gain is not None
     declined = Declined(after, result.gain, measured)
-    return replace(_with_findings(result.path, before, before, result.refused), declined=declined)
+    slower = (NotMade(c.fix, c.applicability, Why.SLOWER, MEASURED, (c.place,)) for c in after.changes)
+    not_made = [*result.not_made, *grouped(slower)]
+    return replace(_with_findings(result.path, before, before, result.refused), declined=declined, not_made=not_made)
 
 
 def _with_findings(path: str, before: FileVersion, after: FileVersion, refused: list[tuple[str, str]]) -> FileResult:
@@ -109,7 +112,9 @@ class _FileSearch(ChangeSearch[FileVersion]):
         best = self._told(self.judge.best(better) if better else self.origin)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
-        return replace(self._result(best, refused), declined=None if best.changes else self._declined(candidates))
+        declined = None if best.changes else self._declined(candidates)
+        why = (Why.NOT_NEEDED, "") if declined is None else (Why.SLOWER, PREDICTED)
+        return replace(self._result(best, refused), declined=declined, not_made=self.not_made(full, best, *why))
 
     def _result(self, best: FileVersion, refused: list[tuple[str, str]]) -> FileResult:
         gain = self.judge.gain(self.origin.plan, best.plan) if best.changes else None
@@ -189,12 +194,12 @@ class _FileSearch(ChangeSearch[FileVersion]):
                     continue
                 done.add(key)
                 if not fixer.any_size and any(view.graph.is_of_unknown_size(t) for t in (*op.inputs, *op.outputs)):
-                    self.refused[view.place(op)] = _UNKNOWN_SIZE
+                    self.does_not_fit(fixer, key, view.place(op), _UNKNOWN_SIZE)
                     continue
                 try:
                     made.append(make(fixer, view, op, lines))
                 except CannotChange as reason:
-                    self.refused[view.place(op)] = str(reason)
+                    self.does_not_fit(fixer, key, view.place(op), str(reason))
         return made
 
     def _planned(self, edit: Edit, changes: tuple[Change, ...], previous: FileVersion) -> FileVersion:
@@ -242,8 +247,14 @@ class _FileSearch(ChangeSearch[FileVersion]):
                 taken = (sites & there) or (sites if there else set())
                 chosen = without.union(product(kinds, taken))
                 trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
-                if taken and self.judge.is_cheaper(trial, best):
+                if not taken:
+                    continue
+                if self.judge.is_cheaper(trial, best):
+                    lost = (change for change in best.changes if change.key in chosen)
+                    self.pass_over(lost, Why.OTHER_WAY, rival)
                     best, without = trial, chosen
+                else:
+                    self.pass_over((c for c in trial.changes if c.fix == rival), Why.OTHER_WAY, fixer.name)
         return best
 
     def _refined(self, version: FileVersion) -> list[FileVersion]:
@@ -267,7 +278,10 @@ class _FileSearch(ChangeSearch[FileVersion]):
             faster = [trial for trial in trials if trial is not None and self.judge.is_faster(trial, version)]
             if not faster:
                 break
-            version = self._smallest(min(faster, key=lambda trial: trial.microseconds))
+            fastest = min(faster, key=lambda trial: trial.microseconds)
+            kept = {change.key for change in fastest.changes}
+            self.pass_over((c for c in version.changes if c.key not in kept), Why.SLOWER, PREDICTED)
+            version = self._smallest(fastest)
         return version
 
     # Rescue

@@ -55,7 +55,7 @@ def can_become(scope: Scope, entry: Entry) -> bool:
 def _become(scope: Scope, entry: Entry, class_name: str, new: Entry, window: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     if not can_become(scope, entry):
         raise CannotChange(f"{name_of(entry)!r} is in a nested model, or called more than once")
-    arrays: list[Any] = [read() for read in scope.weights.get(scope.label(entry), {}).values()]
+    arrays: list[Any] = [read() for read in scope.known.weights.get(scope.label(entry), {}).values()]
     old = entry["config"]
     entry["class_name"], entry["config"] = class_name, {key: old[key] for key in _SHARED if key in old} | new
     if not arrays:

@@ -297,7 +297,7 @@ def _is_layer(entry: Entry) -> bool:
 
 def _map(scope: Scope, entry: Entry) -> Shape | None:
     """The shape of the map that a layer reads: [N, H, W, C], the last three known and H and W above 1."""
-    shape = scope.shapes.get(scope.label(entry)) or scope.shape_into(entry)
+    shape = scope.known.shapes.get(scope.label(entry)) or scope.shape_into(entry)
     if shape is None or len(shape) != 4 or any(type(d) is not int for d in shape[1:]):
         return None
     return list(shape) if all(d is not None and d > 1 for d in shape[1:3]) else None
