@@ -142,7 +142,7 @@ def test_every_command_of_the_readme_works(command, tmp_path, capsys, monkeypatc
     assert end.value.code in (0, 1), capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["check", "fix", "verify", "bench"])
+@pytest.mark.parametrize("command", ["check", "fix", "verify", "bench", "report", "convert"])
 def test_every_option_is_documented(command, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["xnnlint", command, "--help"])
     with pytest.raises(SystemExit):

@@ -70,10 +70,14 @@ def test_the_program(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "xnnlint", "check", str(tmp_path), "--watch"]
     # Where the tests themselves run in the background, Ctrl-C is ignored, and children would inherit that.
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **heard) as program:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard
+    ) as program:
         try:
             assert program.stdout is not None
             assert ": sparse: 2 of 2" in program.stdout.readline()
+            assert program.stderr is not None
+            assert program.stderr.readline() == "xnnlint: watching; Ctrl-C ends\n"
             shutil.copy(FIXTURES / "guide_dense_zeros.tflite", model)
             assert any(": dense: 0 of 2" in line for line in program.stdout)
             program.send_signal(signal.SIGINT)

@@ -193,7 +193,11 @@ def _watch(options: CheckOptions) -> NoReturn:
     excluded = _resolver(options).excluded
     written = changed(lambda: [found.path for found in search(given, excluded) if found.error is None])
     _checked(options)
+    if not options.shown.quiet:
+        typer.echo("xnnlint: watching; Ctrl-C ends", err=True)
     for paths in written:
+        if options.form == TEXT:
+            typer.echo()  # between two reports
         _checked(replace(options, paths=paths))
     raise AssertionError("it is watched for ever")
 

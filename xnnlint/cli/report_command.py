@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
-from xnnlint.cli.console import OK, TROUBLE, complain, write
+from xnnlint.cli.console import OK, TROUBLE, complain, warn, write
 from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 
@@ -172,7 +172,9 @@ def _all_graphs(options: ReportOptions, form: ReportFormat) -> tuple[str, list[s
         with status_line("working out the fixes"):
             pairs = [(model, _fixed(model, unsafe=shown.unsafe)) for model in readable]
         for model, fixed in pairs:
-            if fixed is not None:
+            if isinstance(fixed, str):
+                warn(fixed)
+            else:
                 models.insert(models.index(model) + 1, fixed)
                 comparisons.append(compare(model.report, fixed.report))
     elif len(models) == len(readable) == 2:
@@ -212,18 +214,18 @@ def _check_benches(files: Sequence[str], benches: Sequence[SavedBench], models: 
             raise XnnlintError(f"{file}: it has times of {bench.path}, which is not among the models")
 
 
-def _fixed(model: PageModel, *, unsafe: bool) -> PageModel | None:
-    """What `xnnlint fix` would make of a model; None where it changes nothing or does not take it."""
+def _fixed(model: PageModel, *, unsafe: bool) -> PageModel | str:
+    """What `xnnlint fix` would make of a model; or why there is nothing to show."""
     from xnnlint.fixes.remedies import what_fix_would_do
-    from xnnlint.linter.engine import check_loaded
+    from xnnlint.linter.engine import check_loaded, sentence
     from xnnlint.reporters.page.document import PageModel
 
     try:
         result = what_fix_would_do(model.report.path, model.profile, unsafe=unsafe)
-    except (XnnlintError, OSError):
-        return None
+    except (XnnlintError, OSError) as error:
+        return sentence(error, model.report.path)
     if not result.after.changes:
-        return None
+        return f"{model.report.path}: fix changes nothing"
     fixed = replace(result.after.plan.model, path=f"{model.report.path}, fixed")
     checked = check_loaded(fixed, model.profile)
     checked.profile = model.profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from xnnlint.reporters.finding_words import sentence, share_text
+from xnnlint.reporters.finding_words import counted, sentence, share_text
 from xnnlint.reporters.value_words import pruned_sentence
 from xnnlint.xnnpack.plan import Outcome
 
@@ -42,7 +42,9 @@ def end_lines(look: Look) -> Iterator[str]:
     yield f"The model does not run sparse ({look.outcome.value})."
     for cluster in look.clusters:
         if not cluster.is_enough:
-            where = cluster.layers[0] + (f" and {len(cluster.layers) - 1} more layers" if cluster.layers[1:] else "")
+            where = cluster.layers[0] + (
+                f" and {counted(len(cluster.layers) - 1, 'more layer')}" if cluster.layers[1:] else ""
+            )
             yield f"Zeros: {share_text(cluster.share)} of the 1x1 weights of {where}; {NEEDED} must be zero."
     yield from _listed("To change:", look.missing)
 

@@ -28,6 +28,26 @@ FLAGS = (
 PROGRAMS = ("chromium", "chromedriver")
 PACKAGES = ("selenium", "axe_core_python")
 
+# One step: a click, and until what it changes is painted.
+_ZOOM_STEPS = """
+const plus = document.querySelector('[aria-label="Zoom in"]');
+const painted = () => new Promise((then) => requestAnimationFrame(() => {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = then;
+  channel.port2.postMessage(0);
+}));
+(async () => {
+  const times = [];
+  for (let step = 0; step < 12; step++) {
+    const start = performance.now();
+    plus.click();
+    await painted();
+    times.push(performance.now() - start);
+  }
+  done(times);
+})();
+"""
+
 
 @cache
 def absent() -> tuple[str, ...]:
@@ -99,6 +119,15 @@ class Browser:
         return [
             f"{rule['id']}: {node['html'][:160]}: {node['failureSummary']}" for rule in found for node in rule["nodes"]
         ]
+
+    def first_paint(self) -> float:
+        """Milliseconds from the start of loading to the first text or picture."""
+        return self.script("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
+
+    def zoom_steps(self) -> list[float]:
+        """Milliseconds of each of some steps of zoom, from the whole graph on, by the clock."""
+        self.find('[title="Show the whole graph"]').click()
+        return self.later(_ZOOM_STEPS)
 
     def cpu_seconds(self) -> float:
         """What all processes of the browser have computed so far: the same on a machine that does other things, too."""

@@ -128,6 +128,13 @@ def test_fix_shows_what_fixing_would_do(tmp_path: Path, capsys, monkeypatch) -> 
     assert "The second is better: outcome, SpMM" in page.read_text()
 
 
+@pytest.mark.parametrize("options", [["--fix"], ["--fix", "--unsafe-fixes"]])
+def test_fix_says_where_there_is_nothing_to_show(options: list[str], tmp_path: Path, capsys, monkeypatch) -> None:
+    page, model = tmp_path / "page.html", str(FIXTURES / "guide_sparse.tflite")
+    code, _, said = run(capsys, monkeypatch, "report", model, *options, "-o", str(page))
+    assert code == 0 and f"xnnlint: warning: {model}: fix changes nothing\n" in said
+
+
 def test_measured_times_come_from_a_bench(tmp_path: Path, capsys, monkeypatch) -> None:
     variant = {"label": "sparse", "microseconds": 50.0}
     variant["operators"] = [{"layer": "conv2d_1", "microseconds": 12.5}, {"layer": "conv2d_2", "microseconds": None}]

@@ -207,7 +207,7 @@ def _by_grandalf(count: int, edges: tuple[tuple[int, int], ...]) -> _Form:
         from grandalf.graphs import Edge, Graph, Vertex
         from grandalf.layouts import SugiyamaLayout
     except ImportError:
-        raise XnnlintError("pictures of graphs need grandalf: pip install 'xnnlint[report]'") from None
+        raise XnnlintError("pictures of graphs need grandalf: pip install grandalf") from None
     vertices = [Vertex(n) for n in range(count)]
     for vertex in vertices:
         vertex.view = _View()
