@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +14,7 @@ import jsonschema
 import pytest
 
 from tests.models import FIXTURES
+from xnnlint import loaders
 from xnnlint.cli import app as cli
 from xnnlint.reporters import json_document
 
@@ -47,6 +50,22 @@ def test_each_is_fixed_and_one_bad_file_never_stops_the_rest(models, fix):
     assert err.startswith("xnnlint: error: bad.keras: ") and err.count("\n") == 1
     assert "pool.keras: 1 change" in out and "right.keras: nothing to change" in out
     assert sorted(p.name for p in models.iterdir()) == ["bad.keras", "pool.keras", "pool.keras.bak", "right.keras"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere models are read in one process")
+def test_a_file_that_ends_its_reader_costs_a_sentence(models, fix, monkeypatch):
+    parent, plain = os.getpid(), loaders.load
+
+    def load(path, **options):
+        if str(path) == "bad.keras" and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGBUS)
+        return plain(path, **options)
+
+    monkeypatch.setattr(loaders, "load", load)
+    code, out, err = fix("bad.keras", "pool.keras", "--in-place")
+    words = "bad.keras: the process that read it ended by SIGBUS: the file became shorter while it was read"
+    assert (code, err) == (2, f"xnnlint: error: {words}\n")
+    assert "pool.keras: 1 change" in out
 
 
 def test_a_hook_fails_when_something_was_fixed_and_keeps_no_copies(models, fix):

@@ -12,11 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 from xnnlint.fixes.tflite import object_api
+from xnnlint.loaders.keras.read_protobuf import fields, view
 
 NUMBERS = (-1, 0, 1, 2, 3, 4, 5, 7, 127, 128, 255, 256, 65_535, 65_536, 2**31 - 1, -(2**31), 10**6, 10**9)
 LARGE = (2**32, 2**63 - 1, -(2**63), 2**64, 10**30)
 TEXTS = ("", "x", "\0", "../x", "a" * 5000, "Conv2D", "Add", "same", "float16", "é\ud800", "-1")
 MOST_CHANGES = 4
+SAVED_MODEL = "savedmodel"
+"""A folder, here as an archive of its files."""
+METADATA = "keras_metadata.pb"
+_METADATA_FIELD = 5
 
 
 class Cannot(Exception):
@@ -26,6 +31,8 @@ class Cannot(Exception):
 def mutated(data: bytes, kind: str, rng: random.Random) -> bytes:
     """A damaged copy: of its structure two times out of three, where that is known, else of its bytes."""
     structured = _STRUCTURED.get(kind)
+    if kind == SAVED_MODEL:
+        return _folder(data, rng)
     if structured is not None and rng.random() < 0.67:
         try:
             return structured(data, rng)
@@ -190,6 +197,47 @@ def _archive(data: bytes, rng: random.Random) -> bytes:
                 member = _json(member, rng) if name.endswith(".json") and rng.random() < 0.9 else _bytes(member, rng)
             sink.writestr(name, member)
     return result.getvalue()
+
+
+# Folders of SavedModels, and the JSON in their protocol buffers
+
+
+def _folder(data: bytes, rng: random.Random) -> bytes:
+    """One of the files, which all stay files: the config in its metadata two times out of five."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(result, "w") as sink:
+        names = [name for name in source.namelist() if source.getinfo(name).file_size]
+        chosen = METADATA if rng.random() < 0.4 else rng.choice(names)
+        for name in source.namelist():
+            member = source.read(name)
+            if name == chosen:
+                member = _metadata(member, rng) if name == METADATA and rng.random() < 0.7 else _bytes(member, rng)
+            sink.writestr(name, member)
+    return result.getvalue()
+
+
+def _metadata(message: bytes, rng: random.Random) -> bytes:
+    """SavedMetadata, the JSON of one of its nodes changed."""
+    nodes = list(fields(memoryview(message)))
+    chosen = 0 if rng.random() < 0.8 else rng.randrange(len(nodes))  # The first is the outermost model.
+    return b"".join(
+        _field(number, _changed_node(value, rng) if at == chosen else value) for at, (number, value) in enumerate(nodes)
+    )
+
+
+def _changed_node(node: Any, rng: random.Random) -> bytes:
+    parts = [(n, bytes(v) if isinstance(v, memoryview) else v) for n, v in fields(view(node))]
+    return b"".join(_field(n, _json(v, rng) if n == _METADATA_FIELD and isinstance(v, bytes) else v) for n, v in parts)
+
+
+def _field(number: int, value: Any) -> bytes:
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + bytes(value)
+
+
+def _varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _varint(value >> 7)
 
 
 _STRUCTURED: dict[str, Callable[[bytes, random.Random], bytes]] = {

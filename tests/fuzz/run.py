@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
+import re
 import resource
+import shutil
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tests.fuzz.mutate import mutated
-from tests.models import FIXTURES
+from tests.fuzz.mutate import METADATA, SAVED_MODEL, mutated
+from tests.models import DATA, FIXTURES
 from xnnlint.config.files import read_file
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import baseline
@@ -23,6 +28,7 @@ from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 500 << 20
+_SUFFIXES = {"baseline": "baseline.json"}
 ADDRESS_SPACE = 3 << 30
 LARGEST_SEED = 200_000
 """Larger models only take longer to be copied; what they are made of is in the small ones."""
@@ -93,13 +99,23 @@ def seeds() -> tuple[tuple[str, bytes], ...]:
         if kind in ("tflite", "keras", "h5") and path.stat().st_size <= LARGEST_SEED:
             found.append((kind, path.read_bytes()))
     found += [("json", _config_of(data)) for kind, data in found if kind == "keras"]
+    found += [(SAVED_MODEL, data) for data in _saved_models()]
     return tuple(found)
 
 
-def _config_of(archive: bytes) -> bytes:
-    import io
-    import zipfile
+def _saved_models() -> Iterator[bytes]:
+    """The folders of SavedModels among the files that Keras wrote, each as an archive of its own."""
+    with zipfile.ZipFile(DATA / "keras_read_cases.zip") as cases:
+        for metadata in (name for name in cases.namelist() if name.endswith(f"/{METADATA}")):
+            folder, packed = metadata.removesuffix(METADATA), io.BytesIO()
+            with zipfile.ZipFile(packed, "w") as archive:
+                for name in cases.namelist():
+                    if name.startswith(folder):
+                        archive.writestr(name.removeprefix(folder), cases.read(name))
+            yield packed.getvalue()
 
+
+def _config_of(archive: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         return source.read("config.json")
 
@@ -120,16 +136,42 @@ def read(piece: Piece) -> Answer:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     kind, data = made(piece)
     folder = piece.corpus or tempfile.gettempdir()
-    suffix = {"toml": "toml", "baseline": "baseline.json"}.get(kind, kind)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=f".{suffix}", delete=not piece.corpus) as file:
-        file.write(data)
-        file.flush()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with _stored(kind, data, folder, keep=bool(piece.corpus)) as path:
+        _forget_peak()
         start = time.process_time()  # The machine may be busy.
-        outcome, words = _outcome(kind, file.name)
+        outcome, words = _outcome(kind, path)
         seconds = time.process_time() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Answer(kind, outcome, seconds, peak if peak > before else 0, words)
+        peak = _peak()
+    return Answer(kind, outcome, seconds, peak, words)
+
+
+def _forget_peak() -> None:
+    """Lets the next peak be that of the next file: Linux counts anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """The most memory that this process had since, in bytes."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@contextlib.contextmanager
+def _stored(kind: str, data: bytes, folder: str, *, keep: bool) -> Iterator[str]:
+    """The path of a file, or of a folder, with this content."""
+    path = tempfile.mkdtemp(dir=folder)
+    name = Path(path, f"model.{_SUFFIXES.get(kind, kind)}")
+    try:
+        if kind == SAVED_MODEL:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                archive.extractall(name)
+        else:
+            name.write_bytes(data)
+        yield str(name)
+    finally:
+        if not keep:
+            shutil.rmtree(path)
 
 
 def _outcome(kind: str, path: str) -> tuple[str, str]:

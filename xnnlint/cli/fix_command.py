@@ -6,7 +6,7 @@ or proved.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -136,6 +136,7 @@ def _fix_one(
 
     tflite, keras = fixes
     try:
+        _read_elsewhere(model)
         kind: TfliteFixes | KerasFixes = tflite if tflite.takes(model) else keras
         with replacing(model) if target == model and Path(model).is_file() else nullcontext():
             done = kind.fix(model, target, options.written.backup_of(model))
@@ -150,6 +151,33 @@ def _fix_one(
     changed = FINDINGS if options.exit_non_zero_on_fix and done.changed and target else OK
     code = max(changed, OK if options.fix_only else done.exit_code)
     return code, done.data() if options.output is Format.JSON else {}
+
+
+def _read_elsewhere(model: str) -> None:
+    """Reads a model in a process of its own first, where check reads it so: one that ends its reader ends no more.
+
+    Raises:
+        XnnlintError: it did.
+    """
+    import xnnlint.model.weights  # noqa: F401 (so that the process has it already)
+    from xnnlint.cli.session import has_own_process
+    from xnnlint.linter.jobs import Died, in_processes
+
+    if Path(model).is_file() and has_own_process():
+        (end,) = in_processes(_read, [model], 1)
+        if isinstance(end, Died):
+            raise XnnlintError(f"{model}: the process that read it {end.how}")
+
+
+def _read(model: str) -> None:
+    """Reads a model and all of its weights; what is wrong with it is told by who reads it next."""
+    from xnnlint.loaders import load
+    from xnnlint.model.weights import measure
+
+    with suppress(XnnlintError, OSError):
+        graph = load(model).main
+        for tensor in graph.tensors:
+            measure(graph, tensor.index)
 
 
 class _Fixes:

@@ -233,14 +233,19 @@ def _processes(wanted: int, requests: Sequence[Request]) -> int:
     # What the policy says of a layer is looked up in the whole plan, which stays in its process.
     if any(request.policy for request in requests) or os.environ.get("XNNLINT_DEBUG"):
         return 0
-    # Elsewhere than on Linux a process takes as long to start as a small model to be checked.
     if len(requests) < 2 or wanted == 1:
-        return 1 if sys.platform == "linux" else 0
+        return 1 if has_own_process() else 0
     if not wanted:
         from xnnlint.linter.jobs import cpus
 
         wanted = cpus()
     return min(wanted, len(requests))
+
+
+def has_own_process() -> bool:
+    """Whether even a single model is read in a process of its own."""
+    # Elsewhere than on Linux a process takes as long to start as a small model to be checked.
+    return sys.platform == "linux" and not os.environ.get("XNNLINT_DEBUG")
 
 
 def check_one(request: Request) -> ModelReport:

@@ -7,7 +7,7 @@ compute the target of a RESHAPE from such shapes, so whether the model still run
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -172,24 +172,34 @@ def shapes_at_run_time(graph: Graph) -> dict[int, tuple[int, ...] | None]:
     dimensions that the converter does not know are stored as 1. None where a shape cannot be told.
     """
     shapes: dict[int, tuple[int, ...] | None] = {}
+    known: dict[int, tuple[int, ...]] = {}
     for op in graph.operators:
         if not any(t >= 0 and is_open(graph.tensors[t]) for t in op.outputs):
             continue
-        made = _made(graph, op, shapes)
+        made = _made(graph, op, shapes, known)
         for slot, tensor in enumerate(op.outputs):
             if tensor >= 0 and is_open(graph.tensors[tensor]):
-                shapes[tensor] = made[slot] if made is not None and slot < len(made) else None
+                shape = made[slot] if made is not None and slot < len(made) else None
+                shapes[tensor] = shape
+                known.pop(tensor, None)  # A damaged file may have it written twice.
+                if shape is not None:
+                    known[tensor] = shape
     return shapes
 
 
-def _made(graph: Graph, op: Operator, shapes: dict[int, tuple[int, ...] | None]) -> list[tuple[int, ...]] | None:
+def _made(
+    graph: Graph, op: Operator, shapes: Mapping[int, tuple[int, ...] | None], known: Shapes
+) -> list[tuple[int, ...]] | None:
+    """
+    Args:
+        known: those of `shapes` that can be told.
+    """
     before: list[tuple[int, ...]] = []
     for tensor in op.inputs:
         shape = () if tensor < 0 else shapes.get(tensor, graph.tensors[tensor].shape)
         if shape is None:
             return None
         before.append(shape)
-    known = {tensor: shape for tensor, shape in shapes.items() if shape is not None}
     return output_shapes(Given(op, before, lambda slot: _values(graph, op.inputs[slot], known)))
 
 

@@ -239,7 +239,8 @@ class Scope:
             raise NotSupported(f"the file holds no variable {name!r} for it")
         else:
             constant = Constant(
-                lambda: np.full(expected, default, np.float32),
+                # Without memory of its own: a config alone can claim any size.
+                lambda: np.broadcast_to(np.float32(default), expected),
                 ("variable", *key),
                 (source,),
                 zeros=lambda: 0 if default else math.prod(expected),

@@ -113,6 +113,8 @@ class Constant:
                 by = by if values.ndim <= 1 else by.reshape([1] * values.ndim)
             else:
                 by = by.reshape([-1 if d == axis % values.ndim else 1 for d in range(values.ndim)])
+            if not self.known:
+                return np.broadcast_to(values, np.broadcast_shapes(values.shape, by.shape))
             return np.asarray(values / by if divide else values * by)
 
         def zeros() -> int:

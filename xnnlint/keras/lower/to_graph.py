@@ -393,6 +393,9 @@ def _flat(value: Value) -> np.ndarray:
     import numpy as np
 
     assert value.constant is not None
-    array = np.ascontiguousarray(value.constant.array).reshape(-1)
+    array = value.constant.array
+    if array.size and not any(array.strides):  # One number for all, where nobody knows them.
+        return np.broadcast_to(array.flat[0], array.size)
+    array = np.ascontiguousarray(array).reshape(-1)
     array.flags.writeable = False
     return array

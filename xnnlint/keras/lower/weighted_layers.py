@@ -45,9 +45,7 @@ def _transposed(kernel: Value, order: tuple[int, ...]) -> Value:
     """A kernel in TFLite's order of dimensions, with as many zeros."""
     constant = kernel.constant
     assert constant is not None and kernel.shape is not None
-    derived = constant.derive(
-        ("transposed", order), lambda a: np.ascontiguousarray(a.transpose(order)), keeps_zeros=True
-    )
+    derived = constant.derive(("transposed", order), lambda a: a.transpose(order), keeps_zeros=True)
     return Value(tuple(kernel.shape[d] for d in order), "FLOAT32", derived, name=kernel.name)
 
 
