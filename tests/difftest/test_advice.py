@@ -115,6 +115,22 @@ def test_all_heads_of_a_detector_need_an_end(judge: Judge) -> None:
 
 
 @pytest.mark.judge
+def test_a_stem_behind_a_cluster_is_not_advised(judge: Judge) -> None:
+    """A convolution of int8 weights is no part of a cluster; as a stem it would read what lies in NCHW as NHWC."""
+    case = random_cases(8300090, 1)[0]
+    data = case.make()[0]
+    plan = make_plan(load_bytes(data, case.name), judge.profile)
+    findings = find(plan)
+    assert promise_of(plan, findings) is None
+    advised = {("XNN301", 10), ("XNN101", 15), ("XNN106", 16), ("XNN110", 13)}
+    before = [f for f in findings if (f.rule, f.location.op) in advised]
+    assert len(before) == len(advised)
+    path = Path(judge.scratch.name) / "stem.tflite"
+    path.write_bytes(follow(data, case.name, plan, before).data)
+    assert judge.observer(path).outcome == "wrong-results"
+
+
+@pytest.mark.judge
 def test_what_a_check_says_of_fix_is_what_fix_does() -> None:
     with FixJudge(load_profile("litert-2.3", "x86-sse")) as judge:
         judge.judge("torch", TORCH.read_bytes())

@@ -153,6 +153,19 @@ def test_misread_weights_of_the_converter_are_stored_dense(prover, name):
 
 
 @pytest.mark.judge
+def test_a_layer_that_sums_sparse_weights_in_its_own_order_is_compared_alike(prover):
+    """TFLite's kernel for int8 weights in blocks rounds unlike that for dense ones, in the last bit."""
+    g = ModelBuilder(5)
+    x = pointwise(g, trunk(g), 28)
+    pooled = g.fully_connected(g.mean(x), 96, fused="RELU")
+    g.output(x, g.fully_connected(pooled, 26, zeros=0.75, storage="sparse_direct_int8", block=16))
+    result = fixed(g.build())
+    assert names(result) == {"leave-through-depth-to-space"} and result.after.plan.spmm_ops
+    proof = prover.prove(result)
+    assert proof.passed and proof.max_abs_error == 0.0, proof.reason
+
+
+@pytest.mark.judge
 @pytest.mark.parametrize("values", ["inputs", "outputs"])
 def test_what_shares_a_name_is_named_apart(prover, values):
     g = ModelBuilder(3)

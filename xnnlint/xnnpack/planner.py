@@ -275,7 +275,9 @@ class Planner:
 
     def _assume(self, node: Node, subgraph: Subgraph, judged: Judgement, assumed: frozenset[Waiver]) -> Judgement:
         """A node's judgement with the assumptions about it in place."""
-        if judged.condition.key is Condition.FLOAT_VALUES and FLOAT in assumed:
+        if judged.condition.key is Condition.FLOAT_VALUES:
+            if FLOAT not in assumed:
+                return judged  # Whatever takes its place is quantized as it is.
             judged = judge(node, subgraph, self.profile, of_its_kind=True)
             if node.operator == "convert":
                 return Judgement(judged.condition, Verdict(Layout.NCHW))  # A float model has none of these.
