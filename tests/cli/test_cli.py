@@ -204,6 +204,7 @@ def test_the_text_of_several_files_one_of_them_unreadable(call):
         "error.tflite   sparse         1 of 1            1 error    by hand\n"
         "sparse.tflite  sparse         1 of 1            none\n"
         "Predicted for litert-2.3 on arm64.\n"
+        "next: by hand = you change it where it is made.\n"
         "More on one of them: xnnlint check MODEL; on all: --verbose\n"
         "\n"
         "3 models: 2 sparse, 1 unreadable. 1 error. Exit code 2.\n"

@@ -128,8 +128,10 @@ def model_bytes(path: str) -> bytes:
     if is_tflite(path):
         return read_file(path)
     from xnnlint.runtime.tensorflow_converter import convert
+    from xnnlint.runtime.tensorflow_log import errors_only
 
-    return convert(path, batch=1)
+    with errors_only():
+        return convert(path, batch=1)
 
 
 def _fixed_pair(path: str, data: bytes, profile: Profile, *, unsafe: bool, instead: str) -> Pair:

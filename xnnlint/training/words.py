@@ -42,9 +42,8 @@ def end_lines(look: Look) -> Iterator[str]:
     yield f"The model does not run sparse ({look.outcome.value})."
     for cluster in look.clusters:
         if not cluster.is_enough:
-            where = cluster.layers[0] + (
-                f" and {counted(len(cluster.layers) - 1, 'more layer')}" if cluster.layers[1:] else ""
-            )
+            first, *more = cluster.layers
+            where = f"{first} and {counted(len(more), 'more layer')}" if more else first
             yield f"Zeros: {share_text(cluster.share)} of the 1x1 weights of {where}; {NEEDED} must be zero."
     yield from _listed("To change:", look.missing)
 

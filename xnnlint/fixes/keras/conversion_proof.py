@@ -21,6 +21,7 @@ from xnnlint.fixes.keras.config_version import forecast
 from xnnlint.fixes.keras.config_writer import write_draft
 from xnnlint.fixes.request import FixRequest
 from xnnlint.runtime.tensorflow_converter import first_line, load, to_tflite
+from xnnlint.runtime.tensorflow_log import errors_only
 from xnnlint.runtime.verify import Setting, Verification, choose, verify_each
 
 # Of the largest element of an output. Float32 has 1.2e-7; layers that are changed round differently, and what comes
@@ -59,9 +60,9 @@ def prove(done: ConfigRepair, options: FixRequest, fixed: str) -> list[str]:
         extras = ",".join(missing)
         raise XnnlintError(f"a proof needs {' and '.join(missing.values())}: pip install 'xnnlint[{extras}]'")
     setting = choose()
-    old, new = load(done.path), load(fixed)
-    told = [_weights(old, new, set(done.after.new_weights))]
-    told.append(_outputs(done, options, old, new))
+    with errors_only():
+        old, new = load(done.path), load(fixed)
+        told = [_weights(old, new, set(done.after.new_weights)), _outputs(done, options, old, new)]
     told.append(_run(done, options, new, setting))
     return told
 
@@ -168,7 +169,9 @@ def _run(done: ConfigRepair, options: FixRequest, new: Any, setting: Setting) ->
     with tempfile.TemporaryDirectory(prefix="xnnlint-") as folder:
         path = str(Path(folder, "fixed.tflite"))
         try:
-            atomic.write(to_tflite(new), path)
+            with errors_only():
+                data = to_tflite(new)
+            atomic.write(data, path)
         except Exception as error:  # TensorFlow raises whatever its layers raise.
             raise NotProved(f"TensorFlow could not convert it ({first_line(error)})") from error
         (seen,) = verify_each([path], setting)
