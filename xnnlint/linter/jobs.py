@@ -26,8 +26,8 @@ _AHEAD = 8
 
 
 MOST_SECONDS = 1800.0
-"""What one piece of work may take. It is there to end what hangs, not what is slow: 100,000 operators, ten times as many as
-those of any known model, take minutes (docs/scaling.md), and a busy machine several times as long."""
+"""What one piece of work may take. It is there to end what hangs, not what is slow: models of 100,000 operators take
+minutes (docs/scaling.md), and on a busy machine several times as long."""
 _REASONS = {
     "SIGBUS": ": the file became shorter while it was read",
 }
