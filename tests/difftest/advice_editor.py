@@ -666,8 +666,10 @@ class _Editor:
         if densify is not None:
             store_dense(self.graph, densify)
         stored = stored_filter(self.graph, op)
-        values = self.graph.constant(stored) if stored is not None else None
-        if stored is None or values is None:
+        if stored is None:  # Integers that the operator itself reads.
+            stored = op.inputs[FILTER]
+        values = self.graph.constant(stored)
+        if values is None:
             raise NotFollowed("weights that are no constant, to be pruned")
         self.graph.tensors[stored].buffer = self.edit.add_buffer(prune(values, SPARSITY).tobytes())
         if densify is not None:
