@@ -10,7 +10,9 @@ import pytest
 import xnnlint
 from tests.cli.program import run
 from tests.models import FIXTURES
-from xnnlint.fixes import after_conversion
+from xnnlint.fixes import after_conversion, check_fixes
+from xnnlint.fixes.after_conversion import Converted
+from xnnlint.fixes.keras import config_remedies
 from xnnlint.linter.findings import FixOutcome
 from xnnlint.loaders import load
 from xnnlint.runtime.verify import choose, verify_each
@@ -25,20 +27,30 @@ FIXED = {"tfk_mbv3_hswish_div": (16, 16), "k3_mbv3_hswish_layer": (16, 16), "tfk
 def test_the_road_by_the_converted_file_is_forecast(name: str) -> None:
     plan = xnnlint.lint(CASES / f"{name}.keras").plan
     assert plan is not None
-    converted, _ = after_conversion.after_conversion(plan, None)
+    converted = after_conversion.after_conversion(plan, whatever_size=True).made
     assert converted is not None
     assert (converted.outcome, converted.spmm, converted.convolutions) == (Outcome.SPARSE, *FIXED[name])
 
 
 def test_what_is_predicted_to_be_slower_is_said_apart() -> None:
+    plan = xnnlint.lint(CASES / "tfk_mbv2_same.keras").plan
+    assert plan is not None
+    road = after_conversion.after_conversion(plan)
+    assert road.made is None and road.if_slower is not None
+    assert (road.if_slower.outcome, road.if_slower.spmm) == (Outcome.SPARSE, 12)
+
+
+def test_what_the_layers_reach_is_not_told_twice() -> None:
     fixes = xnnlint.lint(CASES / "tfk_mbv2_same.keras").fixes
-    assert fixes is not None and fixes.converted is None
-    assert fixes.converted_if_slower is not None
-    assert (fixes.converted_if_slower.outcome, fixes.converted_if_slower.spmm) == (Outcome.SPARSE, 12)
+    assert fixes is not None and fixes.declined is not None
+    assert (fixes.declined.outcome, fixes.declined.spmm) == (Outcome.SPARSE, 12)
+    assert fixes.converted is fixes.converted_if_slower is None
 
 
 def test_the_report_names_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model whose layers reach nothing by themselves."""
     monkeypatch.chdir(CASES)
+    monkeypatch.setattr(check_fixes, "_ways", lambda *given: (None, None))
     _, out, _ = run(capsys, monkeypatch, "check", "tfk_mbv2_same.keras")
     text = " ".join(out.split())
     assert "xnnlint convert tfk_mbv2_same.keras -o model.tflite --fix --even-if-slower sparse, 12 of 12" in text
@@ -48,22 +60,35 @@ def test_the_report_names_the_command(capsys: pytest.CaptureFixture[str], monkey
     assert found["converted_if_slower"] == {"changes": 3, "outcome": "sparse", "spmm": 12, "convolutions": 12}
 
 
+def test_a_large_model_is_searched_where_that_is_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In passing a check says only that there are fixes, and how to ask."""
+    model = str(CASES / "k3_mbv3_hswish_layer.keras")
+    monkeypatch.setattr(config_remedies, "layer_fixers", lambda: ())
+    monkeypatch.setattr(check_fixes, "_ways", lambda *given: (None, None))
+    _, out, _ = run(capsys, monkeypatch, "check", model)
+    assert "-o model.tflite --fix has safe fixes for 3 findings; check --fixes tries it" in " ".join(out.split())
+    _, out, _ = run(capsys, monkeypatch, "check", "--fixes", model)
+    assert "-o model.tflite --fix sparse, 16 of 16, by 3 changes" in " ".join(out.split())
+
+
 def test_a_model_that_is_sparse_already_has_no_road() -> None:
     plan = xnnlint.lint(FIXTURES / "guide_sparse.keras").plan
     assert plan is not None
-    assert after_conversion.after_conversion(plan, None) == (None, None)
+    assert after_conversion.after_conversion(plan, whatever_size=True) == Converted()
 
 
 def test_nothing_is_said_of_layers_of_unknown_effect() -> None:
     plan = xnnlint.lint(CASES / "tfk_custom_dropblock.keras").plan
     assert plan is not None
-    assert after_conversion.after_conversion(plan, None) == (None, None)
+    assert after_conversion.after_conversion(plan, whatever_size=True) == Converted()
 
 
 def test_a_road_that_is_no_better_is_not_told() -> None:
     plan = xnnlint.lint(CASES / "tfk_se_is_expand.keras").plan
     assert plan is not None
-    assert after_conversion.after_conversion(plan, FixOutcome(9, Outcome.SPARSE, 6, 6)) == (None, None)
+    assert after_conversion.after_conversion(plan, [FixOutcome(9, Outcome.SPARSE, 6, 6)]) == Converted()
 
 
 @pytest.mark.tensorflow

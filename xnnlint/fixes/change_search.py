@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Generic
 
 from xnnlint.fixes.change import Change, Key, boldest_first
 from xnnlint.fixes.fixer import Fixer
+from xnnlint.fixes.judge import Judge, V
 from xnnlint.fixes.not_made import NotMade, Why, grouped
 from xnnlint.fixes.request import FixRequest
-from xnnlint.fixes.result import V
 
 _ALONE = "it cannot be changed alone"
 # Above so many places of one fix times operators, it would take minutes to try without each place; then whole halves
@@ -94,7 +95,11 @@ class ChangeSearch(ABC, Generic[V]):
         refused: place -> why it was not changed.
         considered: what was considered and not made, with the last reason; a change may be made all the same.
         best: the best version so far, of which `attempt` need not do again what is the same.
+        judge, fixers: how versions are compared, and the kinds of changes that may be made; set by who has them.
     """
+
+    judge: Judge
+    fixers: Sequence[Fixer]
 
     def __init__(self, origin: V, options: FixRequest, budget: Budget | None = None) -> None:
         self.origin, self.options, self.budget = origin, options, budget or Budget()
@@ -143,6 +148,32 @@ class ChangeSearch(ABC, Generic[V]):
         made = {change.key for change in best.changes}
         self.pass_over((change for change in full.changes if change.key not in self.considered), why, detail)
         return grouped(item for key, item in self.considered.items() if key not in made)
+
+    def by_cheaper_ways(self, full: V) -> V:
+        """Where another kind of change can stand for one, the one that takes less time."""
+        best, without = full, frozenset[Key]()
+        offered = {fixer.name for fixer in self.fixers}
+        for fixer in self.fixers:
+            for number, rival in enumerate(fixer.rivals):
+                sites = {change.site for change in best.changes if change.fix == fixer.name}
+                if not sites or rival not in offered or not self.budget.allows_more():
+                    continue
+                kinds = (fixer.name, *fixer.rivals[:number])
+                bare = self.attempt(Selection(without=without.union(product(kinds, sites))))
+                there = {change.site for change in bare.changes if change.fix == rival}
+                # A rival that is made elsewhere may stand for all of them.
+                taken = (sites & there) or (sites if there else set())
+                chosen = without.union(product(kinds, taken))
+                trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
+                if not taken:
+                    continue
+                if self.judge.is_cheaper(trial, best):
+                    lost = (change for change in best.changes if change.key in chosen)
+                    self.pass_over(lost, Why.OTHER_WAY, rival)
+                    best, without = trial, chosen
+                else:
+                    self.pass_over((c for c in trial.changes if c.fix == rival), Why.OTHER_WAY, fixer.name)
+        return best
 
     def smallest(self, full: V, whole: Collection[str] = ()) -> V:
         """Drops what the model is as good without: whole kinds of changes first, then single places.

@@ -121,14 +121,11 @@ def add_fixes(report: ModelReport, profile: Profile, *, search: bool = False) ->
     if brought is not None and brought.outcome is Outcome.SPARSE and made is not None and report.speed is not None:
         # What the changes themselves take is in this figure, and not in that of a plan that takes them for granted.
         report.speed = report.speed._replace(if_fixed=made.gain, is_made=made.gain is not None)
-    report.fixes = FixForecast(
-        safe,
-        unsafe,
-        brought,
-        declined.outcome if declined is not None and as_checked else None,
-        *after_conversion(plan, brought),
-        known.extra,
-    )
+    slower = declined.outcome if declined is not None and as_checked else None
+    left = [f for f in findings if f.repair is None or f.repair.applicability is not Applicability.SAFE]
+    converted = after_conversion(plan, (brought, slower), left, whatever_size=search)
+    roads = (converted.made, converted.if_slower, converted.untried)
+    report.fixes = FixForecast(safe, unsafe, brought, slower, *roads, known.extra)
 
 
 def _ways(

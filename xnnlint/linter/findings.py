@@ -152,6 +152,7 @@ class FixForecast:
         converted: of a Keras model, what comes of the safe changes of the .tflite file that it is converted to, where
             that is more than `brought` (`xnnlint convert --fix`); None where it is not, or was not planned.
         converted_if_slower: the same with those that are not made, since the model is predicted to be slower.
+        converted_untried: of a Keras model that is too large to try that, its findings for which files have a safe fix.
         extra: the extra of xnnlint without which nothing can be said of all this; "" where nothing is missing.
     """
 
@@ -161,6 +162,7 @@ class FixForecast:
     declined: FixOutcome | None = None
     converted: FixOutcome | None = None
     converted_if_slower: FixOutcome | None = None
+    converted_untried: int = 0
     extra: str = ""
 
 

@@ -149,6 +149,15 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         )
     if fixes.declined is not None:
         yield Step(Kind.FIX_SLOWER, f"{fix} --even-if-slower", f"[*] {_becomes(fixes.declined)}; slower, as predicted")
+    yield from _untried_conversion(model, fixes)
+
+
+def _untried_conversion(model: ModelReport, fixes: FixForecast) -> Iterator[Step]:
+    """The same of a Keras model that is too large to try that in passing."""
+    if fixes.converted_untried:
+        command = f"xnnlint convert {_path(model)} -o model.tflite --fix"
+        what = counted(fixes.converted_untried, "finding")
+        yield Step(Kind.CONVERT_FIX, command, f"has safe fixes for {what}; check --fixes tries it")
 
 
 def _of_missing(model: ModelReport) -> Iterator[Step]:

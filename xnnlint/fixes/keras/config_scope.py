@@ -33,12 +33,14 @@ class Known:
         shapes: what layers read, from the plan, for files that do not note it.
         parts: what concatenations read, part by part.
         weights: the variables of layers, for changes that give them another shape; none where a change is only tried.
+        zeros: (weights, zeros) of all 1x1 kernels, as they are; none where they are assumed.
         short: the convolutions in front of which copies of a pixel would give their cluster enough zeros.
     """
 
     shapes: Mapping[str, list[int | None]] = field(default_factory=dict)
     parts: Mapping[str, list[list[int | None]]] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
+    zeros: tuple[int, int] = (0, 0)
     short: Mapping[str, ShortCluster] = field(default_factory=dict)
 
 
@@ -113,7 +115,7 @@ class Scope:
             at = self.layers.index(entry) + 1
             return self.layers[at : at + 1]
         name = name_of(entry)
-        return [e for e in self.layers if any(r[0] == name for r, _ in self._references(e.get("inbound_nodes")))]
+        return [e for e in self.layers if _refers(e.get("inbound_nodes"), name)]
 
     def sources(self, entry: Entry) -> list[Entry]:
         """The layers whose outputs a layer reads, in order, over all its calls."""
@@ -126,7 +128,7 @@ class Scope:
         if self.is_sequential:
             return self.layers[-1] is entry
         name = name_of(entry)
-        return any(ref[0] == name for ref, _ in self._references(self.config["output_layers"]))
+        return _refers(self.config["output_layers"], name)
 
     def shape_into(self, entry: Entry) -> list[int | None] | None:
         """The shape that a layer reads, batch first, as far as the file says it."""
@@ -274,9 +276,10 @@ class Scope:
         return {"args": [{"class_name": _TENSOR, "config": tensor}], "kwargs": {}}
 
     def _all_references(self) -> Iterator[tuple[list[Any], Entry | None]]:
+        names = self.names()
         for entry in self.layers:
-            yield from self._references(entry.get("inbound_nodes"))
-        yield from self._references(self.config["output_layers"])
+            yield from _references(entry.get("inbound_nodes"), names)
+        yield from _references(self.config["output_layers"], names)
 
     def _references(self, value: Any) -> Iterator[tuple[list[Any], Entry | None]]:
         """Every [layer, call, output] in a value, with the Keras 3 tensor around it, if there is one."""
@@ -298,6 +301,11 @@ def _references(value: Any, names: set[str]) -> Iterator[tuple[list[Any], Entry 
         value = value[3:]
     for part in value:
         yield from _references(part, names)
+
+
+def _refers(value: Any, name: str) -> bool:
+    """Whether a value refers to an output of a layer."""
+    return any(ref[0] == name for ref, _ in _references(value, {name}))
 
 
 def scopes(document: dict[str, Any], path: tuple[str, ...] = (), known: Known | None = None) -> Iterator[Scope]:

@@ -7,7 +7,7 @@ brings a finding that was not there, is undone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from xnnlint.fixes.keras.config_version import (
     weights_of,
     with_weights_of,
 )
-from xnnlint.fixes.keras.layer_fixer import layer_fixers
+from xnnlint.fixes.keras.layer_fixer import LayerFixer, layer_fixers
 from xnnlint.fixes.keras.layer_order import misplaced, put_in_order
 from xnnlint.fixes.not_made import PREDICTED, Why
 from xnnlint.fixes.request import FixRequest
@@ -104,10 +104,13 @@ def safe_part(done: ConfigRepair, options: FixRequest) -> ConfigRepair:
 
 
 class _ConfigSearch(ChangeSearch[ConfigVersion]):
+    fixers: Sequence[LayerFixer]
+
     def __init__(self, before: ConfigVersion, options: FixRequest, budget: Budget | None = None) -> None:
         super().__init__(before, options, budget)
         # What training needs is changed however slow it is.
         self.judge = Judge.of(options.profile.cpu, even_if_slower=options.even_if_slower or options.policy)
+        self.fixers = [f for f in layer_fixers() if options.unsafe or f.applicability is Applicability.SAFE]
         # The findings for which each change was made.
         self.asked: dict[Key, set[FindingPlace]] = {}
         self.conditions: dict[Key, set[Condition]] = {}
@@ -120,6 +123,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
             changes, best = best.changes, self._one_after_another(best.changes[:_MAX_SINGLE])
             self.refused |= {change.place: fault for change in changes[_MAX_SINGLE:]}
             self.pass_over(changes[_MAX_SINGLE:], Why.NOT_TRIED)
+        best = self.by_cheaper_ways(best)
         best, declined = self._fast_enough(best)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
@@ -175,9 +179,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         asking = [finding for finding in now.findings if finding.is_asking]
         known = known_of(now.plan, {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()})
         made: list[Change] = []
-        for fixer in layer_fixers():
-            if fixer.applicability is Applicability.UNSAFE and not self.options.unsafe:
-                continue
+        for fixer in self.fixers:
             if made and fixer.of_plan:
                 break
             for scope in list(scopes(document, known=known)):
@@ -229,8 +231,10 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
 
     def _proof(self, best: ConfigVersion) -> Proof:
         fixed = sum((self.origin.places() - best.places()).values())
+        among_zeros = len(best.grown_layers(self.origin.keras))
+        more = f", those of {among_zeros} among zeros" if among_zeros else ""
         facts = (
-            "every weight has the same bits and belongs to the same layer",
+            f"every weight has the same bits and belongs to the same layer{more}",
             "every input and output has the same shape",
             f"{fixed} finding{'s' * (fixed != 1)} gone, no new ones",
         )
@@ -272,7 +276,10 @@ def known_of(plan: Plan, weights: Weights | None = None) -> Known:
         for op in plan.graph.operators
         if op.type == "CONCATENATION"
     }
-    return Known(_map_shapes(plan), parts, weights or {}, {short.op.name: short for short in short_clusters(plan)})
+    summary, assumed = plan.summary, plan.model.assume_pruned is not None
+    zeros = (0, 0) if summary is None or assumed else (summary.pointwise_params, summary.pointwise_zeros)
+    short = {short.op.name: short for short in short_clusters(plan)}
+    return Known(_map_shapes(plan), parts, weights or {}, zeros, short)
 
 
 def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:

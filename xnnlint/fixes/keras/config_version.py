@@ -81,6 +81,12 @@ class ConfigVersion:
         """The 1x1 convolutions, and what else runs SpMM, without the same ones."""
         return frozenset(self._without_moving(pointwise_ops(self.plan.graph))) | self.spmm
 
+    def grown_layers(self, before: KerasModel) -> list[str]:
+        """The layers whose weights stand among zeros in a larger kernel now."""
+        old = {"/".join(layer.path): next(iter(layer.weights.values()), None) for layer in before.all_layers()}
+        kernels = {path: arrays[0] for path, arrays in self.new_weights.items()}
+        return [path for path, kernel in kernels.items() if (was := old.get(path)) and kernel.size > was().size]
+
     def _without_moving(self, ops: Iterable[int]) -> Iterator[int]:
         moving = {name for change in self.changes for name in change.moving}
         return (op for op in ops if self.plan.graph.operators[op].name not in moving)

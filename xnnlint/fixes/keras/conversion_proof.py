@@ -62,7 +62,8 @@ def prove(done: ConfigRepair, options: FixRequest, fixed: str) -> list[str]:
     setting = choose()
     with errors_only():
         old, new = load(done.path), load(fixed)
-        told = [_weights(old, new, set(done.after.new_weights)), _outputs(done, options, old, new)]
+        told = [_weights(old, new, set(done.after.new_weights), set(done.after.grown_layers(done.before.keras)))]
+        told.append(_outputs(done, options, old, new))
     told.append(_run(done, options, new, setting))
     return told
 
@@ -70,14 +71,17 @@ def prove(done: ConfigRepair, options: FixRequest, fixed: str) -> list[str]:
 # --- weights and outputs ---------------------------------------------------------------------------------------------
 
 
-def _weights(old: Any, new: Any, added: set[str]) -> str:
+def _weights(old: Any, new: Any, added: set[str], grown: set[str]) -> str:
     before, after = dict(_arrays(old)), dict(_arrays(new))
     if lost := next((name for name in before if name not in after), None):
         raise NotProved(f"the weight {lost} is gone")
     for name, array in before.items():
         # A layer that became one of another class has the same weights in another shape.
-        same_shape = array.shape == after[name].shape or name.rsplit("/", 1)[0] in added
-        if not same_shape or array.tobytes() != after[name].tobytes():
+        layer, found = name.rsplit("/", 1)[0], after[name]
+        same_shape = array.shape == found.shape or layer in added
+        if layer in grown and array.shape != found.shape:
+            array, found = array[array != 0], found[found != 0]
+        if not same_shape or array.tobytes() != found.tobytes():
             raise NotProved(f"the weight {name} is not the same")
     if stray := next((name for name in after if name not in before and name.rsplit("/", 1)[0] not in added), None):
         raise NotProved(f"the weight {stray} comes from nowhere")

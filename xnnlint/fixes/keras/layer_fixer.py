@@ -25,6 +25,7 @@ class Stage(IntEnum):
 
     POOLINGS = auto()
     CONSTANTS = auto()
+    TAPS = auto()
     DEPTHWISE = auto()
     CHANNELS = auto()
     UNSAFE = auto()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection
@@ -82,6 +81,8 @@ def _with_findings(path: str, before: FileVersion, after: FileVersion, refused: 
 
 
 class _FileSearch(ChangeSearch[FileVersion]):
+    fixers: Sequence[OperatorFixer]
+
     def __init__(self, data: bytes, path: str, options: FixRequest, budget: Budget | None, show: bool) -> None:
         self.path, self.show, self.options = path, show, options
         self.judge = Judge.of(options.profile.cpu, even_if_slower=options.even_if_slower or options.everything)
@@ -226,36 +227,10 @@ class _FileSearch(ChangeSearch[FileVersion]):
     def _candidates(self, full: FileVersion) -> list[FileVersion]:
         """Versions that may be the best."""
         if full.plan.is_correct:
-            return self._refined(self._by_cheaper_ways(full)) if full.changes else []
+            return self._refined(self.by_cheaper_ways(full)) if full.changes else []
         kinds = dict.fromkeys(change.fix for change in full.changes)
         version = self.harmless(Selection(kinds=frozenset({name})) for name in kinds)
         return self._refined(version) if version.changes and version.plan.is_correct else []
-
-    def _by_cheaper_ways(self, full: FileVersion) -> FileVersion:
-        """Where another kind of change can stand for one, the one that takes less time."""
-        best, without = full, frozenset[Key]()
-        offered = {fixer.name for fixer in self.fixers}
-        for fixer in self.fixers:
-            for number, rival in enumerate(fixer.rivals):
-                sites = {change.site for change in best.changes if change.fix == fixer.name}
-                if not sites or rival not in offered or not self.budget.allows_more():
-                    continue
-                kinds = (fixer.name, *fixer.rivals[:number])
-                bare = self.attempt(Selection(without=without.union(product(kinds, sites))))
-                there = {change.site for change in bare.changes if change.fix == rival}
-                # A rival that is made elsewhere may stand for all of them.
-                taken = (sites & there) or (sites if there else set())
-                chosen = without.union(product(kinds, taken))
-                trial = bare if taken == sites or not taken else self.attempt(Selection(without=chosen))
-                if not taken:
-                    continue
-                if self.judge.is_cheaper(trial, best):
-                    lost = (change for change in best.changes if change.key in chosen)
-                    self.pass_over(lost, Why.OTHER_WAY, rival)
-                    best, without = trial, chosen
-                else:
-                    self.pass_over((c for c in trial.changes if c.fix == rival), Why.OTHER_WAY, fixer.name)
-        return best
 
     def _refined(self, version: FileVersion) -> list[FileVersion]:
         """What reaches as much with less, and what of it is fastest."""

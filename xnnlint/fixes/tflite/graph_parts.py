@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.tflite import object_api as schema
-from xnnlint.xnnpack.windows import same_padding_total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,12 +123,6 @@ def activation(op: Op) -> str:
 
 def set_activation(op: Op, name: str) -> None:
     op.options.fusedActivationFunction = schema.number("ActivationFunctionType", name)
-
-
-def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """What TensorFlow's SAME adds in front and behind."""
-    total = max(same_padding_total(size, kernel, stride, dilation), 0)
-    return total // 2, total - total // 2
 
 
 def is_same(op: Op) -> bool:

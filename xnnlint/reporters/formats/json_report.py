@@ -115,6 +115,7 @@ def _fixes(fixes: FixForecast) -> dict[str, Any]:
         "safe": fixes.safe,
         "unsafe": fixes.unsafe,
         **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in found.items()},
+        "converted_untried": fixes.converted_untried,
     }
 
 

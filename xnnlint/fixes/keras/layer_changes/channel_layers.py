@@ -186,6 +186,9 @@ class ConcatenateByAdding(LayerFixer):
 
 def _shuffle(scope: Scope, entry: Entry) -> list[Entry]:
     """The three layers of a shuffle of channels that begins with `entry`; none where it is something else."""
+    apart = _target(entry)
+    if apart is None:
+        return []
     chain = [entry]
     while len(chain) < 3:
         readers = scope.readers(chain[-1])
@@ -194,8 +197,8 @@ def _shuffle(scope: Scope, entry: Entry) -> list[Entry]:
         chain.append(readers[0])
     if scope.is_output(chain[-1]) or any(scope.calls(e) != 1 or len(scope.sources(e)) != 1 for e in chain):
         return []
-    apart, order, together = _target(chain[0]), _order(chain[1]), _target(chain[2])
-    if apart is None or order != [0, 1, 2, 4, 3] or together is None or (len(apart), len(together)) != (5, _RANK):
+    order, together = _order(chain[1]), _target(chain[2])
+    if order != [0, 1, 2, 4, 3] or together is None or (len(apart), len(together)) != (5, _RANK):
         return []
     groups, each = apart[3:]
     shape = scope.shape_into(entry)

@@ -15,7 +15,7 @@ _SHARED = (
     "name", "trainable", "dtype", "activation", "use_bias", "kernel_initializer", "bias_initializer",
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint",
 )  # fmt: skip
-_POINTWISE = {"padding": "valid", "data_format": "channels_last", "groups": 1}
+POINTWISE = {"padding": "valid", "data_format": "channels_last", "groups": 1}
 Arrays = "tuple[np.ndarray, ...]"
 
 
@@ -39,7 +39,7 @@ def become_pointwise(scope: Scope, entry: Entry) -> tuple[np.ndarray, ...]:
     """
     config = entry["config"]
     new = {"filters": config["units"], **{key: [1, 1] for key in ("kernel_size", "strides", "dilation_rate")}}
-    return _become(scope, entry, "Conv2D", new | _POINTWISE, (1, 1))
+    return _become(scope, entry, "Conv2D", new | POINTWISE, (1, 1))
 
 
 def become_dense(scope: Scope, entry: Entry) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,6 @@ taps add zeros, so that the numbers are the same; they cost multiplications in t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import CannotChange, Exactness
@@ -20,12 +19,12 @@ from xnnlint.fixes.tflite.graph_parts import (
     is_float,
     is_same,
     plain_bias,
-    same_padding,
     weights,
 )
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import Window, same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.depthwise import PADDING_OF_KERNEL
 
@@ -35,36 +34,6 @@ if TYPE_CHECKING:
 STRIDES = (1, 2)
 _WIDEST = max(PADDING_OF_KERNEL.values())
 _MOST_PARTS = 4
-
-
-@dataclass(frozen=True)
-class Window:
-    """Along one axis: output i reads the inputs stride * i + tap, for every tap.
-
-    Attributes:
-        size, outputs: of the map read and written.
-        stride: pixels from one output to the next.
-        taps: offsets, in the order of the kernel.
-    """
-
-    size: int
-    outputs: int
-    stride: int
-    taps: tuple[int, ...]
-
-    @classmethod
-    def of(cls, size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]) -> Window:
-        reach = (kernel - 1) * dilation + 1
-        outputs = (size + sum(padding) - reach) // stride + 1
-        return cls(size, outputs, stride, tuple(k * dilation - padding[0] for k in range(kernel)))
-
-    def fits(self, padding: int) -> bool:
-        """Whether a kernel with this padding on both sides has all these taps, and writes as many outputs."""
-        kernel = 2 * padding + 1
-        return (
-            all(-padding <= tap <= padding for tap in self.taps)
-            and (self.size + 2 * padding - kernel) // self.stride + 1 == self.outputs
-        )
 
 
 class SupportedDepthwise(OperatorFixer):

@@ -6,9 +6,8 @@ first of them would meet padding instead of x[d - 1], so that only d and d + 1 c
 offsets 0, 1 and 2: d = 0 covers two, d = 2 the third. In height and width that makes four convolutions, whose sum is
 the original one; more than three channels go three by three.
 
-Cheaper for many filters: one entry of zeros and ones picks, for each tap, the pixel at 2i + r with r of -1, 0 or 1; a
-depthwise convolution of zeros and ones shifts each pick by s whole outputs, t = 2s + r; and a 1x1 convolution has the
-weights, in the order in which the original one adds them up.
+Cheaper for many filters: see `stem_picks`. The 1x1 convolution there has the weights in the order in which the original
+one adds them up.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xnnlint.fixes.change import CannotChange, Exactness
+from xnnlint.fixes.stem_picks import is_picked, picks, zeros_remain
 from xnnlint.fixes.tflite.editor import Op, Purpose
 from xnnlint.fixes.tflite.graph_parts import (
     activation,
@@ -27,15 +27,15 @@ from xnnlint.fixes.tflite.graph_parts import (
     is_float,
     is_same,
     plain_bias,
-    same_padding,
     weights,
     zeros,
 )
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
-from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window, pad_in_front
+from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_changes.shifted_image import ShiftedImage
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import Window, same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 
@@ -133,7 +133,7 @@ class EntryByPicking(_Entry):
             windows = _windows(view, op)
             filters, height, width, channels = view.graph.shape(op.inputs[1])
             taps = height * width * channels
-            if windows is None or channels > CHANNELS or not all(_is_picked(window) for window in windows):
+            if windows is None or channels > CHANNELS or not all(is_picked(window) for window in windows):
                 continue
             if _zeros_remain(view, taps * filters):
                 yield op
@@ -147,13 +147,7 @@ class EntryByPicking(_Entry):
         graph, name = view.graph, view.graph.name(op.outputs[0])
         filters, height, width, channels = kernel.shape
         taps = height * width * channels
-        entry = np.zeros((height, width, channels, *KERNEL, CHANNELS), np.float32)
-        shift = np.zeros((1, *KERNEL, height, width, channels), np.float32)
-        for row, (r, s) in enumerate(map(_split, windows[0].taps)):
-            for column, (q, t) in enumerate(map(_split, windows[1].taps)):
-                shift[0, s + 1, t + 1, row, column] = 1
-                for channel in range(channels):
-                    entry[row, column, channel, r + 1, q + 1, channel] = 1
+        entry, shift = picks(windows, channels)
         shape = (*graph.shape(op.outputs[0])[:3], taps)
         picked, shifted = (graph.add_like(op.outputs[0], suffix, shape) for suffix in ("_picked", "_shifted"))
         if channels < CHANNELS:
@@ -162,7 +156,7 @@ class EntryByPicking(_Entry):
             "CONV_2D",
             [
                 source,
-                graph.add_constant(f"{name}/picks", entry.reshape(taps, *KERNEL, CHANNELS)),
+                graph.add_constant(f"{name}/picks", entry),
                 zeros(view, taps, name),
             ],
             [picked],
@@ -173,7 +167,7 @@ class EntryByPicking(_Entry):
             strideW=STRIDE[1],
         )
         add_pad(view, stem, ((0, 0), (PAD, PAD), (PAD, PAD), (0, 0)))
-        insert_depthwise(view, op, picked, shifted, shift.reshape(1, *KERNEL, taps), label="shifts")
+        insert_depthwise(view, op, picked, shifted, shift[None], label="shifts")
         plain_bias(view, op)
         weights_name = f"{graph.name(op.inputs[1])}/stem_weights"
         flat = np.ascontiguousarray(kernel.reshape(filters, 1, 1, taps))
@@ -199,17 +193,6 @@ class EntryInParts(_Entry):
         return 1 < count <= _MOST_PARTS
 
 
-def _split(tap: int) -> tuple[int, int]:
-    """An offset t as r + 2s: the pixel next to an output's own that the entry picks, and the shift in whole outputs."""
-    beside = 0 if tap % STRIDE[0] == 0 else 1 if tap > 0 else -1
-    return beside, (tap - beside) // STRIDE[0]
-
-
-def _is_picked(window: Window) -> bool:
-    """Whether an entry has as many outputs, and every shift is within a 3x3 kernel."""
-    return -(-window.size // STRIDE[0]) == window.outputs and all(abs(_split(tap)[1]) <= 1 for tap in window.taps)
-
-
 def _zeros_remain(view: View, dense: int) -> bool:
     """Whether more than two thirds are zeros once the weights of the stem count, too."""
     summary = view.plan.summary
@@ -217,7 +200,7 @@ def _zeros_remain(view: View, dense: int) -> bool:
         return False
     params, share = summary.pointwise_params, view.options.prune
     zeros_there = summary.pointwise_zeros if share is None else max(summary.pointwise_zeros, int(share * params))
-    return 3 * zeros_there > 2 * (params + dense)
+    return zeros_remain(params, zeros_there, dense)
 
 
 def _write(view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> int:

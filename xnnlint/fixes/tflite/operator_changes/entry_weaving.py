@@ -13,11 +13,12 @@ from collections.abc import Iterable
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import add_pad, is_float, is_map, is_same, plain_bias, same_padding, weights
+from xnnlint.fixes.tflite.graph_parts import add_pad, is_float, is_map, is_same, plain_bias, weights
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
-from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window, pad_in_front
+from xnnlint.fixes.tflite.operator_changes.depthwise_taps import pad_in_front
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import Window, same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.stem import CHANNELS, KERNEL, PAD, STRIDE
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import TO_NCHW, activation, is_float, is_same, same_padding
+from xnnlint.fixes.tflite.graph_parts import TO_NCHW, activation, is_float, is_same
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 
 HEIGHT_AND_WIDTH = (1, 2)

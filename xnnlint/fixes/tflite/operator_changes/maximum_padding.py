@@ -12,10 +12,11 @@ from collections.abc import Iterable
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import is_float, is_never_negative, is_same, same_padding
+from xnnlint.fixes.tflite.graph_parts import is_float, is_never_negative, is_same
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 
 # What exporters write for the lowest number there is: -inf, or the lowest of single precision.

@@ -14,7 +14,7 @@ from typing import Any
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.operator_changes.depthwise_taps import Window
+from xnnlint.fixes.windows import Window
 from xnnlint.xnnpack.conditions.stem import CHANNELS, STRIDE
 
 

@@ -20,11 +20,11 @@ from xnnlint.fixes.tflite.graph_parts import (
     is_float,
     is_never_negative,
     is_same,
-    same_padding,
 )
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import name_of, number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
+from xnnlint.fixes.windows import same_padding
 from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
