@@ -28,6 +28,8 @@ if DIALECT == "keras2":
 else:
     import keras
 
+from tests.keras import lowering_layers as more  # noqa: E402
+
 L = keras.layers
 Tensor = Any
 Body = Callable[[Tensor], Tensor]
@@ -222,6 +224,12 @@ else:
     }
 
 
+BODIES |= more.attention_bodies(keras) | more.sampling_bodies(keras)
+if DIALECT == "keras3":
+    BODIES |= more.operation_bodies(keras, conv)
+LINES, VOLUMES = more.line_bodies(keras), more.volume_bodies(keras)
+
+
 def image(shape: tuple[int | None, ...] = SHAPE, name: str | None = None) -> Tensor:
     return keras.Input(shape, name=name)
 
@@ -331,7 +339,11 @@ WHOLE: dict[str, Callable[[], Any]] = {
 FIXED = (
     "se_reshape", "se_reshape_for_nothing", "dense_on_map", "permute", "reshape", "layer_norm", "conv_dilated_same",
     "transposed", "up_nearest", "tf_shuffle", "tf_expand", "group_norm", "group_norm_of_one", "center_crop", "tf_stack",
-    "ops_stack",
+    "ops_stack", "heads", "heads_without_bias", "heads_cross", "heads_of_map", "heads_of_rows", "heads_block",
+    "heads_causal", "attention", "einsum_dense", "up_decoder", "up_twice", "ops_products", "ops_axes", "ops_parts",
+    "depthwise_dilated_same", "line_causal_dilated", "line_dilated_same", "line_transposed", "line_up",
+    "line_separable_dilated", "line_heads", "line_autoencoder", "volume_conv", "volume_up", "softmax_of_axes",
+    "permute_twice", "heads_some", "attentions", "lines_causal", "lines_dilated", "lines_transposed", "lines_shapes",
 )  # fmt: skip
 
 
@@ -340,8 +352,51 @@ def build(name: str) -> Any:
     if name in WHOLE:
         return WHOLE[name]()
     plain = name.removesuffix("_batch_1")
-    x = keras.Input(SHAPE, batch_size=1 if name != plain else None)
+    batch = 1 if name != plain else None
+    if plain in more.GROUPS:
+        return several(plain, batch)
+    kind, _, short = plain.partition("_")
+    if kind == "line":
+        x = keras.Input((40, 6), batch_size=batch)
+        y = LINES[short](L.Conv1D(16, 3, padding="same", activation="relu")(x))
+        return keras.Model(x, L.Dense(3)(L.GlobalAveragePooling1D()(y)))
+    if kind == "volume":
+        x = keras.Input((4, 6, 8, 3), batch_size=batch)
+        return keras.Model(x, L.Dense(3)(L.GlobalAveragePooling3D()(VOLUMES[short](x))))
+    x = keras.Input(SHAPE, batch_size=batch)
     return keras.Model(x, head(BODIES[plain](trunk(x)), keepdims=name != plain))
+
+
+def several(name: str, batch: int | None) -> Any:
+    """One of GROUPS."""
+    kind, shape = name.partition("_")[0], SHAPE
+    if kind == "lines":
+        shape = (40, 6)
+    elif kind == "volumes":
+        shape = (4, 6, 8, 3)
+    x = keras.Input(shape, batch_size=batch)
+    if kind == "lines":
+        middle, bodies, pool = L.Conv1D(16, 3, padding="same", activation="relu")(x), LINES, L.GlobalAveragePooling1D
+    elif kind == "volumes":
+        middle, bodies, pool = x, VOLUMES, L.GlobalAveragePooling3D
+    else:
+        middle, bodies, pool = trunk(x), BODIES, L.GlobalAveragePooling2D
+    prefix = "ops_" if kind == "ops" else ""
+    return keras.Model(x, [pool()(bodies[f"{prefix}{part}"](middle)) for part in more.GROUPS[name]])
+
+
+def names() -> list[str]:
+    """Of all models."""
+    every = [*BODIES, *WHOLE]
+    if DIALECT == "keras2":
+        every += [*(f"line_{n}" for n in LINES), *(f"volume_{n}" for n in VOLUMES)]
+    else:
+        in_groups = more.attention_bodies(keras) | more.sampling_bodies(keras) | more.operation_bodies(keras, conv)
+        together = set(in_groups) - set(more.ALONE)
+        every = [*(n for n in every if n not in together), *more.GROUPS]
+    # Keras 3 needs a fixed batch for two UpSampling2D with a convolution between them.
+    fixed = [n for n in FIXED if n in every or n == "up_decoder"]
+    return [*every, *(f"{n}_batch_1" for n in fixed)]
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -362,7 +417,7 @@ def set_weights(model: Any) -> None:
 def main() -> None:
     out, wanted = Path(sys.argv[2]), sys.argv[3:]
     out.mkdir(parents=True, exist_ok=True)
-    for name in wanted or [*BODIES, *WHOLE, *(f"{n}_batch_1" for n in FIXED if n in BODIES)]:
+    for name in wanted or names():
         target = out / f"{DIALECT}_{name}.tflite"
         if target.exists():
             continue

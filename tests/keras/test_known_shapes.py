@@ -18,9 +18,6 @@ LAYERS = [
     ("LSTM", {"units": 5, "return_sequences": True}),
     ("GRU", {"units": 7}),
     ("SimpleRNN", {"units": 2, "return_sequences": True}),
-    ("Conv1DTranspose", {"filters": 4, "kernel_size": 3}),
-    ("Conv1DTranspose", {"filters": 4, "kernel_size": 5, "strides": 2, "padding": "same"}),
-    ("Conv1DTranspose", {"filters": 4, "kernel_size": 2, "strides": 3}),
     ("Conv1DTranspose", {"filters": 4, "kernel_size": 3, "dilation_rate": 2}),
 ]
 

@@ -113,6 +113,24 @@ def test_the_batch_is_as_it_is_asked_for(name, tmp_path):
 
 @pytest.mark.tensorflow
 @pytest.mark.judge
+@pytest.mark.parametrize("package", ["tf_keras", "keras"])
+def test_a_fixed_batch_stays_fixed(package, tmp_path):
+    keras = pytest.importorskip(package)
+    image = keras.Input((8, 8, 4), batch_size=2)
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 1, activation="relu")(image))
+    keras.Model(image, keras.layers.Dense(3)(pooled)).save(tmp_path / "model.keras")
+    target = tmp_path / "model.tflite"
+    for batch, expected in ((None, 2), (3, 3)):
+        target.write_bytes(convert.convert(tmp_path / "model.keras", batch=batch))
+        converted = graph(target)
+        sizes = {converted.tensors[t].shape_signature[0] for t in (*converted.inputs, *converted.outputs)}
+        assert sizes == {expected}
+        (seen,) = verify_each([str(target)], choose(seeds=1))
+        assert seen.agrees
+
+
+@pytest.mark.tensorflow
+@pytest.mark.judge
 @pytest.mark.parametrize(("name", "option"), [("guide_sparse.keras", "--float16"), ("guide_keras3.keras", "--fp16")])
 def test_weights_can_be_stored_as_float16(name, option, tmp_path, capsys, monkeypatch):
     target = tmp_path / "model.tflite"

@@ -23,7 +23,7 @@ class ConvertOptions:
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")]
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")]
     float16: Annotated[bool, typer.Option("--float16", "--fp16", help="Store the weights as float16.")] = False
-    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it dynamic.")] = 0
+    batch: Annotated[int, typer.Option(metavar="N", min=0, help="Fix the batch size; 0 leaves it as it is.")] = 0
     fix: Annotated[
         bool, typer.Option("--fix", help="Make the safe changes of `xnnlint fix` in what is written, proven by a run.")
     ] = False

@@ -26,7 +26,7 @@ _INSTALL = "pip install 'xnnlint[tf]'"
 def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int | None = None) -> bytes:
     """The .tflite file that TensorFlow makes of a Keras model with EXPERIMENTAL_SPARSITY.
 
-    Pruning wrappers are stripped. The batch stays dynamic unless a size is given.
+    Pruning wrappers are stripped. The batch stays as the model has it, dynamic or fixed, unless a size is given.
 
     Args:
         path: a .keras or .h5 file, or a SavedModel folder, whose default signature is converted as it is.
@@ -137,7 +137,10 @@ def _converter(tf: Any, model: Any, batch: int | None, folder: str) -> Any:
     """A converter for the model; Keras 3 models go through a SavedModel in `folder`, which freezes weights."""
     if isinstance(model, SavedModel):
         return _of_saved_model(tf, model.path, batch)
-    specs = [tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, tensor.name) for tensor in model.inputs]
+    specs = [
+        tf.TensorSpec([tensor.shape[0] if batch is None else batch, *tensor.shape[1:]], tensor.dtype, tensor.name)
+        for tensor in model.inputs
+    ]
     if not type(model).__module__.startswith("tf_keras"):
         _save_for_inference(model, specs, folder)
         return tf.lite.TFLiteConverter.from_saved_model(folder)

@@ -12,6 +12,7 @@ from typing import Any
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, shape_of
+from xnnlint.keras.lower.log_sum_exp import softmax_of_axes
 from xnnlint.keras.lower.program import Value
 from xnnlint.keras.lower.registry import ACTIVATION_LAYERS, activation_layer
 
@@ -141,10 +142,10 @@ def gelu(scope: Scope, x: Value, approximate: bool) -> Value:
 
 
 def softmax(scope: Scope, x: Value, axes: Sequence[int] = (-1,)) -> Value:
-    """Softmax along one axis; TFLite has it along the last one."""
-    if len(axes) != 1:
-        raise NotSupported("it is a softmax over several axes")
+    """Softmax along one axis, which TFLite has along the last one, or along several."""
     rank = len(shape_of(x))
+    if len(axes) != 1:
+        return softmax_of_axes(scope, x, list(axes))
     if axis_of(axes[0], rank) != rank - 1:
         raise NotSupported("it is a softmax along another axis than the last one")
     return unary(scope, "SOFTMAX", x, "Softmax", {"beta": 1.0})

@@ -8,7 +8,17 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.description import Declared, Layer
 
 # What registers the lowerings.
-from xnnlint.keras.lower import activations, group_normalization, merging_layers, shape_layers, weighted_layers  # noqa: F401
+from xnnlint.keras.lower import (  # noqa: F401
+    activations,
+    array_functions,
+    group_normalization,
+    merging_layers,
+    sequence_layers,
+    shape_layers,
+    volume_layers,
+    weighted_layers,
+)
+from xnnlint.keras.lower.attention_layers import ATTENTION
 from xnnlint.keras.lower.functions import KERAS3_OPERATIONS, TF_FUNCTIONS, call_function
 from xnnlint.keras.lower.layer_scope import Scope
 from xnnlint.keras.lower.program import Value
@@ -49,6 +59,8 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
         ignored = ("name",) if name == "Cast" else ("name", "dtype")
         options = {k: v for k, v in layer.config.items() if k not in ignored}
         return call_function(scope, KERAS3_OPERATIONS[name], args, {**options, **kwargs})
+    if name in ATTENTION:
+        return call_function(scope, ATTENTION[name], args, kwargs)
     lowering = LAYERS.get(name)
     if lowering is None:
         raise NotSupported(f"the lowering of {name} is not known here")

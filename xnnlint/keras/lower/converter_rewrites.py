@@ -26,6 +26,8 @@ _VALUE_OPS = (
     "CEIL", "EXP", "FLOOR", "NEG", "RELU", "RELU_N1_TO_1", "RELU6", "ROUND", "TANH", "SQRT", "SQUARE", "LOGISTIC",
 )  # fmt: skip
 _MOVES = ("DEPTH_TO_SPACE", "EXPAND_DIMS", "SQUEEZE", "RESHAPE", "TRANSPOSE")
+# PushTransposeThroughEwisePass.
+_COMMUTING = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
 _MAX_PASSES = 20
 
 
@@ -34,8 +36,11 @@ def rewrite(program: Program) -> None:
     rewriter = Rewriter(program)
     rewriter.repeat(_SHAPES)
     rewriter.merge_equal()
+    rewriter.repeat({type_: [_two_transposes_before, _transpose_before] for type_ in _COMMUTING})
+    program.nodes.sort(key=lambda node: node.place)
     rewriter.repeat(_FIRST)
     rewriter.repeat({**_FIRST, **{t: _FIRST.get(t, []) + more for t, more in _SECOND.items()}})
+    rewriter.merge_equal()
     program.nodes = [node for node in program.nodes if node in rewriter.alive]
 
 
@@ -114,7 +119,7 @@ class Rewriter:
             if node not in self.alive or node.type == "CUSTOM":
                 continue
             read = tuple(None if v is None else v.key for v in node.inputs)
-            attributes = tuple(sorted((k, str(v)) for k, v in node.attributes.items()))
+            attributes = tuple(sorted((k, str(v)) for k, v in node.attributes.items() if v != "NONE"))
             earlier = first.setdefault((node.type, read, attributes, len(node.outputs)), node)
             if earlier is not node:
                 for old, new in zip(node.outputs, earlier.outputs, strict=True):
@@ -179,6 +184,123 @@ def _combined(bias: Constant, type_: str, other: Constant) -> Constant:
         "ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "DIV": np.divide,
     }  # fmt: skip
     return bias.derive(type_, lambda a: operations[type_](a, other.array.reshape(-1)), [other])
+
+
+# -- transpositions
+
+
+def _transpose_before(rewriter: Rewriter, node: Node) -> bool:
+    """CommuteTransposeWithEwiseOps: transpose(x) with a constant is the transpose of x with that, transposed back."""
+    moves = [rewriter.producer(node, slot, "TRANSPOSE") for slot in (0, 1)]
+    move = moves[0] or moves[1]
+    other = node.inputs[1] if moves[0] is not None else node.inputs[0]
+    if move is None or other is None or other.constant is None or rewriter.uses(move.output) != 1:
+        return False
+    order, shape = move.constant(1), move.output.shape
+    if order is None or shape is None or shape != node.output.shape or other.rank not in (0, len(shape)):
+        return False
+    if elements(other.shape or ()) != 1:
+        back = tuple(np.argsort(order.array).tolist())
+        turned = other.constant.derive(("transposed", back), lambda a: np.ascontiguousarray(a.transpose(back)))
+        other = Value(tuple((other.shape or ())[d] for d in back), other.dtype, turned, name=other.name)
+    return _transpose_last(rewriter, node, move, [move.inputs[0], other])
+
+
+def _two_transposes_before(rewriter: Rewriter, node: Node) -> bool:
+    """CommuteBothInputsTransposedWithEwiseOps: of two tensors that are transposed alike, the result is."""
+    moves = [rewriter.producer(node, slot, "TRANSPOSE") for slot in (0, 1)]
+    left, right = moves
+    if left is None or right is None or left is right:
+        return False
+    orders = [move.constant(1) for move in (left, right)]
+    if any(order is None for order in orders):
+        return False
+    first, second = (order.array.tolist() for order in orders if order is not None)
+    alone = next((move for move in (left, right) if rewriter.uses(move.output) == 1), None)
+    if first != second or alone is None or node.output.shape is None:
+        return False
+    return _transpose_last(rewriter, node, alone, [left.inputs[0], right.inputs[0]])
+
+
+def _transpose_last(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]) -> bool:
+    """Both stand where the elementwise operator was."""
+    order = move.constant(1)
+    assert order is not None and node.output.shape is not None
+    shape = [node.output.shape[d] for d in np.argsort(order.array).tolist()]
+    _swap(rewriter, node, move, inputs)
+    move.output.shape = tuple(shape)
+    move.step, move.part = node.step, node.part
+    return True
+
+
+def _transpose_into_product(rewriter: Rewriter, node: Node) -> bool:
+    """FuseTransposeIntoBatchMatMulLHS, FuseTransposeIntoBatchMatMulRHSAdjY: of the last two axes."""
+    for slot, side in ((0, "adj_x"), (1, "adj_y")):
+        move = rewriter.producer(node, slot, "TRANSPOSE")
+        order = move.constant(1) if move is not None else None
+        if move is None or order is None or node.attributes.get(side) or (slot and rewriter.uses(move.output) != 1):
+            continue
+        axes = order.array.tolist()
+        if axes == [*range(len(axes) - 2), len(axes) - 1, len(axes) - 2]:
+            inputs = [move.inputs[0] if i == slot else v for i, v in enumerate(node.inputs)]
+            return rewriter.change(node, node.type, inputs, {**node.attributes, side: True})
+    return False
+
+
+def _transpose_after_product(rewriter: Rewriter, node: Node) -> bool:
+    """FuseTransposeAfterBatchMatmul: the transpose of x @ y.T is y @ x.T."""
+    product, order = rewriter.producer(node, 0, "BATCH_MATMUL"), node.constant(1)
+    if product is None or order is None or product.attributes.get("adj_x") or not product.attributes.get("adj_y"):
+        return False
+    axes = order.array.tolist()
+    turned = axes == [*range(len(axes) - 2), len(axes) - 1, len(axes) - 2]
+    return turned and rewriter.become(node, product, product.inputs[::-1])
+
+
+def _two_transposes(rewriter: Rewriter, node: Node) -> bool:
+    """FoldDoubleTranspose."""
+    before, order = rewriter.producer(node, 0, "TRANSPOSE"), node.constant(1)
+    first = before.constant(1) if before is not None else None
+    if before is None or order is None or first is None or rewriter.uses(before.output) != 1:
+        return False
+    return rewriter.change(node, "TRANSPOSE", [before.inputs[0], _int32(first.array[order.array])])
+
+
+def _flattened_before_reshape(rewriter: Rewriter, node: Node) -> bool:
+    """MoveBinaryOpFlattenConstBeforeReshape: a constant over the axes that the last one of a FULLY_CONNECTED became."""
+    move, other, constant = rewriter.producer(node, 0, "RESHAPE"), node.inputs[1], node.constant(1)
+    dense = rewriter.producer(move, 0, "FULLY_CONNECTED") if move is not None else None
+    if move is None or dense is None or constant is None or other is None or rewriter.uses(move.output) != 1:
+        return False
+    source, after, last = move.inputs[0], move.output.shape or (), other.shape or ()
+    short = last[next((i for i, n in enumerate(last) if n != 1), len(last)) :]
+    if source is None or not source.is_static or not source.shape or move.constant(1) is None or not short:
+        return False
+    if max(len(source.shape), len(after), len(last)) > 4 or after[len(after) - len(short) :] != short:
+        return False
+    if source.shape[-1] != elements(last):
+        return False
+    return _swap(rewriter, node, move, [source, Value((source.shape[-1],), other.dtype, _flat(constant))])
+
+
+def _reshape_after_dense(rewriter: Rewriter, node: Node) -> bool:
+    """MoveReshapeAfterFullyConnected: of a RESHAPE before a FULLY_CONNECTED and one behind it, both stand before it."""
+    dense = rewriter.producer(node, 0, "FULLY_CONNECTED")
+    if dense is None or rewriter.uses(dense.output) != 1 or rewriter.producer(dense, 0, "RESHAPE") is None:
+        return False
+    x, made, shape = dense.inputs[0], dense.output, node.output.shape
+    if x is None or not (x.is_static and made.is_static and node.output.is_static) or not x.shape or not shape:
+        return False
+    if len(shape) < 2 or not made.shape or shape[-1] != made.shape[-1]:
+        return False
+    inputs, attributes, name = list(dense.inputs), {**dense.attributes, "keep_num_dims": True}, dense.name
+    before = (*shape[:-1], x.shape[-1])
+    # The FULLY_CONNECTED's place is the RESHAPE's, and the other way round.
+    rewriter.change(node, dense.type, [dense.output, *inputs[1:]], attributes)
+    rewriter.change(dense, "RESHAPE", [x, _integers(before)])
+    dense.output.shape = before
+    dense.name, node.name = node.name, name
+    return True
 
 
 # -- into the operator before
@@ -412,12 +534,16 @@ _INTEGER_FUNCTIONS: dict[str, Callable[[Node, list[np.ndarray]], np.ndarray]] = 
     "MUL": lambda node, values: values[0] * values[1],
     "ADD": lambda node, values: values[0] + values[1],
     "SUB": lambda node, values: values[0] - values[1],
+    "SELECT_V2": lambda node, values: np.where(*values),
 }
 
 
 def _known_integers(rewriter: Rewriter, node: Node) -> bool:
     """Whole numbers computed from constants."""
     constants = [v.constant if v is not None else None for v in node.inputs]
+    if node.type == "PACK" and len(constants) == 1 and constants[0] is None and node.output.rank == 1:
+        # Of one number it is a list of it.
+        return rewriter.change(node, "RESHAPE", [node.inputs[0], _int32(np.array([1]))])
     if node.output.dtype != "INT32" or any(c is None for c in constants):
         return False
     values = [c.array for c in constants if c is not None]
@@ -486,6 +612,35 @@ def _cancelled(rewriter: Rewriter, node: Node) -> bool:
     return both == list(range(len(both))) and rewriter.replace(node.output, before.inputs[0])
 
 
+def _square_of_difference(rewriter: Rewriter, node: Node) -> bool:
+    """SquareOfSub of TensorFlow's canonicalize.td; what becomes two operators only later is none."""
+    less = rewriter.producer(node, 0, "SUB")
+    apart = less is not None and less.activation == "NONE" and less.step is not node.step
+    return less is not None and apart and rewriter.change(node, "SQUARED_DIFFERENCE", list(less.inputs))
+
+
+def _divided_by_root(rewriter: Rewriter, node: Node) -> bool:
+    """RealDivWithSqrtDivisor of TensorFlow's canonicalize.td: x / sqrt(y) is x * rsqrt(y)."""
+    root = rewriter.producer(node, 1, "SQRT")
+    if root is None or rewriter.uses(root.output) != 1:
+        return False
+    rewriter.change(root, "RSQRT", list(root.inputs))
+    root.step, root.part = node.step, node.part
+    return rewriter.change(node, "MUL", list(node.inputs), node.attributes)
+
+
+_OPPOSITES = {
+    "EQUAL": "NOT_EQUAL", "NOT_EQUAL": "EQUAL", "GREATER": "LESS_EQUAL", "LESS_EQUAL": "GREATER",
+    "GREATER_EQUAL": "LESS", "LESS": "GREATER_EQUAL",
+}  # fmt: skip
+
+
+def _opposite(rewriter: Rewriter, node: Node) -> bool:
+    """LogicalNotOfEqual and the like of TensorFlow's canonicalize.td."""
+    test = rewriter.producer(node, 0, *_OPPOSITES)
+    return test is not None and rewriter.change(node, _OPPOSITES[test.type], list(test.inputs))
+
+
 def _known_number(rewriter: Rewriter, node: Node) -> bool:
     """A CAST of a size that is known."""
     x = node.inputs[0]
@@ -518,9 +673,10 @@ def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]
     first, second = move.output, node.output
     rest = list(move.inputs[1:])
     source = inputs[0]
-    # In this order, so that a shape that is computed for the move always has a reader.
-    rewriter.change(node, moving, [first, *rest], settings)
+    # In this order, so that all that either reads always has a reader.
+    rewriter.change(node, moving, [first, *rest, *inputs], settings)
     rewriter.change(move, type_, inputs, attributes)
+    rewriter.change(node, moving, [first, *rest], settings)
     node.name, move.name = of, name
     first.shape, first.dtype = (source.shape if source is not None else None), second.dtype
     return True
@@ -618,6 +774,20 @@ def _static_expansion(rewriter: Rewriter, node: Node) -> bool:
     """ConvertExpandDimsToReshape."""
     shape = node.output.shape
     if shape is None or None in shape:
+        return False
+    return rewriter.change(node, "RESHAPE", [node.inputs[0], _integers(shape)])
+
+
+def _pad_for_nothing(rewriter: Rewriter, node: Node) -> bool:
+    """A PAD by nothing."""
+    x = node.inputs[0]
+    return x is not None and x.is_static and x.shape == node.output.shape and rewriter.replace(node.output, x)
+
+
+def _squeeze_to_reshape(rewriter: Rewriter, node: Node) -> bool:
+    """ConvertSqueezeToReshape, where one dimension at most is dynamic."""
+    shape = node.output.shape
+    if shape is None or shape.count(None) > 1:
         return False
     return rewriter.change(node, "RESHAPE", [node.inputs[0], _integers(shape)])
 
@@ -738,8 +908,16 @@ _SHAPES: dict[str, list[Rule]] = {
     **{t: [_same_again] for t in ("ABS", "CEIL", "FLOOR", "RELU", "RELU6", "ROUND")},
 }
 _SHAPES["PACK"] = [_known_integers, _own_shape]
+_SHAPES["SQUARE"] = [_square_of_difference]
+_SHAPES["DIV"] = [_divided_by_root]
+_SHAPES["LOGICAL_NOT"] = [_opposite]
 _INTO_BEFORE: list[Rule] = [_fuse_with_convolution, _fuse_with_transpose_conv, _fuse_with_fully_connected]
-_AROUND_RESHAPES: list[Rule] = [_move_binary_before, _two_reshapes_before, _needless_reshape]
+_AROUND_RESHAPES: list[Rule] = [
+    _move_binary_before,
+    _two_reshapes_before,
+    _flattened_before_reshape,
+    _needless_reshape,
+]
 _FIRST: dict[str, list[Rule]] = {
     "ADD": [_neutral, *_INTO_BEFORE, _two_additions, *_AROUND_RESHAPES],
     "SUB": [_neutral, *_INTO_BEFORE, *_AROUND_RESHAPES],
@@ -749,8 +927,11 @@ _FIRST: dict[str, list[Rule]] = {
     "MINIMUM": [_minimum_to_relu],
     "RESHAPE": [_reshape_for_nothing, _keep_reduced],
     "EXPAND_DIMS": [_static_expansion],
+    "SQUEEZE": [_squeeze_to_reshape],
+    "PAD": [_pad_for_nothing],
     "STRIDED_SLICE": [_slice_without_masks],
-    "TRANSPOSE": [_trivial_transpose],
+    "TRANSPOSE": [_trivial_transpose, _two_transposes, _transpose_after_product],
+    "BATCH_MATMUL": [_transpose_into_product],
     "FULLY_CONNECTED": [_reshape_before_dense, _vector_into_dense],
     "CONV_2D": [_pad_to_same],
     "DEPTHWISE_CONV_2D": [_pad_to_same],
@@ -760,5 +941,5 @@ _FIRST: dict[str, list[Rule]] = {
 _FIRST["RELU"] = [_relu_of_minimum, _relu_of_squares, *_FIRST["RELU"]]
 _SECOND: dict[str, list[Rule]] = {
     **{t: [_fuse_into_following] for t in (*_CONVOLUTIONS, "FULLY_CONNECTED")},
-    "RESHAPE": [_two_reshapes],
+    "RESHAPE": [_two_reshapes, _reshape_after_dense],
 }

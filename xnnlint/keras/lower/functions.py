@@ -23,7 +23,7 @@ from xnnlint.keras.lower.shape_layers import (
     reduce,
     reshape_to,
     resize,
-    squeeze_axis,
+    squeeze_axes,
     transpose_by,
 )
 from xnnlint.keras.lower.weighted_layers import l2_normalize
@@ -125,10 +125,12 @@ def _activation(name: str) -> Function:
     return Function(("x",), lambda b: named_activation(b.scope, b.tensor("x", "features", "logits"), name))
 
 
-def _reduction(type_: str, at: str) -> Function:
+def _reduction(type_: str, at: str, as_list: bool = True) -> Function:
     def emit(bound: Arguments) -> Value:
         axis = bound.given("axis")
-        axis = axis if axis is None or isinstance(axis, int) else bound.wholes("axis")
+        # Operations of Keras 3 keep one axis as a list.
+        alone = isinstance(axis, int) and not (bound.scope.is_keras_3 and as_list)
+        axis = axis if axis is None or alone else bound.wholes("axis")
         return reduce(bound.scope, bound.tensor("x"), type_, axis, bound.flag("keepdims", "keep_dims"), at)
 
     return Function(("x", "axis", "keepdims"), emit)
@@ -211,11 +213,28 @@ def _split(bound: Arguments) -> list[Value]:
     shape = list(shape_of(x))
     place = axis_of(axis, len(shape))
     size = shape[place]
+    if isinstance(parts, (list, tuple)) and size is not None:
+        return _split_at(bound, x, axis, size)
     if not isinstance(parts, int) or size is None or not 0 < parts <= size or size % parts:
         raise NotSupported("it splits into parts of different sizes")
     shape[place] = size // parts
     inputs = [bound.scope.integers(axis, "split/split_dim"), x]
     return bound.scope.ops("SPLIT", inputs, [tuple(shape)] * parts, "split", {"num_splits": parts})
+
+
+def _split_at(bound: Arguments, x: Value, axis: int, size: int) -> list[Value]:
+    """A SPLIT_V into parts of these sizes; Keras 3 says where they end."""
+    numbers = bound.wholes("parts", "num_or_size_splits", "indices_or_sections", least=0)
+    if bound.scope.is_keras_3:
+        ends = [*numbers, size]
+        numbers = [end - start for start, end in zip([0, *numbers], ends, strict=False)]
+    if sum(numbers) != size or min(numbers) < 0:
+        raise NotSupported("it splits into parts that do not fit")
+    shape, place = shape_of(x), axis_of(axis, len(shape_of(x)))
+    shapes = [(*shape[:place], n, *shape[place + 1 :]) for n in numbers]
+    at = "split"
+    inputs = [x, bound.scope.integers(numbers, "concat"), bound.scope.integers(axis, f"{at}/split_dim")]
+    return bound.scope.ops("SPLIT_V", inputs, shapes, at, {"num_splits": len(numbers)}, x.dtype)
 
 
 def _concat(bound: Arguments) -> Value:
@@ -267,10 +286,11 @@ def _expand(bound: Arguments) -> Value:
 
 def _squeeze(bound: Arguments) -> Value:
     x = bound.tensor("x")
-    axes = bound.wholes("axis", default=[])
-    if len(axes) != 1 or shape_of(x)[axis_of(axes[0], len(shape_of(x)))] != 1:
-        raise NotSupported("it drops several axes")
-    return squeeze_axis(bound.scope, x, axes[0], "Squeeze")
+    shape = shape_of(x)
+    axes = sorted({axis_of(a, len(shape)) for a in bound.wholes("axis", default=[])})
+    if not axes or any(shape[a] != 1 for a in axes):
+        raise NotSupported("it drops axes whose size is not known to be 1")
+    return squeeze_axes(bound.scope, x, axes, "Squeeze")
 
 
 _CAST_FROM = ("BOOL", "FLOAT16", "FLOAT32", "FLOAT64", "INT32", "INT64", "UINT8")
@@ -386,7 +406,11 @@ named(_binary("SUB", "Sub", swap=True), tf="__operators__.rsub")
 named(_binary("DIV", "truediv", swap=True), tf="__operators__.rtruediv")
 named(_binary("MAXIMUM", "Maximum", commutes=True), tf="math.maximum", keras="Maximum")
 named(_binary("MINIMUM", "Minimum", commutes=True), tf="math.minimum", keras="Minimum")
+named(_binary("FLOOR_DIV", "floordiv"), tf="math.floordiv __operators__.floordiv", keras="FloorDivide")
+named(_binary("FLOOR_MOD", "FloorMod"), tf="math.floormod math.mod __operators__.mod", keras="Mod")
 named(_binary("SQUARED_DIFFERENCE", "SquaredDifference", commutes=True), tf="math.squared_difference")
+named(_comparison("EQUAL", "Equal"), tf="math.equal", keras="Equal")
+named(_comparison("NOT_EQUAL", "NotEqual"), tf="math.not_equal", keras="NotEqual")
 named(_comparison("GREATER", "Greater"), tf="math.greater __operators__.gt", keras="Greater")
 named(_comparison("GREATER_EQUAL", "GreaterEqual"), tf="math.greater_equal __operators__.ge", keras="GreaterEqual")
 named(_comparison("LESS", "Less"), tf="math.less __operators__.lt", keras="Less")
@@ -405,32 +429,36 @@ named(_unary("SIN", "Sin"), tf="math.sin", keras="Sin")
 named(_unary("COS", "Cos"), tf="math.cos", keras="Cos")
 named(_unary("FLOOR", "Floor"), tf="math.floor", keras="Floor")
 named(_unary("CEIL", "Ceil"), tf="math.ceil", keras="Ceil")
-named(_unary("ROUND", "Round"), tf="math.round")
+named(_unary("ROUND", "Round"), tf="math.round", keras="Round")
+named(_unary("SIGN", "Sign"), tf="math.sign", keras="Sign")
 named(Function(("x", "y"), _power), tf="math.pow __operators__.pow", keras="Power")
 named(_reduction("MEAN", "Mean"), tf="math.reduce_mean", keras="Mean")
 named(_reduction("SUM", "Sum"), tf="math.reduce_sum", keras="Sum")
 named(_reduction("REDUCE_MAX", "Max"), tf="math.reduce_max", keras="Max")
 named(_reduction("REDUCE_MIN", "Min"), tf="math.reduce_min", keras="Min")
-named(_reduction("REDUCE_PROD", "Prod"), tf="math.reduce_prod")
+named(_reduction("REDUCE_MAX", "Max", as_list=False), keras="Amax")
+named(_reduction("REDUCE_MIN", "Min", as_list=False), keras="Amin")
+named(_reduction("REDUCE_PROD", "Prod"), tf="math.reduce_prod", keras="Prod")
 named(_activation("sigmoid"), tf="math.sigmoid nn.sigmoid keras.activations.sigmoid", keras="Sigmoid")
 named(_activation("tanh"), tf="math.tanh nn.tanh keras.activations.tanh", keras="Tanh")
 named(_activation("softplus"), tf="math.softplus nn.softplus", keras="Softplus")
 named(_activation("relu"), tf="nn.relu", keras="Relu")
 named(_activation("relu6"), tf="nn.relu6", keras="Relu6")
 named(_activation("elu"), tf="nn.elu")
-named(_activation("selu"), tf="nn.selu")
+named(_activation("selu"), tf="nn.selu", keras="Selu")
 named(_activation("softsign"), tf="nn.softsign", keras="Softsign")
 named(Function(("x", "beta"), _silu), tf="nn.silu nn.swish")
 named(Function(("x", "alpha"), _leaky_relu), tf="nn.leaky_relu", keras="LeakyRelu")
 named(Function(("x", "approximate"), _gelu), tf="nn.gelu", keras="Gelu")
 named(Function(("x", "axis"), _softmax), tf="nn.softmax", keras="Softmax")
-named(Function(("x", "axis"), _log_softmax), tf="nn.log_softmax")
+named(Function(("x", "axis"), _log_softmax), tf="nn.log_softmax", keras="LogSoftmax")
 named(Function(("x",), _backend_relu), tf="keras.backend.relu")
 named(Function(("x", "alpha", "max_value", "threshold"), _backend_relu), tf="keras.activations.relu")
 named(_activation("swish"), tf="keras.activations.swish", keras="Silu")
 named(_activation("hard_sigmoid"), tf="keras.activations.hard_sigmoid", keras="HardSigmoid")
 named(Function(("x", "axis"), _l2_normalize), tf="math.l2_normalize nn.l2_normalize")
 named(Function(("x", "low", "high"), _clip), tf="clip_by_value", keras="Clip")
+named(Function(("x",), lambda b: clip(b.scope, b.tensor("x"), -1.0, 1.0, "clip_by_value")), keras="HardTanh")
 named(Function(("values", "axis"), _concat), tf="concat", keras="Concatenate")
 named(Function(("x", "parts", "axis"), _split), tf="split", keras="Split")
 named(Function(("x", "shape"), _reshape), tf="reshape", keras="Reshape")

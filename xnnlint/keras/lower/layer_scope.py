@@ -174,6 +174,10 @@ class Scope:
         """An operation of the TensorFlow graph, for operators to be made of."""
         return Step(self.builder.unique(f"{self.prefix}/{at}"))
 
+    def inner_name(self, name: str) -> str:
+        """A name of its own for a group of operations in this layer: "Repeat", then "Repeat_1"."""
+        return self.builder.unique(f"{self.prefix}/{name}").removeprefix(f"{self.prefix}/")
+
     # -- constants
 
     def constant(self, values: Any, at: str, dtype: str = "FLOAT32") -> Value:

@@ -11,6 +11,12 @@ from xnnlint.keras.lower.program import Shape, Value, broadcast, elements, windo
 from xnnlint.keras.lower.registry import layer
 
 _NONE = {"fused_activation_function": "NONE"}
+# More would be made by a number in a file.
+_MOST_PARTS = 1 << 16
+_LOST_ROWS = (
+    "it repeats rows whose number the converter does not know, as behind another UpSampling2D, and it does not convert"
+    " a convolution on what comes out; fix the batch: Input(shape, batch_size=1), or convert --batch 1"
+)
 
 
 # -- shapes at run time
@@ -29,12 +35,17 @@ def batch_and(
         return scope.integers([batch, *rest], at)
     rank = len(shape_of(x))
     whole = scope.op("SHAPE", [x], (rank,), shape, {"out_type": "INT32"}, "INT32")
-    stacks = [scope.integers([n], f"{number}/stack{s}") for n, s in ((0, ""), (1, "_1"), (1, "_2"))]
-    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
-    first = scope.op("STRIDED_SLICE", [whole, *stacks], (), number, masks, "INT32")
+    first = number_of(scope, whole, 0, number)
     others = [scope.integers(n, f"{at}/{i + 1}") for i, n in enumerate(rest)]
     packing = {"values_count": len(rest) + 1, "axis": 0}
     return scope.op("PACK", [first, *others], (len(rest) + 1,), at, packing, "INT32")
+
+
+def number_of(scope: Scope, whole: Value, place: int, at: str) -> Value:
+    """One of the numbers of a shape."""
+    cut = [scope.integers([n], f"{at}/stack{s}") for n, s in ((place, ""), (place + 1, "_1"), (1, "_2"))]
+    masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
+    return scope.op("STRIDED_SLICE", [whole, *cut], (), at, masks, "INT32")
 
 
 def reshape_to(scope: Scope, x: Value, target: list[int], at: str) -> Value:
@@ -58,13 +69,16 @@ def expand_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
 
 
 def squeeze_axis(scope: Scope, x: Value, axis: int, at: str) -> Value:
-    """Drops an axis of size 1; the converter makes it a RESHAPE where one dimension at most is dynamic."""
+    """Drops an axis of size 1."""
+    return squeeze_axes(scope, x, [axis], at)
+
+
+def squeeze_axes(scope: Scope, x: Value, axes: list[int], at: str) -> Value:
+    """Drops axes of size 1."""
     shape = shape_of(x)
-    left = tuple(n for d, n in enumerate(shape) if d != axis_of(axis, len(shape)))
-    if left.count(None) > 1:
-        return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": (axis,)}, x.dtype)
-    target = scope.integers([-1 if n is None else n for n in left], f"{at}/shape")
-    return scope.op("RESHAPE", [x, target], left, at, dtype=x.dtype)
+    gone = {axis_of(axis, len(shape)) for axis in axes}
+    left = tuple(n for d, n in enumerate(shape) if d not in gone)
+    return scope.op("SQUEEZE", [x], left, at, {"squeeze_dims": tuple(axes)}, x.dtype)
 
 
 @layer("Reshape")
@@ -128,9 +142,11 @@ def pool(scope: Scope, x: Value) -> Value:
     axes = 1 if line else 2
     size = config.wholes("pool_size", default=2, count=axes, least=1)
     stride = config.wholes("strides", default=size, count=axes, least=1)
+    # The axis of one: Keras 2 has it behind the steps, Keras 3 before them.
+    extra = 1 if scope.is_keras_3 else 2
     if line:
-        x = expand_axis(scope, x, 2, "ExpandDims")
-        size, stride = [size[0], 1], [stride[0], 1]
+        x = expand_axis(scope, x, extra, "ExpandDims")
+        size, stride = ([1, n[0]] if extra == 1 else [n[0], 1] for n in (size, stride))
     shape = shape_of(x)
     same = is_same(config)
     type_, at = ("MAX_POOL_2D", "MaxPool") if "Max" in scope.layer.class_name else ("AVERAGE_POOL_2D", "AvgPool")
@@ -144,7 +160,7 @@ def pool(scope: Scope, x: Value) -> Value:
     }
     out = tuple(window(n, k, s, same) for n, k, s in zip(shape[1:3], size, stride, strict=True))
     y = scope.op(type_, [x], (shape[0], *out, shape[3]), at, attributes)
-    return squeeze_axis(scope, y, 2, "Squeeze") if line else y
+    return squeeze_axis(scope, y, extra, "Squeeze") if line else y
 
 
 @layer(*(f"Global{kind}{dimensions}D" for kind in _POOLS for dimensions in (1, 2, 3)))
@@ -172,11 +188,11 @@ def reduce(scope: Scope, x: Value, type_: str, axis: int | list[int] | None, kee
 # -- padding, cutting, resizing
 
 
-@layer("ZeroPadding1D", "ZeroPadding2D")
+@layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def zero_padding(scope: Scope, x: Value) -> Value:
-    """ZeroPadding1D and ZeroPadding2D."""
+    """ZeroPadding in one to three dimensions."""
     channels_last(scope.config)
-    rank = len(shape_of(x, 3, 4))
+    rank = len(shape_of(x, 3, 4, 5))
     pairs = scope.config.pairs("padding", count=rank - 2)
     return pad(scope, x, [(0, 0), *pairs, (0, 0)], "Pad")
 
@@ -200,11 +216,11 @@ def mirror(scope: Scope, x: Value, paddings: Sequence[tuple[int, int]], mode: st
     return scope.op("MIRROR_PAD", [x, scope.integers(paddings, "MirrorPad/paddings")], out, "MirrorPad", {"mode": mode})
 
 
-@layer("Cropping1D", "Cropping2D")
+@layer("Cropping1D", "Cropping2D", "Cropping3D")
 def cropping(scope: Scope, x: Value) -> Value:
-    """Cropping1D and Cropping2D."""
+    """Cropping in one to three dimensions."""
     channels_last(scope.config)
-    shape = shape_of(x, 3, 4)
+    shape = shape_of(x, 3, 4, 5)
     pairs = scope.config.pairs("cropping", count=len(shape) - 2)
     begin, end = [0, *(p[0] for p in pairs), 0], [0, *(-p[1] for p in pairs), 0]
     ends = 1 | 1 << (len(shape) - 1)
@@ -267,11 +283,11 @@ def up_sampling(scope: Scope, x: Value) -> Value:
     method = config.word("interpolation", default="nearest")
     if method == "nearest" and scope.is_keras_3:
         for axis, factor in enumerate(factors, 1):
-            x = _repeat(scope, x, factor, axis, "Repeat" if axis == 1 else "Repeat_1")
+            x = repeat(scope, x, factor, axis)
         return x
     if None in shape[1:3] and method in _RESIZE:
         whole = scope.op("SHAPE", [x], (4,), "Shape", {"out_type": "INT32"}, "INT32")
-        sides = _part_of(scope, whole, 1, 3, "strided_slice")
+        sides = part_of(scope, whole, 1, 3, "strided_slice")
         times = scope.integers(factors, "Const")
         target = scope.op("MUL", [sides, times], (2,), "mul", dict(_NONE), "INT32")
         type_, at = _RESIZE[method]
@@ -280,30 +296,74 @@ def up_sampling(scope: Scope, x: Value) -> Value:
     return resize(scope, x, size, method)
 
 
-def _repeat(scope: Scope, x: Value, count: int, axis: int, at: str) -> Value:
-    """tf.repeat of each element along an axis: a TILE along a new axis, and a RESHAPE to a computed shape."""
-    shape = shape_of(x, 4)
+@layer("UpSampling1D")
+def up_sampling_1d(scope: Scope, x: Value) -> Value:
+    """UpSampling1D: every step again and again."""
+    shape_of(x, 3)
+    return repeat(scope, x, scope.config.wholes("size", default=2, count=1, least=1)[0], 1)
+
+
+@layer("RepeatVector")
+def repeat_vector(scope: Scope, x: Value) -> Value:
+    """RepeatVector: a vector as every step of a sequence."""
+    batch, size = shape_of(x, 2)
+    count = scope.config.whole("n", least=1)
+    if scope.is_keras_3:
+        if size is None:
+            raise NotSupported("its input is of unknown size")
+        sizes = batch_and(scope, x, [1, size], "Reshape/shape")
+        return repeat(scope, scope.op("RESHAPE", [x, sizes], (batch, 1, size), "Reshape"), count, 1)
+    y = expand_axis(scope, x, 1, "ExpandDims")
+    return tile(scope, y, [1, count, 1], "Tile")
+
+
+def tile(scope: Scope, x: Value, times: list[int], at: str) -> Value:
+    """A TILE; one that changes nothing is none."""
+    if set(times) == {1}:
+        return x
+    shape = tuple(None if n is None else n * t for n, t in zip(shape_of(x), times, strict=True))
+    return scope.op("TILE", [x, scope.integers(times, f"{at}/multiples")], shape, at, dtype=x.dtype)
+
+
+def repeat(scope: Scope, x: Value, count: int, axis: int) -> Value:
+    """Each element along an axis again and again.
+
+    Keras 2 (`repeat_elements` of tf_keras/src/backend.py) cuts the tensor into as many parts as the axis is long;
+    Keras 3 (tf.repeat) has a TILE along a new axis, and a RESHAPE to a computed shape.
+    """
+    shape = shape_of(x)
     size = shape[axis]
     if size is None:
-        raise NotSupported("it repeats rows or columns of an unknown number")
+        raise NotSupported(_LOST_ROWS if scope.is_keras_3 else "it repeats an axis of unknown size")
+    if not scope.is_keras_3:
+        return _repeated_parts(scope, x, count, axis)
+    # Steps are numbered where there are several.
+    at = scope.inner_name("Repeat")
     spread = expand_axis(scope, x, axis + 1, f"{at}/ExpandDims")
-    times = [count if d == axis + 1 else 1 for d in range(5)]
-    tiled = tuple(count if d == axis + 1 else n for d, n in enumerate(shape_of(spread)))
-    y = spread
-    if count != 1:
-        y = scope.op("TILE", [spread, scope.integers(times, f"{at}/Tile/multiples")], tiled, f"{at}/Tile")
-    whole = scope.op("SHAPE", [x], (4,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
-    parts = [_part_of(scope, whole, 0, axis, f"{at}/strided_slice")]
+    y = tile(scope, spread, [count if d == axis + 1 else 1 for d in range(len(shape) + 1)], f"{at}/Tile")
+    whole = scope.op("SHAPE", [x], (len(shape),), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
+    parts = [part_of(scope, whole, 0, axis, f"{at}/strided_slice")]
     parts.append(scope.integers([size * count], f"{at}/concat/values_1"))
-    parts.append(_part_of(scope, whole, axis + 1, 4, f"{at}/strided_slice_2"))
-    target = scope.op("CONCATENATION", parts, (4,), f"{at}/concat", {"axis": 0, **_NONE}, "INT32")
+    parts.append(part_of(scope, whole, axis + 1, len(shape), f"{at}/strided_slice_2"))
+    target = scope.op("CONCATENATION", parts, (len(shape),), f"{at}/concat", {"axis": 0, **_NONE}, "INT32")
     # Of dimensions before the axis the converter knows only those of a shape that is known as a whole.
     known = None not in shape[:axis]
     out = tuple(size * count if d == axis else n if known or d > axis else None for d, n in enumerate(shape))
     return scope.op("RESHAPE", [y, target], out, f"{at}/Reshape_1")
 
 
-def _part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value:
+def _repeated_parts(scope: Scope, x: Value, count: int, axis: int) -> Value:
+    shape = list(shape_of(x))
+    size = shape[axis] or 0
+    if not 0 < size * count <= _MOST_PARTS:
+        raise NotSupported(f"it joins {size * count:,} parts")
+    shape[axis] = 1
+    cut = [scope.integers(axis, "split/split_dim"), x]
+    parts = scope.ops("SPLIT", cut, [tuple(shape)] * size, "split", {"num_splits": size})
+    return concatenate(scope, [part for part in parts for _ in range(count)], axis)
+
+
+def part_of(scope: Scope, whole: Value, begin: int, end: int, at: str) -> Value:
     """Some of the numbers of a shape."""
     cut = [scope.integers([n], f"{at}/stack{s}") for n, s in ((begin, ""), (end, "_1"), (1, "_2"))]
     masks = {"begin_mask": int(begin == 0), "end_mask": int(end == shape_of(whole)[0])}

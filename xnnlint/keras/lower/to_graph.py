@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
+from xnnlint.keras.lower.call_order import calls_by_depth
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
+from xnnlint.keras.lower.forgotten_sizes import forget_sizes
 from xnnlint.keras.lower.known_shapes import known_shape, loop_reason
 from xnnlint.keras.lower.layer_scope import Builder, Misfit, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
@@ -55,6 +57,7 @@ def lower(
     program = _lowered(keras_model, assume_pruned, keep=True, at_end=at_end)
     if program.misfit:
         program = _lowered(keras_model, assume_pruned, keep=False, at_end=at_end)
+    forget_sizes(program)
     order(program)
     rewrite(program)
     _forget_sizes(program)
@@ -178,11 +181,16 @@ class _Calls:
         for ref, value in inputs.items():
             self.results[ref.layer, ref.call] = [value]
         needed = self._needed()
-        for layer in self.model.layers:
-            for number in range(len(layer.calls)):
-                if (layer.name, number) in needed:
-                    self._compute((layer.name, number))
+        for call in self._order():
+            if call in needed:
+                self._compute(call)
         return [self._value(ref) for ref in self.model.outputs]
+
+    def _order(self) -> list[tuple[str, int]]:
+        """All calls, in the order in which they are made."""
+        if self.model.dialect == "keras3" and not self.model.sequential:
+            return calls_by_depth(self.model, self._before)
+        return [(layer.name, number) for layer in self.model.layers for number in range(len(layer.calls))]
 
     def _needed(self) -> set[tuple[str, int]]:
         """Calls that an output depends on."""

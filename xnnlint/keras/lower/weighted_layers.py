@@ -18,7 +18,7 @@ from xnnlint.keras.lower.activations import activate
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
 from xnnlint.keras.lower.program import Constant, Shape, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
-from xnnlint.keras.lower.shape_layers import batch_and, expand_axis, reduce, squeeze_axis
+from xnnlint.keras.lower.shape_layers import batch_and, reduce
 
 # `_fused_can_be_used` of tf_keras/layers/normalization/layer_normalization.py.
 _SMALLEST_FUSED_EPSILON = 1.001e-5
@@ -33,7 +33,7 @@ def _zero_bias(scope: Scope, channels: int) -> Value:
     return Value((channels,), "FLOAT32", Constant(lambda: array, ("zeros", channels)), name="zero bias")
 
 
-def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
+def add_bias(scope: Scope, x: Value, channels: int) -> Value:
     if not scope.config.flag("use_bias", default=True):
         return x
     reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
@@ -41,7 +41,7 @@ def _add_bias(scope: Scope, x: Value, channels: int) -> Value:
     return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
 
 
-def _transposed(kernel: Value, order: tuple[int, ...]) -> Value:
+def transposed(kernel: Value, order: tuple[int, ...]) -> Value:
     """A kernel in TFLite's order of dimensions, with as many zeros."""
     constant = kernel.constant
     assert constant is not None and kernel.shape is not None
@@ -82,7 +82,7 @@ def _pruned(scope: Scope, kernel: Value) -> Value:
     return Value(kernel.shape, "FLOAT32", derived, name=kernel.name)
 
 
-def _convolution(
+def convolution(
     scope: Scope,
     x: Value,
     kernel: Value,
@@ -160,8 +160,8 @@ def conv_2d(scope: Scope, x: Value) -> Value:
     if size == (1, 1):
         kernel = _pruned(scope, kernel)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
-    y = _convolution(scope, x, _transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, is_same(config))
-    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
+    y = convolution(scope, x, transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, is_same(config))
+    return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
 @layer("DepthwiseConv2D")
@@ -171,15 +171,15 @@ def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
     channels_last(config)
     channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
-    filters = _depthwise_filters(channels, multiplier)
+    filters = depthwise_filters(channels, multiplier)
     kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
     kernel = reshaped(kernel, (1, *size, filters))
-    y = _convolution(scope, x, kernel, "depthwise", stride, dilation, is_same(config), multiplier)
-    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
+    y = convolution(scope, x, kernel, "depthwise", stride, dilation, is_same(config), multiplier)
+    return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
-def _depthwise_filters(channels: int | None, multiplier: int) -> int:
+def depthwise_filters(channels: int | None, multiplier: int) -> int:
     if channels is None:
         raise NotSupported("its number of input channels is unknown")
     return channels * multiplier
@@ -192,88 +192,31 @@ def separable_conv_2d(scope: Scope, x: Value) -> Value:
     channels_last(config)
     channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
-    filters, middle = config.whole("filters", least=0), _depthwise_filters(channels, multiplier)
+    filters, middle = config.whole("filters", least=0), depthwise_filters(channels, multiplier)
     at = "separable_conv2d"
     depthwise = scope.weight("depthwise_kernel", (*size, channels, multiplier), f"{at}/ReadVariableOp", default=1.0)
     pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
     depthwise = reshaped(depthwise, (1, *size, middle))
-    y = _convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, is_same(config), multiplier)
-    y = _convolution(scope, y, _transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
-    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
+    y = convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, is_same(config), multiplier)
+    y = convolution(scope, y, transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
+    return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
-def _one(config: Options, name: str, default: int | None = None) -> int:
-    """A size along one axis, which is stored as a number or a list of one."""
-    return config.wholes(name, default=default, count=1, least=1)[0]
+def output_padding(config: Options, axes: int) -> list[int | None]:
+    """What a transposed convolution adds behind its result; None for what is usual."""
+    if config.given("output_padding") is None:
+        return [None] * axes
+    return [*config.wholes("output_padding", count=axes, least=0)]
 
 
-@layer("Conv1D", "Convolution1D")
-def conv_1d(scope: Scope, x: Value) -> Value:
-    """Conv1D: a Conv2D on a map of one row."""
-    config = scope.config
-    channels_last(config)
-    shape = shape_of(x, 3)
-    channels, filters = shape[2], config.whole("filters", least=0)
-    groups = config.whole("groups", default=1, least=1)
-    size, dilation = _one(config, "kernel_size"), _one(config, "dilation_rate", default=1)
-    if channels is None or channels % groups:
-        raise NotSupported("its number of input channels is unknown")
-    if dilation != 1:
-        raise NotSupported("it is dilated")
-    kernel = scope.weight("kernel", (size, channels // groups, filters), "Conv1D/ExpandDims_1/ReadVariableOp", 1.0)
-    wide = _transposed(reshaped(kernel, (1, size, channels // groups, filters)), (3, 0, 1, 2))
-    stride = (1, _one(config, "strides", default=1))
-    x = expand_axis(scope, x, -3, "Conv1D/ExpandDims")
-    y = _convolution(scope, x, wide, "Conv1D", stride, (1, 1), is_same(config))
-    y = squeeze_axis(scope, y, 1, "Conv1D/Squeeze")
-    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
-
-
-@layer("DepthwiseConv1D")
-def depthwise_conv_1d(scope: Scope, x: Value) -> Value:
-    """DepthwiseConv1D: a DepthwiseConv2D on a map of one row, with the stride in both directions."""
-    config = scope.config
-    channels_last(config)
-    channels, multiplier = shape_of(x, 3)[2], config.whole("depth_multiplier", default=1, least=1)
-    size, filters = _one(config, "kernel_size"), _depthwise_filters(channels, multiplier)
-    kernel = scope.weight("depthwise_kernel", (size, channels, multiplier), "ExpandDims_1/ReadVariableOp", default=1.0)
-    y = expand_axis(scope, x, 1, "ExpandDims")
-    y = _row_of_depthwise(scope, y, reshaped(kernel, (1, 1, size, filters)), "depthwise", multiplier)
-    return _bias_and_drop_row(scope, y, filters)
-
-
-@layer("SeparableConv1D", "SeparableConvolution1D")
-def separable_conv_1d(scope: Scope, x: Value) -> Value:
-    """SeparableConv1D: a SeparableConv2D on a map of one row, with the stride in both directions."""
-    config = scope.config
-    channels_last(config)
-    channels, multiplier = shape_of(x, 3)[2], config.whole("depth_multiplier", default=1, least=1)
-    size, middle = _one(config, "kernel_size"), _depthwise_filters(channels, multiplier)
-    filters, at = config.whole("filters", least=0), "separable_conv2d"
-    depthwise = scope.weight("depthwise_kernel", (size, channels, multiplier), "ExpandDims_1/ReadVariableOp", 1.0)
-    pointwise = scope.weight("pointwise_kernel", (1, middle, filters), "ExpandDims_2/ReadVariableOp", 1.0)
-    y = expand_axis(scope, x, 1, "ExpandDims")
-    y = _row_of_depthwise(scope, y, reshaped(depthwise, (1, 1, size, middle)), f"{at}/depthwise", multiplier)
-    wide = _transposed(reshaped(pointwise, (1, 1, middle, filters)), (3, 0, 1, 2))
-    y = _convolution(scope, y, wide, at, (1, 1), (1, 1), same=False)
-    return _bias_and_drop_row(scope, y, filters)
-
-
-def _row_of_depthwise(scope: Scope, x: Value, kernel: Value, at: str, multiplier: int) -> Value:
-    """A depthwise convolution with the stride and dilation of a layer in one dimension."""
-    stride, dilation = (_one(scope.config, name, default=1) for name in ("strides", "dilation_rate"))
-    same = is_same(scope.config)
-    return _convolution(scope, x, kernel, at, (stride, stride), (1, dilation), same, multiplier)
-
-
-def _bias_and_drop_row(scope: Scope, y: Value, filters: int) -> Value:
-    """What follows a convolution on a map of one row: Keras 2 adds the bias first, Keras 3 last."""
-    if scope.is_keras_3:
-        y = _add_bias(scope, squeeze_axis(scope, y, 1, "Squeeze"), filters)
-    else:
-        y = squeeze_axis(scope, _add_bias(scope, y, filters), 1, "Squeeze")
-    return activate(scope, y, scope.config.given("activation"))
+def deconvolved(size: int | None, kernel: int, stride: int, same: bool, more: int | None) -> int | None:
+    """How large a transposed convolution makes an axis (`deconv_output_length` of tf_keras/src/utils/conv_utils.py)."""
+    if size is None:
+        return None
+    if more is None:
+        return size * stride if same else size * stride + max(kernel - stride, 0)
+    return (size - 1) * stride + kernel - (2 * (kernel // 2) if same else 0) + more
 
 
 @layer("Conv2DTranspose", "Convolution2DTranspose")
@@ -285,19 +228,19 @@ def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     filters, size = config.whole("filters", least=0), config.pair("kernel_size")
     stride = config.pair("strides", default=1)
     same = is_same(config)
-    if config.pair("dilation_rate", default=1) != (1, 1) or config.given("output_padding") not in (None, [0, 0]):
-        raise NotSupported("it is dilated or has an output_padding")
+    if config.pair("dilation_rate", default=1) != (1, 1):
+        raise NotSupported("it is dilated")
+    more = output_padding(config, 2)
     kernel = scope.weight("kernel", (*size, filters, shape[3]), "conv2d_transpose/ReadVariableOp", default=1.0)
     if shape[1] is None or shape[2] is None:
         raise NotSupported("it works on a map of unknown size")
-    out = tuple(
-        n * s if same else n * s + max(k - s, 0) for n, k, s in zip((shape[1], shape[2]), size, stride, strict=True)
-    )
+    sides = zip((shape[1], shape[2]), size, stride, more, strict=True)
+    out = tuple(int(deconvolved(n, k, s, same, p) or 0) for n, k, s, p in sides)
     target = batch_and(scope, x, [*out, filters], "stack")
     attributes = {"padding": "SAME" if same else "VALID", "stride_h": stride[0], "stride_w": stride[1], **_RELU_FREE}
-    inputs = [target, _transposed(kernel, (2, 0, 1, 3)), x]
+    inputs = [target, transposed(kernel, (2, 0, 1, 3)), x]
     y = scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
-    return activate(scope, _add_bias(scope, y, filters), config.given("activation"))
+    return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
 @layer("Dense")
@@ -310,7 +253,7 @@ def dense(scope: Scope, x: Value) -> Value:
     units, features = config.whole("units", least=0), shape[-1]
     at = "MatMul" if len(shape) == 2 else "Tensordot"
     kernel = scope.weight("kernel", (features, units), f"{'Cast' if scope.is_keras_3 else at}/ReadVariableOp", 1.0)
-    weights = _transposed(kernel, (1, 0))
+    weights = transposed(kernel, (1, 0))
     attributes: dict[str, Any] = {"weights_format": "DEFAULT", "keep_num_dims": False, **_RELU_FREE}
     out = (*shape[:-1], units)
     if len(shape) == 2:
@@ -320,7 +263,7 @@ def dense(scope: Scope, x: Value) -> Value:
         y = scope.op("FULLY_CONNECTED", [x, weights, None], out, at, attributes)
     else:
         y = _tensordot(scope, x, weights, out, attributes)
-    return activate(scope, _add_bias(scope, y, units), config.given("activation"))
+    return activate(scope, add_bias(scope, y, units), config.given("activation"))
 
 
 def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
@@ -437,8 +380,11 @@ def _normalizing(
 def unit_normalization(scope: Scope, x: Value) -> Value:
     """UnitNormalization: x by its length along some axes; `_normalize` of keras/src/ops/nn.py in Keras 3."""
     axes = scope.config.wholes("axis", default=-1)
-    if not scope.is_keras_3:
-        return l2_normalize(scope, x, axes)
+    return normalized(scope, x, axes) if scope.is_keras_3 else l2_normalize(scope, x, axes)
+
+
+def normalized(scope: Scope, x: Value, axes: int | list[int]) -> Value:
+    """`normalize` of order 2 of keras/src/ops/nn.py."""
     total = reduce(scope, scope.op("SQUARE", [x], x.shape, "Square"), "SUM", axes, True, "Sum")
     inverse = scope.op("RSQRT", [total], total.shape, "Rsqrt")
     inverse = scope.op("MINIMUM", [inverse, scope.constant(1e12, "Minimum/y")], total.shape, "Minimum")
@@ -449,7 +395,7 @@ def l2_normalize(scope: Scope, x: Value, axes: list[int]) -> Value:
     """tf.math.l2_normalize, which the converter knows along the last axis (L2NormalizePattern)."""
     shape = shape_of(x)
     gone = [axis_of(a, len(shape)) for a in axes]
-    at = "l2_normalize"
+    at = scope.inner_name("l2_normalize")
     if gone == [len(shape) - 1]:
         return scope.op("L2_NORMALIZATION", [x], shape, at, dict(_RELU_FREE))
     square = scope.op("SQUARE", [x], shape, f"{at}/Square")
@@ -467,6 +413,21 @@ def rescaling(scope: Scope, x: Value) -> Value:
         other = scope.constant(scope.config.array(option, default=default), at)
         y = scope.op(type_, [y, other], broadcast(y.shape, other.shape), type_.lower(), dict(_RELU_FREE))
     return y
+
+
+@layer("RMSNormalization")
+def rms_normalization(scope: Scope, x: Value) -> Value:
+    """RMSNormalization: x by the root of its mean square, times a scale."""
+    config, shape = scope.config, shape_of(x)
+    axes = sorted(axis_of(a, len(shape)) for a in config.wholes("axis", default=-1))
+    if axes != [len(shape) - 1]:
+        raise NotSupported("it normalizes along other axes than the last one")
+    mean = reduce(scope, scope.op("SQUARE", [x], shape, "Square"), "MEAN", [-1], True, "Mean")
+    epsilon = scope.constant(config.real("epsilon", default=1e-6), "add/y")
+    inverse = scope.op("ADD", [mean, epsilon], mean.shape, "add", dict(_RELU_FREE))
+    y = scope.op("MUL", [x, scope.op("RSQRT", [inverse], mean.shape, "Rsqrt")], shape, "mul", dict(_RELU_FREE))
+    scale = scope.weight("scale", (shape[-1],), "mul_1/ReadVariableOp", default=1.0)
+    return scope.op("MUL", [y, scale], shape, "mul_1", dict(_RELU_FREE))
 
 
 @layer("LayerScale")

@@ -18,7 +18,7 @@ from xnnlint.loaders.keras import read_zip
 from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, parse_json, read_model
 from xnnlint.loaders.keras.read_hdf5 import File, Node
 from xnnlint.loaders.keras.read_mapped import map_file
-from xnnlint.loaders.keras.read_variables import apply_masks, number_variables, reader, variable_names
+from xnnlint.loaders.keras.read_variables import apply_masks, inner_name, number_variables, reader, variable_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,7 +235,7 @@ class _Weights:
             prefix = pending.pop(0)
             if prefix:
                 inside = self._variables(f"{place}/{prefix}vars", layer)
-                found |= {f"{prefix}{index}": variable for index, variable in enumerate(inside)}
+                found |= {inner_name(layer, prefix, str(index)): variable for index, variable in enumerate(inside)}
             for group in self.groups(f"{place}/{prefix}"):
                 pending += [f"{prefix}{name}/" for name, _ in _members(group) if name != "vars"]
         return found

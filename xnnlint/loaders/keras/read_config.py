@@ -436,8 +436,9 @@ def _flatten(value: Any) -> list[TensorRef]:
 
 
 def _mark_operation(layer: Layer) -> None:
-    """Legacy files of Keras 3 do not say whether an Add is the layer or the function; only layers have a dtype."""
-    if layer.model is None and not {"dtype", "trainable"} & set(layer.config):
+    """Legacy files of Keras 3 do not say whether an Add is the layer or the function; only layers can be trainable."""
+    is_layer = "trainable" in layer.config or ("dtype" in layer.config and layer.class_name in KNOWN_LAYERS)
+    if layer.model is None and not is_layer:
         layer.module = "keras.src.ops"
         layer.opaque = ""
 

@@ -17,7 +17,7 @@ from xnnlint.loaders.keras.read_bundle import Bundle, Objects
 from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable, parse_json, read_model
 from xnnlint.loaders.keras.read_mapped import map_file
 from xnnlint.loaders.keras.read_protobuf import fields, text, view
-from xnnlint.loaders.keras.read_variables import apply_masks, variable_names
+from xnnlint.loaders.keras.read_variables import apply_masks, inner_name, variable_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ class _Weights:
         if not layer.wrapper:
             # Normalization has each statistic twice, once for what it adapts to.
             names = [name for name in variable_names(layer) if name in own]
-            layer.weights = {name: own[name] for name in names} if names else own | self.inner(node)
+            layer.weights = {name: own[name] for name in names} if names else own | self.inner(layer, node)
             return
         inside = self.objects.children(node).get("layer")
         weights = {} if inside is None else self.readers(inside, "")
@@ -96,10 +96,11 @@ class _Weights:
             f"{prefix}{name}": self.bundle.reader(self.path, key) for name, key in self.objects.variables(node).items()
         }
 
-    def inner(self, node: int) -> dict[str, Variable]:
-        """The variables of a layer's own layers (_query_dense/kernel), for layers that are known by nothing else."""
+    def inner(self, layer: Layer, node: int) -> dict[str, Variable]:
+        """The variables of a layer's own layers (query/kernel), for layers that are known by nothing else."""
         found: dict[str, Variable] = {}
         for name, child in self.objects.children(node).items():
             if name not in _LISTS:
-                found |= self.readers(child, f"{name}/")
+                inside = self.readers(child, "")
+                found |= {inner_name(layer, f"{name}/", variable): read for variable, read in inside.items()}
         return found

@@ -55,7 +55,39 @@ def variable_names(layer: Layer) -> list[str]:
         return [*scale, *center]
     if name == "Normalization":
         return [] if config.get("mean") is not None else ["mean", "variance", "count"]
+    if name in ("Attention", "AdditiveAttention"):
+        scaled = config.get("use_scale", name == "AdditiveAttention")
+        return [
+            *(["scale"] if scaled else []),
+            *(["concat_score_weight"] if config.get("score_mode") == "concat" else []),
+        ]
     return {"PReLU": ["alpha"], "Embedding": ["embeddings"], "RMSNormalization": ["scale"]}.get(name, [])
+
+
+# What archives and SavedModels call the layers of a layer, and what their variables are called elsewhere.
+_INNER_LAYERS = {
+    "MultiHeadAttention": {
+        "query_dense": "query",
+        "key_dense": "key",
+        "value_dense": "value",
+        "output_dense": "attention_output",
+    }
+}
+_INNER_VARIABLES = ("kernel", "bias")
+
+
+def inner_name(layer: Layer, place: str, variable: str) -> str:
+    """What a variable of a layer's own layer is called here: "query/kernel".
+
+    Args:
+        place: the path of the inner layer in the file, with a slash at its end.
+        variable: its name there, or its number.
+    """
+    known = _INNER_LAYERS.get(layer.class_name, {}).get(place.strip("/").lstrip("_"))
+    if known is None:
+        return f"{place}{variable}"
+    number = int(variable) if variable.isdecimal() else -1
+    return f"{known}/{_INNER_VARIABLES[number] if 0 <= number < len(_INNER_VARIABLES) else variable}"
 
 
 def short_name(layer: Layer, stored: str) -> str:
