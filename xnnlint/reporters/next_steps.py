@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xnnlint.linter.findings import Severity
+from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, wrap
 from xnnlint.reporters.value_words import made_words
 from xnnlint.xnnpack.conditions.condition import Condition
