@@ -117,8 +117,7 @@ def runtime_of_litert(version: str) -> tuple[str, bool]:
     return oldest, False
 
 
-# TensorFlow's releases, oldest last, and their runtime. Which XNNPACK is in 2.19 and newer ones was neither read nor run,
-# so that none is named.
+# TensorFlow releases, oldest last, and their runtime. Which XNNPACK 2.19 and newer ones hold was neither read nor run.
 _TENSORFLOW = (((2, 19), ""), ((2, 5), "tf-2.18"))
 _OLDEST_TENSORFLOW = "tf-2.4"
 
