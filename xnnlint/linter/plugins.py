@@ -11,9 +11,11 @@ loaded stops the run: one that is only left out would turn CI green.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from xnnlint.errors import XnnlintError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 GROUP = "xnnlint.rules"
+_RECORDS = (".dist-info", ".egg-info")
 _CODE = re.compile(r"[A-Z]{2,8}[0-9]{2,5}")
 _RESERVED = re.compile(r"XN[A-Z]?[0-9]*")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
@@ -39,11 +42,34 @@ def plugin_rules() -> Iterator[Rule]:
     Raises:
         XnnlintError: one cannot be loaded, or is no rule as it should be.
     """
+    if not any(map(_may_announce, sys.path)):
+        return
     from importlib.metadata import entry_points
 
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (_package(entry), entry.name)):
         for kind in _classes(entry):
             yield _made(kind, entry)
+
+
+def _may_announce(place: str) -> bool:
+    """Whether a package in a place of `sys.path` may announce rules. It is seen in what installers write, since the
+    import and the search of importlib.metadata take a fifteenth of a check."""
+    try:
+        with os.scandir(place or ".") as entries:
+            records = [entry.path for entry in entries if entry.name.endswith(_RECORDS)]
+    except NotADirectoryError:
+        return True  # An archive, which importlib.metadata can open.
+    except OSError:
+        return False
+    # The last is that of a place that is an .egg itself.
+    return any(_announces(Path(record, "entry_points.txt")) for record in [*records, f"{place}/EGG-INFO"])
+
+
+def _announces(file: Path) -> bool:
+    try:
+        return GROUP.encode() in file.read_bytes()
+    except OSError:
+        return False
 
 
 def ask(rule: Rule, plan: Plan) -> list[Finding]:

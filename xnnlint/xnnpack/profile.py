@@ -117,15 +117,15 @@ def runtime_of_litert(version: str) -> tuple[str, bool]:
     return oldest, False
 
 
-# TensorFlow's releases, oldest last, and the runtime whose XNNPACK is of the same months: they were cut in 2026-02,
-# 2025-07 and 2025-02, and what is not in `litert_releases` was not run.
-_TENSORFLOW = (((2, 21), "litert-2.1"), ((2, 20), "litert-1.4"), ((2, 19), "litert-1.1"), ((2, 5), "tf-2.18"))
+# TensorFlow releases, oldest last, and their runtime. Which XNNPACK 2.19 and newer ones hold was neither read nor run.
+_TENSORFLOW = (((2, 19), ""), ((2, 5), "tf-2.18"))
 _OLDEST_TENSORFLOW = "tf-2.4"
 
 
 def _runtime_of_release(product: str, version: str) -> str:
     """The runtime of a release of LiteRT or its AAR (com.google.ai.edge.litert:litert:2.1.0), or of TensorFlow or
-    TensorFlow Lite's AAR (org.tensorflow:tensorflow-lite:2.16.1), which share a number. LiteRT has no 2.5 yet."""
+    TensorFlow Lite's AAR (org.tensorflow:tensorflow-lite:2.16.1), which share a number; "" where it is not known.
+    LiteRT has no 2.5 yet."""
     number = _numbers(version)
     of_tensorflow = re.search(r"tensorflow|tflite|\btf\b", product) and "litert" not in product
     if not of_tensorflow and ("litert" in product or number < (2, 5)):
