@@ -34,7 +34,8 @@ class UnaryOperatorRule(NodeRule):
     or keep the value 4-D: leave a Reshape until behind the last pooling.
 
     ## Fix safety
-    Unsafe: another activation changes what the model computes.
+    Unsafe: another activation changes what the model computes. Safe where a value only changes its shape, or where no
+    input goes into it.
 
     ## References
     - google/XNNPACK, src/subgraph.c, `xnn_check_nchw_compatibility`, case of the unary operators: all of them since
@@ -57,6 +58,8 @@ class UnaryOperatorRule(NodeRule):
 
     def remedy(self, node: Node, subgraph: Subgraph) -> tuple[str, Applicability]:
         shape = subgraph.values[node.inputs[0]].shape
+        if subgraph.computed_from_inputs().isdisjoint(node.inputs):
+            return "store what it computes as a constant: no input goes into it", Applicability.SAFE
         if len(shape) != RANK:
             return f"apply it to the {RANK}-D map, before the Reshape", Applicability.SAFE
         old = listed(["ReLU6", "LeakyReLU", "ELU", "sigmoid", "hard-swish"], 5)

@@ -129,6 +129,7 @@ class _Editor:
         for kind in asked.keys() - steps.keys():
             raise NotFollowed(f"unknown condition {kind}")
         self._gates(findings)
+        self._constants()
         for kind, step in steps.items():
             for index, rule in asked.get(kind, {}).items():
                 step(index, rule)
@@ -137,6 +138,19 @@ class _Editor:
         data = self.edit.to_bytes()
         places = {uids[op.uid]: i for i, op in enumerate(self.graph.operators) if op.uid in uids}
         return Followed(data, places, self.counts_more)
+
+    def _constants(self) -> None:
+        """What a unary operator computes of constants becomes one."""
+        graph = self.plan.graph
+        for index, rule in self.asked.get("compatible", {}).items():
+            op = self.ops[index]
+            if rule != "XNN107" or not graph.needed(graph.operators[index].inputs).isdisjoint(graph.inputs):
+                continue
+            target = op.outputs[0]
+            self._need_floats(target)
+            values = self.rng.uniform(0.5, 1.5, self.graph.shape(target)).astype(np.float32)
+            self.graph.rewire(target, self.graph.add_constant(f"{self.graph.name(target)}/constant", values))
+            self.graph.remove(op)
 
     def _gates(self, findings: Sequence[Finding]) -> None:
         """What stands between a pooling and the map that it scales is written as one."""
@@ -408,8 +422,7 @@ class _Editor:
             pool.outputs = [target]
             graph.remove(op)
             return
-        while (producer := graph.producer(source)) is not None and producer.type in SHAPE_ONLY:
-            source = producer.inputs[0]
+        source = self._map_behind(source)
         if len(graph.shape(source)) != 4:
             raise NotFollowed("a map made of a value that was none")
         fitted = self._fit(source, graph.shape(target), near=op)
@@ -419,6 +432,12 @@ class _Editor:
             graph.rewire(target, fitted)
         graph.remove(op)
         self._drop_unread()
+
+    def _map_behind(self, tensor: int) -> int:
+        """What a value was before it only got other shapes."""
+        while (producer := self.graph.producer(tensor)) is not None and producer.type in SHAPE_ONLY:
+            tensor = producer.inputs[0]
+        return tensor
 
     def _feeding(self, op: Op) -> list[Op]:
         found: list[Op] = []
@@ -468,7 +487,7 @@ class _Editor:
 
     def _as_pooling(self, op: Op) -> None:
         """The mean over height and width, behind a RESHAPE; readers get what they had in shape, from a dense layer."""
-        graph, source, target = self.graph, op.inputs[0], op.outputs[0]
+        graph, source, target = self.graph, self._map_behind(op.inputs[0]), op.outputs[0]
         self._need_floats(source, target)
         shape = graph.shape(source)
         if len(shape) != 4:

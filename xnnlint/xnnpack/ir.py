@@ -7,7 +7,7 @@ the way `xnn_subgraph_optimize` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any
@@ -205,9 +205,16 @@ class Subgraph:
 
         Kept for as long as no node is added or removed: conditions ask it of every node of a subgraph.
         """
+        return self._kept(types, ())
+
+    def computed_from_inputs(self) -> set[int]:
+        """Ids of the values that come from outside, or that are computed from such values; kept likewise."""
+        return self._kept((), (v.id for v in self.values if v.external_input))
+
+    def _kept(self, types: tuple[str, ...], first: Iterable[int]) -> set[int]:
         key = types, len(self.nodes)
         if key not in self._computed_from:
-            found: set[int] = set()
+            found = set(first)
             for node in self.nodes:
                 if node.type in types or not found.isdisjoint(node.inputs):
                     found.update(node.outputs)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from tests.rules.case_parts import Pair, middle
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.modelbuilder.building_blocks import Middle, apply_unary
@@ -35,5 +37,15 @@ PAIRS = [
         "[1, 240, 16]",
         "before the Reshape",
         together=("XNN110",),
+    ),
+    Pair(
+        "XNN107 of constants",
+        middle(lambda g, x: g.binary("MUL", g.unary("EXP", g.constant(np.full(16, 0.5, np.float32))), x)),
+        middle(lambda g, x: g.binary("MUL", g.constant(np.full((1, 1, 1, 16), 1.65, np.float32)), x)),
+        "wrong-results",
+        "EXP",
+        "[16]",
+        "as a constant",
+        together=("XNN105",),
     ),
 ]
