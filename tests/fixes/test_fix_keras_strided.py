@@ -132,6 +132,15 @@ def test_with_unsafe_fixes_the_cheaper_padding_is_taken() -> None:
     assert other == dict.fromkeys(KINDS, "padding-on-all-sides")
 
 
+def test_nothing_is_made_larger_in_a_model_that_stays_dense() -> None:
+    """Zeros that are only assumed are none for a stem to share, and without it the cluster has no entry."""
+    done = repair(str(PADDED), FixRequest(OPTIONS.profile, even_if_slower=True, assume_pruned=0.8))
+    assert done.after.plan.outcome is Outcome.DENSE
+    assert not KINDS & {change.fix for change in done.changes}
+    (item,) = [item for item in done.not_made if item.fix == "zero-taps"]
+    assert item.why is Why.NOT_NEEDED
+
+
 def layer(class_name: str, kernel: int, **config: Any) -> dict[str, Any]:
     named = {"name": "it", "filters": 8, "kernel_size": [kernel] * 2, "strides": [2, 2], "padding": "same", **config}
     return {"class_name": class_name, "config": named, "name": "it", "inbound_nodes": [[["x", 0, 0, {}]]]}

@@ -123,7 +123,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
             changes, best = best.changes, self._one_after_another(best.changes[:_MAX_SINGLE])
             self.refused |= {change.place: fault for change in changes[_MAX_SINGLE:]}
             self.pass_over(changes[_MAX_SINGLE:], Why.NOT_TRIED)
-        best = self.by_cheaper_ways(best)
+        best = self._without_vain(self.by_cheaper_ways(best))
         best, declined = self._fast_enough(best)
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
@@ -134,6 +134,15 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         standing = best.standing()
         result = Result(path, self.origin, best, refused, best.findings, standing, complete, gain, declined, not_made)
         return Repair(result, self._proof(best) if best.changes else None)
+
+    def _without_vain(self, best: ConfigVersion) -> ConfigVersion:
+        """Where no more runs sparse, without the changes that are made for nothing else."""
+        kinds = {fixer.name for fixer in self.fixers if fixer.only_for_sparse}
+        vain = [change for change in best.changes if change.fix in kinds]
+        if not vain or not self.origin.plan.is_correct or best.reach > self.origin.reach:
+            return best
+        self.pass_over(vain, Why.NOT_NEEDED)
+        return self.attempt(Selection(without=frozenset(change.key for change in vain)))
 
     def _fast_enough(self, best: ConfigVersion) -> tuple[ConfigVersion, Declined[ConfigVersion] | None]:
         """The best changes, or fewer, where the model would be slower with them. What makes it right is done whatever
@@ -177,7 +186,8 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         self, document: dict[str, Any], now: ConfigVersion, done: set[Key], selection: Selection, unasked: bool
     ) -> list[Change]:
         asking = [finding for finding in now.findings if finding.is_asking]
-        known = known_of(now.plan, {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()})
+        weights = {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()}
+        known = known_of(now.plan, weights, assumed=now.assumed is not None)
         made: list[Change] = []
         for fixer in self.fixers:
             if made and fixer.of_plan:
@@ -268,15 +278,19 @@ def _shapes(plan: Plan) -> list[tuple[int, ...]]:
     return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]
 
 
-def known_of(plan: Plan, weights: Weights | None = None) -> Known:
-    """What a plan says of layers, and their weights."""
+def known_of(plan: Plan, weights: Weights | None = None, *, assumed: bool = False) -> Known:
+    """What a plan says of layers, and their weights.
+
+    Args:
+        assumed: whether the zeros that it counts are only assumed.
+    """
     tensors = plan.graph.tensors
     parts = {
         op.name: [[None if d < 0 else d for d in tensors[t].shape_signature] for t in op.inputs]
         for op in plan.graph.operators
         if op.type == "CONCATENATION"
     }
-    summary, assumed = plan.summary, plan.model.assume_pruned is not None
+    summary, assumed = plan.summary, assumed or plan.model.assume_pruned is not None
     zeros = (0, 0) if summary is None or assumed else (summary.pointwise_params, summary.pointwise_zeros)
     short = {short.op.name: short for short in short_clusters(plan)}
     return Known(_map_shapes(plan), parts, weights or {}, zeros, short)

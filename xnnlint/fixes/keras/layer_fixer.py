@@ -45,9 +45,11 @@ class LayerFixer(Fixer):
     """One kind of change.
 
     Attributes:
+        only_for_sparse: whether it costs time, and is of no use where no more runs sparse with it.
         of_plan: whether it counts what is in the plan, so that it is made only where nothing was changed since.
     """
 
+    only_for_sparse: bool = False
     of_plan: bool = False
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:

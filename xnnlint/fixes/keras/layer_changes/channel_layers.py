@@ -32,6 +32,7 @@ class ShuffleByConvolution(LayerFixer):
 
     name = "shuffle-by-convolution"
     stage = Stage.CHANNELS
+    only_for_sparse = True
     fulfils = _INSIDE | _AROUND
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:
@@ -63,6 +64,7 @@ class _Selected(LayerFixer):
     """What gives some of the channels of a map, in one output or several."""
 
     stage = Stage.CHANNELS
+    only_for_sparse = True
     fulfils = _INSIDE | _AROUND
 
     @abstractmethod
@@ -140,6 +142,7 @@ class ConcatenateByAdding(LayerFixer):
 
     name = "concatenate-by-adding"
     stage = Stage.CHANNELS
+    only_for_sparse = True
     fulfils = _INSIDE
 
     def match(self, scope: Scope, entry: Entry) -> Match | None:

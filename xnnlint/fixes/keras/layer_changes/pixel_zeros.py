@@ -19,6 +19,7 @@ class ZerosOnOnePixel(LayerFixer):
 
     name = "zeros-on-one-pixel"
     stage = Stage.ZEROS
+    only_for_sparse = True
     fulfils = frozenset({Condition.ENOUGH_ZEROS})
     of_plan = True
 

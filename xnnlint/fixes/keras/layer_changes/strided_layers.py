@@ -31,6 +31,7 @@ class ZeroTaps(LayerFixer):
     name = "zero-taps"
     rivals = ("padding-on-all-sides",)
     stage = Stage.TAPS
+    only_for_sparse = True
     exactness = Exactness.ROUNDING
     fulfils = frozenset({Condition.DEPTHWISE})
 
@@ -71,6 +72,7 @@ class StemByPicking(LayerFixer):
     name = "stem-by-picking"
     rivals = ("padding-on-all-sides",)
     stage = Stage.TAPS
+    only_for_sparse = True
     exactness = Exactness.ROUNDING
     fulfils = frozenset({Condition.STEM})
 
