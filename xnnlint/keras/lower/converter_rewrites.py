@@ -36,6 +36,7 @@ def rewrite(program: Program) -> None:
     rewriter = Rewriter(program)
     rewriter.repeat(_SHAPES)
     rewriter.merge_equal()
+    rewriter.repeat({"BATCH_TO_SPACE_ND": [_dilated]})
     rewriter.repeat({type_: [_two_transposes_before, _transpose_before] for type_ in _COMMUTING})
     program.nodes.sort(key=lambda node: node.place)
     rewriter.repeat(_FIRST)
@@ -301,6 +302,38 @@ def _reshape_after_dense(rewriter: Rewriter, node: Node) -> bool:
     dense.output.shape = before
     dense.name, node.name = node.name, name
     return True
+
+
+# -- dilated convolutions
+
+
+def _dilated(rewriter: Rewriter, node: Node) -> bool:
+    """ConvertTFDilatedConvOp: with a fixed batch a convolution is dilated instead of put into the batch and back.
+
+    Only where nothing else reads what is put into the batch; a sequence becomes a row and back in between.
+    """
+    squeeze = rewriter.producer(node, 0, "SQUEEZE")
+    conv = rewriter.producer(squeeze or node, 0, *_CONVOLUTIONS)
+    expand = rewriter.producer(conv, 0, "EXPAND_DIMS") if conv is not None and squeeze is not None else None
+    spread = rewriter.producer(expand or conv, 0, "SPACE_TO_BATCH_ND") if conv is not None else None
+    if conv is None or spread is None or (squeeze is None) != (expand is None) or rewriter.uses(spread.output) != 1:
+        return False
+    x, out = spread.inputs[0], node.output.shape
+    block, around, crops = spread.constant(1), spread.constant(2), node.constant(2)
+    if x is None or not x.is_static or not x.shape or not out or block is None or around is None or crops is None:
+        return False
+    factors = block.array.tolist()
+    same = int(around.array.sum()) > int(crops.array.sum())
+    height, width = factors if len(factors) == 2 else (1, factors[0])
+    dilation = {"dilation_h_factor": height, "dilation_w_factor": width, "padding": "SAME" if same else "VALID"}
+    rewriter.replace(spread.output, x)
+    conv.attributes = {**conv.attributes, **dilation}
+    if squeeze is not None and expand is not None:
+        expand.output.shape, squeeze.output.shape = (x.shape[0], 1, *x.shape[1:]), out
+        conv.output.shape = (out[0], 1, *out[1:])
+        return rewriter.replace(node.output, squeeze.output)
+    conv.output.shape = out
+    return rewriter.replace(node.output, conv.output)
 
 
 # -- into the operator before

@@ -96,8 +96,7 @@ def convolution(
 ) -> Value:
     """A CONV_2D, or with a depth multiplier a DEPTHWISE_CONV_2D, on a map of rank 4.
 
-    Where it is dilated and the batch dynamic, the converter leaves TensorFlow's detour through the batch as it is
-    (ConvertTFDilatedConvOp, tflite/converter/transforms/dilated_conv.h).
+    Where it is dilated, TensorFlow goes through the batch, which the converter takes back where that is fixed.
     """
     batch, height, width, _ = shape_of(x, 4)
     assert kernel.shape is not None
@@ -116,7 +115,7 @@ def convolution(
     if multiplier:
         attributes["depth_multiplier"] = multiplier
     out = tuple(window(n, k, s, same, d) for n, k, s, d in zip((height, width), size, stride, dilation, strict=True))
-    if dilation == (1, 1) or batch is not None:
+    if dilation == (1, 1):
         return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
     if height is None or width is None:
         raise NotSupported("it is dilated, on a map of unknown size")
@@ -131,10 +130,11 @@ def convolution(
         crops.append([0, extra])
         inner.append((n + missing + extra) // d)
     paddings = scope.integers(before, f"{at}/SpaceToBatchND/paddings")
-    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (None, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
+    many = None if batch is None else batch * dilation[0] * dilation[1]
+    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (many, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
     attributes |= {"padding": "VALID", "dilation_h_factor": 1, "dilation_w_factor": 1}
     small = tuple(n - k + 1 for n, k in zip(inner, size, strict=True))
-    y = scope.op(type_, [spread, kernel, bias], (None, *small, channels), at, attributes)
+    y = scope.op(type_, [spread, kernel, bias], (many, *small, channels), at, attributes)
     cropped = scope.integers(crops, f"{at}/BatchToSpaceND/crops")
     return scope.op("BATCH_TO_SPACE_ND", [y, block, cropped], (batch, *out, channels), f"{at}/BatchToSpaceND")
 
