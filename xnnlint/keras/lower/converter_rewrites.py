@@ -42,7 +42,7 @@ def rewrite(program: Program) -> None:
     rewriter.repeat(_FIRST)
     rewriter.repeat({**_FIRST, **{t: _FIRST.get(t, []) + more for t, more in _SECOND.items()}})
     rewriter.merge_equal()
-    program.nodes = [node for node in program.nodes if node in rewriter.alive]
+    program.nodes = sorted((node for node in program.nodes if node in rewriter.alive), key=lambda node: node.place)
 
 
 class Rewriter:
@@ -224,13 +224,11 @@ def _two_transposes_before(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _transpose_last(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]) -> bool:
-    """Both stand where the elementwise operator was."""
     order = move.constant(1)
     assert order is not None and node.output.shape is not None
     shape = [node.output.shape[d] for d in np.argsort(order.array).tolist()]
     _swap(rewriter, node, move, inputs)
     move.output.shape = tuple(shape)
-    move.step, move.part = node.step, node.part
     return True
 
 
@@ -296,7 +294,7 @@ def _reshape_after_dense(rewriter: Rewriter, node: Node) -> bool:
         return False
     inputs, attributes, name = list(dense.inputs), {**dense.attributes, "keep_num_dims": True}, dense.name
     before = (*shape[:-1], x.shape[-1])
-    # The FULLY_CONNECTED's place is the RESHAPE's, and the other way round.
+    dense.step, dense.part = node.step, node.part
     rewriter.change(node, dense.type, [dense.output, *inputs[1:]], attributes)
     rewriter.change(dense, "RESHAPE", [x, _integers(before)])
     dense.output.shape = before
@@ -700,7 +698,7 @@ def _slice_without_masks(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]) -> bool:
-    """value(move(x)) -> move(value(x)): each takes the other's part where that one stands."""
+    """value(move(x)) -> move(value(x)): each takes the other's part, and both stand where the last one was."""
     type_, attributes, name = node.type, node.attributes, node.name
     moving, settings, of = move.type, move.attributes, move.name
     first, second = move.output, node.output
@@ -710,6 +708,7 @@ def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]
     rewriter.change(node, moving, [first, *rest, *inputs], settings)
     rewriter.change(move, type_, inputs, attributes)
     rewriter.change(node, moving, [first, *rest], settings)
+    move.step, move.part = node.step, node.part
     node.name, move.name = of, name
     first.shape, first.dtype = (source.shape if source is not None else None), second.dtype
     return True

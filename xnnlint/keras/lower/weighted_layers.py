@@ -16,7 +16,7 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
-from xnnlint.keras.lower.program import Constant, Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.program import Constant, Shape, Step, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, reduce
 
@@ -271,7 +271,8 @@ def dense(scope: Scope, x: Value) -> Value:
 def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
     """tf.tensordot where the shape is not known before run time."""
     rank, units = len(out), out[-1]
-    at = "Tensordot"
+    # Of a layer that is called again its operations are numbered as a group.
+    at = scope.inner_name("Tensordot")
     whole = scope.op("SHAPE", [x], (rank,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
     free = scope.integers(range(rank - 1), f"{at}/free", f"{at}/GatherV2/axis")
     axes = scope.integers([rank - 1], f"{at}/axes", f"{at}/GatherV2_1/axis")
@@ -290,7 +291,7 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     last = scope.integers([units], f"{at}/Const_2", f"{at}/concat_1/axis")
     joined = {"axis": 0, **_RELU_FREE}
     target = scope.op("CONCATENATION", [kept, last], (rank,), f"{at}/concat_1", joined, "INT32")
-    return scope.op("RESHAPE", [y, target], out, at)
+    return scope.op("RESHAPE", [y, target], out, Step(f"{scope.prefix}/{at}"))
 
 
 _BATCH_NORMALIZATIONS = (
