@@ -38,6 +38,10 @@ def add_bias(scope: Scope, x: Value, channels: int) -> Value:
         return x
     reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
     bias = scope.weight("bias", (channels,), f"{reader}/ReadVariableOp")
+    if reader == "Reshape" and channels == 1:
+        # A single number is no vector to Keras 3 (`add` of keras/src/backend/tensorflow/numpy.py).
+        bias = reshaped(bias, (1,) * len(shape_of(x)))
+        return scope.op("ADD", [x, bias], x.shape, "Add", dict(_RELU_FREE))
     return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
 
 
