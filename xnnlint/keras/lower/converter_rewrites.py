@@ -314,7 +314,9 @@ def _dilated(rewriter: Rewriter, node: Node) -> bool:
     conv = rewriter.producer(squeeze or node, 0, *_CONVOLUTIONS)
     expand = rewriter.producer(conv, 0, "EXPAND_DIMS") if conv is not None and squeeze is not None else None
     spread = rewriter.producer(expand or conv, 0, "SPACE_TO_BATCH_ND") if conv is not None else None
-    if conv is None or spread is None or (squeeze is None) != (expand is None) or rewriter.uses(spread.output) != 1:
+    if conv is None or spread is None or (squeeze is None) != (expand is None):
+        return False
+    if any(made is not None and rewriter.uses(made.output) != 1 for made in (spread, expand, conv, squeeze)):
         return False
     x, out = spread.inputs[0], node.output.shape
     block, around, crops = spread.constant(1), spread.constant(2), node.constant(2)
