@@ -36,12 +36,13 @@ def rewrite(program: Program) -> None:
     rewriter = Rewriter(program)
     rewriter.repeat(_SHAPES)
     rewriter.merge_equal()
+    rewriter.repeat({"BATCH_TO_SPACE_ND": [_dilated]})
     rewriter.repeat({type_: [_two_transposes_before, _transpose_before] for type_ in _COMMUTING})
     program.nodes.sort(key=lambda node: node.place)
     rewriter.repeat(_FIRST)
     rewriter.repeat({**_FIRST, **{t: _FIRST.get(t, []) + more for t, more in _SECOND.items()}})
     rewriter.merge_equal()
-    program.nodes = [node for node in program.nodes if node in rewriter.alive]
+    program.nodes = sorted((node for node in program.nodes if node in rewriter.alive), key=lambda node: node.place)
 
 
 class Rewriter:
@@ -223,13 +224,11 @@ def _two_transposes_before(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _transpose_last(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]) -> bool:
-    """Both stand where the elementwise operator was."""
     order = move.constant(1)
     assert order is not None and node.output.shape is not None
     shape = [node.output.shape[d] for d in np.argsort(order.array).tolist()]
     _swap(rewriter, node, move, inputs)
     move.output.shape = tuple(shape)
-    move.step, move.part = node.step, node.part
     return True
 
 
@@ -295,12 +294,46 @@ def _reshape_after_dense(rewriter: Rewriter, node: Node) -> bool:
         return False
     inputs, attributes, name = list(dense.inputs), {**dense.attributes, "keep_num_dims": True}, dense.name
     before = (*shape[:-1], x.shape[-1])
-    # The FULLY_CONNECTED's place is the RESHAPE's, and the other way round.
+    dense.step, dense.part = node.step, node.part
     rewriter.change(node, dense.type, [dense.output, *inputs[1:]], attributes)
     rewriter.change(dense, "RESHAPE", [x, _integers(before)])
     dense.output.shape = before
     dense.name, node.name = node.name, name
     return True
+
+
+# -- dilated convolutions
+
+
+def _dilated(rewriter: Rewriter, node: Node) -> bool:
+    """ConvertTFDilatedConvOp: with a fixed batch a convolution is dilated instead of put into the batch and back.
+
+    Only where nothing else reads what is put into the batch; a sequence becomes a row and back in between.
+    """
+    squeeze = rewriter.producer(node, 0, "SQUEEZE")
+    conv = rewriter.producer(squeeze or node, 0, *_CONVOLUTIONS)
+    expand = rewriter.producer(conv, 0, "EXPAND_DIMS") if conv is not None and squeeze is not None else None
+    spread = rewriter.producer(expand or conv, 0, "SPACE_TO_BATCH_ND") if conv is not None else None
+    if conv is None or spread is None or (squeeze is None) != (expand is None):
+        return False
+    if any(made is not None and rewriter.uses(made.output) != 1 for made in (spread, expand, conv, squeeze)):
+        return False
+    x, out = spread.inputs[0], node.output.shape
+    block, around, crops = spread.constant(1), spread.constant(2), node.constant(2)
+    if x is None or not x.is_static or not x.shape or not out or block is None or around is None or crops is None:
+        return False
+    factors = block.array.tolist()
+    same = int(around.array.sum()) > int(crops.array.sum())
+    height, width = factors if len(factors) == 2 else (1, factors[0])
+    dilation = {"dilation_h_factor": height, "dilation_w_factor": width, "padding": "SAME" if same else "VALID"}
+    rewriter.replace(spread.output, x)
+    conv.attributes = {**conv.attributes, **dilation}
+    if squeeze is not None and expand is not None:
+        expand.output.shape, squeeze.output.shape = (x.shape[0], 1, *x.shape[1:]), out
+        conv.output.shape = (out[0], 1, *out[1:])
+        return rewriter.replace(node.output, squeeze.output)
+    conv.output.shape = out
+    return rewriter.replace(node.output, conv.output)
 
 
 # -- into the operator before
@@ -667,7 +700,7 @@ def _slice_without_masks(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]) -> bool:
-    """value(move(x)) -> move(value(x)): each takes the other's part where that one stands."""
+    """value(move(x)) -> move(value(x)): each takes the other's part, and both stand where the last one was."""
     type_, attributes, name = node.type, node.attributes, node.name
     moving, settings, of = move.type, move.attributes, move.name
     first, second = move.output, node.output
@@ -677,6 +710,7 @@ def _swap(rewriter: Rewriter, node: Node, move: Node, inputs: list[Value | None]
     rewriter.change(node, moving, [first, *rest, *inputs], settings)
     rewriter.change(move, type_, inputs, attributes)
     rewriter.change(node, moving, [first, *rest], settings)
+    move.step, move.part = node.step, node.part
     node.name, move.name = of, name
     first.shape, first.dtype = (source.shape if source is not None else None), second.dtype
     return True

@@ -293,7 +293,11 @@ def channels_last(config: Options) -> None:
         NotSupported: it is that.
     """
     if config.given("data_format") not in (None, "channels_last"):
-        raise NotSupported("its data_format is channels_first")
+        # Seen in converted files; of some layers the converter makes nothing at all.
+        raise NotSupported(
+            "its data_format is channels_first, so that the converter puts a TRANSPOSE before and behind it; build the"
+            " model with channels_last"
+        )
 
 
 def is_same(config: Options) -> bool:

@@ -49,12 +49,12 @@ def conv_1d(scope: Scope, x: Value) -> Value:
     if causal:
         x = pad(scope, x, [(0, 0), ((size - 1) * dilation, 0), (0, 0)], "Pad")
     same = not causal and is_same(config)
-    if dilation != 1 and shape_of(x)[0] is None:
+    if dilation != 1:
         y = _dilated_row(scope, x, wide, at, dilation, same)
     else:
         stride = (1, _one(config, "strides", default=1))
         x = expand_axis(scope, x, -3, f"{at}/ExpandDims")
-        y = squeeze_axis(scope, convolution(scope, x, wide, at, stride, (1, dilation), same), 1, f"{at}/Squeeze")
+        y = squeeze_axis(scope, convolution(scope, x, wide, at, stride, (1, 1), same), 1, f"{at}/Squeeze")
     return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
@@ -69,7 +69,8 @@ def _dilated_row(scope: Scope, x: Value, kernel: Value, at: str, dilation: int, 
     block = scope.integers([dilation], f"{at}/SpaceToBatchND/block_shape")
     around = scope.integers([[start, missing - start + extra]], f"{at}/SpaceToBatchND/paddings")
     inner = (length + missing + extra) // dilation
-    y = scope.op("SPACE_TO_BATCH_ND", [x, block, around], (None, inner, channels), f"{at}/SpaceToBatchND")
+    many = None if batch is None else batch * dilation
+    y = scope.op("SPACE_TO_BATCH_ND", [x, block, around], (many, inner, channels), f"{at}/SpaceToBatchND")
     y = convolution(scope, expand_axis(scope, y, -3, f"{at}/ExpandDims"), kernel, at, (1, 1), (1, 1), same=False)
     y = squeeze_axis(scope, y, 1, f"{at}/Squeeze")
     out = (batch, (inner - size + 1) * dilation - extra, filters)

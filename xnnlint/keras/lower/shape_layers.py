@@ -105,6 +105,8 @@ def flatten(scope: Scope, x: Value) -> Value:
     shape = shape_of(x)
     if len(shape) < 2:
         raise NotSupported("its input has one dimension")
+    if len(shape) > 2:
+        channels_last(scope.config)
     rest = elements(shape[1:])
     if rest is None or scope.builder.dialect == "keras3":
         sizes = batch_and(scope, x, [-1 if rest is None else rest], "Reshape/shape")
@@ -265,7 +267,7 @@ def resize(scope: Scope, x: Value, size: Sequence[int | None], method: str) -> V
     """tf.image.resize to a fixed size, as layers use it."""
     shape = shape_of(x, 4)
     if method not in _RESIZE:
-        raise NotSupported(f"it resizes by {method!r}")
+        raise NotSupported(f"it resizes by {method!r}, for which TFLite has no operator")
     if None in size:
         raise NotSupported("it resizes a map of unknown size")
     type_, at = _RESIZE[method]

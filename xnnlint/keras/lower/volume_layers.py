@@ -40,6 +40,12 @@ def conv_3d(scope: Scope, x: Value) -> Value:
     return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
+@layer("MaxPooling3D", "MaxPool3D", "AveragePooling3D", "AvgPool3D")
+def pool_3d(scope: Scope, x: Value) -> Value:
+    """Pooling in three dimensions: the converter makes nothing of a model with it."""
+    raise NotSupported("TFLite has no operator for it, and the converter refuses the model without TensorFlow's own")
+
+
 @layer("UpSampling3D")
 def up_sampling_3d(scope: Scope, x: Value) -> Value:
     """UpSampling3D: every axis after the other."""

@@ -16,7 +16,7 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
-from xnnlint.keras.lower.program import Constant, Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.program import Constant, Shape, Step, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, reduce
 
@@ -38,6 +38,10 @@ def add_bias(scope: Scope, x: Value, channels: int) -> Value:
         return x
     reader = "Reshape" if scope.is_keras_3 and scope.layer.class_name != "Dense" else "BiasAdd"
     bias = scope.weight("bias", (channels,), f"{reader}/ReadVariableOp")
+    if reader == "Reshape" and channels == 1:
+        # A single number is no vector to Keras 3 (`add` of keras/src/backend/tensorflow/numpy.py).
+        bias = reshaped(bias, (1,) * len(shape_of(x)))
+        return scope.op("ADD", [x, bias], x.shape, "Add", dict(_RELU_FREE))
     return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
 
 
@@ -94,8 +98,7 @@ def convolution(
 ) -> Value:
     """A CONV_2D, or with a depth multiplier a DEPTHWISE_CONV_2D, on a map of rank 4.
 
-    Where it is dilated and the batch dynamic, the converter leaves TensorFlow's detour through the batch as it is
-    (ConvertTFDilatedConvOp, tflite/converter/transforms/dilated_conv.h).
+    Where it is dilated, TensorFlow goes through the batch, which the converter takes back where that is fixed.
     """
     batch, height, width, _ = shape_of(x, 4)
     assert kernel.shape is not None
@@ -114,7 +117,7 @@ def convolution(
     if multiplier:
         attributes["depth_multiplier"] = multiplier
     out = tuple(window(n, k, s, same, d) for n, k, s, d in zip((height, width), size, stride, dilation, strict=True))
-    if dilation == (1, 1) or batch is not None:
+    if dilation == (1, 1):
         return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
     if height is None or width is None:
         raise NotSupported("it is dilated, on a map of unknown size")
@@ -129,10 +132,11 @@ def convolution(
         crops.append([0, extra])
         inner.append((n + missing + extra) // d)
     paddings = scope.integers(before, f"{at}/SpaceToBatchND/paddings")
-    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (None, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
+    many = None if batch is None else batch * dilation[0] * dilation[1]
+    spread = scope.op("SPACE_TO_BATCH_ND", [x, block, paddings], (many, *inner, shape_of(x)[3]), f"{at}/SpaceToBatchND")
     attributes |= {"padding": "VALID", "dilation_h_factor": 1, "dilation_w_factor": 1}
     small = tuple(n - k + 1 for n, k in zip(inner, size, strict=True))
-    y = scope.op(type_, [spread, kernel, bias], (None, *small, channels), at, attributes)
+    y = scope.op(type_, [spread, kernel, bias], (many, *small, channels), at, attributes)
     cropped = scope.integers(crops, f"{at}/BatchToSpaceND/crops")
     return scope.op("BATCH_TO_SPACE_ND", [y, block, cropped], (batch, *out, channels), f"{at}/BatchToSpaceND")
 
@@ -269,7 +273,8 @@ def dense(scope: Scope, x: Value) -> Value:
 def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: dict[str, Any]) -> Value:
     """tf.tensordot where the shape is not known before run time."""
     rank, units = len(out), out[-1]
-    at = "Tensordot"
+    # Of a layer that is called again its operations are numbered as a group.
+    at = scope.inner_name("Tensordot")
     whole = scope.op("SHAPE", [x], (rank,), f"{at}/Shape", {"out_type": "INT32"}, "INT32")
     free = scope.integers(range(rank - 1), f"{at}/free", f"{at}/GatherV2/axis")
     axes = scope.integers([rank - 1], f"{at}/axes", f"{at}/GatherV2_1/axis")
@@ -288,7 +293,7 @@ def _tensordot(scope: Scope, x: Value, weights: Value, out: Shape, attributes: d
     last = scope.integers([units], f"{at}/Const_2", f"{at}/concat_1/axis")
     joined = {"axis": 0, **_RELU_FREE}
     target = scope.op("CONCATENATION", [kept, last], (rank,), f"{at}/concat_1", joined, "INT32")
-    return scope.op("RESHAPE", [y, target], out, at)
+    return scope.op("RESHAPE", [y, target], out, Step(f"{scope.prefix}/{at}"))
 
 
 _BATCH_NORMALIZATIONS = (
