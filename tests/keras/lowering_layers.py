@@ -147,6 +147,14 @@ def line_bodies(keras: Any) -> dict[str, Body]:
             x = layers.Add()([x, layers.Conv1D(16, 1)(y)])
         return x
 
+    def gated(x: Tensor) -> Tensor:
+        a, b = (layers.Conv1D(16, 2, padding="causal", dilation_rate=2, activation=n)(x) for n in ("tanh", "sigmoid"))
+        return layers.Add()([x, layers.Conv1D(16, 1)(layers.Multiply()([a, b]))])
+
+    def skips(x: Tensor) -> Tensor:
+        one, two, three = (layers.Conv1D(16, 1)(c1) for c1 in (x, gated(x), gated(gated(x))))
+        return layers.Conv1D(1, 1, activation="sigmoid")(layers.ReLU()(layers.Add()([one, two, three])))
+
     def autoencoder(x: Tensor) -> Tensor:
         x = layers.Conv1D(8, 3, strides=2, padding="same", activation="relu")(x)
         x = layers.Conv1DTranspose(8, 3, strides=2, padding="same", activation="relu")(x)
@@ -201,6 +209,8 @@ def line_bodies(keras: Any) -> dict[str, Body]:
         "transposed_causal": lambda x: layers.Conv1D(8, 3, padding="causal")(
             layers.Conv1DTranspose(12, 2, strides=2, activation="relu")(x)
         ),
+        "gated": gated,
+        "skips": skips,
         "autoencoder": autoencoder,
         "unet": unet,
         "padding": lambda x: layers.ZeroPadding1D((2, 0))(x),
@@ -384,6 +394,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lines_causal": ("causal", "causal_norm", "causal_strided", "causal_of_one", "causal_dilated", "tcn"),
     "lines_dilated": ("dilated", "dilated_same", "dilated_same_relu", "grouped", "strided"),
     "lines_transposed": ("transposed", "transposed_valid", "transposed_without_bias", "transposed_output_padding"),
+    "lines_gated": ("gated", "skips"),
     "lines_separable": ("depthwise_dilated", "separable", "separable_relu", "separable_dilated", "separable_strided"),
     "lines_shapes": ("up", "up_twice", "up_conv", "padding_conv", "cropping", "cropping_end", "pools", "global_keep"),
     "lines_products": ("heads", "dot", "dot_last", "dot_normalized", "norm_layer", "rms_norm"),

@@ -344,6 +344,7 @@ FIXED = (
     "depthwise_dilated_same", "line_causal_dilated", "line_dilated_same", "line_transposed", "line_up",
     "line_separable_dilated", "line_heads", "line_autoencoder", "volume_conv", "volume_up", "softmax_of_axes",
     "permute_twice", "heads_some", "attentions", "lines_causal", "lines_dilated", "lines_transposed", "lines_shapes",
+    "line_gated", "line_skips", "lines_gated",
 )  # fmt: skip
 
 
