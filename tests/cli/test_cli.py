@@ -299,9 +299,11 @@ def test_profiles_as_text_and_json(call):
 def test_rules_are_marked_and_filtered(capsys, monkeypatch):
     ask = functools.partial(run, capsys, monkeypatch, "rules")
     listed = json.loads(ask("--format", "json")[1])["rules"]
-    # As docs/fix-tflite.md and docs/keras.md have it: padding can be written otherwise, a CPU cannot be changed.
+    # As docs/fix-tflite.md and docs/commands.md have it: padding can be written otherwise in both kinds of files,
+    # resizing in .tflite files alone, and a CPU cannot be changed.
     fixes = {rule["code"]: rule["fixes"] for rule in listed}
-    assert fixes["XNN104"] == {"tflite": "safe", "keras": "unsafe"}
+    assert fixes["XNN104"] == {"tflite": "safe", "keras": "safe"}
+    assert fixes["XNN107"] == {"tflite": "safe", "keras": "unsafe"}
     assert fixes["XNN501"] == {}
     assert "\nXNN104 [*] error    depthwise-convolution-without-nchw-kernel\n" in ask()[1]
     some = json.loads(ask("--fixable", "--format", "json")[1])["rules"]

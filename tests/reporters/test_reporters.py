@@ -302,6 +302,7 @@ def test_the_document_follows_the_contract():
         "declined": None,
         "converted": None,
         "converted_if_slower": None,
+        "converted_untried": 0,
     }
     assert first == {
         "path": "./a/../m.tflite",

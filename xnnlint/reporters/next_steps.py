@@ -137,12 +137,9 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         gain = made_words(model)
         faster = f"; {gain}" if gain else ""
         yield Step(Kind.FIX, fix, f"[*] {_becomes(brought)}: same outputs, no retraining{faster}{more}")
-    elif fixes.safe:
+    elif fixes.safe and (brought is None or brought.changes):
         what = f"[*] {_some(model, fixes.safe)}: same outputs, no retraining{more}"
-        if stays:
-            tried = f"; {plan.outcome.value} all the same"
-        else:
-            tried = "" if brought is not None else "; check --fixes tries it"
+        tried = f"; {plan.outcome.value} all the same" if stays else "; check --fixes tries it"
         yield Step(Kind.FIX, fix, f"{what}{tried}")
     elif fixes.unsafe:
         yield Step(
