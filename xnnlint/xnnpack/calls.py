@@ -6,6 +6,7 @@ delegate is applied to all subgraphs (tflite/core/interpreter.cc `Interpreter::M
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,13 +31,13 @@ def calls_of(model: Model, main: Graph) -> list[Call]:
         main: the main one as it is planned; the decomposition of a composite that is no longer in it is left out.
     """
     reached = {model.entry: Call(model.entry, "", None)}
-    pending = [(op.index, op) for op in main.operators]
+    pending = deque((op.index, op) for op in main.operators)
     while pending:
-        at, op = pending.pop(0)
+        at, op = pending.popleft()
         for role, number in _named(op):
             if 0 <= number < len(model.graphs) and number not in reached:
                 reached[number] = Call(number, role, at)
-                pending += [(at, called) for called in model.graphs[number].operators]
+                pending += ((at, called) for called in model.graphs[number].operators)
     decompositions = {n for g in model.graphs for op in g.operators if op.type == COMPOSITE for _, n in _named(op)}
     for number in range(len(model.graphs)):
         if number not in reached and number not in decompositions:
