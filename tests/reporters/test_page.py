@@ -200,7 +200,7 @@ def test_what_was_tried_says_what_comes_of_it():
     assert "      [*] sparse, 4 of 4: same outputs, no retraining\n" in page
     assert "--fixes" not in page
     page = shown(fixable(FixOutcome(1, Outcome.DENSE, 0, 4), FixOutcome(5, Outcome.SPARSE, 4, 4)))
-    assert "      [*] rewrites 1 of 2 findings: same outputs, no retraining; dense all the same\n" in page
+    assert "      [*] rewrites 1 of 2 findings: same outputs, no retraining; dense all the\n      same\n" in page
     assert "-o fixed.tflite --even-if-slower\n      [*] sparse, 4 of 4; slower, as predicted\n" in page
 
 
