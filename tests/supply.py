@@ -69,7 +69,8 @@ def use(python: Path) -> None:
 def lower_bounds() -> list[str]:
     """The dependencies of pyproject.toml at their lowest: "numpy==1.23"."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [re.sub(r">=", "==", one) for one in project["dependencies"]]
+    # What is behind the first says for which Python.
+    return [re.sub(r">=", "==", one, count=1) for one in project["dependencies"]]
 
 
 def bounds(options: argparse.Namespace) -> None:
