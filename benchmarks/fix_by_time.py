@@ -77,7 +77,7 @@ def _fix(fixer: FileFixer, path: Path, target: Path) -> tuple[str, float | None]
     try:
         done = fixer.fix(str(path), str(target))
     except XnnlintError as error:
-        return f"refused: {str(error).rpartition(': ')[2]}", None
+        return f"refused: {str(error).rpartition(': ')[2].replace(str(path), 'it')}", None
     if done.declined is not None:
         version, gain = done.declined.version, done.declined.gain
         told = f"predicted {gain.ratio:.2f}" if gain is not None else "no prediction"
