@@ -237,8 +237,7 @@ class _Editor:
             self.graph.rewire(old, new, inside)
             place = self.graph.operators.index(producer)
             self._pool(new, old, near=producer)
-            self.graph.operators.remove(producer)
-            self.graph.operators.insert(place, producer)
+            self.graph.move(producer, before=self.graph.operators[place])
             return
         try:
             leave(self.view, Leak(tensor, producer, inside, live=False))

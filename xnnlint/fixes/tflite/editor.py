@@ -375,6 +375,11 @@ class GraphEdit:
         """Takes an operator out; who reads its outputs must be rewired first."""
         self._links.remove(op)
 
+    def move(self, op: Op, *, before: Op) -> None:
+        """Puts an operator in front of another one, from wherever it is."""
+        self._links.remove(op)
+        self._links.insert(op, before, after=False)
+
     def rewire(self, old: int, new: int, readers: Iterable[Op] | None = None) -> None:
         """Lets the readers of a tensor (all, where None) read another one; outputs of the graph stay as they are."""
         for op in self.consumers(old) if readers is None else readers:
