@@ -167,7 +167,7 @@ def test_a_model_that_cannot_be_read_fails(sample):
     sample.git("add", "-A")
     code, output = sample.hooks("xnnlint")
     assert code == 1, output
-    assert "broken.tflite: this is not a TFLite model" in output
+    assert "broken.tflite: this is a text file, not a TFLite model" in output
     # One bad file hides no other.
     assert re.search(r"failing\.tflite +dense", output)
     assert "exit code: 2" in output

@@ -32,7 +32,7 @@ def network(keras: Any, how: str) -> Any:
     keras.utils.set_random_seed(2)
 
     def strided(make: Any, x: Any, *arguments: Any) -> Any:
-        if how == "same":
+        if how != "layers in front":
             return make(*arguments, 3, strides=2, padding="same")(x)
         x = layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
         return make(*arguments, 3, strides=2, use_bias=False)(x)
@@ -42,7 +42,10 @@ def network(keras: Any, how: str) -> Any:
     x = layers.Conv2D(32, 1, activation="relu")(x)
     x = layers.ReLU()(layers.BatchNormalization()(strided(layers.DepthwiseConv2D, x)))
     x = layers.Conv2D(48, 1, activation="relu")(x)
-    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    if how == "5x5 behind":
+        x = layers.DepthwiseConv2D(5, strides=2, padding="same")(x)
+        x = layers.Conv2D(48, 1, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D(keepdims=how != "5x5 behind")(x)
     model = keras.Model(image, layers.Dense(5)(layers.Flatten()(x)))
     numbers = np.random.default_rng(0)
     for layer in model.layers:
@@ -139,6 +142,18 @@ def test_nothing_is_made_larger_in_a_model_that_stays_dense() -> None:
     assert not KINDS & {change.fix for change in done.changes}
     (item,) = [item for item in done.not_made if item.fix == "zero-taps"]
     assert item.why is Why.NOT_NEEDED
+
+
+@pytest.mark.tensorflow
+def test_what_does_harm_stays_out_when_vain_changes_are_taken_back(tmp_path: Path) -> None:
+    """The stem alone makes a cluster that a larger depthwise convolution breaks."""
+    path = tmp_path / "model.keras"
+    network(importlib.import_module("tf_keras"), "5x5 behind").save(path)
+    done = repair(str(path), FixRequest(OPTIONS.profile, even_if_slower=True))
+    assert [change.fix for change in done.changes] == ["pooling-keepdims"]
+    assert done.after.plan.outcome is Outcome.DENSE
+    whys = {item.fix: item.why for item in done.not_made}
+    assert (whys["stem-by-picking"], whys["zero-taps"]) == (Why.HARMFUL, Why.NOT_NEEDED)
 
 
 def layer(class_name: str, kernel: int, **config: Any) -> dict[str, Any]:

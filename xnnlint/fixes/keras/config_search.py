@@ -125,6 +125,10 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
             self.pass_over(changes[_MAX_SINGLE:], Why.NOT_TRIED)
         best = self._without_vain(self.by_cheaper_ways(best))
         best, declined = self._fast_enough(best)
+        if best.changes and (fault := self.fault(best, self.origin)):
+            # No way above should lead here; what is worse is never given out, whatever the way.
+            self.pass_over(best.changes, Why.HARMFUL, fault)
+            best = self.origin
         changed = {change.place for change in best.changes}
         refused = [item for item in self.refused.items() if item[0] not in changed]
         path = self.origin.plan.model.path
@@ -142,7 +146,9 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         if not vain or not self.origin.plan.is_correct or best.reach > self.origin.reach:
             return best
         self.pass_over(vain, Why.NOT_NEEDED)
-        return self.attempt(Selection(without=frozenset(change.key for change in vain)))
+        # Not all but the vain ones: what did harm was left out before.
+        rest = frozenset(change.key for change in best.changes if change.fix not in kinds)
+        return self.attempt(Selection(rest)) if rest else self.origin
 
     def _fast_enough(self, best: ConfigVersion) -> tuple[ConfigVersion, Declined[ConfigVersion] | None]:
         """The best changes, or fewer, where the model would be slower with them. What makes it right is done whatever
