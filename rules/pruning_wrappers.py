@@ -41,10 +41,11 @@ class PruningWrappers(Rule):
     pruned.fit(images, labels, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()])
     converter = tf.lite.TFLiteConverter.from_keras_model(tfmot.sparsity.keras.strip_pruning(pruned))
     ```
-    `xnnlint convert` strips the wrappers itself.
+    `xnnlint convert` strips the wrappers itself, and `xnnlint fix` those in a .keras or .h5 file.
 
     ## Fix safety
-    Safe: the weights are masked already, and the outputs stay the same.
+    Safe: the weights are masked already, and the outputs stay the same. `xnnlint fix` makes sure of that, and leaves
+    files alone in which the masks were not applied yet, and models that are still to be pruned.
 
     ## References
     - tensorflow/model-optimization, tensorflow_model_optimization/python/core/sparsity/keras/prune.py, `strip_pruning`

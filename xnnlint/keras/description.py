@@ -96,6 +96,7 @@ class Layer:
         weights: the variables by their short name, the same in both dialects ("kernel", "depthwise_kernel", "bias",
             "gamma", "moving_mean", ...), as functions that give a read-only numpy array or raise `XnnlintError`; empty
             where the file has no weights.
+        unmasked: of a wrapped layer, those of its weights that have a mask, as they are stored.
         pruning: whether it is wrapped in PruneLowMagnitude (strip_pruning was forgotten); its mask is applied to
             `weights` already.
         schedule: how its wrapper prunes it; None without one, or with one that is not known.
@@ -115,6 +116,7 @@ class Layer:
     config: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     weights: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
+    unmasked: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)
     pruning: bool = False
     schedule: PruningSchedule | None = None
     model: KerasModel | None = None
@@ -125,6 +127,11 @@ class Layer:
     wrapper: str = ""
     added: bool = False
     build_shape: tuple[int | None, ...] | None = None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether zeros are stored wherever its wrapper has masked an element: whether the masks were applied."""
+        return all(self.weights[name]().tobytes() == read().tobytes() for name, read in self.unmasked.items())
 
     @property
     def is_operation(self) -> bool:

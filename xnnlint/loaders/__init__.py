@@ -102,7 +102,6 @@ def lowered(
         model.notes.insert(0, f"{path} was imported and run to get this model.")
     model.notes += notes
     model.declared = tuple((layers or {}).items())
-    model.wrapped = tuple("/".join(layer.path) for layer in keras_model.all_layers() if layer.pruning)
     model.assume_pruned = assume_pruned
     return model
 

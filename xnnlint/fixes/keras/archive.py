@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.hdf5_text import replace_text
 from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5
+from xnnlint.fixes.keras.stripped_weights import Off, strip_archive, strip_h5, taken_off, without_wrappers
 from xnnlint.keras.description import KerasModel
 from xnnlint.loaders import other_formats
 from xnnlint.loaders.keras.read_archive import CONFIG, WEIGHTS
@@ -86,47 +88,49 @@ class Archive:
         new: NewWeights | None = None,
         models: Models | None = None,
     ) -> None:
-        """Writes the same file with another config, and with the weights of new layers.
+        """Writes the same file with another config, with the weights of new layers, and without pruning wrappers.
 
         Args:
             document: the config.
             target: where to.
-            new: weights of layers that the config adds; then `models` are those of the two configs.
+            new: weights of layers that the config adds.
+            models: those of the two configs, where layers are added or leave their wrappers.
 
         Raises:
             ModelError: the config cannot be replaced.
             OSError: the file cannot be written.
         """
+        moves = None if models is None else _Moves.between(*models, new or {})
         try:
             if self.format == "keras":
-                self._write_zip(document, target, new, models)
+                self._write_zip(document, target, moves)
             else:
-                self._write_h5(document, target, new, models)
+                self._write_h5(document, target, moves)
         except Unreadable as fault:
             raise ModelError(self.path, fault.problem, fault.advice) from None
         except Hdf5Error as fault:
             raise ModelError(self.path, f"its HDF5 data cannot be read: {fault}") from None
 
-    def _write_zip(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Models | None) -> None:
+    def _write_zip(self, document: dict[str, Any], target: str, moves: _Moves | None) -> None:
         text = json.dumps(document).encode()
         with zipfile.ZipFile(self.path) as old, zipfile.ZipFile(target, "w") as sink_zip:
-            if new and WEIGHTS not in old.namelist():
+            if moves and WEIGHTS not in old.namelist():
                 raise Unreadable("its weights are in several files, to which none can be added", _ADVICE)
             for member in old.infolist():
                 if member.filename == CONFIG:
                     sink_zip.writestr(member, text)
                     continue
-                if member.filename == WEIGHTS and new and models is not None:
-                    sink_zip.writestr(member, into_archive(old.read(member), *models, new))
+                if member.filename == WEIGHTS and moves:
+                    sink_zip.writestr(member, moves.in_archive(old.read(member)))
                     continue
                 large = member.file_size >= 1 << 31
                 with old.open(member) as source, sink_zip.open(member, "w", force_zip64=large) as sink:
                     shutil.copyfileobj(source, sink, _STEP)
 
-    def _write_h5(self, document: dict[str, Any], target: str, new: NewWeights | None, models: Models | None) -> None:
+    def _write_h5(self, document: dict[str, Any], target: str, moves: _Moves | None) -> None:
         data = Path(self.path).read_bytes()
-        if new and models is not None:
-            data = into_h5(data, models[1], new)
+        if moves:
+            data = moves.in_h5(data)
         tail, patches = replace_text(data, _ATTRIBUTE, json.dumps(document))
         Path(target).write_bytes(data)
         with Path(target).open("rb+") as file:
@@ -136,15 +140,18 @@ class Archive:
                 file.seek(place)
                 file.write(data)
 
-    def same_weights(self, other: str, new: NewWeights | None = None) -> bool:
+    def same_weights(self, other: str, new: NewWeights | None = None, *, moved: bool = False) -> bool:
         """Whether another file has the same bytes but for the config, and with them every weight bit for bit.
 
-        With new layers, whether every weight has the same bits and the same layer, and the new ones have theirs.
+        With new layers, or where weights moved, whether every weight has the same bits and the same layer, and the new
+        ones have theirs.
         """
-        if new:
+        if new or moved:
             old_model, new_model = read(self.path)[1], read(other)[1]
             wanted = _bits(old_model) | {
-                (name, index): array.tobytes() for name, arrays in new.items() for index, array in enumerate(arrays)
+                (name, index): array.tobytes()
+                for name, arrays in (new or {}).items()
+                for index, array in enumerate(arrays)
             }
             return _bits(new_model) == wanted
         if self.format == "keras":
@@ -157,6 +164,40 @@ class Archive:
         for place, data in patches:
             masked[place : place + len(data)] = old_bytes[place : place + len(data)]
         return masked == old_bytes
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """What becomes of the weights in a file.
+
+    Attributes:
+        before: the model as it is in the file, and `bare` without the wrappers that layers leave.
+        after: the model of the new config.
+        off: the layers that leave them.
+        new: the weights of new layers.
+    """
+
+    before: KerasModel
+    bare: KerasModel
+    after: KerasModel
+    off: Off
+    new: NewWeights
+
+    @classmethod
+    def between(cls, before: KerasModel, after: KerasModel, new: NewWeights) -> _Moves | None:
+        """None where all weights stay where they are."""
+        off = taken_off(before, after)
+        return cls(before, without_wrappers(before, off), after, off, new) if off or new else None
+
+    def in_archive(self, data: bytes) -> bytes:
+        if self.off:
+            data = strip_archive(data, self.before, self.off)
+        return into_archive(data, self.bare, self.after, self.new) if self.new else data
+
+    def in_h5(self, data: bytes) -> bytes:
+        if self.off:
+            data = strip_h5(data, self.before, self.off)
+        return into_h5(data, self.after, self.new) if self.new else data
 
 
 def _bits(model: KerasModel) -> dict[tuple[str, int], bytes]:

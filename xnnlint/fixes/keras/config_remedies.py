@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from xnnlint.fixes.change import CannotChange, Change
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_scope import scopes
-from xnnlint.fixes.keras.config_search import known_of
+from xnnlint.fixes.keras.config_search import known_of, unmasked_layers
 from xnnlint.fixes.keras.layer_fixer import LayerFixer, layer_fixers
 from xnnlint.fixes.remedy import Remedies, Remedy, in_order
+from xnnlint.loaders.keras.read_file import read
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding
@@ -26,7 +27,8 @@ class ConfigRemedies(Remedies):
 
     def __init__(self, path: str, plan: Plan) -> None:
         self._document = Archive(path).document
-        self._known_of_plan = known_of(plan)
+        unmasked = unmasked_layers(read(path)[1]) if plan.model.wrapped else frozenset()
+        self._known_of_plan = known_of(plan, unmasked=lambda: unmasked)
         self._changes_of: dict[LayerFixer, list[Change]] = {}
 
     def of(self, finding: Finding) -> tuple[Remedy, ...]:

@@ -8,7 +8,7 @@ functional.py of keras-team/keras). Here only the references matter: a list [lay
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ class Known:
         weights: the variables of layers, for changes that give them another shape; none where a change is only tried.
         zeros: (weights, zeros) of all 1x1 kernels, as they are; none where they are assumed.
         short: the convolutions in front of which copies of a pixel would give their cluster enough zeros.
+        unmasked: finds the layers in pruning wrappers whose weights are not zero everywhere where their masks are.
     """
 
     shapes: Mapping[str, list[int | None]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Known:
     weights: Weights = field(default_factory=dict)
     zeros: tuple[int, int] = (0, 0)
     short: Mapping[str, ShortCluster] = field(default_factory=dict)
+    unmasked: Callable[[], Collection[str]] = frozenset
 
 
 @dataclass
@@ -256,6 +258,13 @@ class Scope:
             for _, tensor in self._references(entry.get("inbound_nodes")):
                 if tensor is not None:
                     tensor["shape"] = list(shape)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Lets who reads layers, or gives their outputs, know them by other names."""
+        if self.is_sequential:
+            return
+        for ref, _ in [*self._all_references()]:
+            ref[0] = names.get(ref[0], ref[0])
 
     def _require_one_call(self, entry: Entry) -> None:
         if self.calls(entry) != 1:

@@ -7,8 +7,9 @@ brings a finding that was not there, is undone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
@@ -39,6 +40,7 @@ from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.plan import Outcome, Plan
 
 if TYPE_CHECKING:
+    from xnnlint.keras.description import KerasModel
     from xnnlint.model.graph import Operator
 
 ConfigResult = Result[ConfigVersion]
@@ -61,14 +63,15 @@ _SIZED = (
     "SPLIT",
     "STRIDED_SLICE",
 )
-# What these ask is done whatever time it takes.
-_OF_RESULTS = frozenset(
+# What these ask is done whatever time it takes: right results, and what every forecast takes for granted.
+_NEEDED = frozenset(
     {
         Condition.POOLING_SHAPE,
         Condition.POOLING_AXES,
         Condition.MAP_BEFORE_FULLY_CONNECTED,
         Condition.RIGHT_RESULTS,
         Condition.LOADS_AND_RUNS,
+        Condition.WRAPPERS_STRIPPED,
     }
 )
 _RANK = 4
@@ -114,6 +117,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
         # The findings for which each change was made.
         self.asked: dict[Key, set[FindingPlace]] = {}
         self.conditions: dict[Key, set[Condition]] = {}
+        self.unmasked = cache(partial(unmasked_layers, before.keras))
 
     def run(self) -> ConfigRepair:
         best = full = self.attempt(ALL)
@@ -153,7 +157,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
     def _fast_enough(self, best: ConfigVersion) -> tuple[ConfigVersion, Declined[ConfigVersion] | None]:
         """The best changes, or fewer, where the model would be slower with them. What makes it right is done whatever
         time it takes."""
-        needed = {change.key for change in best.changes if self.conditions[change.key] & _OF_RESULTS}
+        needed = {change.key for change in best.changes if self.conditions[change.key] & _NEEDED}
         if not self.judge.by_time or not self.origin.plan.is_correct or len(needed) == len(best.changes):
             return best, None
         base = self.attempt(Selection(frozenset(needed))) if needed else self.origin
@@ -193,7 +197,7 @@ class _ConfigSearch(ChangeSearch[ConfigVersion]):
     ) -> list[Change]:
         asking = [finding for finding in now.findings if finding.is_asking]
         weights = {"/".join(layer.path): layer.weights for layer in self.origin.keras.all_layers()}
-        known = known_of(now.plan, weights, assumed=now.assumed is not None)
+        known = known_of(now.plan, weights, self.unmasked, assumed=now.assumed is not None)
         made: list[Change] = []
         for fixer in self.fixers:
             if made and fixer.of_plan:
@@ -284,10 +288,22 @@ def _shapes(plan: Plan) -> list[tuple[int, ...]]:
     return [graph.tensors[t].shape_signature for t in (*graph.inputs, *graph.outputs)]
 
 
-def known_of(plan: Plan, weights: Weights | None = None, *, assumed: bool = False) -> Known:
+def unmasked_layers(keras: KerasModel) -> frozenset[str]:
+    """The layers that their pruning wrappers have not made zero everywhere yet; reads all of their weights."""
+    return frozenset("/".join(layer.path) for layer in keras.all_layers() if not layer.is_masked)
+
+
+def known_of(
+    plan: Plan,
+    weights: Weights | None = None,
+    unmasked: Callable[[], Collection[str]] = frozenset,
+    *,
+    assumed: bool = False,
+) -> Known:
     """What a plan says of layers, and their weights.
 
     Args:
+        unmasked: finds the layers of which `Known` tells.
         assumed: whether the zeros that it counts are only assumed.
     """
     tensors = plan.graph.tensors
@@ -299,7 +315,7 @@ def known_of(plan: Plan, weights: Weights | None = None, *, assumed: bool = Fals
     summary, assumed = plan.summary, assumed or plan.model.assume_pruned is not None
     zeros = (0, 0) if summary is None or assumed else (summary.pointwise_params, summary.pointwise_zeros)
     short = {short.op.name: short for short in short_clusters(plan)}
-    return Known(_map_shapes(plan), parts, weights or {}, zeros, short)
+    return Known(_map_shapes(plan), parts, weights or {}, zeros, short, unmasked)
 
 
 def _map_shapes(plan: Plan) -> dict[str, list[int | None]]:

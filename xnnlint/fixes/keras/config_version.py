@@ -65,7 +65,8 @@ class ConfigVersion:
 
     def standing(self) -> list[Finding]:
         """The findings that stand between the model and sparse, or make it wrong."""
-        return [f for f in self.findings if f.is_asking and f.condition not in _OF_PRUNING]
+        for_training = _OF_PRUNING if self.assumed is None else (*_OF_PRUNING, Condition.WRAPPERS_STRIPPED)
+        return [f for f in self.findings if f.is_asking and f.condition not in for_training]
 
     def places(self) -> Counter[FindingPlace]:
         """The same by rule and layer."""

@@ -9,6 +9,7 @@ from xnnlint.atomic import commit, draft
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_search import ConfigRepair
+from xnnlint.fixes.keras.stripped_weights import taken_off
 
 
 def write(
@@ -47,7 +48,8 @@ def write_draft(done: ConfigRepair, archive: Archive, path: str) -> None:
         archive.write(after.document, path, after.new_weights, (done.before.keras, after.keras))
     else:
         shutil.copyfile(done.path, path)
-    if not archive.same_weights(path, after.new_weights):
+    moved = bool(taken_off(done.before.keras, after.keras))
+    if not archive.same_weights(path, after.new_weights, moved=moved):
         raise XnnlintError("weights would change")
     if Archive(path).document != after.document:
         raise XnnlintError("what is on the disk is not what was proved")

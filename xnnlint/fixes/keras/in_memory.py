@@ -64,6 +64,11 @@ def fix_model(
     return fixed, done
 
 
+def _with_wrapped(layers: list[Any]) -> list[Any]:
+    """Layers, and those in their pruning wrappers."""
+    return [*layers, *(layer.layer for layer in layers if type(layer).__name__ == "PruneLowMagnitude")]
+
+
 def _user_objects(model: Any, config: Any) -> dict[str, Any]:
     """The user's classes and functions that the model has, by the names that a config calls them.
 
@@ -71,7 +76,7 @@ def _user_objects(model: Any, config: Any) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     entries = {str(e["config"].get("name")): e for e in config["layers"] if isinstance(e.get("config"), dict)}
-    for layer in model.layers:
+    for layer in _with_wrapped(model.layers):
         entry = entries.get(layer.name, {})
         kind = type(layer)
         if isinstance(getattr(layer, "layers", None), list) and "layers" in entry.get("config", {}):
@@ -106,7 +111,7 @@ def _function(name: str) -> dict[str, Any]:
 
 def _carry_over(old: Any, new: Any, given: Collection[str] = ()) -> None:
     """Copies weights by the names of layers, in nested models too; new layers, and those in `given`, have their own."""
-    by_name = {layer.name: layer for layer in old.layers}
+    by_name = {layer.name: layer for layer in _with_wrapped(old.layers)}
     for layer in new.layers:
         source = by_name.get(layer.name)
         if source is None or layer.name in given:

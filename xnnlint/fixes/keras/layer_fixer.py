@@ -20,9 +20,10 @@ _PACKAGE = "xnnlint.fixes.keras.layer_changes"
 
 
 class Stage(IntEnum):
-    """When a change is made: poolings first, since others look at the shapes that they leave; what is safe before what
-    is not; and zeros once it is known what counts."""
+    """When a change is made: wrappers first, in which others see no layers; then poolings, since others look at the
+    shapes that they leave; what is safe before what is not; and zeros once it is known what counts."""
 
+    WRAPPERS = auto()
     POOLINGS = auto()
     CONSTANTS = auto()
     TAPS = auto()

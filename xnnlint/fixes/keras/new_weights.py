@@ -13,6 +13,7 @@ from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_m
 from xnnlint.fixes.keras.layer_order import keras_order
 from xnnlint.keras.description import KerasModel
 from xnnlint.loaders.keras.read_config import Unreadable
+from xnnlint.loaders.keras.read_hdf5 import Node
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,9 @@ _COUNTED = {
 }
 _VARIABLES = {"DepthwiseConv2D": ("depthwise_kernel:0", "bias:0")}
 _USUAL_VARIABLES = ("kernel:0", "bias:0")
-_LISTED = "layer_names"
-_AGAIN = "save the model again with Keras, as .keras"
+WEIGHTS_GROUP = "model_weights"
+LISTED = "layer_names"
+AGAIN = "save the model again with Keras, as .keras"
 
 
 def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWeights) -> bytes:
@@ -54,14 +56,14 @@ def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWei
     container = next((name for name in _CONTAINERS if name in root.links), None)
     group = root.find(container) if container else None
     if container is None or group is None:
-        raise Unreadable("its weights are not where Keras puts them", _AGAIN)
+        raise Unreadable("its weights are not where Keras puts them", AGAIN)
     members = dict(group.links)
     addresses: dict[tuple[str, str], int] = {}
     for class_name, base in _WEIGHTED.items():
         old, stored = _names(before, class_name), _numbered(members, base)
         if len(old) != len(stored):
             raise Unreadable(
-                f"it holds the weights of {len(stored)} layers {class_name}, and there are {len(old)}", _AGAIN
+                f"it holds the weights of {len(stored)} layers {class_name}, and there are {len(old)}", AGAIN
             )
         addresses |= {(class_name, name): members.pop(place) for name, place in zip(old, stored, strict=True)}
     classes = {layer.name: layer.class_name for layer in after.layers}
@@ -86,10 +88,7 @@ def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
     """
     edit = Hdf5Edit(data)
     root = edit.file().root
-    group = root.find("model_weights")
-    listed = None if group is None else group.attributes.get(_LISTED)
-    if group is None or not isinstance(listed, list):
-        raise Unreadable("its weights are not where Keras puts them", _AGAIN)
+    group, listed = listed_weights(root)
     members = dict(group.links)
     classes = {layer.name: layer.class_name for layer in after.layers}
     for name, weights in new.items():
@@ -97,10 +96,23 @@ def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
         inner = edit.group({v: edit.dataset(array) for v, array in zip(variables, weights, strict=True)})
         names = attribute_of_texts("weight_names", [f"{name}/{variable}" for variable in variables])
         members[name] = edit.group({name: inner}, [names])
-    order = [layer.name for layer in keras_order(after) if layer.name in {*map(str, listed), *new}]
-    messages = [*other_messages(group, [_LISTED]), attribute_of_texts(_LISTED, order)]
-    edit.replace(root, "model_weights", edit.group(members, messages))
+    order = [layer.name for layer in keras_order(after) if layer.name in {*listed, *new}]
+    messages = [*other_messages(group, [LISTED]), attribute_of_texts(LISTED, order)]
+    edit.replace(root, WEIGHTS_GROUP, edit.group(members, messages))
     return edit.finish()
+
+
+def listed_weights(root: Node) -> tuple[Node, list[str]]:
+    """The group of a legacy .h5 file that has the weights, and the layers that it lists.
+
+    Raises:
+        Unreadable: the file is not laid out as Keras does it.
+    """
+    group = root.find(WEIGHTS_GROUP)
+    listed = None if group is None else group.attributes.get(LISTED)
+    if group is None or not isinstance(listed, list):
+        raise Unreadable("its weights are not where Keras puts them", AGAIN)
+    return group, list(map(str, listed))
 
 
 def _count_anew(edit: Hdf5Edit, members: dict[str, int], base: str, before: int, after: int) -> None:

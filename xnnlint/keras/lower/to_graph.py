@@ -79,6 +79,7 @@ def lower(
         unsure=frozenset(program.unsure),
         schedules=schedules,
         at_end=partial(lower, keras_model, path=path, format=format, at_end=True) if may_be_asked else None,
+        wrapped=tuple("/".join(part.path) for part in keras_model.all_layers() if part.pruning),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,22 @@ def _read(path: str, get: Callable[[str], memoryview | None], weightless: bool =
     return model
 
 
+def stored_places(root: Node, model: KerasModel) -> Iterator[tuple[KerasModel, dict[str, str]]]:
+    """Where a file (model.weights.h5) has the layers of a model, and of each model in it: by name, the path of a group.
+
+    Raises:
+        Unreadable: it holds more or fewer layers than there are.
+    """
+    weights = _Weights("", lambda path: [node] if (node := root.find(path)) is not None else [])
+    weights.note_repeated(model)
+    pending = [(model, "")]
+    while pending:
+        model, prefix = pending.pop()
+        places = weights.places(model, prefix)
+        yield model, places
+        pending += [(x.model, f"{places[x.name]}/") for x in model.layers if x.model is not None and x.name in places]
+
+
 def _groups(get: Callable[[str], memoryview | None]) -> Callable[[str], list[Node]] | None:
     """A function that finds the groups at a path: one, or one in each shard that has a part of it."""
     data = get(WEIGHTS)
@@ -138,16 +154,20 @@ class _Weights:
         self.known: dict[tuple[str, str], dict[str, Variable]] = {}
 
     def read(self, model: KerasModel) -> None:
+        self.note_repeated(model)
+        self._model(model, "")
+
+    def note_repeated(self, model: KerasModel) -> None:
+        """Finds the layers that are in several models."""
         seen = set()
         for layer in model.all_layers():
             if _key(layer) in seen:
                 self.repeated.add(id(layer))
             seen.add(_key(layer))
-        self._model(model, "")
 
     def _model(self, model: KerasModel, prefix: str | None) -> None:
-        places = {} if prefix is None else self._places(model, prefix)
-        for layer in _saved_layers(model):
+        places = {} if prefix is None else self.places(model, prefix)
+        for layer in saved_layers(model):
             place = places.get(layer.name)
             if layer.model is not None:
                 self._model(layer.model, None if place is None else f"{place}/")
@@ -160,7 +180,7 @@ class _Weights:
                     raise Unreadable(f"the weights of layer {layer.name!r} are missing", DAMAGED)
                 layer.weights = self.known[_key(layer)]
 
-    def _places(self, model: KerasModel, prefix: str) -> dict[str, str]:
+    def places(self, model: KerasModel, prefix: str) -> dict[str, str]:
         """Where each layer is, by its name: the class, and its number among the layers of that class.
 
         Newer releases of Keras 3 write down the layer's name too, which settles it. Keras 2 counts only what it stores,
@@ -172,9 +192,9 @@ class _Weights:
         prefix = f"{prefix}{container}/"
         found = {name: node for group in self.groups(prefix) for name, node in _members(group)}
         by_class: dict[str, list[Layer]] = {}
-        for layer in _saved_layers(model):
+        for layer in saved_layers(model):
             if not layer.is_operation:
-                by_class.setdefault(_snake_case(_class(layer)), []).append(layer)
+                by_class.setdefault(group_name(layer), []).append(layer)
         places = {}
         for base, layers in by_class.items():
             names = sorted((name for name in found if _is_numbered(name, base)), key=lambda name: (len(name), name))
@@ -251,13 +271,14 @@ def _key(layer: Layer) -> tuple[str, str]:
     return layer.name, layer.class_name
 
 
-def _saved_layers(model: KerasModel) -> list[Layer]:
+def saved_layers(model: KerasModel) -> list[Layer]:
     """The layers of a model as Keras counts them: a Sequential's InputLayer is none."""
     return [layer for layer in model.layers if not (model.sequential and layer.class_name == "InputLayer")]
 
 
-def _class(layer: Layer) -> str:
-    return "PruneLowMagnitude" if layer.wrapper else layer.class_name.split(">")[-1]
+def group_name(layer: Layer) -> str:
+    """What archives call the layers of its class, but for their number."""
+    return _snake_case("PruneLowMagnitude" if layer.wrapper else layer.class_name.split(">")[-1])
 
 
 # Layers that have no variables in any configuration, among those that `xnnlint fix` may add or take away.

@@ -56,7 +56,7 @@ def read_h5(path: str) -> KerasModel:
 
 def _attach(path: str, layer: Layer, group: Node) -> None:
     variables = {}
-    for name in _names(group):
+    for name in weight_names(group):
         node = group.find(name)
         if node is None:
             raise Unreadable(f"the variable {name!r} of layer {layer.name!r} is missing", DAMAGED)
@@ -67,7 +67,7 @@ def _attach(path: str, layer: Layer, group: Node) -> None:
         name_variables(layer, variables)
 
 
-def _names(group: Node) -> list[str]:
+def weight_names(group: Node) -> list[str]:
     """The attribute weight_names, which is cut into weight_names0, weight_names1, ... where it is long."""
     listed = group.attributes.get("weight_names")
     if isinstance(listed, list):

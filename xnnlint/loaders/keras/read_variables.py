@@ -166,6 +166,7 @@ def apply_masks(
         if match is None:
             raise Unreadable(f"layer {layer.name!r} has a pruning mask of shape {list(shape)}, and no such weight")
         pending.remove(match)
+        layer.unmasked[match] = weights[match]
         layer.weights[match] = _masked(weights[match], mask)
 
 
