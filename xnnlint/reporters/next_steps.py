@@ -139,8 +139,11 @@ def _of_fixes(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.FIX, fix, f"[*] {_becomes(brought)}: same outputs, no retraining{faster}{more}")
     elif fixes.safe and (brought is None or brought.changes):
         what = f"[*] {_some(model, fixes.safe)}: same outputs, no retraining{more}"
-        tried = f"; {plan.outcome.value} all the same" if stays else "; check --fixes tries it"
-        yield Step(Kind.FIX, fix, f"{what}{tried}")
+        if not stays:
+            what += "; check --fixes tries it"
+        elif plan.outcome is not Outcome.SPARSE:
+            what += f"; {plan.outcome.value} all the same"
+        yield Step(Kind.FIX, fix, what)
     elif fixes.unsafe:
         yield Step(
             Kind.FIX_UNSAFE, f"{fix} --unsafe-fixes", f"[!] {_some(model, fixes.unsafe)}: other outputs, train again"
