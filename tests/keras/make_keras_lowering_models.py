@@ -29,6 +29,7 @@ else:
     import keras
 
 from tests.keras import lowering_layers as more  # noqa: E402
+from tests.keras.lowering_channels_first import channels_first_bodies  # noqa: E402
 
 L = keras.layers
 Tensor = Any
@@ -228,6 +229,7 @@ BODIES |= more.attention_bodies(keras) | more.sampling_bodies(keras)
 if DIALECT == "keras3":
     BODIES |= more.operation_bodies(keras, conv)
 LINES, VOLUMES = more.line_bodies(keras), more.volume_bodies(keras)
+FIRST = channels_first_bodies(keras)
 
 
 def image(shape: tuple[int | None, ...] = SHAPE, name: str | None = None) -> Tensor:
@@ -361,6 +363,9 @@ def build(name: str) -> Any:
         x = keras.Input((40, 6), batch_size=batch)
         y = LINES[short](L.Conv1D(16, 3, padding="same", activation="relu")(x))
         return keras.Model(x, L.Dense(3)(L.GlobalAveragePooling1D()(y)))
+    if kind == "first":
+        x = keras.Input((SHAPE[2], *SHAPE[:2]), batch_size=batch)
+        return keras.Model(x, FIRST[short](x))
     if kind == "volume":
         x = keras.Input((4, 6, 8, 3), batch_size=batch)
         return keras.Model(x, L.Dense(3)(L.GlobalAveragePooling3D()(VOLUMES[short](x))))
@@ -397,7 +402,8 @@ def names() -> list[str]:
         every = [*(n for n in every if n not in together), *more.GROUPS]
     # Keras 3 needs a fixed batch for two UpSampling2D with a convolution between them.
     fixed = [n for n in FIXED if n in every or n == "up_decoder"]
-    return [*every, *(f"{n}_batch_1" for n in fixed)]
+    every += (firsts := [f"first_{n}" for n in FIRST])
+    return [*every, *(f"{n}_batch_1" for n in [*fixed, *firsts])]
 
 
 def layers_of(model: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 670 models of Keras 2 and Keras 3, the operators of the files that
+`keras_lowering_cases.json.gz` holds configs of some 700 models of Keras 2 and Keras 3, the operators of the files that
 the converter made of them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
@@ -260,7 +260,8 @@ def test_activation_is_fused_where_nobody_else_reads() -> None:
         Layer("odd", "Attention", {}),
         Layer("odd", "TFOpLambda", {"function": "math.cumsum"}),
         Layer("odd", "Activation", {"activation": "my_own"}),
-        Layer("odd", "Conv2D", {"filters": 4, "kernel_size": [1, 1], "data_format": "channels_first"}),
+        Layer("odd", "Conv3D", {"filters": 4, "kernel_size": [1, 1, 1], "data_format": "channels_first"}),
+        Layer("odd", "Cropping2D", {"cropping": [[1, 1], [1, 1]], "data_format": "channels_middle"}),
         Layer("odd", "Conv2D", {"filters": "many", "kernel_size": [1, 1]}),
         Layer("odd", "MaxPooling2D", {"pool_size": [2, 2], "strides": [0, 0]}),
     ],
@@ -272,6 +273,26 @@ def test_unknown_layer_is_a_custom_operator(layer: Layer) -> None:
     assert [(op.type, op.custom_code, op.name) for op in graph.operators] == [("CUSTOM", layer.class_name, "odd")]
     assert list(lowered_model.unknown) == ["odd"] and lowered_model.notes == []
     assert make_plan(lowered_model, load_profile()).tflite_ops == [0]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "class_name", "shape"),
+    [
+        ("keras2", "SeparableConv2D", (None, 3, 8, 8)),
+        ("keras3", "Conv2DTranspose", (None, 3, 8, 8)),
+        ("keras3", "Conv1D", (None, 3, 8)),
+        ("keras2", "Conv1D", (1, 3, 8)),
+    ],
+)
+def test_what_the_converter_refuses_with_channels_first_is_said(
+    dialect: str, class_name: str, shape: tuple[int | None, ...]
+) -> None:
+    """Seen: "op is neither a custom op nor a flex op" and the like, and no file."""
+    layer = Layer("odd", class_name, {"filters": 4, "kernel_size": 3, "data_format": "channels_first"})
+    model = model_of(layer, shape=shape)
+    model.dialect, model.has_weights = dialect, False
+    (reason,) = lower(model, path="model", format="live").unknown.values()
+    assert "no .tflite file comes out; build the model with channels_last" in reason
 
 
 @pytest.mark.parametrize("why", ["custom layer Odd", "Lambda"])

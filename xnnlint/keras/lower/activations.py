@@ -218,6 +218,9 @@ def _thresholded_layer(scope: Scope, x: Value, config: Options) -> Value:
 def _prelu_layer(scope: Scope, x: Value, config: Options) -> Value:
     shape = shape_of(x)
     shared = {axis_of(a, len(shape)) for a in config.wholes("shared_axes", default=[])}
+    if len(shape) == 4 and scope.builder.channels_first:
+        # A TRANSPOSE moves in between what the converter's pattern of PRELU expects.
+        raise NotSupported("it is a PReLU in a model with channels_first, which the converter takes apart")
     wanted = tuple(1 if d in shared else size for d, size in enumerate(shape) if d)
     slope = scope.weight("alpha", wanted, "ReadVariableOp")
     return scope.op("PRELU", [x, slope], shape, "add")

@@ -8,13 +8,12 @@ against files that it converted. A pattern's result stands where its last operat
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from xnnlint.keras.lower.layout_moves import AGNOSTIC, make_orders_alike, move_down, move_up
 from xnnlint.keras.lower.program import Constant, Node, Program, Value, broadcast, elements
-
-Rule = Callable[["Rewriter", Node], bool]
+from xnnlint.keras.lower.rewriter import Rewriter, Rule
 
 _BINARY = ("ADD", "SUB", "MUL", "DIV")
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -28,7 +27,6 @@ _VALUE_OPS = (
 _MOVES = ("DEPTH_TO_SPACE", "EXPAND_DIMS", "SQUEEZE", "RESHAPE", "TRANSPOSE")
 # PushTransposeThroughEwisePass.
 _COMMUTING = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
-_MAX_PASSES = 20
 
 
 def rewrite(program: Program) -> None:
@@ -37,117 +35,19 @@ def rewrite(program: Program) -> None:
     rewriter.repeat(_SHAPES)
     rewriter.merge_equal()
     rewriter.repeat({"BATCH_TO_SPACE_ND": [_dilated]})
-    rewriter.repeat({type_: [_two_transposes_before, _transpose_before] for type_ in _COMMUTING})
-    program.nodes.sort(key=lambda node: node.place)
-    rewriter.repeat(_FIRST)
-    rewriter.repeat({**_FIRST, **{t: _FIRST.get(t, []) + more for t, more in _SECOND.items()}})
+    for move in (move_up, move_down):
+        rewriter.repeat({type_: [move] for type_ in AGNOSTIC}, backwards=move is move_up)
+        program.nodes.sort(key=lambda node: node.place)
+        rewriter.repeat({"TRANSPOSE": [_cancelled]})
+    make_orders_alike(rewriter)
+    # AddOptimizationPasses of tf_tfl_passes.cc is there twice, since what moves may let a transposition through.
+    for _ in range(2):
+        rewriter.repeat({type_: [_two_transposes_before, _transpose_before] for type_ in _COMMUTING})
+        program.nodes.sort(key=lambda node: node.place)
+        rewriter.repeat(_FIRST)
+        rewriter.repeat({**_FIRST, **{t: _FIRST.get(t, []) + more for t, more in _SECOND.items()}})
     rewriter.merge_equal()
     program.nodes = sorted((node for node in program.nodes if node in rewriter.alive), key=lambda node: node.place)
-
-
-class Rewriter:
-    """Who reads what, kept up to date while operators are replaced."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.alive = set(program.nodes)
-        self.readers: dict[Value, list[Node]] = {}
-        for node in program.nodes:
-            for value in node.inputs:
-                if value is not None:
-                    self.readers.setdefault(value, []).append(node)
-        self._outputs = {value: program.outputs.count(value) for value in program.outputs}
-        self.remove_dead()
-
-    def uses(self, value: Value) -> int:
-        """How often a tensor is read, as an output of the model too."""
-        return len(self.readers.get(value, ())) + self._outputs.get(value, 0)
-
-    def producer(self, node: Node, slot: int, *types: str) -> Node | None:
-        """The operator that computes an input, if it is of one of these types."""
-        value = node.inputs[slot] if slot < len(node.inputs) else None
-        found = value.producer if value is not None else None
-        return found if found is not None and found.type in types else None
-
-    def become(self, node: Node, like: Node, inputs: list[Value | None], activation: str | None = None) -> bool:
-        """Makes an operator what another one is, with other inputs, where it stands; keeps its output."""
-        attributes = dict(like.attributes)
-        if activation is not None:
-            attributes["fused_activation_function"] = activation
-        self.change(node, like.type, inputs, attributes)
-        node.name = like.name
-        return True
-
-    def change(
-        self, node: Node, type_: str, inputs: list[Value | None], attributes: dict[str, Any] | None = None
-    ) -> bool:
-        """Makes an operator another one, where it stands; keeps its output."""
-        old = [v for v in node.inputs if v is not None]
-        node.type, node.inputs, node.attributes = type_, inputs, attributes or {}
-        for value in inputs:
-            if value is not None:
-                self.readers.setdefault(value, []).append(node)
-        for value in old:
-            self._forget(value, node)
-        return True
-
-    def replace(self, old: Value, new: Value) -> bool:
-        """Lets everybody read another tensor."""
-        for node in set(self.readers.get(old, ())):
-            inputs = [new if v is old else v for v in node.inputs]
-            self.change(node, node.type, inputs, node.attributes)
-        if self._outputs.get(old):
-            self.program.outputs = [new if v is old else v for v in self.program.outputs]
-            self._outputs[new] = self._outputs.get(new, 0) + self._outputs.pop(old)
-        if old.producer is not None:
-            self._drop_if_dead(old.producer)
-        return True
-
-    def repeat(self, rules: dict[str, list[Rule]]) -> None:
-        """Applies rules to every operator, in order, until none applies."""
-        for _ in range(_MAX_PASSES):
-            changed = False
-            for node in self.program.nodes:
-                while node in self.alive and any(rule(self, node) for rule in rules.get(node.type, ())):
-                    changed = True
-            if not changed:
-                return
-
-    def merge_equal(self) -> None:
-        """Of operators that compute the same the first stays (MLIR's CSE)."""
-        first: dict[Any, Node] = {}
-        for node in self.program.nodes:
-            if node not in self.alive or node.type == "CUSTOM":
-                continue
-            read = tuple(None if v is None else v.key for v in node.inputs)
-            attributes = tuple(sorted((k, str(v)) for k, v in node.attributes.items() if v != "NONE"))
-            earlier = first.setdefault((node.type, read, attributes, len(node.outputs)), node)
-            if earlier is not node:
-                for old, new in zip(node.outputs, earlier.outputs, strict=True):
-                    self.replace(old, new)
-
-    def remove_dead(self) -> None:
-        """Removes operators that nobody reads."""
-        for node in reversed(self.program.nodes):
-            self._drop_if_dead(node)
-
-    def _drop_if_dead(self, node: Node) -> None:
-        pending = [node]
-        while pending:
-            dead = pending.pop()
-            if dead not in self.alive or any(self.uses(v) for v in dead.outputs):
-                continue
-            self.alive.discard(dead)
-            for value in dead.inputs:
-                if value is not None:
-                    self.readers[value].remove(dead)
-                    if value.producer is not None:
-                        pending.append(value.producer)
-
-    def _forget(self, value: Value, reader: Node) -> None:
-        self.readers[value].remove(reader)
-        if value.producer is not None:
-            self._drop_if_dead(value.producer)
 
 
 # -- constants
@@ -196,6 +96,8 @@ def _transpose_before(rewriter: Rewriter, node: Node) -> bool:
     move = moves[0] or moves[1]
     other = node.inputs[1] if moves[0] is not None else node.inputs[0]
     if move is None or other is None or other.constant is None or rewriter.uses(move.output) != 1:
+        return False
+    if node.type == "MAXIMUM" and _equals(other.constant, 0.0):  # A RELU by then.
         return False
     order, shape = move.constant(1), move.output.shape
     if order is None or shape is None or shape != node.output.shape or other.rank not in (0, len(shape)):
@@ -636,7 +538,7 @@ def _straight(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _cancelled(rewriter: Rewriter, node: Node) -> bool:
-    """A TRANSPOSE that another one takes back (`TransposeOp::fold` of TensorFlow)."""
+    """A TRANSPOSE that another one takes back, whoever else reads that (`TransposeOp::fold` of TensorFlow)."""
     before = rewriter.producer(node, 0, "TRANSPOSE")
     order, first = node.constant(1), before.constant(1) if before is not None else None
     if before is None or order is None or first is None or before.inputs[0] is None:
@@ -964,7 +866,7 @@ _FIRST: dict[str, list[Rule]] = {
     "SQUEEZE": [_squeeze_to_reshape],
     "PAD": [_pad_for_nothing],
     "STRIDED_SLICE": [_slice_without_masks],
-    "TRANSPOSE": [_trivial_transpose, _two_transposes, _transpose_after_product],
+    "TRANSPOSE": [_straight, _trivial_transpose, _two_transposes, _transpose_after_product],
     "BATCH_MATMUL": [_transpose_into_product],
     "FULLY_CONNECTED": [_reshape_before_dense, _vector_into_dense],
     "CONV_2D": [_pad_to_same],

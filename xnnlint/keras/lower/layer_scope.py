@@ -43,6 +43,7 @@ class Builder:
         share: the share of zeros that every 1x1 convolution's kernel is taken to have, or None to take it as it is.
         keep: whether layers of unknown effect are taken to give out what they get.
         at_end: whether the kernels of layers that are being pruned are taken as they are once their schedules end.
+        channels_first: whether any layer has its channels first.
     """
 
     program: Program
@@ -51,6 +52,7 @@ class Builder:
     has_weights: bool = True
     keep: bool = False
     at_end: bool = False
+    channels_first: bool = False
     _names: dict[str, int] = field(default_factory=dict)
     _variables: dict[tuple[str, ...], str] = field(default_factory=dict)
 

@@ -42,6 +42,8 @@ _ONLY_IN_TRAINING = (
 def _elementwise(scope: Scope, tensors: list[Value]) -> Value:
     name = scope.layer.class_name
     type_, at = _MERGES[name]
+    if scope.builder.channels_first and all(t.is_static and sum(n != 1 for n in t.shape or ()) <= 1 for t in tensors):
+        raise NotSupported("it merges maps of one pixel in a model with channels_first, and a fixed batch")
     attributes = dict(_NONE) if type_ in ("ADD", "SUB", "MUL") else None
     y = merge(scope, tensors, type_, at, attributes)
     if name == "Average":

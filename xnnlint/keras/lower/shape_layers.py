@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from xnnlint.errors import NotSupported
+from xnnlint.keras.lower.channels_first import around, is_channels_first
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
-from xnnlint.keras.lower.program import Shape, Value, broadcast, elements, window
+from xnnlint.keras.lower.program import Shape, Step, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
 
 _NONE = {"fused_activation_function": "NONE"}
@@ -105,13 +106,16 @@ def flatten(scope: Scope, x: Value) -> Value:
     shape = shape_of(x)
     if len(shape) < 2:
         raise NotSupported("its input has one dimension")
-    if len(shape) > 2:
-        channels_last(scope.config)
     rest = elements(shape[1:])
-    if rest is None or scope.builder.dialect == "keras3":
+    if rest is None or scope.is_keras_3:
         sizes = batch_and(scope, x, [-1 if rest is None else rest], "Reshape/shape")
-        return scope.op("RESHAPE", [x, sizes], (shape[0], rest), "Reshape")
-    return scope.op("RESHAPE", [x, scope.integers([-1, rest], "Const")], (shape[0], rest), "Reshape")
+    else:
+        sizes = scope.integers([-1, rest], "Const")
+    if len(shape) > 2 and is_channels_first(scope, x):
+        if rest is None:
+            raise NotSupported("it flattens a map of unknown size, and its data_format is channels_first")
+        x = transpose_by(scope, x, [0, *range(2, len(shape)), 1], "transpose")
+    return scope.op("RESHAPE", [x, sizes], (shape[0], rest), "Reshape")
 
 
 @layer("Permute")
@@ -139,8 +143,8 @@ _POOLS = ("MaxPooling", "AveragePooling", "MaxPool", "AvgPool")
 def pool(scope: Scope, x: Value) -> Value:
     """MaxPooling and AveragePooling in one or two dimensions."""
     config = scope.config
-    channels_last(config)
     line = len(shape_of(x, 3, 4)) == 3
+    first = is_channels_first(scope, x)
     axes = 1 if line else 2
     size = config.wholes("pool_size", default=2, count=axes, least=1)
     stride = config.wholes("strides", default=size, count=axes, least=1)
@@ -149,7 +153,6 @@ def pool(scope: Scope, x: Value) -> Value:
     if line:
         x = expand_axis(scope, x, extra, "ExpandDims")
         size, stride = ([1, n[0]] if extra == 1 else [n[0], 1] for n in (size, stride))
-    shape = shape_of(x)
     same = is_same(config)
     type_, at = ("MAX_POOL_2D", "MaxPool") if "Max" in scope.layer.class_name else ("AVERAGE_POOL_2D", "AvgPool")
     attributes = {
@@ -160,8 +163,19 @@ def pool(scope: Scope, x: Value) -> Value:
         "filter_width": size[1],
         **_NONE,
     }
-    out = tuple(window(n, k, s, same) for n, k, s in zip(shape[1:3], size, stride, strict=True))
-    y = scope.op(type_, [x], (shape[0], *out, shape[3]), at, attributes)
+
+    def emit(y: Value, at: str | Step) -> Value:
+        batch, *sides, channels = shape_of(y, 4)
+        out = tuple(window(n, k, s, same) for n, k, s in zip(sides, size, stride, strict=True))
+        return scope.op(type_, [y], (batch, *out, channels), at, attributes)
+
+    if not first:
+        y = emit(x, at)
+    elif scope.is_keras_3:
+        y = around(scope, x, "transpose", lambda y: emit(y, at))
+    else:
+        step = scope.step(at)
+        y = around(scope, x, step, lambda y: emit(y, step))
     return squeeze_axis(scope, y, extra, "Squeeze") if line else y
 
 
@@ -169,10 +183,9 @@ def pool(scope: Scope, x: Value) -> Value:
 def global_pool(scope: Scope, x: Value) -> Value:
     """Global pooling over every axis between batch and channels."""
     config = scope.config
-    channels_last(config)
     rank = len(shape_of(x, 3, 4, 5))
     type_, at = ("REDUCE_MAX", "Max") if "Max" in scope.layer.class_name else ("MEAN", "Mean")
-    axes = list(range(1, rank - 1))
+    axes = list(range(2, rank)) if is_channels_first(scope, x) else list(range(1, rank - 1))
     return reduce(scope, x, type_, axes if rank > 3 else axes[0], config.flag("keepdims"), at)
 
 
@@ -193,9 +206,10 @@ def reduce(scope: Scope, x: Value, type_: str, axis: int | list[int] | None, kee
 @layer("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def zero_padding(scope: Scope, x: Value) -> Value:
     """ZeroPadding in one to three dimensions."""
-    channels_last(scope.config)
     rank = len(shape_of(x, 3, 4, 5))
     pairs = scope.config.pairs("padding", count=rank - 2)
+    if is_channels_first(scope, x):
+        return pad(scope, x, [(0, 0), (0, 0), *pairs], "Pad")
     return pad(scope, x, [(0, 0), *pairs, (0, 0)], "Pad")
 
 
@@ -221,19 +235,21 @@ def mirror(scope: Scope, x: Value, paddings: Sequence[tuple[int, int]], mode: st
 @layer("Cropping1D", "Cropping2D", "Cropping3D")
 def cropping(scope: Scope, x: Value) -> Value:
     """Cropping in one to three dimensions."""
-    channels_last(scope.config)
     shape = shape_of(x, 3, 4, 5)
-    pairs = scope.config.pairs("cropping", count=len(shape) - 2)
-    begin, end = [0, *(p[0] for p in pairs), 0], [0, *(-p[1] for p in pairs), 0]
-    ends = 1 | 1 << (len(shape) - 1)
+    # Of batch and channels all is kept.
+    whole = (0, 1) if is_channels_first(scope, x) else (0, len(shape) - 1)
+    cuts = scope.config.pairs("cropping", count=len(shape) - 2)
+    pairs = [(0, 0), (0, 0), *cuts] if whole[1] == 1 else [(0, 0), *cuts, (0, 0)]
+    begin, end = [p[0] for p in pairs], [-p[1] for p in pairs]
+    ends = sum(1 << d for d in whole)
     masks = {"begin_mask": ends, "end_mask": ends, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
-    for d, p in enumerate(pairs, 1):
+    for d, p in enumerate(pairs):
         masks["end_mask"] |= 0 if p[1] else 1 << d
     cut = [
         scope.integers(n, f"strided_slice/stack{s}") for n, s in ((begin, ""), (end, "_1"), ([1] * len(shape), "_2"))
     ]
-    middle = (None if n is None else n - sum(p) for n, p in zip(shape[1:-1], pairs, strict=True))
-    return scope.op("STRIDED_SLICE", [x, *cut], (shape[0], *middle, shape[-1]), "strided_slice", masks)
+    out = tuple(None if n is None else n - sum(p) for n, p in zip(shape, pairs, strict=True))
+    return scope.op("STRIDED_SLICE", [x, *cut], out, "strided_slice", masks)
 
 
 @layer("CenterCrop")
@@ -278,9 +294,15 @@ def resize(scope: Scope, x: Value, size: Sequence[int | None], method: str) -> V
 @layer("UpSampling2D")
 def up_sampling(scope: Scope, x: Value) -> Value:
     """UpSampling2D."""
-    config = scope.config
-    channels_last(config)
-    shape = shape_of(x, 4)
+    if is_channels_first(scope, x):
+        if None in shape_of(x, 4)[2:]:
+            raise NotSupported("it resizes a map of unknown size, and its data_format is channels_first")
+        return around(scope, x, "transpose", lambda y: _up_sampled(scope, y))
+    return _up_sampled(scope, x)
+
+
+def _up_sampled(scope: Scope, x: Value) -> Value:
+    config, shape = scope.config, shape_of(x, 4)
     factors = config.pair("size", default=2)
     method = config.word("interpolation", default="nearest")
     if method == "nearest" and scope.is_keras_3:

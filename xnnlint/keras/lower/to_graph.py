@@ -93,6 +93,8 @@ def _lowered(keras_model: KerasModel, assume_pruned: float | None, *, keep: bool
     """Every layer's operators; with `keep`, layers of unknown effect give out what they get where they can."""
     program = Program()
     builder = Builder(program, keras_model.dialect, assume_pruned, keras_model.has_weights, keep, at_end)
+    formats = (layer.config.get("data_format") for layer in keras_model.all_layers())
+    builder.channels_first = any(said == "channels_first" for said in formats)
     inputs = _inputs(keras_model)
     program.inputs = list(inputs.values())
     program.outputs = _Calls(builder, keras_model, builder.inner("", keras_model.name), "").run(inputs)

@@ -15,7 +15,8 @@ import numpy as np
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
-from xnnlint.keras.lower.layer_scope import Scope, axis_of, channels_last, is_same, shape_of
+from xnnlint.keras.lower.channels_first import NOT_CONVERTED, around, is_channels_first, says_channels_first
+from xnnlint.keras.lower.layer_scope import Scope, axis_of, is_same, shape_of
 from xnnlint.keras.lower.program import Constant, Shape, Step, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, reduce
@@ -42,7 +43,15 @@ def add_bias(scope: Scope, x: Value, channels: int) -> Value:
         # A single number is no vector to Keras 3 (`add` of keras/src/backend/tensorflow/numpy.py).
         bias = reshaped(bias, (1,) * len(shape_of(x)))
         return scope.op("ADD", [x, bias], x.shape, "Add", dict(_RELU_FREE))
-    return scope.op("ADD", [x, bias], x.shape, "BiasAdd", dict(_RELU_FREE))
+    step = scope.step("BiasAdd")
+
+    def emit(y: Value) -> Value:
+        return scope.op("ADD", [y, bias], y.shape, step, dict(_RELU_FREE))
+
+    # That `add` takes the last axis for the channels where it is as long, whatever the layer says.
+    mistaken = scope.is_keras_3 and shape_of(x)[-1] == channels
+    first = says_channels_first(scope.config) and len(shape_of(x)) == 4 and not mistaken
+    return around(scope, x, step, emit) if first else emit(x)
 
 
 def transposed(kernel: Value, order: tuple[int, ...]) -> Value:
@@ -90,7 +99,7 @@ def convolution(
     scope: Scope,
     x: Value,
     kernel: Value,
-    at: str,
+    at: str | Step,
     stride: tuple[int, int],
     dilation: tuple[int, int],
     same: bool,
@@ -119,6 +128,8 @@ def convolution(
     out = tuple(window(n, k, s, same, d) for n, k, s, d in zip((height, width), size, stride, dilation, strict=True))
     if dilation == (1, 1):
         return scope.op(type_, [x, kernel, bias], (batch, *out, channels), at, attributes)
+    if isinstance(at, Step):
+        raise NotSupported("it is dilated, and its data_format is channels_first")
     if height is None or width is None:
         raise NotSupported("it is dilated, on a map of unknown size")
     block = scope.integers(dilation, f"{at}/SpaceToBatchND/block_shape")
@@ -143,17 +154,18 @@ def convolution(
 
 def _channels(scope: Scope, x: Value, kernel: str, groups: int = 1) -> int | None:
     """How many channels the input has; where a layer before it is not known, as many as the kernel was made for."""
-    stored = scope.stored_shape(kernel)
-    if stored is not None and len(stored) == 4 and (x.shape is None or (len(x.shape) == 4 and x.shape[3] is None)):
-        x.shape = (*(x.shape[:3] if x.shape is not None else (None,) * 3), stored[2] * groups)
-    return shape_of(x, 4)[3]
+    stored, axis = scope.stored_shape(kernel), 1 if is_channels_first(scope, x) else 3
+    if stored is not None and len(stored) == 4 and (x.shape is None or (len(x.shape) == 4 and x.shape[axis] is None)):
+        shape = list(x.shape if x.shape is not None else (None,) * 4)
+        shape[axis] = stored[2] * groups
+        x.shape = tuple(shape)
+    return shape_of(x, 4)[axis]
 
 
 @layer("Conv2D", "Convolution2D")
 def conv_2d(scope: Scope, x: Value) -> Value:
     """Conv2D."""
     config = scope.config
-    channels_last(config)
     filters, groups = config.whole("filters", least=0), config.whole("groups", default=1, least=1)
     channels = _channels(scope, x, "kernel", groups)
     size = config.pair("kernel_size")
@@ -164,7 +176,12 @@ def conv_2d(scope: Scope, x: Value) -> Value:
     if size == (1, 1):
         kernel = _pruned(scope, kernel)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
-    y = convolution(scope, x, transposed(kernel, (3, 0, 1, 2)), at, stride, dilation, is_same(config))
+    kernel, same = transposed(kernel, (3, 0, 1, 2)), is_same(config)
+    if is_channels_first(scope, x):
+        step = scope.step(at)
+        y = around(scope, x, step, lambda y: convolution(scope, y, kernel, step, stride, dilation, same))
+    else:
+        y = convolution(scope, x, kernel, at, stride, dilation, same)
     return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
@@ -172,14 +189,17 @@ def conv_2d(scope: Scope, x: Value) -> Value:
 def depthwise_conv_2d(scope: Scope, x: Value) -> Value:
     """DepthwiseConv2D."""
     config = scope.config
-    channels_last(config)
     channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
     filters = depthwise_filters(channels, multiplier)
     kernel = scope.weight("depthwise_kernel", (*size, channels, multiplier), "depthwise/ReadVariableOp", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
-    kernel = reshaped(kernel, (1, *size, filters))
-    y = convolution(scope, x, kernel, "depthwise", stride, dilation, is_same(config), multiplier)
+    kernel, same = reshaped(kernel, (1, *size, filters)), is_same(config)
+
+    def emit(y: Value) -> Value:
+        return convolution(scope, y, kernel, "depthwise", stride, dilation, same, multiplier)
+
+    y = around(scope, x, "transpose", emit) if is_channels_first(scope, x) else emit(x)
     return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
@@ -192,8 +212,9 @@ def depthwise_filters(channels: int | None, multiplier: int) -> int:
 @layer("SeparableConv2D", "SeparableConvolution2D")
 def separable_conv_2d(scope: Scope, x: Value) -> Value:
     """SeparableConv2D: a depthwise convolution and one of 1x1."""
-    config = scope.config
-    channels_last(config)
+    config, first = scope.config, is_channels_first(scope, x)
+    if first and not scope.is_keras_3:
+        raise NotSupported(NOT_CONVERTED)
     channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
     filters, middle = config.whole("filters", least=0), depthwise_filters(channels, multiplier)
@@ -202,8 +223,13 @@ def separable_conv_2d(scope: Scope, x: Value) -> Value:
     pointwise = scope.weight("pointwise_kernel", (1, 1, middle, filters), f"{at}/ReadVariableOp_1", default=1.0)
     stride, dilation = config.pair("strides", default=1), config.pair("dilation_rate", default=1)
     depthwise = reshaped(depthwise, (1, *size, middle))
-    y = convolution(scope, x, depthwise, f"{at}/depthwise", stride, dilation, is_same(config), multiplier)
-    y = convolution(scope, y, transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
+    same = is_same(config)
+
+    def emit(y: Value) -> Value:
+        y = convolution(scope, y, depthwise, f"{at}/depthwise", stride, dilation, same, multiplier)
+        return convolution(scope, y, transposed(pointwise, (3, 0, 1, 2)), at, (1, 1), (1, 1), same=False)
+
+    y = around(scope, x, "transpose", emit) if first else emit(x)
     return activate(scope, add_bias(scope, y, filters), config.given("activation"))
 
 
@@ -227,8 +253,17 @@ def deconvolved(size: int | None, kernel: int, stride: int, same: bool, more: in
 def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     """Conv2DTranspose."""
     config = scope.config
-    channels_last(config)
-    shape = shape_of(x, 4)
+    if is_channels_first(scope, x):
+        if shape_of(x, 4)[0] is None:
+            raise NotSupported(NOT_CONVERTED if scope.is_keras_3 else "its data_format is channels_first")
+        y = around(scope, x, "transpose", lambda y: _deconvolution(scope, y))
+    else:
+        y = _deconvolution(scope, x)
+    return activate(scope, add_bias(scope, y, config.whole("filters")), config.given("activation"))
+
+
+def _deconvolution(scope: Scope, x: Value) -> Value:
+    config, shape = scope.config, shape_of(x, 4)
     filters, size = config.whole("filters", least=0), config.pair("kernel_size")
     stride = config.pair("strides", default=1)
     same = is_same(config)
@@ -243,8 +278,7 @@ def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     target = batch_and(scope, x, [*out, filters], "stack")
     attributes = {"padding": "SAME" if same else "VALID", "stride_h": stride[0], "stride_w": stride[1], **_RELU_FREE}
     inputs = [target, transposed(kernel, (2, 0, 1, 3)), x]
-    y = scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
-    return activate(scope, add_bias(scope, y, filters), config.given("activation"))
+    return scope.op("TRANSPOSE_CONV", inputs, (shape[0], *out, filters), "conv2d_transpose", attributes)
 
 
 @layer("Dense")
