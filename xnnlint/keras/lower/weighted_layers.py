@@ -254,8 +254,9 @@ def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     """Conv2DTranspose."""
     config = scope.config
     if is_channels_first(scope, x):
-        if shape_of(x, 4)[0] is None:
-            raise NotSupported(NOT_CONVERTED if scope.is_keras_3 else "its data_format is channels_first")
+        dynamic = shape_of(x, 4)[0] is None
+        if dynamic or scope.is_keras_3:
+            raise NotSupported(NOT_CONVERTED if dynamic and scope.is_keras_3 else "its data_format is channels_first")
         y = around(scope, x, "transpose", lambda y: _deconvolution(scope, y))
     else:
         y = _deconvolution(scope, x)
