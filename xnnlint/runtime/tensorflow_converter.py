@@ -130,6 +130,11 @@ def _is_pruned(described: KerasModel) -> bool:
 def _strip_pruning(model: Any, described: KerasModel) -> Any:
     if not _is_pruned(described):
         return model
+    # TFMOT masks the weights at the end of an epoch; a file of a training that was stopped before may have others
+    # (tensorflow_model_optimization/python/core/sparsity/keras/pruning_callbacks.py, UpdatePruningStep).
+    for layer in model.submodules:
+        if hasattr(layer, "pruning_obj"):
+            layer.pruning_obj.weight_mask_op()
     return _import("tensorflow_model_optimization").sparsity.keras.strip_pruning(model)
 
 
