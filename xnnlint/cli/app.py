@@ -25,6 +25,7 @@ from xnnlint.cli.option_groups import as_command
 from xnnlint.cli.quick_parameters import QuickCommand, QuickGroup
 from xnnlint.cli.report_command import report
 from xnnlint.cli.verify_command import verify
+from xnnlint.collection import collect_rarely
 from xnnlint.errors import XnnlintError
 from xnnlint.version import __version__
 
@@ -84,6 +85,7 @@ for _command, _short_help in COMMANDS:
 
 def main() -> None:
     """The program: every failure is one sentence on stderr and an exit code, never a traceback."""
+    collect_rarely()
     open_streams()
     end_cleanly_on_signals()
     try:
