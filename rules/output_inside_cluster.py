@@ -73,6 +73,8 @@ class OutputInsideCluster(Rule):
 def _fix(plan: Plan, inside: frozenset[int], tensor: int) -> str:
     if tensor in plan.graph.outputs:
         return "output a pooled or DEPTH_TO_SPACE copy of it, or drop the output"
-    outside = [op.index for op in plan.graph.consumers(tensor) if op.index not in inside]
+    consumers = [op.index for op in plan.graph.consumers(tensor)]
+    # A variable that the partition itself assigns has none outside.
+    outside = [op for op in consumers if op not in inside] or consumers
     readers = listed([named(plan.graph, op) for op in outside])
     return f"let {readers} read it through DEPTH_TO_SPACE, or fix what splits the graph in front of it (XNN401)"

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import FIXTURES
+from xnnlint.fixes.tflite import object_api
+from xnnlint.linter.engine import check_model
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.observe import observe
+from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.planner import make_plan
 from xnnlint.xnnpack.profile import load_profile
 
@@ -53,3 +57,15 @@ def test_it_is_what_the_runtime_does(name: str, tmp_path: Path) -> None:
         pytest.skip(availability().cpus["x86-sse"].reason or "")
     [seen] = observe([path], cpu="x86-sse", seeds=(0,))
     assert seen.outcome == outcome
+
+
+def test_a_variable_that_only_the_partition_assigns(tmp_path: Path) -> None:
+    """Its values were read by an operator whose code is damaged, which no runtime has."""
+    file = object_api.read((FIXTURES / "cases" / "var_B.tflite").read_bytes())
+    for code in file.operatorCodes:
+        if code.builtinCode == object_api.number("BuiltinOperator", "READ_VARIABLE"):
+            code.builtinCode = object_api.number("BuiltinOperator", "PLACEHOLDER_FOR_GREATER_OP_CODES")
+    damaged = tmp_path / "model.tflite"
+    damaged.write_bytes(object_api.write(file, identifier=True))
+    report = check_model(damaged, load_profile("litert-2.3", "arm64"))
+    assert report.error is None and report.outcome is Outcome.FAILS
