@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from xnnlint.cli.session import Session
 from xnnlint.cli.work import check_line, check_record
 from xnnlint.config.settings import Resolver
 from xnnlint.loaders.content import content_of
+from xnnlint.reporters.formats.parquet_report import COLUMNS
 from xnnlint.reporters.json_document import published_schema
 from xnnlint.reporters.model_row import row_of
 
@@ -217,3 +219,59 @@ def test_what_is_no_file_has_no_content(tmp_path):
     assert content_of(str(tmp_path / "pipe")) is None
     assert content_of("no/such.tflite") is None
     assert content_of("module:function") is None
+
+
+# --- Parquet ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_parquet_file_has_a_row_for_each_model(zoo, call):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    code, _, _ = call("check", ".", "--report", "parquet=all.parquet", "--report", "jsonl=all.jsonl")
+    assert code == 2
+    table = parquet.read_table("all.parquet")
+    rows, records = table.to_pylist(), lines(Path("all.jsonl").read_text())
+    same = ("path", "runtime", "cpu", "bytes", "sha256", "exit_code", "error", "next")
+    for row, record in zip(rows, records, strict=True):
+        assert {key: row[key] for key in same} == {key: record[key] for key in same}
+        assert row["errors"] == sum(finding["severity"] == "error" for finding in record["findings"])
+    bad, keras, half, sparse = rows
+    assert [row["outcome"] for row in rows] == ["unreadable", "sparse", "dense", "sparse"]
+    assert [row["right"] for row in rows] == [None, True, True, True]
+    assert (half["spmm"], half["pointwise_convs"], half["blocker"]) == (0, 2, "XNN301")
+    assert (half["blocker"] in half["blockers"], half["gain"]) == (True, None)
+    assert sparse["gain_low"] < sparse["gain"] < sparse["gain_high"]
+    assert (bad["spmm"], bad["blockers"], bad["gain"]) == (None, [], None)
+    assert keras["spmm"] == 2
+
+
+def test_rows_are_written_in_groups_and_the_file_at_the_end(zoo, call, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("xnnlint.reporters.formats.parquet_report.A_GROUP", 2)
+    call("check", "a", ".", "-f", "parquet", "-o", "all.parquet")
+    assert [parquet.ParquetFile("all.parquet").metadata.row_group(n).num_rows for n in range(2)] == [2, 2]
+    before = Path("all.parquet").read_bytes()
+    (zoo / "broken.py").write_text("def make():\n    raise KeyboardInterrupt\n")
+    monkeypatch.setenv("XNNLINT_DEBUG", "1")
+    assert call("check", "a", "broken:make", "-f", "parquet", "-o", "all.parquet")[0] == 130
+    assert Path("all.parquet").read_bytes() == before
+    # No draft is left either.
+    assert sorted(path.name for path in zoo.iterdir() if path.is_file() and path.suffix == ".parquet") == [
+        "all.parquet"
+    ]
+
+
+def test_parquet_goes_to_a_file_and_needs_pyarrow(zoo, call, monkeypatch):
+    code, out, err = call("check", "a", "-f", "parquet")
+    assert (code, out) == (2, "")
+    assert err == "xnnlint: error: --format parquet is no text; write it to a file: --report parquet=FILE\n"
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, out, err = call("check", "a", "--report", "parquet=all.parquet")
+    assert (code, out) == (2, "")
+    assert err == "xnnlint: error: --report parquet needs pyarrow: pip install 'xnnlint[scale]'\n"
+
+
+def test_the_page_names_the_columns_and_their_types():
+    text = (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
+    said = re.findall(r"(?m)^\| `(\w+)` \| ((?:list of )?\w+) \| (.+) \|$", text)
+    columns = [(c.name, f"{'list of ' if c.listed else ''}{c.type.rstrip('_')}", c.meaning) for c in COLUMNS]
+    assert said == columns

@@ -5,6 +5,7 @@ Exit codes: 0 no finding at or above --fail-on; 1 findings; 2 something could no
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from dataclasses import dataclass, field, replace
@@ -227,17 +228,18 @@ def _checked(options: CheckOptions) -> int:
         return _write_baseline(accepted, session.reports(with_bar=with_bar))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
     outcome = _RunOutcome()
-    if files.takes_rows and accepted is None:
-        _add_rows(session, files, outcome, with_bar=with_bar)
-    else:
-        _add_models(session, files, outcome, accepted, with_bar=with_bar)
-    code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
-    try:
-        files.end(code)
-    finally:
-        outcome.complain()
-        if accepted is not None and not shown.quiet:
-            _warn_of_stale(accepted)
+    with contextlib.closing(files):
+        if files.takes_rows and accepted is None:
+            _add_rows(session, files, outcome, with_bar=with_bar)
+        else:
+            _add_models(session, files, outcome, accepted, with_bar=with_bar)
+        code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
+        try:
+            files.end(code)
+        finally:
+            outcome.complain()
+            if accepted is not None and not shown.quiet:
+                _warn_of_stale(accepted)
     return code
 
 
@@ -270,8 +272,8 @@ def _add_models(
 
 
 def _has_rows_kept(options: CheckOptions) -> bool:
-    """Whether a report is of rows that somebody keeps, and not of those on a screen."""
-    return any(name in format_names() and report_class(name).takes_lines for name in _formats(options))
+    """Whether a report has rows that are kept, and not only shown."""
+    return any(name in format_names() and report_class(name).keeps_rows for name in _formats(options))
 
 
 def _of_one_graph(options: CheckOptions) -> list[str]:

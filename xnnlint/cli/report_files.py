@@ -56,7 +56,7 @@ class _Output:
         """Write the file, or be done with it."""
         if self.stream is not None:
             self.stream.close()
-        elif self.target != STDOUT:
+        elif self.target != STDOUT and not self.report.writes_itself:
             _write("".join(self.text), self.target)
 
 
@@ -80,12 +80,14 @@ class ReportFiles:
         if setting.statistics and not report_class(form).counts_rules:
             *others, last = [name for name in format_names() if report_class(name).counts_rules]
             raise XnnlintError(f"--statistics goes with --format {', '.join(others)} or {last}, not {form}")
-        to_stdout = target == STDOUT
-        self._parts = [_Output(new_report(form, on_screen if to_stdout else in_file), target)]
-        for text in more:
-            kind, file = _parsed(text)
-            self._parts.append(_Output(new_report(kind, in_file), file))
-        _check_targets([part.target for part in self._parts if part.target != STDOUT])
+        wanted = [(form, target), *map(_parsed, more)]
+        _check_targets([file for _, file in wanted if file != STDOUT])
+        if target == STDOUT and report_class(form).writes_itself:
+            raise XnnlintError(f"--format {form} is no text; write it to a file: --report {form}=FILE")
+        self._parts: list[_Output] = []
+        for kind, file in wanted:
+            held = on_screen if file == STDOUT else replace(in_file, target=file)
+            self._parts.append(_Output(new_report(kind, held), file))
         for part in self._parts:
             self._put(part, part.report.begin())
 
@@ -132,13 +134,18 @@ class ReportFiles:
         """
         problems = []
         for part in self._parts:
-            self._put(part, part.report.end(exit_code))
             try:
+                self._put(part, part.report.end(exit_code))
                 part.end()
             except XnnlintError as error:
                 problems.append(str(error))
         if problems:
             raise XnnlintError("; ".join(problems))
+
+    def close(self) -> None:
+        """Let go of all reports, whether they came to their end or not."""
+        for part in self._parts:
+            part.report.close()
 
     def _put(self, part: _Output, text: str | list[Line]) -> None:
         if part.target != STDOUT:

@@ -37,6 +37,7 @@ class ReportSetting:
         names: of all models of the run, as far as they are known before it.
         root: the folder that relative paths count from; see `source_paths.source_root`.
         baseline: the accepted findings, where there are any; knows the stale entries at the end.
+        target: the file that the report goes to; "" for stdout.
     """
 
     profile: Profile
@@ -49,6 +50,7 @@ class ReportSetting:
     names: tuple[str, ...] = ()
     root: str = "."
     baseline: Baseline | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class CheckReport(ABC):
             made it, and no second model.
         takes_rows: whether it gets `add_row` for each model and never `add`; of some only in some settings.
         takes_lines: whether what it gets then must have the whole record as a line.
+        keeps_rows: whether somebody will ask which bytes a row was made of.
+        writes_itself: whether it writes the file that it goes to, and there must be one.
         streams: whether a file of it is written line by line, so that what is there of a run that was ended is of use;
             all others are written at the end, as a whole or not at all.
     """
@@ -96,6 +100,8 @@ class CheckReport(ABC):
     counts_rules: ClassVar[bool] = False
     of_one_graph: ClassVar[bool] = False
     takes_lines: ClassVar[bool] = False
+    keeps_rows: ClassVar[bool] = False
+    writes_itself: ClassVar[bool] = False
     streams: ClassVar[bool] = False
     takes_rows: bool = False
 
@@ -117,3 +123,6 @@ class CheckReport(ABC):
     def end(self, exit_code: int) -> str | list[Line]:
         """What is reported when all models are known, and how the run ends."""
         return ""
+
+    def close(self) -> None:  # noqa: B027 (few have something open)
+        """Let go of what is open; what did not come to its end is gone."""

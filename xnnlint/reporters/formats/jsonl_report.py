@@ -18,6 +18,7 @@ class JsonlReport(CheckReport):
     streams = True
     takes_rows = True
     takes_lines = True
+    keeps_rows = True
 
     def __init__(self, setting: ReportSetting) -> None:
         pass
