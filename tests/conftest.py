@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import models
+from tests.kept_children import kept_children
 from tests.reporters.page.browser import absent as absent_of_browser
 from tests.requirements import REQUIRE_BROWSER, REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
@@ -20,6 +23,11 @@ TENSORFLOW = "tensorflow"
 BROWSER = "browser"
 # What the `tf` extra installs.
 _OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "h5py")
+
+
+# The program is started hundreds of times, and would be compiled anew each time; so would the tests in each process.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,6 +86,12 @@ def _find(find: Callable[[], Path], variable: str) -> Path:
     except models.Unavailable as error:
         missing(str(error), variable)
         raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children() -> Iterator[None]:
+    with kept_children():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from tests.reporters.page.models import write_large
-from xnnlint.cli.app import COMMANDS
 from xnnlint.cli.option_groups import as_command
+from xnnlint.cli.program import COMMANDS
 from xnnlint.reporters.calibrate_json import document
 from xnnlint.reporters.json_document import SCHEMAS, published_schema
 

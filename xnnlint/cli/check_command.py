@@ -8,23 +8,24 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import sys
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import typer
-
 from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
-from xnnlint.cli.cost_options import CostProfileOption
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names, report_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import typer
+
+    from xnnlint.cli.option_types import CostProfileOption
     from xnnlint.cli.report_files import ReportFiles
     from xnnlint.cli.session import Session, Task
     from xnnlint.config.settings import Resolver, Settings
@@ -43,6 +44,8 @@ class FailOn(str, Enum):
 
 def _known_format(value: str) -> str:
     if value not in format_names():
+        import typer
+
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, format_names()))}.")
     return value
 
@@ -164,6 +167,13 @@ class CheckOptions:
 
 def check(options: CheckOptions) -> None:
     """Say what XNNPACK will do with each model, what stops the sparse kernels, and what to change."""
+    import typer
+
+    raise typer.Exit(run(options))
+
+
+def run(options: CheckOptions) -> int:
+    """The command without typer; the exit code."""
     # Importing makes many objects and no garbage; looking for some takes a tenth of the start.
     gc.disable()
     import xnnlint.cli.report_files
@@ -179,7 +189,7 @@ def check(options: CheckOptions) -> None:
         allow()
     if options.watch:
         _watch(options)
-    raise typer.Exit(_checked(options))
+    return _checked(options)
 
 
 def _watch(options: CheckOptions) -> NoReturn:
@@ -195,10 +205,10 @@ def _watch(options: CheckOptions) -> NoReturn:
     written = changed(lambda: [found.path for found in search(given, excluded) if found.error is None])
     _checked(options)
     if not options.shown.quiet:
-        typer.echo("xnnlint: watching; Ctrl-C ends", err=True)
+        print("xnnlint: watching; Ctrl-C ends", file=sys.stderr)
     for paths in written:
         if options.form == TEXT:
-            typer.echo()  # between two reports
+            print(flush=True)  # between two reports
         _checked(replace(options, paths=paths))
     raise AssertionError("it is watched for ever")
 
@@ -352,7 +362,7 @@ def _write_baseline(baseline: Baseline, found: Iterator[tuple[ModelReport, Task]
     for error in errors:
         complain(error)
     counted = f"{findings} finding{'' if findings == 1 else 's'} of {models} model{'' if models == 1 else 's'}"
-    typer.echo(f"xnnlint: wrote {counted} to {baseline.file}", err=True)
+    print(f"xnnlint: wrote {counted} to {baseline.file}", file=sys.stderr)
     return TROUBLE if errors else OK
 
 

@@ -14,7 +14,8 @@ import typer
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, print_lines, write
-from xnnlint.cli.cost_options import CostProfileOption, cost_profile
+from xnnlint.cli.cost_options import cost_profile
+from xnnlint.cli.option_types import CostProfileOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import OK, TROUBLE, complain, warn, write
-from xnnlint.cli.cost_options import CostProfileOption
+from xnnlint.cli.option_types import CostProfileOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions
-from xnnlint.cli.console import Format, FormatOption, complain, write, writing
+from xnnlint.cli.console import Format, complain, write, writing
+from xnnlint.cli.option_types import FormatOption
 
 if TYPE_CHECKING:
     from xnnlint.runtime.verify import Setting, Verification
