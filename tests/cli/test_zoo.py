@@ -333,12 +333,12 @@ def test_many_models_are_summed_up_on_one_screen():
     assert summed(ROWS) == (
         """\
 1,243 models
-sparse         1,200  97%  gain 2.0x (median of 1,200; 2.0x to 2.0x)
+sparse         1,200  97%  median gain 2.0x (2.0x to 2.0x)
 dense             40   3%
 wrong-results      1  <1%
 unknown            1  <1%
 unreadable         1  <1%
-If what holds models back is fixed, at most 3.0x (median of 40; 3.0x to 3.0x)
+Fixing what holds 40 models back brings at most 3.0x (median; 3.0x to 3.0x).
 
 blocker  models  alone
 XNN303       40     10  rule-xnn303

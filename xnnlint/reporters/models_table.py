@@ -105,7 +105,7 @@ class ModelsTable:
 def common_folder(names: Sequence[str]) -> str:
     """`models/` where all names begin with it; "" where they share no folder."""
     folders = [name.rpartition("/")[0] for name in names]
-    if not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
+    if not folders or not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
         return ""
     shared = os.path.commonpath(folders)
     return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""

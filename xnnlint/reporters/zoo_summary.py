@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.finding_words import percent
+from xnnlint.reporters.finding_words import counted, percent
 from xnnlint.reporters.model_row import UNKNOWN, UNREADABLE
 from xnnlint.reporters.models_table import common_folder
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, safe, shorten, wrap
@@ -96,11 +96,13 @@ class ZooSummary:
 
     def _outcome_lines(self, width: int) -> list[Line]:
         rows = [(word, f"{self._outcomes[word]:,}", percent(self._outcomes[word], self.models)) for word in _ORDER]
-        gain = _gain_words("gain", self._gains)
+        gain = f"median gain {median(self._gains):.1f}x ({_between(self._gains)})" if self._gains else ""
         shown = [(*row, gain if row[0] == Outcome.SPARSE.value else "") for row in rows if self._outcomes[row[0]]]
         lines = _table((f"{self.models:,} models", "", "", ""), shown, right=(1, 2))
         if self._gains_if_fixed:
-            lines += wrap([_gain_words("If what holds models back is fixed, at most", self._gains_if_fixed)], width)
+            models, most = counted(len(self._gains_if_fixed), "model"), median(self._gains_if_fixed)
+            between = _between(self._gains_if_fixed)
+            lines += wrap([f"Fixing what holds {models} back brings at most {most:.1f}x (median; {between})."], width)
         return lines
 
     def _blocker_lines(self, width: int) -> list[Line]:
@@ -162,12 +164,8 @@ def _spread(figures: array[float]) -> dict[str, Any] | None:
     return {"models": len(figures), "median": round(median(figures), 3), "least": min(figures), "most": max(figures)}
 
 
-def _gain_words(what: str, figures: array[float]) -> str:
-    """`gain 1.6x (median of 800; 1.2x to 3.4x)`, or "" of none."""
-    if not figures:
-        return ""
-    between = f"{min(figures):.1f}x to {max(figures):.1f}x"
-    return f"{what} {median(figures):.1f}x (median of {len(figures):,}; {between})"
+def _between(figures: array[float]) -> str:
+    return f"{min(figures):.1f}x to {max(figures):.1f}x"
 
 
 def _not_sparse(counts: Counter[str]) -> int:
