@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimizat
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
     config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
+    # What is tested is what happens now; the tests of the cache switch it on.
+    os.environ["XNNLINT_NO_CACHE"] = "1"
     config.addinivalue_line("markers", f"{BROWSER}: opens pages in Chromium; skipped where it cannot")
 
 

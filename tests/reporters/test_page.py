@@ -21,7 +21,8 @@ from xnnlint.reporters import styled_lines as layout
 from xnnlint.reporters.causes import causes
 from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import percent
-from xnnlint.reporters.formats.text_report import TextReport, model_lines
+from xnnlint.reporters.formats.text_report import TextReport
+from xnnlint.reporters.model_page import model_lines
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.plan import Hazard, Outcome

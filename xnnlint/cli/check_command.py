@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     import typer
 
     from xnnlint.cli.option_types import CostProfileOption
+    from xnnlint.cli.report_files import ReportFiles
+    from xnnlint.cli.result_cache import Kept, ResultCache
     from xnnlint.cli.session import Session
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
     from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
     from xnnlint.xnnpack.profile import Profile
 
@@ -157,6 +159,9 @@ class CheckOptions:
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Check every model anew, and remember nothing of it.")
+    ] = False
     passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
     stdin_filename: Annotated[
         str, typer.Option(metavar="NAME", help="What to call the model that - reads from stdin.")
@@ -215,6 +220,7 @@ def _watch(options: CheckOptions) -> NoReturn:
 def _checked(options: CheckOptions) -> int:
     """One check of all models; the exit code."""
     from xnnlint.cli.report_files import ReportFiles
+    from xnnlint.cli.result_cache import Kept, checked
     from xnnlint.cli.session import Session
 
     shown, of_graphs = options.shown, _of_one_graph(options)
@@ -230,16 +236,25 @@ def _checked(options: CheckOptions) -> int:
     )
     if of_graphs and len(session.tasks) > 1:
         raise XnnlintError(f"{of_graphs[0]} shows one model, not {len(session.tasks)}")
-    found = session.reports(with_bar=not shown.quiet)
     accepted = _baseline(options.baseline, session.settings, to_write=options.write_baseline)
     if options.write_baseline and accepted is not None:
-        return _write_baseline(accepted, found)
+        return _write_baseline(accepted, session.reports(with_bar=not shown.quiet))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
     outcome = _RunOutcome(session.profile)
-    for model, held in found:
+    cache = None if accepted is not None else _cache(options, session, files)
+    for task, model in checked(session, cache, with_bar=not shown.quiet):
+        if isinstance(model, Kept):
+            outcome.remember(model)
+            files.put(model.taken)
+            continue
         if accepted is not None:
             accepted.judge(model)
-        files.add(model, outcome.judge(model, held))
+        judged = outcome.judge(model, task.settings)
+        taken = files.add(model, judged)
+        if cache is not None:
+            cache.keep(task, model, Kept(judged.code, judged.failures, taken))
+    if cache is not None:
+        cache.end()
     code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
     try:
         files.end(code)
@@ -248,6 +263,14 @@ def _checked(options: CheckOptions) -> int:
         if accepted is not None and not shown.quiet:
             _warn_of_stale(accepted)
     return code
+
+
+def _cache(options: CheckOptions, session: Session, files: ReportFiles) -> ResultCache | None:
+    from xnnlint.cli.result_cache import ResultCache, is_wanted
+
+    if files.can_keep and is_wanted(given=options.no_cache, configured=session.settings["no-cache"]):
+        return ResultCache(session, files)
+    return None
 
 
 def _of_one_graph(options: CheckOptions) -> list[str]:
@@ -260,7 +283,7 @@ def _of_one_graph(options: CheckOptions) -> list[str]:
 
 def _wanted(shown: ShownOptions) -> Wanted:
     from xnnlint.cli.config_options import share_option
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
 
     texts = shown.assume_pruned.split(",") if shown.assume_pruned else []
     shares = [share_option("--assume-pruned", text.strip() or ",", with_ends=True) for text in texts]
@@ -354,7 +377,8 @@ class _RunOutcome:
 
         fail_on, require_sparse = settings["fail-on"], settings["require-sparse"]
         threshold = None if fail_on == FailOn.NEVER.value else Severity(fail_on)
-        self.code = max(self.code, exit_code(model, threshold, require_sparse=require_sparse))
+        code = exit_code(model, threshold, require_sparse=require_sparse)
+        self.code = max(self.code, code)
         failures: tuple[str, ...] = ()
         if model.error is not None:
             self.errors.append(model.error)
@@ -363,7 +387,12 @@ class _RunOutcome:
             failures = (f"{model.path}: {verb} sparse, which --require-sparse demands",)
             self.failures += failures
         other = model.profile if model.profile != self.profile else None
-        return ModelJudgement(threshold, failures, other, settings.reports)
+        return ModelJudgement(threshold, failures, other, settings.reports, code)
+
+    def remember(self, kept: Kept) -> None:
+        """The same of a model that an earlier run has judged."""
+        self.code = max(self.code, kept.code)
+        self.failures += kept.failures
 
     def complain(self) -> None:
         for error in self.errors:

@@ -132,7 +132,7 @@ def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> Model
     from xnnlint.cli.config_options import resolver
     from xnnlint.config.applied import apply
     from xnnlint.linter.engine import check_model
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
     from xnnlint.xnnpack.profile import load_profile
 
     settings = resolver(options.configuration, {"runtime": runtime, "cpu": cpu}).for_model(path)

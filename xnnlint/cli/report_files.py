@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.cli.console import writing
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import format_names, new_report, report_class
+from xnnlint.reporters.check_report import KeepingReport
 from xnnlint.reporters.printer import Printer
 from xnnlint.reporters.styled_lines import plain
 
@@ -32,6 +33,7 @@ class _Output:
     """A report, and what was written of it if it is for a file."""
 
     report: CheckReport
+    setting: ReportSetting
     target: str
     text: list[str] = field(default_factory=list)
 
@@ -57,20 +59,42 @@ class ReportFiles:
             *others, last = [name for name in format_names() if report_class(name).counts_rules]
             raise XnnlintError(f"--statistics goes with --format {', '.join(others)} or {last}, not {form}")
         to_stdout = target == STDOUT
-        self._parts = [_Output(new_report(form, on_screen if to_stdout else in_file), target)]
+        first = on_screen if to_stdout else in_file
+        self._parts = [_Output(new_report(form, first), first, target)]
         for text in more:
             kind, file = _parsed(text)
-            self._parts.append(_Output(new_report(kind, in_file), file))
+            self._parts.append(_Output(new_report(kind, in_file), in_file, file))
         _check_targets([part.target for part in self._parts if part.target != STDOUT])
         for part in self._parts:
             self._put(part, part.report.begin())
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> None:
-        """Add a model to all reports."""
+    def add(self, model: ModelReport, judged: ModelJudgement) -> list[dict[str, Any] | None]:
+        """Add a model to all reports; what each took of it, None for one that leaves it out, or keeps nothing."""
+        kept: list[dict[str, Any] | None] = []
         for part in self._parts:
             left_out = self._quiet and part.target == STDOUT and part.report.for_people and not judged.fails(model)
-            if not left_out:
+            if isinstance(part.report, KeepingReport):
+                kept.append(None if left_out else part.report.taken(model, judged))
+            elif not left_out:
                 self._put(part, part.report.add(model, judged))
+        self.put(kept)
+        return kept
+
+    def put(self, kept: Sequence[dict[str, Any] | None]) -> None:
+        """Add a model to all reports, by what each took of it."""
+        keeping = [part for part in self._parts if isinstance(part.report, KeepingReport)]
+        for part, taken in zip(keeping, kept, strict=True):
+            if taken is not None and isinstance(part.report, KeepingReport):
+                self._put(part, part.report.put(taken))
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether every report can be made of what it once took."""
+        return all(isinstance(part.report, KeepingReport) for part in self._parts)
+
+    def kinds(self) -> list[Any]:
+        """What follows for what reports take from what they are, as values of JSON."""
+        return [[part.report.name, part.target == STDOUT, *_kind(part.setting), self._quiet] for part in self._parts]
 
     def end(self, exit_code: int) -> None:
         """Finish all reports, and write the files.
@@ -99,6 +123,12 @@ class ReportFiles:
                     sys.stdout.flush()
                 else:
                     self._printer.print(text)
+
+
+def _kind(setting: ReportSetting) -> tuple[Any, ...]:
+    """All of a setting that `KeepingReport.taken` may look at, but for the profile, which is the run's."""
+    shown = (setting.width, setting.for_pipe, setting.with_plan, setting.verbose, setting.statistics)
+    return (*shown, setting.of_several, setting.root)
 
 
 def _parsed(text: str) -> tuple[str, str]:

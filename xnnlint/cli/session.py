@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,19 +13,15 @@ from typing import TYPE_CHECKING
 from xnnlint.cli.code_permission import ask_to_run
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
-from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
-from xnnlint.linter import engine, rule_registry
-from xnnlint.linter.findings import ModelReport
-from xnnlint.linter.value import NOTHING, Wanted
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN, search
-from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
-    from xnnlint.cost import CostProfile
+    from xnnlint.linter.findings import ModelReport
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
@@ -99,8 +93,6 @@ class Session:
         fixes: bool = False,
         graphs: bool = False,
     ) -> None:
-        # A rule that cannot be imported must stop the run, not become one file's error.
-        rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self._fixes = fixes
@@ -109,7 +101,8 @@ class Session:
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
-        wanted = wanted._replace(cost_profile=self._rates(cost_profile))
+        self.cost_profile_file = self._rates_file(cost_profile)
+        wanted = wanted._replace(cost_profile=cost_profile_of(self.cost_profile_file))
         self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
@@ -125,9 +118,19 @@ class Session:
         chosen = self.profiles[0] if self.profiles else (self.settings["runtime"], self.settings["cpu"])
         return load_profile(*chosen)
 
-    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Settings]]:
-        """Check all models, in order; at most one report is kept for each process."""
-        requests = [task.request for task in self.tasks]
+    def reports(
+        self, tasks: Sequence[Task] | None = None, *, with_bar: bool = True
+    ) -> Iterator[tuple[ModelReport, Settings]]:
+        """Check models, in order; at most one report is kept for each process.
+
+        Args:
+            tasks: those to check; without, all of them.
+        """
+        from xnnlint.config.applied import apply
+
+        tasks = self.tasks if tasks is None else tasks
+        load_rules()
+        requests = [task.request for task in tasks]
         with self._files:
             found = self._checked(requests)
             if with_bar:
@@ -137,15 +140,15 @@ class Session:
                 if is_wanted(len(requests)):
                     found = show(found, [request.path for request in requests])
             with contextlib.closing(found):
-                for task, report in zip(self.tasks, found, strict=True):
+                for task, report in zip(tasks, found, strict=True):
                     report.profile = task.profile
                     yield apply(report, task.settings), task.settings
 
-    def _rates(self, file: str) -> CostProfile | None:
+    def _rates_file(self, file: str) -> str:
         configured = self.settings["cost-profile"]
         if not file and configured:
             file = os.path.relpath(Path(self.settings.folder, configured))
-        return cost_profile_of(file)
+        return file
 
     def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         """(path, why it cannot be checked)."""
@@ -189,6 +192,9 @@ class Session:
             raise XnnlintError("stdin is closed, and - reads the model from there")
         if sys.stdin.isatty():
             raise XnnlintError("- reads a model from stdin, and that is a terminal")
+        import shutil
+        import tempfile
+
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
         file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
         with file.open("wb") as stream:
@@ -213,8 +219,21 @@ class Session:
 
         for request, report in zip(requests, in_processes(check_slim, requests, count), strict=True):
             if isinstance(report, Died):
+                from xnnlint.linter.findings import ModelReport
+
                 report = ModelReport(request.path, error=f"{request.path}: the process that checked it {report.how}")
             yield report
+
+
+def load_rules() -> None:
+    """A rule that cannot be imported must stop the run, not become one file's error.
+
+    Raises:
+        XnnlintError: one cannot be.
+    """
+    from xnnlint.linter.rule_registry import all_rules
+
+    all_rules()
 
 
 def _profile_name(task: Task) -> tuple[str, str]:
@@ -250,6 +269,9 @@ def has_own_process() -> bool:
 
 def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
+    from xnnlint.linter import engine
+    from xnnlint.linter.findings import ModelReport
+
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
     profile = request.profile
@@ -281,6 +303,8 @@ def check_slim(request: Request) -> ModelReport:
 
 def _slim(plan: Plan) -> Plan:
     """A plan without weights, which are views of a mapped file, and without what plans again."""
+    from xnnlint.model.graph import Graph
+
     graph = Graph([], [], (), (), plan.graph.name)
     graph.operators = plan.graph.operators
     model = replace(plan.model, graphs=[graph], signatures=[], metadata={})

@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.findings import Severity
-from xnnlint.reporters.finding_words import counted
-from xnnlint.reporters.headline import outcome_style
-from xnnlint.reporters.next_steps import MEANINGS, word
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, shorten_apart, wrap
-from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
-    from xnnlint.linter.findings import ModelReport
     from xnnlint.xnnpack.profile import Profile
 
 _COLUMNS = (("outcome", 13), ("SpMM", 8), ("gain", 6), ("findings", 9), ("next", 12))
@@ -39,7 +33,7 @@ class ModelsTable:
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
         self._name = max(min(longest, room), len("model"))
         self._shortened = {} if width is None else shorten_apart(map(self._named, names), self._name)
-        self._steps: dict[str, None] = {}
+        self._steps: dict[str, str] = {}
         self._width = width
         self._profile = profile
         self._others: dict[str, list[str]] = {}
@@ -56,27 +50,25 @@ class ModelsTable:
     def _named(self, path: str) -> str:
         return safe(path.removeprefix(self._folder))
 
-    def row(self, model: ModelReport, profile: Profile | None, *, failed: bool) -> Line:
-        """One model that was read.
-
-        Args:
-            profile: what it was checked for, where that is another than the run's.
-        """
-        if profile is not None:
-            self._others.setdefault(profile.name, []).append(self._named(model.path))
-        shown = self._named(model.path)
+    def row(self, taken: dict[str, Any]) -> Line:
+        """One model that was read, by what `models_row` took of it."""
+        if taken["profile"]:
+            self._others.setdefault(taken["profile"], []).append(self._named(taken["path"]))
+        shown = self._named(taken["path"])
         if self._width is not None:
             shown = self._shortened.get(shown) or shorten(shown, self._name)
-        step = word(model)
-        if step:
-            self._steps[step] = None
-        outcome = model.outcome.value if model.outcome is not None else "unknown"
-        cells = self._row("", outcome, _spmm(model), self._gain(model), _found(model), step)
+        if taken["step"]:
+            self._steps[taken["step"]] = taken["meaning"]
+        if taken["gain"]:
+            self._has_gain, self._has_brackets = True, self._has_brackets or taken["gain"].startswith("(")
+            self._note = taken["note"]
+        outcome = taken["outcome"]
+        cells = self._row("", outcome, taken["spmm"], taken["gain"], taken["found"], taken["step"])
         start = self._name + 2
         behind = start + len(outcome)
         return [
             Span(shown + " " * max(start - columns(shown), 2), STRONG),
-            Span(outcome, outcome_style(model, failed=failed)),
+            Span(outcome, taken["style"]),
             Span(cells[behind:]),
         ]
 
@@ -90,7 +82,7 @@ class ModelsTable:
             said.append(f"gain: times as fast as dense{brackets}{note}.")
         lines = wrap([Span(" ".join(said), FAINT)], self._width)
         if self._steps:
-            words = "; ".join(f"{step} = {MEANINGS[step]}" for step in self._steps)
+            words = "; ".join(f"{step} = {meaning}" for step, meaning in self._steps.items())
             lines += wrap([Span(f"next: {words}.", FAINT)], self._width)
         more = "More on one of them: xnnlint check MODEL; on all: --verbose"
         return [*lines, [Span(more, FAINT)]]
@@ -98,16 +90,6 @@ class ModelsTable:
     def _row(self, name: str, *cells: str) -> str:
         sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]
         return "  ".join([name.ljust(self._name), *sized]).rstrip()
-
-    def _gain(self, model: ModelReport) -> str:
-        speed = model.speed
-        gain = speed and (speed.now or speed.if_fixed)
-        if speed is None or not gain:
-            return ""
-        self._has_gain, self._has_brackets = True, self._has_brackets or not speed.now
-        self._note = not_measured(speed.prediction)
-        ratio = f"{gain.ratio:.1f}x" if gain.ratio < 9.95 else f"{gain.ratio:.0f}x"
-        return ratio if speed.now else f"({ratio})"
 
 
 def _common_folder(names: Sequence[str]) -> str:
@@ -117,16 +99,3 @@ def _common_folder(names: Sequence[str]) -> str:
         return ""
     shared = os.path.commonpath(folders)
     return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""
-
-
-def _spmm(model: ModelReport) -> str:
-    summary = model.summary
-    return f"{summary.spmm} of {summary.pointwise_convs}" if summary is not None else ""
-
-
-def _found(model: ModelReport) -> str:
-    """The gravest findings, counted."""
-    worst = model.worst
-    if worst is None:
-        return "none"
-    return counted(sum(finding.severity is worst for finding in model.findings), Severity(worst).value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 from xnnlint.reporters.statistics import Statistics
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
+    from xnnlint.reporters.check_report import ModelJudgement
     from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
     from xnnlint.xnnpack.profile import Profile
 
@@ -33,7 +33,7 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     }
 
 
-class JsonReport(CheckReport):
+class JsonReport(KeepingReport):
     """One document, at the end."""
 
     name = "json"
@@ -44,11 +44,14 @@ class JsonReport(CheckReport):
         self._models: list[dict[str, Any]] = []
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
-        self._models.append(model_data(model) | own)
+        return {"model": model_data(model) | own, "rules": Statistics.taken(model)}
+
+    def put(self, taken: dict[str, Any]) -> str:
+        self._models.append(taken["model"])
         if self._statistics is not None:
-            self._statistics.add(model)
+            self._statistics.put(taken["rules"])
         return ""
 
     def end(self, exit_code: int) -> str:
@@ -73,6 +76,8 @@ def _profile(profile: Profile) -> dict[str, Any]:
 
 def model_data(model: ModelReport) -> dict[str, Any]:
     """One model of the document."""
+    from xnnlint.linter.baseline import fingerprints
+
     plan = model.plan
     return {
         "path": model.path,
