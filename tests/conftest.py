@@ -34,6 +34,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
     config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
+    # What is tested is what happens now; the tests of the cache switch it on.
+    os.environ["XNNLINT_NO_CACHE"] = "1"
     config.addinivalue_line("markers", f"{BROWSER}: opens pages in Chromium; skipped where it cannot")
 
 

@@ -134,7 +134,7 @@ def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> Model
     from xnnlint.config.applied import apply
     from xnnlint.linter.engine import check_model
     from xnnlint.linter.findings import called
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
     from xnnlint.loaders.addresses import shown
     from xnnlint.xnnpack.profile import load_profile
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from xnnlint.loaders.addresses import MOST_MEGABYTES
@@ -44,6 +43,8 @@ class Key:
 
 def suggestion(wanted: str, known: Iterable[str]) -> str:
     """ "; did you mean ...?", or "" where nothing is close."""
+    from difflib import get_close_matches
+
     folded = {name.lower(): name for name in known}
     close = get_close_matches(wanted.lower(), folded, n=2, cutoff=0.55)
     return f"; did you mean {' or '.join(folded[c] for c in close)}?" if close else ""
@@ -267,6 +268,14 @@ KEYS: tuple[Key, ...] = (
         None,
         "path",
         "File with rates for predicted times that `xnnlint calibrate` wrote, for the models of its CPU.",
+        for_run=True,
+    ),
+    Key(
+        "no-cache",
+        _flag,
+        False,
+        "true or false",
+        "Whether `xnnlint check` checks models anew that did not change since an earlier run.",
         for_run=True,
     ),
     Key(

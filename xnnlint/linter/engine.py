@@ -16,7 +16,8 @@ from xnnlint.linter.misread_weights import with_weights_decoded
 from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
-from xnnlint.linter.value import NOTHING, Wanted, add_value
+from xnnlint.linter.value import add_value
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
 from xnnlint.xnnpack.plan import Outcome

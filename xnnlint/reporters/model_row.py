@@ -7,12 +7,14 @@ it over at once, and it needs no plan: a line that another machine wrote, or an 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xnnlint.linter.findings import Severity
-from xnnlint.reporters.model_record import Record
 from xnnlint.xnnpack.plan import Outcome
+
+if TYPE_CHECKING:
+    from xnnlint.reporters.model_record import Record
 
 UNREADABLE, UNKNOWN = "unreadable", "unknown"
 _RIGHT = (Outcome.SPARSE.value, Outcome.DENSE.value)
@@ -91,12 +93,33 @@ class ModelRow:
         """The gravest severity that it has findings of."""
         return min(self.severities, key=lambda severity: severity.rank, default=None)
 
+    def values(self) -> dict[str, Any]:
+        """The same as values that JSON has."""
+        return asdict(self)
+
 
 class Checked(NamedTuple):
     """A model that was checked: its row, and its line of JSON where that is wanted."""
 
     row: ModelRow
     line: str | None = None
+
+
+def row_from(values: dict[str, Any]) -> ModelRow:
+    """A row by its `values`, as JSON gives them back."""
+    outcome = values["outcome"]
+    gains = {key: values[key] and GainFigures(*values[key]) for key in ("gain", "gain_if_fixed")}
+    return ModelRow(
+        **values
+        | gains
+        | {
+            "outcome": None if outcome is None else Outcome(outcome),
+            "blockers": tuple(values["blockers"]),
+            "rules": tuple(RuleCount(*rule) for rule in values["rules"]),
+            "severities": {Severity(name): count for name, count in values["severities"].items()},
+            "failures": tuple(values["failures"]),
+        }
+    )
 
 
 def row_of(record: Record) -> ModelRow:

@@ -1,0 +1,19 @@
+"""The command `xnnlint clean`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xnnlint.cli.result_cache import store
+
+
+def clean(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Remove what check has remembered of models (LiteRT releases that were fetched stay)."""
+    kept = store()
+    count = kept.clear()
+    if not quiet:
+        typer.echo(f"removed what was remembered of {count} model{'' if count == 1 else 's'}")
