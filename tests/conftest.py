@@ -43,7 +43,7 @@ def _judge() -> CpuAvailability:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs TensorFlow comes first, and so to one process: it alone imports it."""
+    """What needs TensorFlow comes first, and so to one process, which alone pays for importing it."""
     items.sort(key=lambda item: item.get_closest_marker(TENSORFLOW) is None)
 
 
