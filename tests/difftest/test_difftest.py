@@ -28,7 +28,6 @@ from xnnlint.runtime.observation import Observation
 
 FIXED_SEEDS = 320
 CHUNKS = 8
-# `.ci/run` runs all of them.
 FIRST_CHUNKS = 2
 
 
