@@ -44,7 +44,7 @@ def _judge() -> CpuAvailability:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: one more than there are processors, since tests wait for their children a third of the time."""
+    """For `-n auto`: one more than there are processors, since tests also wait, for the clock and for the disk."""
     return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
