@@ -49,7 +49,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs TensorFlow comes first, and so to one process, which alone pays for importing it."""
+    """What needs TensorFlow comes first, and so to one process: it alone imports it."""
     items.sort(key=lambda item: item.get_closest_marker(TENSORFLOW) is None)
 
 
