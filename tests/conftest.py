@@ -44,6 +44,12 @@ def _judge() -> CpuAvailability:
     return availability().cpus["auto"]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are processors, since tests also wait, for the clock and for the disk."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs TensorFlow comes first, and so to one process: it alone imports it."""
     items.sort(key=lambda item: item.get_closest_marker(TENSORFLOW) is None)
