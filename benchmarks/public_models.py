@@ -104,7 +104,7 @@ def document(results: list[Result], licences: dict[str, str], setting: Setting) 
         "Written by `python benchmarks/public_models.py`: real .tflite files, each planned and run in",
         f"LiteRT {setting.target.release.version} on {setting.target.cpu}. A file agrees where outcome, operators,",
         "partitions and what TFLite runs itself are all as predicted. They come from packages of PyPI and npm, and",
-        f"from repositories of GitHub at a commit (files of up to {sources.LARGEST_BLOB} bytes there); one that lies",
+        "from repositories of GitHub at a commit (files of up to 4 MiB there); one that lies",
         "in two places is counted once. None is part of this repository. A licence is what the package says, or the",
         "LICENSE of the repository; that of a model in it may be another.",
         "",

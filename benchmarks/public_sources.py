@@ -195,7 +195,7 @@ def _of_metadata(text: str) -> str:
     head = message_from_string(text)
     of_classifiers = [line.rpartition(" :: ")[2] for line in head.get_all("Classifier", []) if "License ::" in line]
     said = head.get("License-Expression") or next(iter(of_classifiers), None) or head.get("License") or NOT_SAID
-    return said.strip().splitlines()[0] if said.strip() else NOT_SAID
+    return said.strip().splitlines()[0].removeprefix("SPDX-License-Identifier: ") if said.strip() else NOT_SAID
 
 
 def licence_of_repository(place: Path, commit: str) -> str:
