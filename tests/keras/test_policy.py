@@ -22,7 +22,7 @@ import pytest
 from tests import models
 from tests.models import DATA, FIXTURES, ROOT
 from tests.requirements import REQUIRE_KERAS, missing
-from xnnlint.cli.app import app
+from xnnlint.cli.program import app
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.policy import supported_layers as policy_layers
 from xnnlint.keras.policy.verdicts import NO_END, NO_START, PolicyVerdict, Stage, judge, unsupported_paths

@@ -7,29 +7,33 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from xnnlint.cli.code_permission import ask_to_run
+from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
-from xnnlint.linter.findings import ModelReport
+from xnnlint.linter.findings import ModelReport, called
 from xnnlint.linter.value import NOTHING, Wanted
 from xnnlint.loaders import is_callable
-from xnnlint.loaders.search import STDIN, search
+from xnnlint.loaders.addresses import is_address, shown
+from xnnlint.loaders.search import STDIN, Found, search
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.cost import CostProfile
+    from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,9 @@ class Request:
     Attributes:
         file: what to read; `path` is what to call it.
         error: why there is nothing to read; then only this is reported.
+        fetching: how to get it, where `file` is an address.
+        size: its bytes where they are known without asking.
+        content: whether to say which bytes were checked.
     """
 
     path: str
@@ -51,6 +58,9 @@ class Request:
     fixes: bool = False
     error: str | None = None
     custom_operators: tuple[str, ...] = ()
+    fetching: Fetching | None = None
+    size: int | None = None
+    content: bool = False
 
     @property
     def profile(self) -> Profile:
@@ -82,6 +92,7 @@ class Session:
         policy: whether to say what TFMOT's pruning policy refuses, too.
         fixes: whether to try what `xnnlint fix` would bring, whatever the size of the model.
         graphs: whether the reports must have their whole plans.
+        content: whether to say which bytes each model has.
 
     Raises:
         XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
@@ -98,6 +109,7 @@ class Session:
         policy: bool = False,
         fixes: bool = False,
         graphs: bool = False,
+        content: bool = False,
     ) -> None:
         # A rule that cannot be imported must stop the run, not become one file's error.
         rule_registry.all_rules()
@@ -105,6 +117,7 @@ class Session:
         self._stdin_name = stdin_name
         self._fixes = fixes
         self._graphs = graphs
+        self._content = content
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
@@ -125,21 +138,45 @@ class Session:
         chosen = self.profiles[0] if self.profiles else (self.settings["runtime"], self.settings["cpu"])
         return load_profile(*chosen)
 
-    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Settings]]:
+    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Task]]:
         """Check all models, in order; at most one report is kept for each process."""
-        requests = [task.request for task in self.tasks]
+
+        def ended(task: Task, how: str) -> ModelReport:
+            return ModelReport(task.request.path, error=died_sentence(task, how))
+
+        # The whole plan stays in the process that made it; what the policy says of a layer is looked up there.
+        whole = self._graphs or any(task.request.policy for task in self.tasks)
+        found = self.each(_check_whole if whole else _check_slim, ended, with_bar=with_bar, alone=whole)
+        with contextlib.closing(found):
+            for task, report in zip(self.tasks, found, strict=True):
+                report.profile = task.profile
+                yield apply(report, task.settings), task
+
+    def each(
+        self,
+        work: Callable[[Task], Result],
+        died: Callable[[Task, str], Result],
+        *,
+        with_bar: bool = True,
+        alone: bool = False,
+    ) -> Generator[Result]:
+        """What `work` makes of each model, in order.
+
+        Args:
+            work: as for `jobs.in_processes`.
+            died: what to take instead where the process ended, and how it did.
+            alone: stay in this process.
+        """
         with self._files:
-            found = self._checked(requests)
+            found = self._worked(work, died, 0 if alone else _processes(self.settings["jobs"], len(self.tasks)))
             if with_bar:
                 from xnnlint.reporters.progress import is_wanted
                 from xnnlint.reporters.progress import with_bar as show
 
-                if is_wanted(len(requests)):
-                    found = show(found, [request.path for request in requests])
+                if is_wanted(len(self.tasks)):
+                    found = show(found, [task.request.path for task in self.tasks])
             with contextlib.closing(found):
-                for task, report in zip(self.tasks, found, strict=True):
-                    report.profile = task.profile
-                    yield apply(report, task.settings), task.settings
+                yield from found
 
     def _rates(self, file: str) -> CostProfile | None:
         configured = self.settings["cost-profile"]
@@ -147,8 +184,7 @@ class Session:
             file = os.path.relpath(Path(self.settings.folder, configured))
         return cost_profile_of(file)
 
-    def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-        """(path, why it cannot be checked)."""
+    def _found(self, paths: Sequence[str]) -> Iterator[Found]:
         given = list(paths)
         if not given:
             configured = self.settings["models"]
@@ -158,14 +194,19 @@ class Session:
         for found in search(given, self._resolver.excluded):
             by_name = found.path == STDIN and self._stdin_name
             if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
-                yield found.path, found.error
+                yield found
 
-    def _task(self, found: tuple[str, str | None], wanted: Wanted, policy: bool) -> Task:
-        path, error = found
+    def _task(self, found: Found, wanted: Wanted, policy: bool) -> Task:
+        path, error, fetching = found.path, found.error, None
         if path == STDIN:
             name = self._stdin_name or "<stdin>"
             settings = self._resolver.for_model(name) if self._stdin_name else self.settings
             file = self._from_stdin(name)
+        elif is_address(path):
+            from xnnlint.cli.remote_files import fetching_of
+
+            name, file, settings = shown(path), path, self._resolver.for_model(path)
+            fetching = fetching_of(settings)
         else:
             name, file, settings = path, path, self._resolver.for_model(path)
         wanted = wanted._replace(layers=declared_layers(settings, self.settings))
@@ -180,6 +221,9 @@ class Session:
             self._fixes,
             error,
             settings["custom-operators"],
+            fetching,
+            found.size,
+            self._content,
         )
         return Task(request, settings)
 
@@ -198,30 +242,31 @@ class Session:
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
         if is_callable(path):
-            ask_to_run(path, self.settings, "models")
+            ask(CODE, path, self.settings, "models")
             search_modules_of(self.settings)
+            return path
+        if is_address(path):
+            ask(REMOTE, path, self.settings, "models")
             return path
         return os.path.relpath(Path(self.settings.folder, path))
 
-    def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
-        # The whole plan stays in the process that made it.
-        count = 0 if self._graphs else _processes(self.settings["jobs"], requests)
+    def _worked(
+        self, work: Callable[[Task], Result], died: Callable[[Task, str], Result], count: int
+    ) -> Generator[Result]:
         if not count:
-            yield from map(check_one, requests)
+            yield from map(work, self.tasks)
             return
         from xnnlint.linter.jobs import Died, in_processes
 
-        for request, report in zip(requests, in_processes(check_slim, requests, count), strict=True):
-            if isinstance(report, Died):
-                report = ModelReport(request.path, error=f"{request.path}: the process that checked it {report.how}")
-            yield report
+        for task, result in zip(self.tasks, in_processes(work, self.tasks, count), strict=True):
+            yield died(task, result.how) if isinstance(result, Died) else result
 
 
 def _profile_name(task: Task) -> tuple[str, str]:
     return task.request.runtime, task.request.cpu
 
 
-def _processes(wanted: int, requests: Sequence[Request]) -> int:
+def _processes(wanted: int, models: int) -> int:
     """How many to use beside this one; 0 where it is to be done in this one.
 
     A model is read in a process of its own, so that one that ends it (a file that is cut short while it is mapped, code
@@ -230,16 +275,15 @@ def _processes(wanted: int, requests: Sequence[Request]) -> int:
     Args:
         wanted: 0 for one for each CPU.
     """
-    # What the policy says of a layer is looked up in the whole plan, which stays in its process.
-    if any(request.policy for request in requests) or os.environ.get("XNNLINT_DEBUG"):
+    if os.environ.get("XNNLINT_DEBUG"):
         return 0
-    if len(requests) < 2 or wanted == 1:
+    if models < 2 or wanted == 1:
         return 1 if has_own_process() else 0
     if not wanted:
         from xnnlint.linter.jobs import cpus
 
         wanted = cpus()
-    return min(wanted, len(requests))
+    return min(wanted, models)
 
 
 def has_own_process() -> bool:
@@ -252,6 +296,18 @@ def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
+    if request.fetching is None:
+        return _check_file(request)
+    from xnnlint.loaders.remote.fetch import fetched
+
+    try:
+        with fetched(request.file, request.fetching) as file:
+            return _check_file(replace(request, file=file))
+    except (XnnlintError, OSError) as error:
+        return ModelReport(request.path, error=engine.sentence(error, request.path))
+
+
+def _check_file(request: Request) -> ModelReport:
     profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
@@ -260,20 +316,33 @@ def check_one(request: Request) -> ModelReport:
     else:
         check = engine.check_model
     report = check(request.file, profile, require_sparse=request.require_sparse, wanted=request.wanted)
+    if request.content:
+        from xnnlint.loaders.content import content_of
+
+        report.content = content_of(request.file)
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes
 
         add_fixes(report, profile, search=request.fixes)
-    if request.file != request.path:
-        report.path = request.path
-        if report.error is not None:
-            report.error = report.error.replace(request.file, request.path)
-    return report
+    return called(report, request.file, request.path)
 
 
-def check_slim(request: Request) -> ModelReport:
+def died_sentence(task: Task, how: str) -> str:
+    """What to say of a model whose process ended.
+
+    Args:
+        how: such as "ended by SIGKILL".
+    """
+    return f"{task.request.path}: the process that checked it {how}"
+
+
+def _check_whole(task: Task) -> ModelReport:
+    return check_one(task.request)
+
+
+def _check_slim(task: Task) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
-    report = check_one(request)
+    report = check_one(task.request)
     if report.plan is not None:
         report.plan = _slim(report.plan)
     return report

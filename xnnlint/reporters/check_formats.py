@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABCMeta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ def report_class(name: str) -> type[CheckReport]:
 
     module = importlib.import_module(f"{formats.__name__}.{name.replace('-', '_')}{_ENDING}")
     for item in vars(module).values():
-        if isinstance(item, type) and issubclass(item, CheckReport) and vars(item).get("name") == name:
+        # Of an alias such as dict[str, int] Python 3.10 says that it is a type, and refuses to say of what kind.
+        if isinstance(item, ABCMeta) and issubclass(item, CheckReport) and vars(item).get("name") == name:
             return item
     raise TypeError(f"{module.__name__} has no CheckReport with the name {name!r}")
 

@@ -1,7 +1,8 @@
 """What a report of `xnnlint check` gets, and what it is: the base class of every format.
 
 A report gets model by model, so that no run keeps more than one model in memory: `begin`, `add` for each model, `end`.
-Each returns what to write then: lines for a person, or text that is written as it is.
+Each returns what to write then: lines for a person, or text that is written as it is. What tells little of each model
+gets its row instead of the model (`add_row`), which the process that checked it makes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from xnnlint.linter.findings import Severity
 if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.model_row import Checked
     from xnnlint.reporters.styled_lines import Line
     from xnnlint.xnnpack.profile import Profile
 
@@ -35,6 +37,7 @@ class ReportSetting:
         names: of all models of the run, as far as they are known before it.
         root: the folder that relative paths count from; see `source_paths.source_root`.
         baseline: the accepted findings, where there are any; knows the stale entries at the end.
+        target: the file that the report goes to; "" for stdout.
     """
 
     profile: Profile
@@ -47,6 +50,7 @@ class ReportSetting:
     names: tuple[str, ...] = ()
     root: str = "."
     baseline: Baseline | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,23 @@ class CheckReport(ABC):
         counts_rules: whether it has a place for --statistics.
         of_one_graph: whether it shows the graph of one model: it takes the whole plan, which stays in the process that
             made it, and no second model.
+        takes_rows: whether it gets `add_row` for each model and never `add`; of some only in some settings.
+        takes_lines: whether what it gets then must have the whole record as a line.
+        keeps_rows: whether somebody will ask which bytes a row was made of.
+        writes_itself: whether it writes the file that it goes to, and there must be one.
+        streams: whether a file of it is written line by line, so that what is there of a run that was ended is of use;
+            all others are written at the end, as a whole or not at all.
     """
 
     name: ClassVar[str]
     for_people: ClassVar[bool] = False
     counts_rules: ClassVar[bool] = False
     of_one_graph: ClassVar[bool] = False
+    takes_lines: ClassVar[bool] = False
+    keeps_rows: ClassVar[bool] = False
+    writes_itself: ClassVar[bool] = False
+    streams: ClassVar[bool] = False
+    takes_rows: bool = False
 
     @abstractmethod
     def __init__(self, setting: ReportSetting) -> None: ...
@@ -101,6 +116,13 @@ class CheckReport(ABC):
     def add(self, model: ModelReport, judged: ModelJudgement) -> str | list[Line]:
         """What is reported of a model right away."""
 
+    def add_row(self, checked: Checked) -> str | list[Line]:
+        """The same of a report that takes rows."""
+        raise NotImplementedError
+
     def end(self, exit_code: int) -> str | list[Line]:
         """What is reported when all models are known, and how the run ends."""
         return ""
+
+    def close(self) -> None:  # noqa: B027 (few have something open)
+        """Let go of what is open; what did not come to its end is gone."""

@@ -52,7 +52,8 @@ _MEANS = {
 def headline(model: ModelReport, profile: Profile, width: int | None, *, failed: bool) -> list[Line]:
     """`model.tflite: dense: 0 of 14 1x1 convolutions run SpMM`; without a width in one line, the runtime at its end."""
     path = Span(safe(model.path) + ":", STRONG, keep=True)
-    word = Span(model.outcome.value if model.outcome else "unknown", outcome_style(model, failed=failed), keep=True)
+    outcome = model.outcome
+    word = Span(outcome.value if outcome else "unknown", outcome_style(outcome, failed=failed), keep=True)
     short: list[Piece] = [path, " ", word]
     said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
     if model.outcome is Outcome.SPARSE and any(f.condition is Condition.WRAPPERS_STRIPPED for f in model.findings):
@@ -92,13 +93,13 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     return lines
 
 
-def outcome_style(model: ModelReport, *, failed: bool) -> str:
+def outcome_style(outcome: Outcome | None, *, failed: bool) -> str:
     """Green for sparse, red for broken, yellow for what makes the check fail."""
-    if model.outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
+    if outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
         return BAD
     if failed:
         return CAUTION
-    return GOOD if model.outcome is Outcome.SPARSE else STRONG
+    return GOOD if outcome is Outcome.SPARSE else STRONG
 
 
 def _if_taken(plan: Plan) -> str:

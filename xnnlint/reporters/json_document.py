@@ -40,7 +40,7 @@ def published_schema(name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a document.
 
     Args:
-        name: one of the values of `SCHEMAS`.
+        name: one of the values of `SCHEMAS`, or "line", of what `check --format jsonl` prints of each model.
     """
     text = resources.files("xnnlint.reporters").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.headline import outcome_style
-from xnnlint.reporters.next_steps import MEANINGS, word
+from xnnlint.reporters.next_steps import MEANINGS
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, shorten_apart, wrap
-from xnnlint.reporters.value_words import not_measured
+from xnnlint.reporters.value_words import not_measured_on
 
 if TYPE_CHECKING:
-    from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.model_row import ModelRow
     from xnnlint.xnnpack.profile import Profile
 
 _COLUMNS = (("outcome", 13), ("SpMM", 8), ("gain", 6), ("findings", 9), ("next", 12))
@@ -33,7 +32,7 @@ class ModelsTable:
 
     def __init__(self, names: Sequence[str], profile: Profile, width: int | None) -> None:
         # On a screen the folder that all of them are in is said once.
-        self._folder = "" if width is None else _common_folder(names)
+        self._folder = "" if width is None else common_folder(names)
         longest = max((columns(self._named(name)) for name in names), default=0)
         rest = sum(size + 2 for _, size in _COLUMNS)
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
@@ -56,27 +55,21 @@ class ModelsTable:
     def _named(self, path: str) -> str:
         return safe(path.removeprefix(self._folder))
 
-    def row(self, model: ModelReport, profile: Profile | None, *, failed: bool) -> Line:
-        """One model that was read.
-
-        Args:
-            profile: what it was checked for, where that is another than the run's.
-        """
-        if profile is not None:
-            self._others.setdefault(profile.name, []).append(self._named(model.path))
+    def row(self, model: ModelRow) -> Line:
+        """One model that was read."""
+        if (model.runtime, model.cpu) != (self._profile.runtime, self._profile.cpu):
+            self._others.setdefault(f"{model.runtime} on {model.cpu}", []).append(self._named(model.path))
         shown = self._named(model.path)
         if self._width is not None:
             shown = self._shortened.get(shown) or shorten(shown, self._name)
-        step = word(model)
-        if step:
-            self._steps[step] = None
-        outcome = model.outcome.value if model.outcome is not None else "unknown"
-        cells = self._row("", outcome, _spmm(model), self._gain(model), _found(model), step)
+        if model.next:
+            self._steps[model.next] = None
+        cells = self._row("", model.word, _spmm(model), self._gain(model), _found(model), model.next)
         start = self._name + 2
-        behind = start + len(outcome)
+        behind = start + len(model.word)
         return [
             Span(shown + " " * max(start - columns(shown), 2), STRONG),
-            Span(outcome, outcome_style(model, failed=failed)),
+            Span(model.word, outcome_style(model.outcome, failed=model.exit_code > 0)),
             Span(cells[behind:]),
         ]
 
@@ -99,34 +92,30 @@ class ModelsTable:
         sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]
         return "  ".join([name.ljust(self._name), *sized]).rstrip()
 
-    def _gain(self, model: ModelReport) -> str:
-        speed = model.speed
-        gain = speed and (speed.now or speed.if_fixed)
-        if speed is None or not gain:
+    def _gain(self, model: ModelRow) -> str:
+        gain = model.gain or model.gain_if_fixed
+        if gain is None:
             return ""
-        self._has_gain, self._has_brackets = True, self._has_brackets or not speed.now
-        self._note = not_measured(speed.prediction)
+        self._has_gain, self._has_brackets = True, self._has_brackets or model.gain is None
+        self._note = "" if gain.measured_on_cpu else not_measured_on(model.cpu)
         ratio = f"{gain.ratio:.1f}x" if gain.ratio < 9.95 else f"{gain.ratio:.0f}x"
-        return ratio if speed.now else f"({ratio})"
+        return ratio if model.gain is not None else f"({ratio})"
 
 
-def _common_folder(names: Sequence[str]) -> str:
+def common_folder(names: Sequence[str]) -> str:
     """`models/` where all names begin with it; "" where they share no folder."""
     folders = [name.rpartition("/")[0] for name in names]
-    if not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
+    if not folders or not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
         return ""
     shared = os.path.commonpath(folders)
     return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""
 
 
-def _spmm(model: ModelReport) -> str:
-    summary = model.summary
-    return f"{summary.spmm} of {summary.pointwise_convs}" if summary is not None else ""
+def _spmm(model: ModelRow) -> str:
+    return f"{model.spmm} of {model.pointwise_convs}" if model.spmm is not None else ""
 
 
-def _found(model: ModelReport) -> str:
+def _found(model: ModelRow) -> str:
     """The gravest findings, counted."""
     worst = model.worst
-    if worst is None:
-        return "none"
-    return counted(sum(finding.severity is worst for finding in model.findings), Severity(worst).value)
+    return "none" if worst is None else counted(model.severities[worst], worst.value)

@@ -9,6 +9,7 @@ from xnnlint.reporters.styled_lines import STRONG, Line, Span
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.model_row import ModelRow
 
 
 class Statistics:
@@ -21,6 +22,11 @@ class Statistics:
     def add(self, model: ModelReport) -> None:
         self._found.update((finding.rule, finding.name) for finding in model.findings)
         self._models.update({finding.rule for finding in model.findings})
+
+    def add_row(self, row: ModelRow) -> None:
+        """The same of a model's row."""
+        self._found.update({(rule.code, rule.name): rule.findings for rule in row.rules})
+        self._models.update(rule.code for rule in row.rules)
 
     def rows(self) -> list[tuple[int, int, str, str]]:
         """(findings, models with one, code, name), the most frequent first."""

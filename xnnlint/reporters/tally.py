@@ -11,6 +11,7 @@ from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.model_row import ModelRow
 
 
 class ModelTally:
@@ -37,6 +38,18 @@ class ModelTally:
             self.unsafe += model.fixes.unsafe
         for finding in model.findings:
             self.severities[finding.severity] += 1
+
+    def add_row(self, row: ModelRow) -> None:
+        """The same of a model's row."""
+        if row.error is not None:
+            self.unreadable += 1
+        else:
+            self.outcomes[row.word] += 1
+        self.ignored += row.ignored
+        self.accepted += row.accepted
+        self.safe += row.safe_fixes
+        self.unsafe += row.unsafe_fixes
+        self.severities.update(row.severities)
 
     @property
     def models(self) -> int:
