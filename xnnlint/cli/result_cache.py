@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.cache.answers import is_off, store
 from xnnlint.cache.digests import digest_of
 from xnnlint.cache.fingerprints import Stamp, content, program, stamps
-from xnnlint.cache.place import cache_folder
-from xnnlint.cache.store import Store, key_of
+from xnnlint.cache.store import key_of
+from xnnlint.config.selection import has_plugins
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from xnnlint.cli.session import Session, Task
     from xnnlint.linter.findings import ModelReport
 
-FOLDER, OFF, DEBUG = "XNNLINT_CACHE_DIR", "XNNLINT_NO_CACHE", "XNNLINT_DEBUG"
 # Keys of the configuration that say what is checked and how, and nothing of what comes of it.
 _OF_THE_RUN = ("models", "exclude", "force-exclude", "jobs", "no-cache", "cost-profile")
 
@@ -42,15 +42,6 @@ class Kept:
     code: int
     failures: tuple[str, ...]
     taken: list[Any]
-
-
-def store() -> Store:
-    """The entries of this user, or of the folder that the environment names.
-
-    No project's configuration can name the folder: a checkout must not bring answers of its own.
-    """
-    folder = os.environ.get(FOLDER) or str(cache_folder() / "check")
-    return Store(os.path.join(folder, "xnnlint-check") if os.environ.get(FOLDER) else folder)  # noqa: PTH118
 
 
 class ResultCache:
@@ -95,7 +86,7 @@ class ResultCache:
     def keep(self, task: Task, report: ModelReport, kept: Kept) -> None:
         """Remember what came of a model, unless it was written while it was read."""
         key, before = self._files.get(task.request.path, ("", []))
-        if key and report.error is None and stamps(task.request.path) == before and not _has_plugins():
+        if key and report.error is None and stamps(task.request.path) == before and not has_plugins():
             self._store.write(key, {"code": kept.code, "failures": kept.failures, "taken": kept.taken})
 
     def end(self) -> None:
@@ -144,13 +135,6 @@ def _can_keep(task: Task) -> bool:
     return named and request.error is None and not runs_code
 
 
-def _has_plugins() -> bool:
-    """Whether rules of other packages have a say, whose code may be anywhere."""
-    from xnnlint.linter.rule_registry import all_rules
-
-    return any(rule.package for rule in all_rules())
-
-
 def _text_of(file: str) -> str | None:
     try:
         with open(file, "rb") as stream:  # noqa: PTH123
@@ -166,4 +150,4 @@ def is_wanted(*, given: bool, configured: bool) -> bool:
         given: --no-cache.
         configured: `no-cache` of the configuration.
     """
-    return not (given or configured or os.environ.get(OFF, "") not in ("", "0") or os.environ.get(DEBUG))
+    return not (given or configured or is_off())

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xnnlint.cache.answers import is_off, store
+from xnnlint.cache.fingerprints import program
+from xnnlint.cache.store import key_of
 from xnnlint.linter.families import BUDGETS
 
 ALL = "ALL"
@@ -26,10 +29,34 @@ class Known:
 
 
 def known_rules() -> tuple[Known, ...]:
-    """All rules that a selector can mean."""
+    """All rules that a selector can mean.
+
+    Importing them takes as long as a small check, so their names are remembered for those whose models are, too; but
+    not with rules of other packages, which only their own code names.
+    """
+    if is_off():
+        return _imported()
+    kept, key = store(), key_of(["rules", program()])
+    found = kept.read(key)
+    if isinstance(found, list):
+        return tuple(Known(code, name) for code, name in found)
+    rules = _imported()
+    if not has_plugins():
+        kept.write(key, [[rule.code, rule.name] for rule in rules])
+    return rules
+
+
+def _imported() -> tuple[Known, ...]:
     from xnnlint.linter.known_rules import every_rule
 
     return tuple(Known(rule.code, rule.name) for rule in every_rule())
+
+
+def has_plugins() -> bool:
+    """Whether rules of other packages have a say, whose code may be anywhere."""
+    from xnnlint.linter.rule_registry import all_rules
+
+    return any(rule.package for rule in all_rules())
 
 
 @dataclass(frozen=True, slots=True)
