@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xnnlint.cache.answers import is_off, store
 from xnnlint.cache.digests import digest_of
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 _OF_THE_RUN = ("models", "exclude", "force-exclude", "jobs", "no-cache", "cost-profile")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What is known of a model from an earlier run.
 
     Attributes:

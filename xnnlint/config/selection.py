@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from xnnlint.cache.answers import is_off, store
 from xnnlint.cache.fingerprints import program
@@ -20,8 +20,7 @@ _CODE = re.compile(r"[A-Z]+[0-9]*")
 _EXACT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A rule as selectors see it."""
 
     code: str
@@ -59,8 +58,7 @@ def has_plugins() -> bool:
     return any(rule.package for rule in all_rules())
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The selectors of one place; `select` None keeps what the places before it chose."""
 
     select: tuple[str, ...] | None = None

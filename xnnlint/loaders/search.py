@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from xnnlint.loaders.globs import compiled, has_wildcard
 from xnnlint.loaders.model_names import is_model_file, is_model_folder
@@ -17,8 +17,7 @@ PASSED_OVER = frozenset((".git", ".hg", ".svn", *_CACHES, *_ENVIRONMENTS))
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A model to check, or what stood in the way of finding some: then `error` is one sentence that names the path."""
 
     path: str
