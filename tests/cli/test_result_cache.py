@@ -14,8 +14,7 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT, committed
-from xnnlint.cache import fingerprints, store
-from xnnlint.cli import result_cache
+from xnnlint.cache import answers, fingerprints, store
 from xnnlint.linter import engine, rule_registry
 from xnnlint.reporters.check_formats import format_names, report_class
 from xnnlint.reporters.check_report import KeepingReport
@@ -181,6 +180,13 @@ def test_settings_of_a_configuration_are_part_of_the_key(reads, capsys, monkeypa
     Path("xnnlint.toml").write_text('[per-file-ignores]\n"h*" = ["XNN301"]\n')
     assert run(capsys, monkeypatch, "check", "half.tflite")[0] == 0
     assert len(reads) == 3
+
+
+def test_a_selector_that_means_nothing_is_refused_whether_rules_are_remembered_or_not(capsys, monkeypatch):
+    for _ in range(2):
+        code, _, said = run(capsys, monkeypatch, "check", "half.tflite", "--ignore", "XNN3O1")
+        assert (code, "did you mean XNN301" in said) == (2, True)
+        assert run(capsys, monkeypatch, "check", "half.tflite", "--ignore", "XNN301")[0] == 0
 
 
 def test_the_width_of_a_page_is_part_of_the_key(reads, capsys, monkeypatch):
@@ -450,12 +456,12 @@ def test_drafts_of_killed_runs_go(tmp_path):
 def test_clean_removes_entries_and_nothing_else(cache, reads, capsys, monkeypatch):
     run(capsys, monkeypatch, "check", ".")
     (cache / "notes.txt").write_text("mine")
-    assert run(capsys, monkeypatch, "clean") == (0, "removed what was remembered of 2 models\n", "")
+    assert run(capsys, monkeypatch, "clean") == (0, "removed 2 answers\n", "")
     assert [entry.name for entry in cache.iterdir()] == ["notes.txt"]
     (cache / "notes.txt").unlink()
     assert run(capsys, monkeypatch, "clean", "-q") == (0, "", "")
     assert not cache.exists()
-    assert run(capsys, monkeypatch, "clean")[1] == "removed what was remembered of 0 models\n"
+    assert run(capsys, monkeypatch, "clean")[1] == "removed 0 answers\n"
     run(capsys, monkeypatch, "check", ".")
     assert len(reads) == 4
 
@@ -463,7 +469,7 @@ def test_clean_removes_entries_and_nothing_else(cache, reads, capsys, monkeypatc
 def test_the_folder_is_that_of_the_users_caches(monkeypatch, tmp_path):
     monkeypatch.delenv("XNNLINT_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    result_cache.store().write("a" * 32, 1)
+    answers.store().write("a" * 32, 1)
     assert [*tmp_path.rglob("*.json")] == [tmp_path / "xnnlint" / "check" / f"{'a' * 32}.json"]
 
 
@@ -483,6 +489,7 @@ def test_runs_side_by_side_do_not_disturb_each_other(cache):
 @pytest.mark.skipif(sys.platform == "win32", reason="typer reads the call there")
 @pytest.mark.parametrize("form", KEEPING)
 def test_what_is_remembered_is_told_without_anything_heavy(form):
+    Path("xnnlint.toml").write_text('ignore = ["XNN305"]\nseverity = {XNN301 = "warning"}\n')
     heavy = ("numpy", "networkx", "typer", "rich", "flatbuffers", "xnnlint.rules", "xnnlint.linter.engine")
     code = (
         "import sys; from xnnlint.cli import app as cli; sys.argv = ['xnnlint', *sys.argv[1:]]\n"

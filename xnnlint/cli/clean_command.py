@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from xnnlint.cli.result_cache import store
+from xnnlint.cache.answers import store
 
 
 def clean(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Remove what check has remembered of models (LiteRT releases that were fetched stay)."""
-    kept = store()
-    count = kept.clear()
+    count = store().clear()
     if not quiet:
-        typer.echo(f"removed what was remembered of {count} model{'' if count == 1 else 's'}")
+        typer.echo(f"removed {count} answer{'' if count == 1 else 's'}")

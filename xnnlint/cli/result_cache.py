@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from xnnlint.cache.answers import is_off, store
 from xnnlint.cache.digests import digest_of
 from xnnlint.cache.fingerprints import Stamp, content, program, stamps
-from xnnlint.cache.place import cache_folder
-from xnnlint.cache.store import Store, key_of
+from xnnlint.cache.store import key_of
+from xnnlint.config.selection import has_plugins
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.search import STDIN
 
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from xnnlint.cli.session import Session, Task
 
 Result_co = TypeVar("Result_co", covariant=True)
-FOLDER, OFF, DEBUG = "XNNLINT_CACHE_DIR", "XNNLINT_NO_CACHE", "XNNLINT_DEBUG"
 # Keys of the configuration that say what is checked and how, and nothing of what comes of it.
 _OF_THE_RUN = ("models", "exclude", "force-exclude", "jobs", "no-cache", "cost-profile")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What is known of a model from an earlier run.
 
     Attributes:
@@ -42,15 +40,6 @@ class Kept:
     code: int
     failures: tuple[str, ...]
     taken: list[Any]
-
-
-def store() -> Store:
-    """The entries of this user, or of the folder that the environment names.
-
-    No project's configuration can name the folder: a checkout must not bring answers of its own.
-    """
-    folder = os.environ.get(FOLDER) or str(cache_folder() / "check")
-    return Store(os.path.join(folder, "xnnlint-check") if os.environ.get(FOLDER) else folder)  # noqa: PTH118
 
 
 class ResultCache:
@@ -95,7 +84,7 @@ class ResultCache:
     def keep(self, task: Task, kept: Kept) -> None:
         """Remember what came of a model that could be read, unless it was written meanwhile."""
         key, before = self._files.get(task.request.path, ("", []))
-        if key and stamps(task.request.path) == before and not _has_plugins():
+        if key and stamps(task.request.path) == before and not has_plugins():
             self._store.write(key, {"code": kept.code, "failures": kept.failures, "taken": kept.taken})
 
     def end(self) -> None:
@@ -149,13 +138,6 @@ def _can_keep(task: Task) -> bool:
     return named and request.error is None and not runs_code
 
 
-def _has_plugins() -> bool:
-    """Whether rules of other packages have a say, whose code may be anywhere."""
-    from xnnlint.linter.rule_registry import all_rules
-
-    return any(rule.package for rule in all_rules())
-
-
 def _text_of(file: str) -> str | None:
     try:
         with open(file, "rb") as stream:  # noqa: PTH123
@@ -171,4 +153,4 @@ def is_wanted(*, given: bool, configured: bool) -> bool:
         given: --no-cache.
         configured: `no-cache` of the configuration.
     """
-    return not (given or configured or os.environ.get(OFF, "") not in ("", "0") or os.environ.get(DEBUG))
+    return not (given or configured or is_off())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from xnnlint.loaders.addresses import MOST_MEGABYTES
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
@@ -21,8 +20,7 @@ class WrongValue(Exception):
         self.culprit = culprit
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key, dotted where it is in a table.
 
     Attributes:
