@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from xnnlint.linter.findings import Severity
+from xnnlint.linter.findings import RuntimeOutcome, Severity
 from xnnlint.reporters.model_record import Record
 from xnnlint.xnnpack.plan import Outcome
 
@@ -49,6 +49,7 @@ class ModelRow:
         rules: the rules with findings.
         severities: findings by severity.
         safe_fixes, unsafe_fixes: findings that `xnnlint fix` solves.
+        by_runtime: what each runtime makes of it, newest first, where it was checked for several.
         ignored, accepted: findings left out by the configuration, and by the baseline.
     """
 
@@ -73,6 +74,7 @@ class ModelRow:
     exit_code: int
     failures: tuple[str, ...]
     error: str | None
+    by_runtime: tuple[RuntimeOutcome, ...] = ()
 
     @property
     def word(self) -> str:
@@ -125,7 +127,13 @@ def row_of(record: Record) -> ModelRow:
         exit_code=record["exit_code"],
         failures=tuple(record["failures"]),
         error=record["error"],
+        by_runtime=tuple(map(_runtime, record.get("runtimes", ()))),
     )
+
+
+def _runtime(one: dict[str, Any]) -> RuntimeOutcome:
+    outcome = None if one["outcome"] is None else Outcome(one["outcome"])
+    return RuntimeOutcome(one["runtime"], outcome, one["spmm"], one["pointwise_convs"], tuple(one["blockers"]))
 
 
 def _figures(gain: dict[str, Any] | None) -> GainFigures | None:
