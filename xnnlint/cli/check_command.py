@@ -113,7 +113,8 @@ class CheckOptions:
         list[str] | None,  # click 8.1 takes no list as the default of an argument
         typer.Argument(
             metavar="PATH",
-            help="Model files, folders to search for them, quoted patterns such as 'models/**/*.tflite', - for stdin; "
+            help="Model files, folders to search for them, quoted patterns such as 'models/**/*.tflite', addresses "
+            "such as s3://bucket/folder, - for stdin; "
             "or module:function, your own code that makes a Keras model: it is imported and run, while files never "
             "are. Without PATH: the `models` of the configuration.",
         ),
@@ -155,6 +156,9 @@ class CheckOptions:
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Allow the project's configuration to name code that is run.")
     ] = False
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Allow the project's configuration to name models at addresses.")
+    ] = False
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
@@ -184,9 +188,13 @@ def run(options: CheckOptions) -> int:
     if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
     if options.allow_code:
-        from xnnlint.cli.code_permission import allow
+        from xnnlint.cli.code_permission import CODE, allow
 
-        allow()
+        allow(CODE)
+    if options.allow_remote:
+        from xnnlint.cli.code_permission import REMOTE, allow
+
+        allow(REMOTE)
     if options.watch:
         _watch(options)
     return _checked(options)
@@ -196,10 +204,12 @@ def _watch(options: CheckOptions) -> NoReturn:
     """Check once, and then each model that is written."""
     from xnnlint.cli.watching import changed
     from xnnlint.loaders import is_callable
+    from xnnlint.loaders.addresses import is_address
     from xnnlint.loaders.search import STDIN, search
 
     given = options.paths or []
-    if not given or STDIN in given or any(map(is_callable, given)) or options.write_baseline:
+    unwatched = any(path == STDIN or is_callable(path) or is_address(path) for path in given)
+    if not given or unwatched or options.write_baseline:
         raise XnnlintError("--watch takes files and folders as PATH, and writes no baseline")
     excluded = _resolver(options).excluded
     written = changed(lambda: [found.path for found in search(given, excluded) if found.error is None])

@@ -130,14 +130,19 @@ def _reports(options: CompareOptions) -> tuple[ModelReport, ModelReport]:
 
 def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> ModelReport:
     from xnnlint.cli.config_options import resolver
+    from xnnlint.cli.remote_files import as_file
     from xnnlint.config.applied import apply
     from xnnlint.linter.engine import check_model
+    from xnnlint.linter.findings import called
     from xnnlint.linter.value import Wanted
+    from xnnlint.loaders.addresses import shown
     from xnnlint.xnnpack.profile import load_profile
 
     settings = resolver(options.configuration, {"runtime": runtime, "cpu": cpu}).for_model(path)
     profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
-    report = check_model(path, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
+    with as_file(path, settings) as file:
+        report = check_model(file, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
+    report = called(report, file, shown(path))
     if report.error is not None:
         raise XnnlintError(report.error)
     report.profile = profile

@@ -12,22 +12,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from xnnlint.cli.code_permission import ask_to_run
+from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
 from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
 from xnnlint.linter import engine, rule_registry
-from xnnlint.linter.findings import ModelReport
+from xnnlint.linter.findings import ModelReport, called
 from xnnlint.linter.value import NOTHING, Wanted
 from xnnlint.loaders import is_callable
-from xnnlint.loaders.search import STDIN, search
+from xnnlint.loaders.addresses import is_address, shown
+from xnnlint.loaders.search import STDIN, Found, search
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.cost import CostProfile
+    from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
 
@@ -41,6 +43,8 @@ class Request:
     Attributes:
         file: what to read; `path` is what to call it.
         error: why there is nothing to read; then only this is reported.
+        fetching: how to get it, where `file` is an address.
+        size: its bytes where they are known without asking.
         content: whether to say which bytes were checked.
     """
 
@@ -54,6 +58,8 @@ class Request:
     fixes: bool = False
     error: str | None = None
     custom_operators: tuple[str, ...] = ()
+    fetching: Fetching | None = None
+    size: int | None = None
     content: bool = False
 
     @property
@@ -178,8 +184,7 @@ class Session:
             file = os.path.relpath(Path(self.settings.folder, configured))
         return cost_profile_of(file)
 
-    def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-        """(path, why it cannot be checked)."""
+    def _found(self, paths: Sequence[str]) -> Iterator[Found]:
         given = list(paths)
         if not given:
             configured = self.settings["models"]
@@ -189,14 +194,19 @@ class Session:
         for found in search(given, self._resolver.excluded):
             by_name = found.path == STDIN and self._stdin_name
             if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
-                yield found.path, found.error
+                yield found
 
-    def _task(self, found: tuple[str, str | None], wanted: Wanted, policy: bool) -> Task:
-        path, error = found
+    def _task(self, found: Found, wanted: Wanted, policy: bool) -> Task:
+        path, error, fetching = found.path, found.error, None
         if path == STDIN:
             name = self._stdin_name or "<stdin>"
             settings = self._resolver.for_model(name) if self._stdin_name else self.settings
             file = self._from_stdin(name)
+        elif is_address(path):
+            from xnnlint.cli.remote_files import fetching_of
+
+            name, file, settings = shown(path), path, self._resolver.for_model(path)
+            fetching = fetching_of(settings)
         else:
             name, file, settings = path, path, self._resolver.for_model(path)
         wanted = wanted._replace(layers=declared_layers(settings, self.settings))
@@ -211,6 +221,8 @@ class Session:
             self._fixes,
             error,
             settings["custom-operators"],
+            fetching,
+            found.size,
             self._content,
         )
         return Task(request, settings)
@@ -230,8 +242,11 @@ class Session:
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
         if is_callable(path):
-            ask_to_run(path, self.settings, "models")
+            ask(CODE, path, self.settings, "models")
             search_modules_of(self.settings)
+            return path
+        if is_address(path):
+            ask(REMOTE, path, self.settings, "models")
             return path
         return os.path.relpath(Path(self.settings.folder, path))
 
@@ -281,6 +296,18 @@ def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
+    if request.fetching is None:
+        return _check_file(request)
+    from xnnlint.loaders.remote.fetch import fetched
+
+    try:
+        with fetched(request.file, request.fetching) as file:
+            return _check_file(replace(request, file=file))
+    except (XnnlintError, OSError) as error:
+        return ModelReport(request.path, error=engine.sentence(error, request.path))
+
+
+def _check_file(request: Request) -> ModelReport:
     profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
@@ -297,11 +324,7 @@ def check_one(request: Request) -> ModelReport:
         from xnnlint.fixes.check_fixes import add_fixes
 
         add_fixes(report, profile, search=request.fixes)
-    if request.file != request.path:
-        report.path = request.path
-        if report.error is not None:
-            report.error = report.error.replace(request.file, request.path)
-    return report
+    return called(report, request.file, request.path)
 
 
 def died_sentence(task: Task, how: str) -> str:

@@ -47,6 +47,8 @@ class VerifyOptions:
 def verify(options: VerifyOptions) -> None:
     """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
     from xnnlint.cli.config_options import resolver
+    from xnnlint.cli.remote_files import fetching_of
+    from xnnlint.loaders.addresses import is_address
     from xnnlint.runtime.verify import choose, verify_each
 
     given = {
@@ -62,7 +64,8 @@ def verify(options: VerifyOptions) -> None:
     )
     setting = replace(setting, profile=setting.profile.knowing(run["custom-operators"]))
     watch = _Watch()
-    found = watch.each(verify_each(options.paths, setting, settings.excluded))
+    fetching = fetching_of(run) if any(map(is_address, options.paths)) else None
+    found = watch.each(verify_each(options.paths, setting, settings.excluded, fetching))
     if options.output is Format.JSON:
         from xnnlint.reporters.json_document import dumps
         from xnnlint.reporters.verify_json import document

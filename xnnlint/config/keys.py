@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from xnnlint.loaders.addresses import MOST_MEGABYTES
 from xnnlint.xnnpack.profile import ALL, DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
 
 SEVERITIES = ("error", "warning", "note")
@@ -265,9 +266,17 @@ KEYS: tuple[Key, ...] = (
         "models",
         _texts,
         (),
-        "list of paths, patterns and `module:callable`",
-        "What `xnnlint check` without PATH checks. A `module:callable` is imported and run.",
+        "list of paths, patterns, addresses and `module:callable`",
+        "What `xnnlint check` without PATH checks. A `module:callable` is imported and run, and an address is fetched, "
+        "where you allow it.",
         for_run=True,
+    ),
+    Key(
+        "remote-max-megabytes",
+        _positive,
+        MOST_MEGABYTES,
+        "count",
+        "Size in MB up to which a model at an address, such as `s3://bucket/net.tflite`, is fetched.",
     ),
     Key("baseline", _text, None, "path", "File with the findings that are accepted; see `--baseline`.", for_run=True),
     Key(

@@ -255,3 +255,12 @@ class Report:
 
     profile: Profile
     models: list[ModelReport] = field(default_factory=list)
+
+
+def called(report: ModelReport, file: str, path: str) -> ModelReport:
+    """The report of a file that has another name for whoever asked, such as one that came from stdin or an address."""
+    if file != path:
+        report.path = path
+        if report.error is not None:
+            report.error = report.error.replace(file, path)
+    return report
