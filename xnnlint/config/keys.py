@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from xnnlint.loaders.addresses import MOST_MEGABYTES
-from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
+from xnnlint.xnnpack.profile import ALL, DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
 
 SEVERITIES = ("error", "warning", "note")
 AUTO = "auto"
@@ -60,6 +60,20 @@ def _one_of(known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
         return str(value)
 
     return read
+
+
+def _runtimes(value: Any) -> str:
+    """A runtime, several with commas between, or "all"; newest first, each once."""
+    if value == ALL:
+        return ALL
+    one = _one_of(runtimes)
+    if not isinstance(value, str) or "," not in value:
+        return one(value)
+    given = {one(name.strip()) for name in value.split(",") if name.strip()}
+    names = [name for name in runtimes() if name in given]
+    if PORTABLE in given or not names:
+        raise WrongValue(f"{value!r}: {PORTABLE} stands for all of them, so that it is given alone", value)
+    return ",".join(names)
 
 
 def _flag(value: Any) -> bool:
@@ -187,7 +201,11 @@ _NAMES = "list of codes, starts of codes, names, or `ALL`"
 
 KEYS: tuple[Key, ...] = (
     Key(
-        "runtime", _one_of(runtimes), DEFAULT_RUNTIME, "name", "Runtime to predict for; `xnnlint profiles` lists them."
+        "runtime",
+        _runtimes,
+        DEFAULT_RUNTIME,
+        "name, names with commas, or `all`",
+        "Runtime to predict for, or several of them; `xnnlint profiles` lists them.",
     ),
     Key("cpu", _one_of(cpus), DEFAULT_CPU, "name", "CPU to predict for; `xnnlint profiles` lists them."),
     Key(

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xnnlint.linter.findings import Severity
+from xnnlint.linter.findings import RuntimeOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class ModelRow:
         rules: the rules with findings.
         severities: findings by severity.
         safe_fixes, unsafe_fixes: findings that `xnnlint fix` solves.
+        by_runtime: what each runtime makes of it, newest first, where it was checked for several.
         ignored, accepted: findings left out by the configuration, and by the baseline.
     """
 
@@ -75,6 +76,7 @@ class ModelRow:
     exit_code: int
     failures: tuple[str, ...]
     error: str | None
+    by_runtime: tuple[RuntimeOutcome, ...] = ()
 
     @property
     def word(self) -> str:
@@ -118,6 +120,7 @@ def row_from(values: dict[str, Any]) -> ModelRow:
             "rules": tuple(RuleCount(*rule) for rule in values["rules"]),
             "severities": {Severity(name): count for name, count in values["severities"].items()},
             "failures": tuple(values["failures"]),
+            "by_runtime": tuple(map(_runtime, values["by_runtime"])),
         }
     )
 
@@ -148,7 +151,13 @@ def row_of(record: Record) -> ModelRow:
         exit_code=record["exit_code"],
         failures=tuple(record["failures"]),
         error=record["error"],
+        by_runtime=tuple(map(_runtime, record.get("runtimes", ()))),
     )
+
+
+def _runtime(one: dict[str, Any]) -> RuntimeOutcome:
+    outcome = None if one["outcome"] is None else Outcome(one["outcome"])
+    return RuntimeOutcome(one["runtime"], outcome, one["spmm"], one["pointwise_convs"], tuple(one["blockers"]))
 
 
 def _figures(gain: dict[str, Any] | None) -> GainFigures | None:
