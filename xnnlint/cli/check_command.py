@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
+from xnnlint.cli.scale_options import Engine, EngineOptions
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names, report_class
 
@@ -159,6 +160,11 @@ class CheckOptions:
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Allow the project's configuration to name models at addresses.")
     ] = False
+    where: EngineOptions = field(default_factory=EngineOptions)
+    resume: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Add a JSON line for each model to FILE; those that it has are not checked."),
+    ] = ""
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
@@ -187,6 +193,7 @@ def run(options: CheckOptions) -> int:
     gc.enable()
     if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    options.where.check()
     if options.allow_code:
         from xnnlint.cli.code_permission import CODE, allow
 
@@ -208,6 +215,8 @@ def _watch(options: CheckOptions) -> NoReturn:
     from xnnlint.loaders.search import STDIN, search
 
     given = options.paths or []
+    if options.resume or options.where.engine is Engine.DASK:
+        raise XnnlintError("--watch checks here, and goes without --resume and --engine dask")
     unwatched = any(path == STDIN or is_callable(path) or is_address(path) for path in given)
     if not given or unwatched or options.write_baseline:
         raise XnnlintError("--watch takes files and folders as PATH, and writes no baseline")
@@ -247,10 +256,14 @@ def _checked(options: CheckOptions) -> int:
     if options.write_baseline and accepted is not None:
         return _write_baseline(accepted, session.reports(with_bar=with_bar))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
+    if (options.resume or options.where.engine is Engine.DASK) and (accepted is not None or not files.takes_rows):
+        raise XnnlintError(
+            "--engine dask and --resume are for tables of many models: text, jsonl or parquet, without --baseline"
+        )
     outcome = _RunOutcome()
     with contextlib.closing(files):
         if files.takes_rows and accepted is None:
-            _add_rows(session, files, outcome, with_bar=with_bar)
+            _add_rows(options, session, files, outcome)
         else:
             _add_models(session, files, outcome, accepted, with_bar=with_bar)
         code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
@@ -263,11 +276,12 @@ def _checked(options: CheckOptions) -> int:
     return code
 
 
-def _add_rows(session: Session, files: ReportFiles, outcome: _RunOutcome, *, with_bar: bool) -> None:
+def _add_rows(options: CheckOptions, session: Session, files: ReportFiles, outcome: _RunOutcome) -> None:
     """Check all models where they are told by rows: all of it is done in the processes that check them."""
-    from xnnlint.cli.work import check_line, check_row, failed
+    from xnnlint.cli.many_models import rows
 
-    for checked in session.each(check_line if files.takes_lines else check_row, failed, with_bar=with_bar):
+    with_bar, with_lines = not options.shown.quiet, files.takes_lines
+    for checked in rows(session, options.where, options.resume, with_lines=with_lines, with_bar=with_bar):
         files.add_row(checked)
         outcome.add(checked.row.exit_code, checked.row.error, checked.row.failures)
 
@@ -293,7 +307,9 @@ def _add_models(
 
 def _has_rows_kept(options: CheckOptions) -> bool:
     """Whether a report has rows that are kept, and not only shown."""
-    return any(name in format_names() and report_class(name).keeps_rows for name in _formats(options))
+    return bool(options.resume) or any(
+        name in format_names() and report_class(name).keeps_rows for name in _formats(options)
+    )
 
 
 def _of_one_graph(options: CheckOptions) -> list[str]:

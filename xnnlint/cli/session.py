@@ -118,6 +118,7 @@ class Session:
         self._fixes = fixes
         self._graphs = graphs
         self._content = content
+        self._stdin_file = False
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
@@ -131,6 +132,11 @@ class Session:
         rates = wanted.cost_profile
         if rates is not None and self.tasks and all(cpu != rates.cpu for _, cpu in self.profiles):
             raise XnnlintError(f"the cost profile is of {rates.cpu}, and no model is checked for that CPU (--cpu)")
+
+    @property
+    def has_stdin(self) -> bool:
+        """Whether one of the models came from stdin, and is a file of this run alone."""
+        return self._stdin_file
 
     @property
     def profile(self) -> Profile:
@@ -233,6 +239,7 @@ class Session:
             raise XnnlintError("stdin is closed, and - reads the model from there")
         if sys.stdin.isatty():
             raise XnnlintError("- reads a model from stdin, and that is a terminal")
+        self._stdin_file = True
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
         file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
         with file.open("wb") as stream:
