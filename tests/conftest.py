@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import sys
@@ -39,6 +40,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @functools.cache
 def _judge() -> CpuAvailability:
     return availability().cpus["auto"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs TensorFlow comes first, and so to one process: it alone imports it."""
+    items.sort(key=lambda item: item.get_closest_marker(TENSORFLOW) is None)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests, and what they import, are garbage for none: they need not be gone through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -67,6 +67,7 @@ def lint(
     Raises:
         XnnlintError: the model cannot be read, or the runtime or CPU is not known.
     """
+    from xnnlint.collection import rare_collection
     from xnnlint.linter.engine import check_loaded
     from xnnlint.linter.value import Wanted
     from xnnlint.loaders import load_any
@@ -75,12 +76,13 @@ def lint(
 
     profile = load_profile(runtime or DEFAULT_RUNTIME, cpu or DEFAULT_CPU)
     wanted = Wanted(() if assume_pruned is None else (assume_pruned,))
-    loaded = load_any(model, assume_pruned=assume_pruned, layers=layers)
-    report = check_loaded(loaded, profile, require_sparse=require_sparse, wanted=wanted)
-    if report.needs_fixes:
-        from xnnlint.fixes.check_fixes import add_fixes
+    with rare_collection():
+        loaded = load_any(model, assume_pruned=assume_pruned, layers=layers)
+        report = check_loaded(loaded, profile, require_sparse=require_sparse, wanted=wanted)
+        if report.needs_fixes:
+            from xnnlint.fixes.check_fixes import add_fixes
 
-        add_fixes(report, profile)
+            add_fixes(report, profile)
     return Report.of(report)
 
 

@@ -249,7 +249,7 @@ def test_a_nameless_model_from_stdin_has_the_settings_of_the_current_folder(tmp_
 
 @pytest.mark.parametrize("form", ["text", "json", "concise", "sarif", "junit", "github", "markdown"])
 def test_several_processes_print_what_one_prints(form, tmp_path, call, monkeypatch):
-    for path in sorted(FIXTURES.glob("patterns/*.tflite"))[::8]:
+    for path in sorted(FIXTURES.glob("patterns/*.tflite"))[::24]:
         shutil.copy(path, tmp_path)
     for name in ("guide_half.tflite", "guide_sparse.keras", "guide_int8.tflite", "runtime_bugs/prelu.tflite"):
         shutil.copy(FIXTURES / name, tmp_path)

@@ -238,9 +238,16 @@ CASES = [
 ]
 
 
+# Each case by one of the writers, in turns, and the others with `-m more`.
+PAIRS = [
+    pytest.param(*writer, *case, marks=[] if number % len(WRITERS) == place else pytest.mark.more)
+    for number, case in enumerate(CASES)
+    for place, writer in enumerate(WRITERS)
+]
+
+
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(("package", "suffix"), WRITERS)
-@pytest.mark.parametrize(("what", "fixer", "applicability"), CASES)
+@pytest.mark.parametrize(("package", "suffix", "what", "fixer", "applicability"), PAIRS)
 def test_keras_loads_it_and_safe_ones_keep_the_outputs(package, suffix, what, fixer, applicability, tmp_path):
     path, target = save(tmp_path, package, suffix, what), str(tmp_path / f"fixed.{suffix}")
     done = repair(path, OPTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,10 @@ def nested(keras: Any) -> Any:
     return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
 
 
+@cache
 def wrapped(build: Any, names: tuple[str, ...] = (), *, trained: bool = True) -> Any:
-    """A model with its layers in wrappers, those of some names or all, and pruned by a short training."""
+    """A model with its layers in wrappers, those of some names or all, and pruned by a short training; not to be
+    changed, since several tests have it."""
     import tensorflow_model_optimization as tfmot
     import tf_keras as keras
 
@@ -182,7 +185,7 @@ def test_nothing_of_the_wrappers_is_left_among_the_weights(suffix, tmp_path):
     import h5py
 
     path = str(tmp_path / f"model.{suffix}")
-    wrapped(functional).save(path)
+    wrapped(functional, ()).save(path)
     found: list[list[str]] = []
     for name in (path, fixed(path)):
         data = Path(name).read_bytes()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
+import json
 import random
 import re
 import resource
@@ -19,8 +21,10 @@ from pathlib import Path
 
 from tests.fuzz.mutate import METADATA, SAVED_MODEL, mutated
 from tests.models import DATA, FIXTURES
+from xnnlint.collection import collect_rarely
 from xnnlint.config.files import read_file
 from xnnlint.errors import XnnlintError
+from xnnlint.fixes.check_fixes import add_fixes
 from xnnlint.linter import baseline
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.jobs import Died, in_processes
@@ -28,10 +32,15 @@ from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 500 << 20
+FIXES_EVERY = 20
+"""Of so many files one is asked for its fixes, too, which takes ten times as long as a check."""
+_OFTEN = {"tflite": 8, "json": 8, "keras": 8, "h5": 4, SAVED_MODEL: 2, "toml": 1, "baseline": 1}
 _SUFFIXES = {"baseline": "baseline.json"}
 ADDRESS_SPACE = 3 << 30
 LARGEST_SEED = 200_000
 """Larger models only take longer to be copied; what they are made of is in the small ones."""
+SMALL_SEED = 2_000
+"""Smaller ones are as good as each other."""
 CONFIG = b"""runtime = "litert-2.3"
 cpu = "arm64"
 select = ["XNN1", "XNN202"]
@@ -99,20 +108,49 @@ def seeds() -> tuple[tuple[str, bytes], ...]:
         if kind in ("tflite", "keras", "h5") and path.stat().st_size <= LARGEST_SEED:
             found.append((kind, path.read_bytes()))
     found += [("json", _config_of(data)) for kind, data in found if kind == "keras"]
-    found += [(SAVED_MODEL, data) for data in _saved_models()]
+    found += _read_cases()
+    found += _lowering_cases()
     return tuple(found)
 
 
-def _saved_models() -> Iterator[bytes]:
-    """The folders of SavedModels among the files that Keras wrote, each as an archive of its own."""
+def _read_cases() -> Iterator[tuple[str, bytes]]:
+    """The files that Keras wrote for the tests of the loaders, and the folders of SavedModels among them, each as an
+    archive of its own."""
     with zipfile.ZipFile(DATA / "keras_read_cases.zip") as cases:
+        for name in cases.namelist():
+            if "/" not in name and name.endswith((".keras", ".h5")):
+                yield name.rpartition(".")[2], cases.read(name)
         for metadata in (name for name in cases.namelist() if name.endswith(f"/{METADATA}")):
             folder, packed = metadata.removesuffix(METADATA), io.BytesIO()
             with zipfile.ZipFile(packed, "w") as archive:
                 for name in cases.namelist():
                     if name.startswith(folder):
                         archive.writestr(name.removeprefix(folder), cases.read(name))
-            yield packed.getvalue()
+            yield SAVED_MODEL, packed.getvalue()
+
+
+def _lowering_cases() -> Iterator[tuple[str, bytes]]:
+    """Small models of every layer and function that is known, as configs and as archives of nothing else."""
+    for case in json.loads(gzip.decompress((DATA / "keras_lowering_cases.json.gz").read_bytes())):
+        config, packed = json.dumps(case["config"]).encode(), io.BytesIO()
+        yield "json", config
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("metadata.json", json.dumps({"keras_version": case["keras_version"]}))
+            archive.writestr("config.json", config)
+        yield "keras", packed.getvalue()
+
+
+@cache
+def choices(kind: str) -> tuple[list[bytes], list[float]]:
+    """The files of a kind, and how often each is taken: seldom where it is large, since faults are in what files are
+    made of, not in how much of it there is, and a large file takes the time of many."""
+    found = [data for of, data in seeds() if of == kind]
+    return found, [1 / max(_size(kind, data), SMALL_SEED) for data in found]
+
+
+def _size(kind: str, data: bytes) -> int:
+    """How much there is to plan: weights are hardly looked at."""
+    return len(_config_of(data)) if kind == "keras" else len(data)
 
 
 def _config_of(archive: bytes) -> bytes:
@@ -121,25 +159,25 @@ def _config_of(archive: bytes) -> bytes:
 
 
 def made(piece: Piece) -> tuple[str, bytes]:
-    """A damaged file: each kind as often as the others."""
+    """A damaged file: of the kinds of which many different ones are known, more than of the others."""
     rng = random.Random(f"{piece.seed}/{piece.number}")
     kinds = sorted({kind for kind, _ in seeds()})
-    # Configurations and baselines are small and soon known.
-    weights = [1 if kind in ("toml", "baseline") else 6 for kind in kinds]
-    kind = rng.choices(kinds, weights)[0]
-    data = rng.choice([data for of, data in seeds() if of == kind])
+    kind = rng.choices(kinds, [_OFTEN[kind] for kind in kinds])[0]
+    files, often = choices(kind)
+    data = rng.choices(files, often)[0]
     return kind, mutated(data, "json" if kind == "baseline" else kind, rng)
 
 
 def read(piece: Piece) -> Answer:
     """Makes a file and reads it as its kind is read."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    collect_rarely()  # As the program does.
     kind, data = made(piece)
     folder = piece.corpus or tempfile.gettempdir()
     with _stored(kind, data, folder, keep=bool(piece.corpus)) as path:
         _forget_peak()
         start = time.process_time()  # The machine may be busy.
-        outcome, words = _outcome(kind, path)
+        outcome, words = _outcome(kind, path, fixes=piece.number % FIXES_EVERY == 0)
         seconds = time.process_time() - start
         peak = _peak()
     return Answer(kind, outcome, seconds, peak, words)
@@ -174,7 +212,7 @@ def _stored(kind: str, data: bytes, folder: str, *, keep: bool) -> Iterator[str]
             shutil.rmtree(path)
 
 
-def _outcome(kind: str, path: str) -> tuple[str, str]:
+def _outcome(kind: str, path: str, *, fixes: bool) -> tuple[str, str]:
     if kind in ("toml", "baseline"):
         try:
             read_file(path, str(Path(path).parent)) if kind == "toml" else baseline.read(path)
@@ -183,7 +221,13 @@ def _outcome(kind: str, path: str) -> tuple[str, str]:
         except Exception as error:  # what any mistake raises is what is looked for
             return "internal error", f"{type(error).__name__}: {error}"
         return "verdict", ""
-    report = check_model(path, load_profile(DEFAULT_RUNTIME, DEFAULT_CPU))
+    profile = load_profile(DEFAULT_RUNTIME, DEFAULT_CPU)
+    report = check_model(path, profile)
+    if fixes and report.needs_fixes:
+        try:
+            add_fixes(report, profile)
+        except Exception as error:  # as above
+            return "internal error", f"{type(error).__name__}: {error}"
     if report.error is None:
         return "verdict", ""
     return ("internal error" if "xnnlint itself failed" in report.error else "refused"), report.error

@@ -582,7 +582,7 @@ def test_the_exit_code_does_not_depend_on_the_format(call, arguments, code):
     seen = {form: call(*arguments, "--format", form) for form in forms}
     assert {form: result[0] for form, result in seen.items()} == dict.fromkeys(forms, code)
     # What is wrong with a file is on stderr, whatever is on stdout.
-    assert len({result[2] for result in seen.values()}) == 1
+    assert len({tuple(re.findall("xnnlint: .*", result[2])) for result in seen.values()}) == 1
 
 
 def test_several_reports_at_once(call):
@@ -702,7 +702,9 @@ def test_a_reader_that_leaves_early_is_no_error(form):
         text=True,
         timeout=60,
     )
-    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert done.stdout == "1\n"
+    # Beside lines for programs, what the run comes to is on stderr.
+    assert re.sub(r"2 models: .*\n", "", done.stderr) == ""
 
 
 # --- docs/ci.md ------------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ import sys
 
 from xnnlint.cli import plain_check
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, end_cleanly_on_signals, flushed, open_streams
+from xnnlint.collection import collect_rarely
 from xnnlint.errors import XnnlintError
 
 
 def main() -> None:
     """The program: every failure is one sentence on stderr and an exit code, never a traceback."""
+    collect_rarely()
     open_streams()
     end_cleanly_on_signals()
     try:

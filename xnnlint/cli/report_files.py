@@ -19,7 +19,7 @@ from xnnlint.reporters.styled_lines import plain
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
     from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
-    from xnnlint.reporters.model_row import Checked
+    from xnnlint.reporters.model_row import Checked, ModelRow
     from xnnlint.reporters.styled_lines import Line
 
 STDOUT = "-"
@@ -60,6 +60,25 @@ class _Output:
             _write("".join(self.text), self.target)
 
 
+class _Aside:
+    """What a run comes to, for a person beside what a program reads."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        from xnnlint.reporters.tally import ModelTally
+        from xnnlint.reporters.zoo_summary import ZooSummary
+
+        self._tally, self._zoo = ModelTally(), ZooSummary(names)
+
+    def add(self, row: ModelRow) -> None:
+        self._tally.add_row(row)
+        self._zoo.add(row)
+
+    def lines(self, width: int, exit_code: int) -> list[Line]:
+        from xnnlint.reporters.formats.text_report import summary_lines
+
+        return [*self._zoo.lines(width), *summary_lines(self._tally, width, exit_code)]
+
+
 class ReportFiles:
     """Every report of a run of `xnnlint check`."""
 
@@ -88,6 +107,9 @@ class ReportFiles:
         for kind, file in wanted:
             held = on_screen if file == STDOUT else replace(in_file, target=file)
             self._parts.append(_Output(new_report(kind, held), file))
+        # Who reads only models, and no words, finds on stderr what the run comes to.
+        aside = report_class(form).keeps_rows and not setting.quiet and len(setting.names) > 1
+        self._aside = _Aside(setting.names) if aside else None
         for part in self._parts:
             self._put(part, part.report.begin())
 
@@ -112,6 +134,7 @@ class ReportFiles:
         Args:
             checked: the same model, for the reports that take rows.
         """
+        self._add_aside(checked)
         for part in self._parts:
             if part.report.takes_rows:
                 assert checked is not None
@@ -123,6 +146,7 @@ class ReportFiles:
 
     def add_row(self, checked: Checked) -> None:
         """The same where all reports take rows."""
+        self._add_aside(checked)
         for part in self._parts:
             self._put(part, part.report.add_row(checked))
 
@@ -139,8 +163,15 @@ class ReportFiles:
                 part.end()
             except XnnlintError as error:
                 problems.append(str(error))
+        if self._aside is not None:
+            printer = Printer(sys.stderr)
+            printer.print(self._aside.lines(printer.width, exit_code))
         if problems:
             raise XnnlintError("; ".join(problems))
+
+    def _add_aside(self, checked: Checked | None) -> None:
+        if self._aside is not None and checked is not None:
+            self._aside.add(checked.row)
 
     def close(self) -> None:
         """Let go of all reports, whether they came to their end or not."""

@@ -7,7 +7,7 @@ taking all of them as fulfilled and then dropping, rule by rule and one by one, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ MANY = 60
 # So many operators are planned at most to tell what changes bring, some 20 seconds of work. A model of a few thousand
 # operators with a hundred reasons takes less.
 MOST_WORK = 600_000
+# And so many to tell whether some changes without the others give wrong results.
+MOST_PARTS = 100_000
 GAVE_UP = "the model is so large that not every change was tried alone: some may bring more, or not be needed"
 # Of so many changes every part is tried for wrong results.
 SMALL = 5
@@ -200,16 +202,22 @@ class _Search:
 
         Every part of a small set is tried; of a larger one the single changes, and all but one.
         """
-        changes = tuple(changes)
-        sizes = range(1, len(changes)) if len(changes) <= SMALL else {1, len(changes) - 1}
-        parts = (part for size in sizes for part in combinations(changes, size))
-        for part in islice(parts, MANY):
-            if self.gave_up:
+        enough = self.left - MOST_PARTS
+        for part in islice(_parts([change for change in self.rules if change in changes]), MANY):
+            if self.left < max(0, enough):
                 break
+            if len(part) == 1 and self._stays_dense(part[0]):
+                continue
             self.left -= self.cost
             if not self.planner.is_right(frozenset().union(*part)):
                 return True
         return False
+
+    def _stays_dense(self, change: Change) -> bool:
+        """Whether a model that is dense and right is so for sure with one change of operators: where no 1x1 convolution
+        becomes part of a cluster, none has zeros enough."""
+        reach = self.reach_now
+        return reach is not None and reach.is_dense and _only_operators(change) and self._is_vain(change)
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.
@@ -226,6 +234,17 @@ class _Search:
             if len(self.spmm(fewer)) > len(self.spmm(changes)):
                 changes = fewer
         return changes
+
+
+def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """All parts of a small set of changes; of a larger one each change alone, and all but it."""
+    if len(changes) <= SMALL:
+        for size in range(1, len(changes)):
+            yield from combinations(changes, size)
+        return
+    for n, change in enumerate(changes):
+        yield [change]
+        yield [*changes[:n], *changes[n + 1 :]]
 
 
 def _only_operators(change: Change) -> bool:

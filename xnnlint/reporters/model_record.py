@@ -33,6 +33,19 @@ def record_of(
         failures: why it fails besides its findings.
         settings: what tells these settings from others, see `cli.work.settings_key`.
     """
+    return record_with(model_data(model), model, profile, exit_code=exit_code, failures=failures, settings=settings)
+
+
+def record_with(
+    data: dict[str, Any],
+    model: ModelReport,
+    profile: Profile,
+    *,
+    exit_code: int,
+    failures: Sequence[str] = (),
+    settings: str = "",
+) -> Record:
+    """The same with what `model_data` has made of the model."""
     content = model.content
     return {
         "schema_version": SCHEMA_VERSION,
@@ -45,7 +58,7 @@ def record_of(
         "exit_code": exit_code,
         "failures": list(failures),
         "next": word(model) if model.error is None else "",
-        **model_data(model),
+        **data,
     }
 
 

@@ -32,7 +32,7 @@ class ModelsTable:
 
     def __init__(self, names: Sequence[str], profile: Profile, width: int | None) -> None:
         # On a screen the folder that all of them are in is said once.
-        self._folder = "" if width is None else _common_folder(names)
+        self._folder = "" if width is None else common_folder(names)
         longest = max((columns(self._named(name)) for name in names), default=0)
         rest = sum(size + 2 for _, size in _COLUMNS)
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
@@ -102,10 +102,10 @@ class ModelsTable:
         return ratio if model.gain is not None else f"({ratio})"
 
 
-def _common_folder(names: Sequence[str]) -> str:
+def common_folder(names: Sequence[str]) -> str:
     """`models/` where all names begin with it; "" where they share no folder."""
     folders = [name.rpartition("/")[0] for name in names]
-    if not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
+    if not folders or not all(folders) or len({Path(folder).is_absolute() for folder in folders}) > 1:
         return ""
     shared = os.path.commonpath(folders)
     return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""

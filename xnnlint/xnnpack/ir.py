@@ -226,7 +226,8 @@ class Subgraph:
 
         Source: `xnn_subgraph_analyze_consumers_and_producers` in XNNPACK src/subgraph.c.
         """
-        counts = {v: self.lost_readers.get(v, 0) for v in range(len(self.values))}
+        counts = dict.fromkeys(range(len(self.values)), 0)
+        counts.update((v, lost) for v, lost in self.lost_readers.items() if v < len(self.values))
         for node in self.nodes:
             for v in node.inputs if self.counts_repeats else set(node.inputs):
                 counts[v] += 1

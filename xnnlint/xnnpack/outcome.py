@@ -85,7 +85,7 @@ class OutcomeJudge:
         """
         if self.profile["output_buffers"] != "fixed":
             return
-        shapes = shapes_at_run_time(self.graph)
+        shapes = self._shapes
         for tensor in dict.fromkeys(t for t in self.graph.outputs if t >= 0):
             producer = self.graph.producer(tensor)
             if producer is not None:
@@ -160,6 +160,10 @@ class OutcomeJudge:
             yield from self._shape_hazards(part, value, state, op)
             if state.order is Order.NCHW and not is_order_free(value.shape):
                 yield Hazard(op, Fault(Wrong.LEAVES_IN_NCHW), Outcome.WRONG_RESULTS)
+
+    @cached_property
+    def _shapes(self) -> dict[int, tuple[int, ...] | None]:
+        return shapes_at_run_time(self.graph)
 
     @cached_property
     def _mattering(self) -> set[int]:

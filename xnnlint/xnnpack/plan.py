@@ -194,6 +194,9 @@ class Called:
 class Reaching(Protocol):
     """How far a change of single operators reaches; see `reach.Reach`."""
 
+    @property
+    def is_dense(self) -> bool: ...
+
     def loses(self, ops: Collection[int]) -> bool: ...
 
     def may_gain(self, ops: Collection[int]) -> bool: ...

@@ -86,6 +86,11 @@ class _Prepared:
         return set(self.partition.ops)
 
     @cached_property
+    def unmet(self) -> list[int]:
+        """The nodes of which assumptions can say something else than what was judged."""
+        return [n for n, judged in enumerate(self.judged) if judged.verdict.unmet or _is_of_floats(judged)]
+
+    @cached_property
     def tensors(self) -> set[int | None]:
         return {v.tensor for v in self.subgraph.values}
 
@@ -117,6 +122,8 @@ class Planner:
         self._others = calls_of(model, self.graph) if subgraph is None else []
         self._planners = [Planner(model, profile, call.subgraph) for call in self._others]
         self._called: dict[frozenset[Waiver], list[Called]] = {}
+        # By tensor, and how many of its elements count.
+        self._zeros: dict[tuple[int, int], int] = {}
 
     def plan(self, assume: Iterable[Waiver] = ()) -> Plan:
         """The plan under the given assumptions."""
@@ -247,11 +254,10 @@ class Planner:
     def _decide(self, prepared: _Prepared, assumed: frozenset[Waiver]) -> PartitionPlan:
         """Decide on the layouts of one partition."""
         subgraph = prepared.subgraph.copy()
-        known = {
-            id(node): self._assume(node, subgraph, judged, assumed)
-            for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)
-        }
         own = {id(node): judged for node, judged in zip(subgraph.nodes, prepared.judged, strict=True)}
+        known = dict(own)
+        for node in [subgraph.nodes[n] for n in prepared.unmet]:
+            known[id(node)] = self._assume(node, subgraph, own[id(node)], assumed)
         once = {w.place for w in assumed if w.kind is WaiverKind.ONCE}
         for node in subgraph.nodes:
             if node.op in once and len(set(node.inputs)) < len(node.inputs):
@@ -275,7 +281,7 @@ class Planner:
 
     def _assume(self, node: Node, subgraph: Subgraph, judged: Judgement, assumed: frozenset[Waiver]) -> Judgement:
         """A node's judgement with the assumptions about it in place."""
-        if judged.condition.key is Condition.FLOAT_VALUES:
+        if _is_of_floats(judged):
             if FLOAT not in assumed:
                 return judged  # Whatever takes its place is quantized as it is.
             judged = judge(node, subgraph, self.profile, of_its_kind=True)
@@ -293,9 +299,12 @@ class Planner:
         least = int(PRUNED_SHARE * params) if Waiver(WaiverKind.PRUNED, node.op) in assumed else 0
         if filter_value.tensor is None or not filter_value.is_static:
             return params, least
-        from xnnlint.model.weights import zeros_among_first
+        key = filter_value.tensor, params
+        if key not in self._zeros:
+            from xnnlint.model.weights import zeros_among_first
 
-        return params, max(least, zeros_among_first(self.graph, filter_value.tensor, params))
+            self._zeros[key] = zeros_among_first(self.graph, *key)
+        return params, max(least, self._zeros[key])
 
     def _kernel(self, part: PartitionPlan, node: Node) -> Kernel:
         op = self.graph.operators[node.op]
@@ -340,6 +349,10 @@ class Planner:
         if measured is None:  # A filter that is computed at run time.
             return math.prod(self.graph.tensors[op.inputs[1]].shape), 0
         return measured.elements, measured.zeros
+
+
+def _is_of_floats(judged: Judgement) -> bool:
+    return judged.condition.key is Condition.FLOAT_VALUES
 
 
 def _decoded(graph: Graph, tensor: int) -> np.ndarray:

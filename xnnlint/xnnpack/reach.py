@@ -8,6 +8,7 @@ nothing of each other. They are safe: where they say that something is lost, or 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 
 from xnnlint.xnnpack.ir import Layout, Node, NodeType
 from xnnlint.xnnpack.layout import DisjointSets
@@ -29,9 +30,15 @@ class Reach:
     """
 
     def __init__(self, parts: Sequence[PartitionPlan]) -> None:
+        self._parts = parts
         self._part_of = {op: part for part in parts for op in part.partition.ops}
         self._written = {v.tensor: (part, v.id) for part in parts for v in part.subgraph.values if v.id in part.writers}
         self._regions: dict[int, _Regions] = {}
+
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether nothing runs in NCHW as it is planned."""
+        return not any(value.nchw for part in self._parts for value in part.subgraph.values)
 
     def loses(self, ops: Collection[int]) -> bool:
         """Whether SpMM is lost for sure without these operators, which can run in NCHW by assumption only."""

@@ -14,8 +14,8 @@ from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.xnnpack.inlining import COMPOSITE, DEEPEST, MOST_OPERATORS
 
 
-def without_composites(data: bytes, path: str) -> bytes:
-    """The file with its main subgraph's composites replaced; the same bytes where it has none.
+def without_composites(data: bytes, path: str) -> Edit:
+    """An edit of the file with its main subgraph's composites replaced; of the same bytes where it has none.
 
     Operators come in the order of `xnnpack.inlining.inlined`.
 
@@ -24,13 +24,13 @@ def without_composites(data: bytes, path: str) -> bytes:
     """
     edit = Edit.open(data, path)
     if not any(op.type == COMPOSITE for op in edit.main.operators):
-        return data
+        return edit
     for _ in range(DEEPEST):
         graph = edit.main.raw
         if not any(_decomposition(edit, op) for op in graph.operators) or len(graph.operators) > MOST_OPERATORS:
             break
         graph.operators = [made for op in graph.operators for made in _replaced(edit, op)]
-    return schema.write(edit.model, identifier=edit.has_identifier)
+    return Edit.open(schema.write(edit.model, identifier=edit.has_identifier), path)
 
 
 def _decomposition(edit: Edit, op: Any) -> Any:

@@ -59,15 +59,19 @@ class Edit:
         data: the whole file.
         path: as the user gave it, for messages.
         purposes: of tensors of the first subgraph that an earlier edit put in.
+        model: what the file holds, where it has been read.
 
     Attributes:
         graphs: the subgraphs; fixes change `main`, which is the one that is planned.
     """
 
-    def __init__(self, data: bytes, path: str, purposes: Mapping[int, Purpose] | None = None) -> None:
+    def __init__(
+        self, data: bytes, path: str, purposes: Mapping[int, Purpose] | None = None, model: Any = None
+    ) -> None:
         self.path, self.data = path, data
         self.has_identifier = data[4:8] == schema.IDENTIFIER
-        self.model = schema.read(data)
+        self.model = schema.read(data) if model is None else model
+        self._unchanged: schema.Snapshot | None = None
         self.graphs = [GraphEdit(self, index, raw) for index, raw in enumerate(self.model.subgraphs or [])]
         if purposes:
             self.main.purposes.update(purposes)
@@ -88,13 +92,14 @@ class Edit:
             before = Walk(data)
             _check_outside(data, before)
             edit = cls(data, path)
-            lost = first_difference(before, Walk(cls(data, path).to_bytes()))
+            lost = first_difference(before, Walk(edit.to_bytes()))
         except Unknown as what:
             raise ModelError(path, f"it is not changed, because something would be lost: {what}") from None
         except (Malformed, struct.error) as fault:
             raise ModelError(path, f"it is not changed, because it is damaged: {fault}") from None
         if lost:
             raise ModelError(path, f"it is not changed, because something would be lost: {lost} of the file")
+        edit._unchanged = schema.Snapshot(edit.model)
         return edit
 
     @property
@@ -105,7 +110,7 @@ class Edit:
 
     def again(self) -> Edit:
         """The file as it was, for another attempt; cheap, since what was checked is not checked again."""
-        return Edit(self.data, self.path)
+        return Edit(self.data, self.path, model=self._unchanged.copy() if self._unchanged is not None else None)
 
     def opcode(self, type_: str, version: int = 1) -> int:
         """The index of a builtin operator's code, which is added where the file lacks it."""

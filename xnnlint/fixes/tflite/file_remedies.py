@@ -11,7 +11,6 @@ from xnnlint.fixes.remedy import Remedies, Remedy, in_order, remedy
 from xnnlint.fixes.request import FixRequest
 from xnnlint.fixes.tflite import object_api
 from xnnlint.fixes.tflite.composites import without_composites
-from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, make, operator_fixers
 from xnnlint.fixes.tflite.rescue import follow, rescues, ways
@@ -39,9 +38,9 @@ class FileRemedies(Remedies):
         self.path, self.plan = path, plan
         self.options = FixRequest(plan.profile, unsafe=True)
         given = Path(path).read_bytes()
-        self._data = without_composites(given, path)
-        if self._data is not given:
-            self.plan = make_plan(load_bytes(self._data, path), plan.profile)
+        self._edit = without_composites(given, path)
+        if self._edit.data is not given:
+            self.plan = make_plan(load_bytes(self._edit.data, path), plan.profile)
         self._known: dict[OperatorFixer, dict[int, Change]] = {}
         if len(self.plan.graph.operators) != len(plan.graph.operators):
             self.missing = _NOT_INLINED
@@ -64,10 +63,10 @@ class FileRemedies(Remedies):
 
     @cached_property
     def _view(self) -> View:
-        return self._fresh()
+        return View(self._edit.main, self.plan, self.options)
 
     def _fresh(self) -> View:
-        return View(Edit(self._data, self.path).main, self.plan, self.options)
+        return View(self._edit.again().main, self.plan, self.options)
 
     def _changes(self, fixer: OperatorFixer) -> dict[int, Change]:
         """The places of a fix by operator, each with what would be done; made one after the other in one copy."""

@@ -91,9 +91,8 @@ class _FileSearch(ChangeSearch[FileVersion]):
         # The fastest version that was passed over since less of it runs sparse.
         self._lesser: FileVersion | None = None
         # What is changed; a file in which nothing is changed keeps its composites.
-        self._base = without_composites(data, path)
-        super().__init__(replace(self._read(self._base), data=data), options, budget)
-        self.edit = Edit.open(self._base, path)
+        self.edit = without_composites(data, path)
+        super().__init__(replace(self._read(self.edit.data), data=data), options, budget)
         self.fixers = [
             fixer
             for fixer in operator_fixers()
@@ -216,7 +215,7 @@ class _FileSearch(ChangeSearch[FileVersion]):
         return replace(version, changes=changes, purposes=purposes, previous=previous)
 
     def _edit_of(self, version: FileVersion) -> Edit:
-        return Edit(version.data if version.changes else self._base, self.path, version.purposes)
+        return Edit(version.data, self.path, version.purposes) if version.changes else self.edit.again()
 
     def _read(self, data: bytes) -> FileVersion:
         plan = make_plan(load_bytes(data, self.path), self.options.profile)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
 from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
 from xnnlint.reporters.model_json import model_data
+from xnnlint.reporters.model_record import record_with
+from xnnlint.reporters.model_row import row_of
 from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.zoo_summary import ZooSummary
 
 if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
@@ -35,17 +38,23 @@ class JsonReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
         self._models: list[dict[str, Any]] = []
+        self._summary = ZooSummary(setting.names)
         self._statistics = Statistics() if setting.statistics else None
 
     def add(self, model: ModelReport, judged: ModelJudgement) -> str:
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
-        self._models.append(model_data(model) | own)
+        data = model_data(model)
+        self._models.append(data | own)
+        record = record_with(data, model, judged.profile or self._setting.profile, exit_code=int(judged.fails(model)))
+        self._summary.add(row_of(record))
         if self._statistics is not None:
             self._statistics.add(model)
         return ""
 
     def end(self, exit_code: int) -> str:
         report = document(self._setting.profile, ()) | {"models": self._models}
+        if self._summary.models > 1:
+            report["summary"] = self._summary.document()
         if self._statistics is not None:
             keys = ("findings", "models", "rule", "name")
             report["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]

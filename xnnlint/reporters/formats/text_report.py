@@ -14,6 +14,7 @@ from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import STRONG, Line, Span, wrap
 from xnnlint.reporters.tally import ModelTally
+from xnnlint.reporters.zoo_summary import ZooSummary
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
@@ -35,12 +36,14 @@ class TextReport(CheckReport):
         in_full = setting.verbose or setting.with_plan
         width = None if setting.for_pipe else setting.width
         self._table = None if in_full or len(setting.names) < 2 else ModelsTable(setting.names, setting.profile, width)
+        self._zoo = ZooSummary(setting.names)
         self.takes_rows = self._table is not None
         self._rows = 0
 
     def add_row(self, checked: Checked) -> list[Line]:
         row = checked.row
         self._tally.add_row(row)
+        self._zoo.add(row)
         if self._statistics is not None:
             self._statistics.add_row(row)
         if row.error is not None or (self._setting.quiet and not row.exit_code):
@@ -74,6 +77,8 @@ class TextReport(CheckReport):
             lines += [*self._table.legend(), []]
         if self._statistics is not None and self._statistics.rows():
             lines += [*self._statistics.lines(), []]
+        if not self._setting.quiet:
+            lines += self._zoo.lines(self._setting.width)
         some = self._tally.models > 1 or (self._tally.models and not self._tally.unreadable)
         if some and not self._setting.quiet:
             lines += summary_lines(self._tally, self._setting.width, exit_code)
