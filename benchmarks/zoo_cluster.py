@@ -36,7 +36,14 @@ sys.path.insert(0, str(ROOT))
 from tests.s3_server import BUCKET, s3_server  # noqa: E402
 
 FIXTURES = ROOT / "fixtures"
-SOURCES = ("guide_sparse", "guide_unpruned", "guide_fp16_sparse", "guide_half", "guide_int8", "guide_wide_sparse")
+SOURCES = (
+    "guide_sparse",
+    "guide_fp16_sparse",
+    "guide_wide_sparse",
+    "guide_keepdims_false",
+    "guide_drq_small",
+    "guide_half",
+)
 POISON = "poison.keras"
 KILLER = "import os, signal\n\n\ndef make(config):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
 CHECK = [sys.executable, "-m", "xnnlint", "check", f"s3://{BUCKET}", "--allow-code", "--quiet"]

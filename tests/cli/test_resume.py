@@ -126,3 +126,18 @@ def test_a_cluster_of_this_machine_says_what_a_local_run_says(zoo, call, whole):
     assert (code, lines(out)) == (2, lines(whole))
     assert err == call("check", "zoo", "--format", "jsonl")[2]
     assert json.loads(out.splitlines()[0])["path"].startswith("zoo/")
+
+
+@pytest.mark.judge
+def test_a_cluster_verifies_as_a_local_run_does(zoo, call):
+    pytest.importorskip("distributed")
+    local = call("verify", "zoo", "--format", "json", "--seeds", "1")
+    code, out, err = call("verify", "zoo", "--format", "json", "--seeds", "1", "--engine", "dask", "--jobs", "2")
+    assert (code, err) == (local[0], local[2])
+    expected, document = json.loads(local[1]), json.loads(out)
+    assert len(document["models"]) == 5
+    for one in (expected, document):
+        one["models"].sort(key=lambda model: model["path"])
+        for model in one["models"]:
+            (model["observed"] or {}).pop("seconds", None)
+    assert document == expected

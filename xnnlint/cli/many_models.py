@@ -78,6 +78,10 @@ def _on_cluster(
                 print(f"xnnlint: {on.dashboard} shows what the workers do", file=sys.stderr)
             found = show(found, [f"on {on.workers} workers"] * len(tasks))
         yield from found
+    if any(task.request.fetching for task in tasks):
+        from xnnlint.loaders.remote.scratch import remove_stale
+
+        remove_stale()  # what workers of this machine that were killed left
 
 
 def _for_worker(task: Task) -> Task:

@@ -351,14 +351,14 @@ def _check_slim(task: Task) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
     report = check_one(task.request)
     if report.plan is not None:
-        report.plan = _slim(report.plan)
+        report.plan = slim(report.plan)
     return report
 
 
-def _slim(plan: Plan) -> Plan:
+def slim(plan: Plan) -> Plan:
     """A plan without weights, which are views of a mapped file, and without what plans again."""
     graph = Graph([], [], (), (), plan.graph.name)
     graph.operators = plan.graph.operators
     model = replace(plan.model, graphs=[graph], signatures=[], metadata={})
-    called = [replace(called, plan=_slim(called.plan)) for called in plan.called]
+    called = [replace(called, plan=slim(called.plan)) for called in plan.called]
     return replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None, called=called)
