@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.models import ROOT
+
 BUCKET = "zoo"
 
 
@@ -16,7 +18,11 @@ BUCKET = "zoo"
 def s3_server() -> Iterator[dict[str, str]]:
     """The environment in which `s3://zoo` is an empty bucket of that server."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.s3_server"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", "tests.s3_server"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         assert child.stdout is not None

@@ -561,7 +561,7 @@ def test_verify_takes_its_own_table_and_the_exclusions(project, call, monkeypatc
     assert call("verify", "models", "--isolated")[0] == 2
     assert asked == [(None, "x86-sse", "2.1.0", 7), (None, "arm64", "2.1.0", 1), (None, "auto", None, 3)]
     excluded = Resolver(given={"exclude": ("old",)}).excluded
-    found = verify._runnable(["models"], excluded)
+    found = verify.runnable(["models"], excluded)
     assert [Path(one.path).name for one in found] == ["half.tflite", "sparse.tflite"]
 
 

@@ -223,7 +223,7 @@ def test_the_folder_of_a_killed_process_goes_with_the_next(tmp_path, monkeypatch
     killed = subprocess.Popen([sys.executable, "-c", script + "time.sleep(60)"], **options)
     folder = Path(killed.stdout.readline().strip())
     monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path))
-    scratch._remove_stale(tmp_path)
+    scratch.remove_stale()
     assert folder.is_dir(), "its process is there"
     killed.kill()
     killed.communicate()

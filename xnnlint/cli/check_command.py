@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, complain, warn
+from xnnlint.cli.scale_options import Engine, EngineOptions
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import TEXT, format_names, report_class
 
@@ -161,6 +162,11 @@ class CheckOptions:
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Allow the project's configuration to name models at addresses.")
     ] = False
+    where: EngineOptions = field(default_factory=EngineOptions)
+    resume: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Add a JSON line for each model to FILE; those that it has are not checked."),
+    ] = ""
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
@@ -192,6 +198,7 @@ def run(options: CheckOptions) -> int:
     gc.enable()
     if options.shown.quiet and options.shown.verbose:
         raise XnnlintError("--quiet and --verbose contradict each other")
+    options.where.check()
     if options.allow_code:
         from xnnlint.cli.code_permission import CODE, allow
 
@@ -213,6 +220,8 @@ def _watch(options: CheckOptions) -> NoReturn:
     from xnnlint.loaders.search import STDIN, search
 
     given = options.paths or []
+    if options.resume or options.where.engine is Engine.DASK:
+        raise XnnlintError("--watch checks here, and goes without --resume and --engine dask")
     unwatched = any(path == STDIN or is_callable(path) or is_address(path) for path in given)
     if not given or unwatched or options.write_baseline:
         raise XnnlintError("--watch takes files and folders as PATH, and writes no baseline")
@@ -252,10 +261,17 @@ def _checked(options: CheckOptions) -> int:
     if options.write_baseline and accepted is not None:
         return _write_baseline(accepted, session.reports(with_bar=with_bar))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
+    of_many = bool(options.resume) or options.where.engine is Engine.DASK
+    if of_many and (accepted is not None or not files.takes_rows):
+        raise XnnlintError(
+            "--engine dask and --resume are for tables of many models: text, jsonl or parquet, without --baseline"
+        )
     outcome = _RunOutcome()
     with contextlib.closing(files):
-        cache = None if accepted is not None else _cache(options, session, files)
-        if files.takes_rows and accepted is None:
+        cache = None if of_many or accepted is not None else _cache(options, session, files)
+        if of_many:
+            _add_rows_of_many(options, session, files, outcome)
+        elif files.takes_rows and accepted is None:
             _add_rows(session, files, outcome, cache, with_bar=with_bar)
         else:
             _add_models(session, files, outcome, accepted, cache, with_bar=with_bar)
@@ -269,6 +285,16 @@ def _checked(options: CheckOptions) -> int:
             if accepted is not None and not shown.quiet:
                 _warn_of_stale(accepted)
     return code
+
+
+def _add_rows_of_many(options: CheckOptions, session: Session, files: ReportFiles, outcome: _RunOutcome) -> None:
+    """Check all models on a cluster, or those that a file of lines does not have; it is all that is kept."""
+    from xnnlint.cli.many_models import rows
+
+    with_bar, with_lines = not options.shown.quiet, files.takes_lines
+    for checked in rows(session, options.where, options.resume, with_lines=with_lines, with_bar=with_bar):
+        files.add_row(checked)
+        outcome.add(checked.row.exit_code, checked.row.error, checked.row.failures)
 
 
 def _add_rows(
@@ -332,7 +358,9 @@ def _add_models(
 
 def _has_rows_kept(options: CheckOptions) -> bool:
     """Whether a report has rows that are kept, and not only shown."""
-    return any(name in format_names() and report_class(name).keeps_rows for name in _formats(options))
+    return bool(options.resume) or any(
+        name in format_names() and report_class(name).keeps_rows for name in _formats(options)
+    )
 
 
 def _cache(options: CheckOptions, session: Session, files: ReportFiles) -> ResultCache | None:

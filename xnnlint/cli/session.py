@@ -110,6 +110,7 @@ class Session:
         self._fixes = fixes
         self._graphs = graphs
         self._content = content
+        self._stdin_file = False
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
@@ -124,6 +125,11 @@ class Session:
         rates = wanted.cost_profile
         if rates is not None and self.tasks and all(cpu != rates.cpu for _, cpu in self.profiles):
             raise XnnlintError(f"the cost profile is of {rates.cpu}, and no model is checked for that CPU (--cpu)")
+
+    @property
+    def has_stdin(self) -> bool:
+        """Whether one of the models came from stdin, and is a file of this run alone."""
+        return self._stdin_file
 
     @property
     def profile(self) -> Profile:
@@ -243,6 +249,7 @@ class Session:
         import shutil
         import tempfile
 
+        self._stdin_file = True
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
         file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
         with file.open("wb") as stream:
@@ -371,16 +378,16 @@ def _check_slim(task: Task) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
     report = check_one(task.request)
     if report.plan is not None:
-        report.plan = _slim(report.plan)
+        report.plan = slim(report.plan)
     return report
 
 
-def _slim(plan: Plan) -> Plan:
+def slim(plan: Plan) -> Plan:
     """A plan without weights, which are views of a mapped file, and without what plans again."""
     from xnnlint.model.graph import Graph
 
     graph = Graph([], [], (), (), plan.graph.name)
     graph.operators = plan.graph.operators
     model = replace(plan.model, graphs=[graph], signatures=[], metadata={})
-    called = [replace(called, plan=_slim(called.plan)) for called in plan.called]
+    called = [replace(called, plan=slim(called.plan)) for called in plan.called]
     return replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None, called=called)

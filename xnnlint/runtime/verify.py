@@ -202,7 +202,7 @@ def verify_each(
     planned: deque[tuple[Verification, contextlib.ExitStack]] = deque()
 
     def readable() -> Iterator[str]:
-        for found in _runnable(paths, excluded):
+        for found in runnable(paths, excluded):
             stack = files.enter_context(contextlib.ExitStack())
             file, verification = _planned(found, setting.profile, fetching, stack)
             planned.append((verification, stack))
@@ -223,7 +223,7 @@ def verify_each(
     yield from (verification for verification, _ in planned)
 
 
-def _runnable(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> list[Found]:
+def runnable(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> list[Found]:
     """Files as given, and of folders the .tflite files, since the runtime runs nothing else."""
     given = [os.fspath(path) for path in paths]
     found = list(search(given, excluded))

@@ -27,7 +27,7 @@ def scratch_folder() -> str:
 
 @cache
 def _of_process(pid: int) -> str:
-    _remove_stale(Path(tempfile.gettempdir()))
+    remove_stale()
     folder = tempfile.mkdtemp(prefix=_PREFIX)
     # It gets the name by which it is looked for once it is locked; and it is never closed, so that the lock ends with
     # the process.
@@ -43,12 +43,12 @@ def _remove(folder: str, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_stale(within: Path) -> None:
+def remove_stale() -> None:
     """Remove the folders of one's own processes that are gone."""
     if not hasattr(os, "getuid"):
         return
     with contextlib.suppress(OSError):
-        for entry in os.scandir(within):
+        for entry in os.scandir(tempfile.gettempdir()):
             if not entry.name.startswith(_PREFIX):
                 continue
             with contextlib.suppress(OSError):
