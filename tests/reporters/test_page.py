@@ -291,8 +291,13 @@ def test_long_lists_of_long_names_take_one_line(width):
 def table(models: list[ModelReport], width: int = 80, *, for_pipe: bool = False) -> list[str]:
     names = tuple(model.path for model in models)
     text = TextReport(ReportSetting(PROFILE, width=width, for_pipe=for_pipe, names=names))
-    records = [record_of(model, PROFILE, exit_code=int(ModelJudgement().fails(model))) for model in models]
-    lines = [line for record in records for line in text.add_row(Checked(row_of(record)))]
+    lines = []
+    for model in models:
+        if text.takes_rows:
+            record = record_of(model, PROFILE, exit_code=int(ModelJudgement().fails(model)))
+            lines += text.add_row(Checked(row_of(record)))
+        else:
+            lines += text.add(model, ModelJudgement())
     return [layout.plain(line) for line in (*lines, *text.end(1))]
 
 
