@@ -30,6 +30,7 @@ MENDED = {
         "one whose first part nothing reads",
         "take the part with a slice (x[..., a:b]), not a split",
     ),
+    Wrong.NO_SUCH_AXIS: ("axes of the value", "an axis that it does not have", "name the axes of the value only"),
     Wrong.AXIS_REPEATED: ("each axis once", "an axis named twice", "name each axis once"),
 }
 """What delegation fails over though every type is right -> as in a finding: required, actual, fix."""

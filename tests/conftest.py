@@ -34,12 +34,20 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
     config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
+    # What is tested is what happens now; the tests of the cache switch it on.
+    os.environ["XNNLINT_NO_CACHE"] = "1"
     config.addinivalue_line("markers", f"{BROWSER}: opens pages in Chromium; skipped where it cannot")
 
 
 @functools.cache
 def _judge() -> CpuAvailability:
     return availability().cpus["auto"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are processors, since tests also wait, for the clock and for the disk."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

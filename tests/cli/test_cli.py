@@ -373,6 +373,7 @@ COMMANDS = (
     "rules",
     "explain",
     "profiles",
+    "clean",
 )
 
 

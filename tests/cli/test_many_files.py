@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
+from tests.rounds import some
 from xnnlint.linter import jobs
 from xnnlint.loaders import find_models
 from xnnlint.loaders.search import search
@@ -247,7 +248,7 @@ def test_a_nameless_model_from_stdin_has_the_settings_of_the_current_folder(tmp_
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["text", "json", "concise", "sarif", "junit", "github", "markdown"])
+@pytest.mark.parametrize("form", some(["text", "json", "sarif", "concise", "junit", "github", "markdown"], 3))
 def test_several_processes_print_what_one_prints(form, tmp_path, call, monkeypatch):
     for path in sorted(FIXTURES.glob("patterns/*.tflite"))[::24]:
         shutil.copy(path, tmp_path)

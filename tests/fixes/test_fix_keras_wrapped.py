@@ -12,6 +12,7 @@ import pytest
 
 import xnnlint
 from tests.models import FIXTURES
+from tests.rounds import every
 from xnnlint.cli import app as cli
 from xnnlint.fixes.keras.config_search import repair
 from xnnlint.fixes.keras.config_writer import write
@@ -154,7 +155,7 @@ CASES = [
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", every(2, FORMATS))
 @pytest.mark.parametrize(("build", "names"), CASES)
 def test_it_is_what_strip_pruning_makes(build, names, suffix, tmp_path):
     import tensorflow_model_optimization as tfmot
@@ -212,7 +213,7 @@ def test_it_runs_sparse_in_litert(suffix, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", every(2, FORMATS))
 def test_weights_that_are_not_masked_yet_stay_and_what_is_advised_helps(suffix, tmp_path, capsys, monkeypatch):
     path, target = str(tmp_path / f"model.{suffix}"), str(tmp_path / f"fixed.{suffix}")
     model = loaded(str(WRAPPED))

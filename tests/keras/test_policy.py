@@ -148,6 +148,8 @@ def test_the_same_from_the_files_themselves() -> None:
     assert differ == [] and compared >= 400
 
 
+# Its answers to all models are stored, and compared above on each run.
+@pytest.mark.more
 @pytest.mark.tensorflow
 def test_the_installed_policy_says_the_same(tmp_path: Path) -> None:
     out = tmp_path / "answers.json.xz"

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from sarif_pydantic import Sarif
 
 from tests.models import FIXTURES
+from tests.rounds import every
 from xnnlint.cli import app as cli
 from xnnlint.cli.report_files import ReportFiles
 from xnnlint.cli.work import with_line
@@ -678,7 +679,7 @@ def test_the_summary_of_a_job_goes_on_where_others_began_it(call, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", every(3, FORMS))
 def test_a_file_with_a_hostile_name(form, tmp_path):
     name = b"\x1b[31m]]>|`::error::\xe9\n.tflite"
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))).write_bytes((FIXTURES / "guide_half.tflite").read_bytes())
@@ -691,7 +692,7 @@ def test_a_file_with_a_hostile_name(form, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="needs bash")
-@pytest.mark.parametrize("form", OF_MANY)
+@pytest.mark.parametrize("form", every(3, OF_MANY))
 def test_a_reader_that_leaves_early_is_no_error(form):
     files = f"{FIXTURES}/guide_half.tflite {FIXTURES}/guide_int8.tflite"
     done = subprocess.run(

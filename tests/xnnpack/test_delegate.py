@@ -309,7 +309,8 @@ def test_the_runtime_agrees_on_every_case(tmp_path: Path) -> None:
     assert_runtime_agrees({case.name: case.build() for case in CASES if case.runs}, tmp_path)
 
 
-# tests/difftest has the same models run on each run of the tests, and compares how many operators are left to TFLite.
+# tests/difftest has half of the same models run in each run of the tests, and compares how many operators are left to
+# TFLite.
 @pytest.mark.more
 @pytest.mark.judge
 def test_the_runtime_agrees_on_every_pattern(tmp_path: Path) -> None:

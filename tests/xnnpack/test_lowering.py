@@ -389,7 +389,7 @@ def of_cases() -> dict[str, bytes]:
 
 
 def of_patterns() -> dict[str, bytes]:
-    """tests/difftest has them run on each run of the tests, and compares the lists of operators, too."""
+    """tests/difftest has half of them run in each run of the tests, and compares the lists of operators, too."""
     return {p.name: p.build() for p in PATTERNS.values()}
 
 

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
     from xnnlint.cli.option_types import CostProfileOption
     from xnnlint.cli.report_files import ReportFiles
+    from xnnlint.cli.result_cache import ResultCache
     from xnnlint.cli.session import Session, Task
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
     from xnnlint.reporters.check_report import ReportSetting
+    from xnnlint.reporters.model_row import Checked
 
 
 class FailOn(str, Enum):
@@ -168,6 +170,9 @@ class CheckOptions:
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a model is written, until Ctrl-C.")] = (
         False
     )
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Check every model anew, and remember nothing of it.")
+    ] = False
     passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
     stdin_filename: Annotated[
         str, typer.Option(metavar="NAME", help="What to call the model that - reads from stdin.")
@@ -256,16 +261,22 @@ def _checked(options: CheckOptions) -> int:
     if options.write_baseline and accepted is not None:
         return _write_baseline(accepted, session.reports(with_bar=with_bar))
     files = ReportFiles(options.form, options.output, options.report, _setting(shown, session, accepted))
-    if (options.resume or options.where.engine is Engine.DASK) and (accepted is not None or not files.takes_rows):
+    of_many = bool(options.resume) or options.where.engine is Engine.DASK
+    if of_many and (accepted is not None or not files.takes_rows):
         raise XnnlintError(
             "--engine dask and --resume are for tables of many models: text, jsonl or parquet, without --baseline"
         )
     outcome = _RunOutcome()
     with contextlib.closing(files):
-        if files.takes_rows and accepted is None:
-            _add_rows(options, session, files, outcome)
+        cache = None if of_many or accepted is not None else _cache(options, session, files)
+        if of_many:
+            _add_rows_of_many(options, session, files, outcome)
+        elif files.takes_rows and accepted is None:
+            _add_rows(session, files, outcome, cache, with_bar=with_bar)
         else:
-            _add_models(session, files, outcome, accepted, with_bar=with_bar)
+            _add_models(session, files, outcome, accepted, cache, with_bar=with_bar)
+        if cache is not None:
+            cache.end()
         code = OK if options.exit_zero and outcome.code == FINDINGS else outcome.code
         try:
             files.end(code)
@@ -276,8 +287,8 @@ def _checked(options: CheckOptions) -> int:
     return code
 
 
-def _add_rows(options: CheckOptions, session: Session, files: ReportFiles, outcome: _RunOutcome) -> None:
-    """Check all models where they are told by rows: all of it is done in the processes that check them."""
+def _add_rows_of_many(options: CheckOptions, session: Session, files: ReportFiles, outcome: _RunOutcome) -> None:
+    """Check all models on a cluster, or those that a file of lines does not have; it is all that is kept."""
     from xnnlint.cli.many_models import rows
 
     with_bar, with_lines = not options.shown.quiet, files.takes_lines
@@ -286,23 +297,63 @@ def _add_rows(options: CheckOptions, session: Session, files: ReportFiles, outco
         outcome.add(checked.row.exit_code, checked.row.error, checked.row.failures)
 
 
+def _add_rows(
+    session: Session, files: ReportFiles, outcome: _RunOutcome, cache: ResultCache | None, *, with_bar: bool
+) -> None:
+    """Check all models where they are told by rows: all of it is done in the processes that check them."""
+    from xnnlint.cli.result_cache import Kept, checked
+
+    def fresh(tasks: Sequence[Task], *, with_bar: bool = with_bar) -> Iterator[Checked]:
+        from xnnlint.cli.work import check_line, check_row, failed
+
+        return session.each(check_line if files.takes_lines else check_row, failed, tasks, with_bar=with_bar)
+
+    for task, found in checked(session.tasks, cache, fresh):
+        if isinstance(found, Kept):
+            files.put(found.taken)
+            outcome.add(found.code, None, found.failures)
+            continue
+        row = found.row
+        files.add_row(found)
+        outcome.add(row.exit_code, row.error, row.failures)
+        if cache is not None and row.error is None:
+            cache.keep(task, Kept(row.exit_code, row.failures, files.taken_rows(found)))
+
+
 def _add_models(
-    session: Session, files: ReportFiles, outcome: _RunOutcome, accepted: Baseline | None, *, with_bar: bool
+    session: Session,
+    files: ReportFiles,
+    outcome: _RunOutcome,
+    accepted: Baseline | None,
+    cache: ResultCache | None,
+    *,
+    with_bar: bool,
 ) -> None:
     """Check all models where a report needs the whole of each, or the baseline does."""
-    from xnnlint.cli.judging import judged
+    from xnnlint.cli.result_cache import Kept, checked
 
-    for model, task in session.reports(with_bar=with_bar):
+    def fresh(tasks: Sequence[Task], *, with_bar: bool = with_bar) -> Iterator[ModelReport]:
+        return (model for model, _ in session.reports(tasks, with_bar=with_bar))
+
+    for task, model in checked(session.tasks, cache, fresh):
+        if isinstance(model, Kept):
+            files.put(model.taken)
+            outcome.add(model.code, None, model.failures)
+            continue
+        from xnnlint.cli.judging import judged
+
         if accepted is not None:
             accepted.judge(model)
         code, judgement = judged(model, task.settings, session.profile)
-        checked = None
+        row = None
         if files.takes_some_rows:
             from xnnlint.cli.work import judged_record, with_line
 
-            checked = with_line(judged_record(model, task))
-        files.add(model, judgement, checked)
+            row = with_line(judged_record(model, task))
+        taken = files.add(model, judgement, row)
         outcome.add(code, model.error, judgement.failures)
+        if cache is not None and model.error is None:
+            cache.keep(task, Kept(code, judgement.failures, taken))
 
 
 def _has_rows_kept(options: CheckOptions) -> bool:
@@ -310,6 +361,14 @@ def _has_rows_kept(options: CheckOptions) -> bool:
     return bool(options.resume) or any(
         name in format_names() and report_class(name).keeps_rows for name in _formats(options)
     )
+
+
+def _cache(options: CheckOptions, session: Session, files: ReportFiles) -> ResultCache | None:
+    from xnnlint.cli.result_cache import ResultCache, is_wanted
+
+    if files.can_keep and is_wanted(given=options.no_cache, configured=session.settings["no-cache"]):
+        return ResultCache(session, files)
+    return None
 
 
 def _of_one_graph(options: CheckOptions) -> list[str]:
@@ -323,7 +382,7 @@ def _formats(options: CheckOptions) -> list[str]:
 
 def _wanted(shown: ShownOptions) -> Wanted:
     from xnnlint.cli.config_options import share_option
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
 
     texts = shown.assume_pruned.split(",") if shown.assume_pruned else []
     shares = [share_option("--assume-pruned", text.strip() or ",", with_ends=True) for text in texts]

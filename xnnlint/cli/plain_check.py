@@ -26,6 +26,7 @@ FLAGS = {
     "--require-sparse": ("selection", "require_sparse", True),
     "--no-require-sparse": ("selection", "require_sparse", False),
     "--exit-zero": ("", "exit_zero", True),
+    "--no-cache": ("", "no_cache", True),
     "--isolated": ("configuration", "isolated", True),
 }
 TEXTS = {

@@ -9,6 +9,7 @@ import typer
 from xnnlint.cli.bench_command import bench
 from xnnlint.cli.calibrate_command import calibrate
 from xnnlint.cli.check_command import check
+from xnnlint.cli.clean_command import clean
 from xnnlint.cli.compare_command import compare
 from xnnlint.cli.config_command import config
 from xnnlint.cli.convert_command import convert
@@ -72,3 +73,5 @@ def version() -> None:
 
 for _command, _short_help in COMMANDS:
     app.command(cls=QuickCommand, short_help=_short_help)(as_command(_command))
+# Not one of them, since it has nothing to say as JSON.
+app.command(cls=QuickCommand, short_help="Remove what check has remembered of models.")(clean)

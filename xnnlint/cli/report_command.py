@@ -186,7 +186,7 @@ def _all_graphs(options: ReportOptions, form: ReportFormat) -> tuple[str, list[s
 def _session(options: ReportOptions) -> Session:
     from xnnlint.cli.config_options import resolver, share_option
     from xnnlint.cli.session import Session
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
 
     share = share_option("--assume-pruned", options.page.assume_pruned, with_ends=True)
     target = options.target

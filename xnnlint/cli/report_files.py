@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from xnnlint.cli.console import writing
 from xnnlint.errors import XnnlintError
 from xnnlint.reporters.check_formats import format_names, new_report, report_class
+from xnnlint.reporters.check_report import KeepingReport
 from xnnlint.reporters.printer import Printer
 from xnnlint.reporters.styled_lines import plain
 
@@ -33,6 +34,7 @@ class _Output:
     """A report, and what is to be written of it if it is for a file."""
 
     report: CheckReport
+    setting: ReportSetting
     target: str
     text: list[str] = field(default_factory=list)
     stream: IO[bytes] | None = None
@@ -106,9 +108,9 @@ class ReportFiles:
         self._parts: list[_Output] = []
         for kind, file in wanted:
             held = on_screen if file == STDOUT else replace(in_file, target=file)
-            self._parts.append(_Output(new_report(kind, held), file))
+            self._parts.append(_Output(new_report(kind, held), held, file))
         # Who reads only models, and no words, finds on stderr what the run comes to.
-        aside = report_class(form).keeps_rows and not setting.quiet and len(setting.names) > 1
+        aside = report_class(form).keeps_rows and not setting.quiet and setting.of_several
         self._aside = _Aside(setting.names) if aside else None
         for part in self._parts:
             self._put(part, part.report.begin())
@@ -128,27 +130,62 @@ class ReportFiles:
         """Whether a report writes the record of each model."""
         return any(part.report.takes_lines for part in self._parts)
 
-    def add(self, model: ModelReport, judged: ModelJudgement, checked: Checked | None = None) -> None:
+    @property
+    def can_keep(self) -> bool:
+        """Whether every report can be made of what it once took."""
+        return all(part.report.takes_rows or isinstance(part.report, KeepingReport) for part in self._parts)
+
+    def kinds(self) -> list[Any]:
+        """What follows for what reports take from what they are, as values of JSON."""
+        return [[part.report.name, part.target == STDOUT, *_kind(part.setting), self._quiet] for part in self._parts]
+
+    def add(self, model: ModelReport, judged: ModelJudgement, checked: Checked | None = None) -> list[Any]:
         """Add a model to all reports.
 
         Args:
             checked: the same model, for the reports that take rows.
+
+        Returns:
+            What each report took, for `put`; None for one that leaves the model out, or keeps nothing.
         """
         self._add_aside(checked)
+        kept = []
         for part in self._parts:
+            taken: Any = None
             if part.report.takes_rows:
                 assert checked is not None
                 self._put(part, part.report.add_row(checked))
-                continue
-            left_out = self._quiet and part.target == STDOUT and part.report.for_people and not judged.fails(model)
-            if not left_out:
+                taken = _values(checked)
+            elif self._quiet and part.target == STDOUT and part.report.for_people and not judged.fails(model):
+                pass  # left out
+            elif isinstance(part.report, KeepingReport):
+                taken = part.report.taken(model, judged)
+                self._put(part, part.report.put(taken))
+            else:
                 self._put(part, part.report.add(model, judged))
+            kept.append(taken)
+        return kept
 
     def add_row(self, checked: Checked) -> None:
         """The same where all reports take rows."""
         self._add_aside(checked)
         for part in self._parts:
             self._put(part, part.report.add_row(checked))
+
+    def taken_rows(self, checked: Checked) -> list[Any]:
+        """What all reports took then."""
+        return [_values(checked)] * len(self._parts)
+
+    def put(self, kept: Sequence[Any]) -> None:
+        """Add a model to all reports, by what each of them took of it once."""
+        for part, taken in zip(self._parts, kept, strict=True):
+            if part.report.takes_rows:
+                checked = _checked(taken)
+                self._put(part, part.report.add_row(checked))
+                if part is self._parts[0]:
+                    self._add_aside(checked)
+            elif taken is not None and isinstance(part.report, KeepingReport):
+                self._put(part, part.report.put(taken))
 
     def end(self, exit_code: int) -> None:
         """Finish all reports, and write the files.
@@ -188,6 +225,24 @@ class ReportFiles:
                     sys.stdout.flush()
                 else:
                     self._printer.print(text)
+
+
+def _values(checked: Checked) -> list[Any]:
+    """Values of JSON."""
+    return [checked.row.values(), checked.line]
+
+
+def _checked(values: list[Any]) -> Checked:
+    from xnnlint.reporters.model_row import Checked, row_from
+
+    row, line = values
+    return Checked(row_from(row), line)
+
+
+def _kind(setting: ReportSetting) -> tuple[Any, ...]:
+    """All of a setting that `KeepingReport.taken` may look at, but for the profile, which is the run's."""
+    shown = (setting.width, setting.for_pipe, setting.with_plan, setting.verbose, setting.statistics)
+    return (*shown, setting.of_several, setting.root)
 
 
 def _parsed(text: str) -> tuple[str, str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,20 +13,16 @@ from typing import TYPE_CHECKING, TypeVar
 from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
-from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
-from xnnlint.linter import engine, rule_registry
-from xnnlint.linter.findings import ModelReport, called
-from xnnlint.linter.value import NOTHING, Wanted
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.loaders import is_callable
 from xnnlint.loaders.addresses import is_address, shown
 from xnnlint.loaders.search import STDIN, Found, search
-from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
-    from xnnlint.cost import CostProfile
+    from xnnlint.linter.findings import ModelReport
     from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
@@ -111,8 +105,6 @@ class Session:
         graphs: bool = False,
         content: bool = False,
     ) -> None:
-        # A rule that cannot be imported must stop the run, not become one file's error.
-        rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self._fixes = fixes
@@ -123,7 +115,8 @@ class Session:
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
-        wanted = wanted._replace(cost_profile=self._rates(cost_profile))
+        self.cost_profile_file = self._rates_file(cost_profile)
+        wanted = wanted._replace(cost_profile=cost_profile_of(self.cost_profile_file))
         self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
@@ -144,17 +137,26 @@ class Session:
         chosen = self.profiles[0] if self.profiles else (self.settings["runtime"], self.settings["cpu"])
         return load_profile(*chosen)
 
-    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Task]]:
-        """Check all models, in order; at most one report is kept for each process."""
+    def reports(
+        self, tasks: Sequence[Task] | None = None, *, with_bar: bool = True
+    ) -> Iterator[tuple[ModelReport, Task]]:
+        """Check models, in order; at most one report is kept for each process.
+
+        Args:
+            tasks: those to check; without, all of them.
+        """
+        from xnnlint.config.applied import apply
+        from xnnlint.linter.findings import ModelReport
 
         def ended(task: Task, how: str) -> ModelReport:
             return ModelReport(task.request.path, error=died_sentence(task, how))
 
+        tasks = self.tasks if tasks is None else tasks
         # The whole plan stays in the process that made it; what the policy says of a layer is looked up there.
-        whole = self._graphs or any(task.request.policy for task in self.tasks)
-        found = self.each(_check_whole if whole else _check_slim, ended, with_bar=with_bar, alone=whole)
+        whole = self._graphs or any(task.request.policy for task in tasks)
+        found = self.each(_check_whole if whole else _check_slim, ended, tasks, with_bar=with_bar, alone=whole)
         with contextlib.closing(found):
-            for task, report in zip(self.tasks, found, strict=True):
+            for task, report in zip(tasks, found, strict=True):
                 report.profile = task.profile
                 yield apply(report, task.settings), task
 
@@ -162,6 +164,7 @@ class Session:
         self,
         work: Callable[[Task], Result],
         died: Callable[[Task, str], Result],
+        tasks: Sequence[Task] | None = None,
         *,
         with_bar: bool = True,
         alone: bool = False,
@@ -171,24 +174,28 @@ class Session:
         Args:
             work: as for `jobs.in_processes`.
             died: what to take instead where the process ended, and how it did.
+            tasks: the models; without, all of them.
             alone: stay in this process.
         """
+        tasks = self.tasks if tasks is None else tasks
+        load_rules()
         with self._files:
-            found = self._worked(work, died, 0 if alone else _processes(self.settings["jobs"], len(self.tasks)))
+            count = 0 if alone else _processes(self.settings["jobs"], len(tasks))
+            found = self._worked(work, died, tasks, count)
             if with_bar:
                 from xnnlint.reporters.progress import is_wanted
                 from xnnlint.reporters.progress import with_bar as show
 
-                if is_wanted(len(self.tasks)):
-                    found = show(found, [task.request.path for task in self.tasks])
+                if is_wanted(len(tasks)):
+                    found = show(found, [task.request.path for task in tasks])
             with contextlib.closing(found):
                 yield from found
 
-    def _rates(self, file: str) -> CostProfile | None:
+    def _rates_file(self, file: str) -> str:
         configured = self.settings["cost-profile"]
         if not file and configured:
             file = os.path.relpath(Path(self.settings.folder, configured))
-        return cost_profile_of(file)
+        return file
 
     def _found(self, paths: Sequence[str]) -> Iterator[Found]:
         given = list(paths)
@@ -239,6 +246,9 @@ class Session:
             raise XnnlintError("stdin is closed, and - reads the model from there")
         if sys.stdin.isatty():
             raise XnnlintError("- reads a model from stdin, and that is a terminal")
+        import shutil
+        import tempfile
+
         self._stdin_file = True
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
         file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
@@ -258,15 +268,26 @@ class Session:
         return os.path.relpath(Path(self.settings.folder, path))
 
     def _worked(
-        self, work: Callable[[Task], Result], died: Callable[[Task, str], Result], count: int
+        self, work: Callable[[Task], Result], died: Callable[[Task, str], Result], tasks: Sequence[Task], count: int
     ) -> Generator[Result]:
         if not count:
-            yield from map(work, self.tasks)
+            yield from map(work, tasks)
             return
         from xnnlint.linter.jobs import Died, in_processes
 
-        for task, result in zip(self.tasks, in_processes(work, self.tasks, count), strict=True):
+        for task, result in zip(tasks, in_processes(work, tasks, count), strict=True):
             yield died(task, result.how) if isinstance(result, Died) else result
+
+
+def load_rules() -> None:
+    """A rule that cannot be imported must stop the run, not become one file's error.
+
+    Raises:
+        XnnlintError: one cannot be.
+    """
+    from xnnlint.linter.rule_registry import all_rules
+
+    all_rules()
 
 
 def _profile_name(task: Task) -> tuple[str, str]:
@@ -301,6 +322,9 @@ def has_own_process() -> bool:
 
 def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
+    from xnnlint.linter import engine
+    from xnnlint.linter.findings import ModelReport
+
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
     if request.fetching is None:
@@ -315,6 +339,9 @@ def check_one(request: Request) -> ModelReport:
 
 
 def _check_file(request: Request) -> ModelReport:
+    from xnnlint.linter import engine
+    from xnnlint.linter.findings import called
+
     profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
@@ -357,6 +384,8 @@ def _check_slim(task: Task) -> ModelReport:
 
 def slim(plan: Plan) -> Plan:
     """A plan without weights, which are views of a mapped file, and without what plans again."""
+    from xnnlint.model.graph import Graph
+
     graph = Graph([], [], (), (), plan.graph.name)
     graph.operators = plan.graph.operators
     model = replace(plan.model, graphs=[graph], signatures=[], metadata={})

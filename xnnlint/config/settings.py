@@ -6,7 +6,7 @@ import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Override, Values, read_file, read_inline
 from xnnlint.config.keys import KEYS
@@ -17,8 +17,7 @@ from xnnlint.loaders.globs import matches
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a value comes from: `place` is `DEFAULT`, `COMMAND_LINE` or a file; line 0 is unknown."""
 
     place: str = DEFAULT

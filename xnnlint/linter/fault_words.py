@@ -30,6 +30,7 @@ _WRONG_SHAPE = "it works with a shape that the pooling before it reports wrongly
 _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.NO_SUCH_TYPE: lambda r, a, s: f"XNNPACK has no type for {_tensor(s)}",
     Wrong.RANK_TOO_HIGH: lambda r, a, s: f"{_tensor(s)} has rank {a}, and XNNPACK's limit is {r}",
+    Wrong.NO_SUCH_AXIS: lambda r, a, s: f"it names axis {a} of a value of rank {r}",
     Wrong.AXIS_REPEATED: "it names an axis twice, which this runtime refuses",
     Wrong.FIRST_PART_UNREAD: (
         "nothing reads the first part of the split, and this runtime then sets up none of its parts"

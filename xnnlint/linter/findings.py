@@ -167,6 +167,23 @@ class FixForecast:
     extra: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RuntimeOutcome:
+    """What one of several runtimes makes of a model.
+
+    Attributes:
+        outcome: None where nobody knows, as of `ModelReport`.
+        spmm, pointwise_convs: 1x1 convolutions that run SpMM, and all of them.
+        blockers: codes of the rules of the smallest set of changes that makes it sparse there.
+    """
+
+    runtime: str
+    outcome: Outcome | None
+    spmm: int
+    pointwise_convs: int
+    blockers: tuple[str, ...]
+
+
 @dataclass(slots=True, repr=False)
 class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
@@ -176,7 +193,8 @@ class ModelReport:
     the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
     times are known for the CPU, `if_pruned` what was asked with --assume-pruned, `size` None where nothing is pruned.
     `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes. `content`
-    is which bytes were checked, where that was asked.
+    is which bytes were checked, where that was asked. `by_runtime` is what each runtime makes of it, newest first,
+    where it was checked for several.
     """
 
     path: str
@@ -195,6 +213,7 @@ class ModelReport:
     at_schedule_end: PruningForecast | None = None
     size: StoredSize | None = None
     content: Content | None = None
+    by_runtime: tuple[RuntimeOutcome, ...] = ()
 
     def __repr__(self) -> str:
         """Two lines: what becomes of the model, and how many findings of which rules there are."""

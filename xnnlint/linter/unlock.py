@@ -66,14 +66,14 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
     hopeless = bool(search.wanted) and not smallest and not now
     if search.gave_up:
         plan.model.notes.append(GAVE_UP)
-    kept = []
+    kept, gained = [], len(then - now)
     left = set(smallest)
     wrong_anyhow = {h.op for h in plan.hazards if not h.of_sparse_path}
     for finding in findings:
         if not finding.waivers:
             if smallest and finding.condition in _BROKEN and finding.location.op in wrong_anyhow:
                 # Wrong sparse or dense: no plan asks for it, and it is to be mended all the same.
-                unlocks = Unlock(0, 0.0, len(then - now), True, all_or_none)
+                unlocks = Unlock(0, 0.0, gained, True, all_or_none)
                 finding = replace(finding, unlocks=unlocks)
             kept.append(finding)
             continue
@@ -86,8 +86,8 @@ def add_unlocks(plan: Plan, findings: Sequence[Finding]) -> list[Finding]:
             elif hopeless:
                 kept.append(replace(finding, unlocks=Unlock(0, 0.0, 0, False)))
             continue
-        gained = len(then - now) if needed else 0
-        unlocks = Unlock(len(alone), _share(plan, alone), gained, needed, needed and all_or_none)
+        with_all = gained if needed else 0
+        unlocks = Unlock(len(alone), _share(plan, alone), with_all, needed, needed and all_or_none)
         severity = finding.severity
         if severity is not Severity.NOTE:
             severity = Severity.WARNING if plan.outcome is Outcome.SPARSE else Severity.ERROR

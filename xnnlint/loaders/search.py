@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.addresses import is_address
@@ -15,8 +15,7 @@ from xnnlint.loaders.model_names import PASSED_OVER, is_model_file, is_model_fol
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A model to check, or what stood in the way of finding some: then `error` is one sentence that names the path.
 
     `size` is in bytes where that is known without asking, as of models at addresses.

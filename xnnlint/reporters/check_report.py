@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
-
-from xnnlint.linter.findings import Severity
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
-    from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.linter.findings import Finding, ModelReport, Severity
     from xnnlint.reporters.model_row import Checked
     from xnnlint.reporters.styled_lines import Line
     from xnnlint.xnnpack.profile import Profile
@@ -52,6 +50,17 @@ class ReportSetting:
     baseline: Baseline | None = None
     target: str = ""
 
+    @property
+    def of_several(self) -> bool:
+        """Whether the run is over more than one model."""
+        return len(self.names) > 1
+
+
+def _error() -> Severity:
+    from xnnlint.linter.findings import Severity
+
+    return Severity.ERROR
+
 
 @dataclass(frozen=True, slots=True)
 class ModelJudgement:
@@ -64,7 +73,7 @@ class ModelJudgement:
         reports: whether the findings of a rule, by code and name, would be reported.
     """
 
-    fail_on: Severity | None = Severity.ERROR
+    fail_on: Severity | None = field(default_factory=_error)
     failures: tuple[str, ...] = ()
     profile: Profile | None = None
     reports: Callable[[str, str], bool] = lambda code, name: True
@@ -126,3 +135,23 @@ class CheckReport(ABC):
 
     def close(self) -> None:  # noqa: B027 (few have something open)
         """Let go of what is open; what did not come to its end is gone."""
+
+
+class KeepingReport(CheckReport):
+    """A report that takes plain values of each model, which can be kept and put into the report of a later run."""
+
+    @abstractmethod
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        """What the report says of a model, as values of JSON.
+
+        They follow from the model, the judgement, and of the setting from all but `names` and `baseline`; of the names
+        only whether there are several. What depends on the other models is left to `put`.
+        """
+
+    @abstractmethod
+    def put(self, taken: dict[str, Any]) -> str | list[Line]:
+        """What is reported right away of a model, by what was taken of it. It imports no more than it must: a report
+        of models that did not change is there at once."""
+
+    def add(self, model: ModelReport, judged: ModelJudgement) -> str | list[Line]:
+        return self.put(self.taken(model, judged))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.finding_words import counted, hazard_place, percent, share_text
+from xnnlint.reporters.runtime_words import by_runtime_sentence
 from xnnlint.reporters.styled_lines import (
     BAD,
     CAUTION,
@@ -77,6 +78,8 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     target = "" if for_pipe else f"For {profile.name}."
     if zeros or target:
         lines += wrap([zeros, "  " if zeros and target else "", Span(target, FAINT)], width, 2)
+    if model.by_runtime:
+        lines += wrap([by_runtime_sentence(model.by_runtime)], width, 2)
     if model.at_schedule_end is not None:
         lines += wrap([schedule_sentence(model.at_schedule_end)], width, 2)
     if len(model.if_pruned) == 1:

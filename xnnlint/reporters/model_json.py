@@ -9,7 +9,7 @@ from xnnlint.linter.baseline import fingerprints
 if TYPE_CHECKING:
     from xnnlint.cost import Gain
     from xnnlint.keras.policy.verdicts import Refusal
-    from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
+    from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport, RuntimeOutcome
     from xnnlint.linter.pruning_forecast import PruningForecast
     from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
 
@@ -37,7 +37,18 @@ def model_data(model: ModelReport) -> dict[str, Any]:
         "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
         "error": model.error,
         **({} if plan is None or not plan.model.unknown else _low_confidence(plan)),
+        **({} if not model.by_runtime else {"runtimes": [_runtime(one) for one in model.by_runtime]}),
         **({} if model.policy is None else {"policy": _policy(model)}),
+    }
+
+
+def _runtime(one: RuntimeOutcome) -> dict[str, Any]:
+    return {
+        "runtime": one.runtime,
+        "outcome": one.outcome.value if one.outcome is not None else None,
+        "spmm": one.spmm,
+        "pointwise_convs": one.pointwise_convs,
+        "blockers": list(one.blockers),
     }
 
 

@@ -7,12 +7,14 @@ it over at once, and it needs no plan: a line that another machine wrote, or an 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xnnlint.linter.findings import Severity
-from xnnlint.reporters.model_record import Record
+from xnnlint.linter.findings import RuntimeOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
+
+if TYPE_CHECKING:
+    from xnnlint.reporters.model_record import Record
 
 UNREADABLE, UNKNOWN = "unreadable", "unknown"
 _RIGHT = (Outcome.SPARSE.value, Outcome.DENSE.value)
@@ -49,6 +51,7 @@ class ModelRow:
         rules: the rules with findings.
         severities: findings by severity.
         safe_fixes, unsafe_fixes: findings that `xnnlint fix` solves.
+        by_runtime: what each runtime makes of it, newest first, where it was checked for several.
         ignored, accepted: findings left out by the configuration, and by the baseline.
     """
 
@@ -73,6 +76,7 @@ class ModelRow:
     exit_code: int
     failures: tuple[str, ...]
     error: str | None
+    by_runtime: tuple[RuntimeOutcome, ...] = ()
 
     @property
     def word(self) -> str:
@@ -91,12 +95,34 @@ class ModelRow:
         """The gravest severity that it has findings of."""
         return min(self.severities, key=lambda severity: severity.rank, default=None)
 
+    def values(self) -> dict[str, Any]:
+        """The same as values that JSON has."""
+        return asdict(self)
+
 
 class Checked(NamedTuple):
     """A model that was checked: its row, and its line of JSON where that is wanted."""
 
     row: ModelRow
     line: str | None = None
+
+
+def row_from(values: dict[str, Any]) -> ModelRow:
+    """A row by its `values`, as JSON gives them back."""
+    outcome = values["outcome"]
+    gains = {key: values[key] and GainFigures(*values[key]) for key in ("gain", "gain_if_fixed")}
+    return ModelRow(
+        **values
+        | gains
+        | {
+            "outcome": None if outcome is None else Outcome(outcome),
+            "blockers": tuple(values["blockers"]),
+            "rules": tuple(RuleCount(*rule) for rule in values["rules"]),
+            "severities": {Severity(name): count for name, count in values["severities"].items()},
+            "failures": tuple(values["failures"]),
+            "by_runtime": tuple(map(_runtime, values["by_runtime"])),
+        }
+    )
 
 
 def row_of(record: Record) -> ModelRow:
@@ -125,7 +151,13 @@ def row_of(record: Record) -> ModelRow:
         exit_code=record["exit_code"],
         failures=tuple(record["failures"]),
         error=record["error"],
+        by_runtime=tuple(map(_runtime, record.get("runtimes", ()))),
     )
+
+
+def _runtime(one: dict[str, Any]) -> RuntimeOutcome:
+    outcome = None if one["outcome"] is None else Outcome(one["outcome"])
+    return RuntimeOutcome(one["runtime"], outcome, one["spmm"], one["pointwise_convs"], tuple(one["blockers"]))
 
 
 def _figures(gain: dict[str, Any] | None) -> GainFigures | None:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.headline import outcome_style
 from xnnlint.reporters.next_steps import MEANINGS
+from xnnlint.reporters.runtime_words import letters, letters_legend
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, shorten, shorten_apart, wrap
 from xnnlint.reporters.value_words import not_measured_on
 
 if TYPE_CHECKING:
+    from xnnlint.linter.findings import RuntimeOutcome
     from xnnlint.reporters.model_row import ModelRow
     from xnnlint.xnnpack.profile import Profile
 
-_COLUMNS = (("outcome", 13), ("SpMM", 8), ("gain", 6), ("findings", 9), ("next", 12))
+_COLUMNS = {"outcome": 13, "SpMM": 8, "gain": 6, "findings": 9, "next": 12}
+_OF_SEVERAL_RUNTIMES = {"outcome": 13, "SpMM": 8, "gain": 6, "runtimes": 8, "next": 12}
 _NARROWEST_NAME = 16
 
 
@@ -34,7 +37,8 @@ class ModelsTable:
         # On a screen the folder that all of them are in is said once.
         self._folder = "" if width is None else common_folder(names)
         longest = max((columns(self._named(name)) for name in names), default=0)
-        rest = sum(size + 2 for _, size in _COLUMNS)
+        self._columns = _OF_SEVERAL_RUNTIMES if profile.is_portable else _COLUMNS
+        rest = sum(size + 2 for size in self._columns.values())
         room = longest if width is None else max(width - rest, _NARROWEST_NAME)
         self._name = max(min(longest, room), len("model"))
         self._shortened = {} if width is None else shorten_apart(map(self._named, names), self._name)
@@ -44,9 +48,10 @@ class ModelsTable:
         self._others: dict[str, list[str]] = {}
         self._has_gain = self._has_brackets = False
         self._note = ""
+        self._runtimes: Sequence[RuntimeOutcome] = ()
 
     def head(self) -> Line:
-        return [Span(self._row("model", *(title for title, _ in _COLUMNS)), FAINT)]
+        return [Span(self._row("model", *self._columns), FAINT)]
 
     def title(self) -> list[Line]:
         """The folder of all models, where names are told from there."""
@@ -64,7 +69,7 @@ class ModelsTable:
             shown = self._shortened.get(shown) or shorten(shown, self._name)
         if model.next:
             self._steps[model.next] = None
-        cells = self._row("", model.word, _spmm(model), self._gain(model), _found(model), model.next)
+        cells = self._row("", model.word, _spmm(model), self._gain(model), self._told(model), model.next)
         start = self._name + 2
         behind = start + len(model.word)
         return [
@@ -82,6 +87,8 @@ class ModelsTable:
             brackets = "; (at most, if fixed)" if self._has_brackets else ""
             said.append(f"gain: times as fast as dense{brackets}{note}.")
         lines = wrap([Span(" ".join(said), FAINT)], self._width)
+        if self._runtimes:
+            lines += wrap([Span(letters_legend(self._runtimes), FAINT)], self._width)
         if self._steps:
             words = "; ".join(f"{step} = {MEANINGS[step]}" for step in self._steps)
             lines += wrap([Span(f"next: {words}.", FAINT)], self._width)
@@ -89,8 +96,16 @@ class ModelsTable:
         return [*lines, [Span(more, FAINT)]]
 
     def _row(self, name: str, *cells: str) -> str:
-        sized = [cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)]
+        sized = [cell.ljust(size) for cell, size in zip(cells, self._columns.values(), strict=True)]
         return "  ".join([name.ljust(self._name), *sized]).rstrip()
+
+    def _told(self, model: ModelRow) -> str:
+        """The gravest findings, counted, or what each runtime makes of it."""
+        if self._profile.is_portable:
+            self._runtimes = self._runtimes or model.by_runtime
+            return letters(model.by_runtime)
+        worst = model.worst
+        return "none" if worst is None else counted(model.severities[worst], worst.value)
 
     def _gain(self, model: ModelRow) -> str:
         gain = model.gain or model.gain_if_fixed
@@ -113,9 +128,3 @@ def common_folder(names: Sequence[str]) -> str:
 
 def _spmm(model: ModelRow) -> str:
     return f"{model.spmm} of {model.pointwise_convs}" if model.spmm is not None else ""
-
-
-def _found(model: ModelRow) -> str:
-    """The gravest findings, counted."""
-    worst = model.worst
-    return "none" if worst is None else counted(model.severities[worst], worst.value)

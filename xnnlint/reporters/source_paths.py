@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from xnnlint.loaders.addresses import is_address
 
@@ -31,6 +30,8 @@ def from_root(path: str, root: str) -> str | None:
 
 def uri(path: str, root: str) -> tuple[str, bool]:
     """A model as a URI reference, and whether that is relative to the root (else it is absolute)."""
+    from urllib.parse import quote
+
     inside = from_root(path, root)
     if inside is not None:
         # The colon: "name:x" would be read as a scheme.

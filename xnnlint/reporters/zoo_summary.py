@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.reporters.finding_words import counted, percent
 from xnnlint.reporters.model_row import UNKNOWN, UNREADABLE
 from xnnlint.reporters.models_table import common_folder
+from xnnlint.reporters.runtime_words import RuntimesTable
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, safe, shorten, wrap
 from xnnlint.xnnpack.plan import Outcome
 
@@ -40,6 +41,7 @@ class ZooSummary:
         self._rules: dict[str, str] = {}
         self._next: Counter[str] = Counter()
         self._folders: dict[str, Counter[str]] = {}
+        self._runtimes = RuntimesTable()
         self._gains, self._gains_if_fixed = array("d"), array("d")
 
     def add(self, row: ModelRow) -> None:
@@ -52,6 +54,7 @@ class ZooSummary:
             self._rules[code] = names.get(code, "")
         if len(row.blockers) == 1:
             self._blocked_alone[row.blockers[0]] += 1
+        self._runtimes.add(row)
         _keep(self._gains, row.gain)
         _keep(self._gains_if_fixed, row.gain_if_fixed)
 
@@ -60,15 +63,11 @@ class ZooSummary:
         return sum(self._outcomes.values())
 
     def lines(self, width: int) -> list[Line]:
-        """The screen; empty where the models are few enough to be looked at."""
-        if self.models <= MANY:
-            return []
-        parts = (
-            self._outcome_lines(width),
-            self._blocker_lines(width),
-            self._next_lines(width),
-            self._folder_lines(width),
-        )
+        """The screen; of models that are few enough to be looked at, only what runtimes make of them."""
+        parts = [self._runtime_lines(width)]
+        if self.models > MANY:
+            parts = [self._outcome_lines(width), self._blocker_lines(width), *parts]
+            parts += [self._next_lines(width), self._folder_lines(width)]
         return [line for part in parts if part for line in [*part, []]]
 
     def document(self) -> dict[str, Any]:
@@ -82,6 +81,8 @@ class ZooSummary:
             ],
             "gain": _spread(self._gains),
             "gain_if_fixed": _spread(self._gains_if_fixed),
+            "runtimes": self._runtimes.document(),
+            "differing": self._runtimes.differing,
             "next": dict(self._by_count(self._next)),
             "folders": [
                 {"folder": folder, "outcomes": _in_order(counts)} for folder, counts in sorted(self._folders.items())
@@ -117,6 +118,13 @@ class ZooSummary:
             said = f"{more}alone: so many models have no other blocker."
             lines += wrap([Span(said, FAINT)], width)
         return lines
+
+    def _runtime_lines(self, width: int) -> list[Line]:
+        rows = self._runtimes.rows()
+        if not rows:
+            return []
+        said = f"Not the same on all of them: {self._runtimes.differing:,} of {counted(self.models, 'model')}."
+        return [*_table(rows[0], rows[1:], right=range(1, len(rows[0]))), *wrap([Span(said, FAINT)], width)]
 
     def _next_lines(self, width: int) -> list[Line]:
         steps = [Span(f"{word} {count:,}", keep=True) for word, count in self._by_count(self._next)]

@@ -155,8 +155,9 @@ def choose(
     Raises:
         XnnlintError: this cannot run here, with what to install; or no such profile.
     """
+    from xnnlint.cache.place import cache_folder
     from xnnlint.runtime import targets
-    from xnnlint.runtime.releases import ReleaseMissing, cache_folder, find, installed, numbered
+    from xnnlint.runtime.releases import ReleaseMissing, find, installed, numbered
 
     # A wrong name shall be told before anything is installed.
     if runtime is not None and load_profile(runtime).is_portable:

@@ -55,6 +55,7 @@ class Wrong(Enum):
     NO_SUCH_TYPE = "no-such-type", FaultKind.DELEGATION  # subject: a `TensorRef`
     RANK_TOO_HIGH = "rank-too-high", FaultKind.DELEGATION  # the limit; the rank; subject: a `TensorRef`
     AXIS_REPEATED = "axis-repeated", FaultKind.DELEGATION
+    NO_SUCH_AXIS = "no-such-axis", FaultKind.DELEGATION  # the rank; the axis
     FIRST_PART_UNREAD = "first-part-unread", FaultKind.DELEGATION
     TYPES_DIFFER = "types-differ", FaultKind.DELEGATION  # actual: the types, sorted
     SCALES_DIFFER = "scales-differ", FaultKind.DELEGATION

@@ -82,6 +82,16 @@ PAIRS = [
         unlocks=False,
     ),
     Pair(
+        "XNN902 an axis that is not there",
+        head(lambda g, x: g.output(g.mean(x, (1, 2, 4)))),
+        head(lambda g, x: g.output(g.mean(x, (1, 2)))),
+        "fails",
+        "MEAN",
+        "an axis that it does not have",
+        "name the axes of the value only",
+        unlocks=False,
+    ),
+    Pair(
         "XNN902 an output of a computed shape",
         head(lambda g, x: g.output(flattened(g, g.mean(x)))),
         head(lambda g, x: g.output(g.softmax(flattened(g, g.mean(x))))),

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
-from xnnlint.reporters.model_json import model_data
-from xnnlint.reporters.model_record import record_with
-from xnnlint.reporters.model_row import row_of
+from xnnlint.reporters.model_row import row_from, row_of
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.zoo_summary import ZooSummary
 
 if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.check_report import ModelJudgement
     from xnnlint.xnnpack.profile import Profile
 
 
 def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     """The whole report as plain values; consumes `models` one by one, so that each can be let go of."""
+    from xnnlint.reporters.model_json import model_data
+
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),
@@ -29,7 +30,7 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     }
 
 
-class JsonReport(CheckReport):
+class JsonReport(KeepingReport):
     """One document, at the end."""
 
     name = "json"
@@ -41,14 +42,20 @@ class JsonReport(CheckReport):
         self._summary = ZooSummary(setting.names)
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        from xnnlint.reporters.model_json import model_data
+        from xnnlint.reporters.model_record import record_with
+
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
         data = model_data(model)
-        self._models.append(data | own)
         record = record_with(data, model, judged.profile or self._setting.profile, exit_code=int(judged.fails(model)))
-        self._summary.add(row_of(record))
+        return {"model": data | own, "row": row_of(record).values(), "rules": Statistics.taken(model)}
+
+    def put(self, taken: dict[str, Any]) -> str:
+        self._models.append(taken["model"])
+        self._summary.add(row_from(taken["row"]))
         if self._statistics is not None:
-            self._statistics.add(model)
+            self._statistics.put(taken["rules"])
         return ""
 
     def end(self, exit_code: int) -> str:

@@ -91,6 +91,11 @@ def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Ite
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
         yield from _weights(graph, node, inputs, outputs[0], profile)
+    # Of a reduction. Refused when it is reshaped, which is as early: src/operators/reduce-nd.c `reshape_reduce_nd`.
+    for axis in node.params.get("axes", ()):
+        if inputs[0].rank and not 0 <= axis < inputs[0].rank:
+            # Counted from the end, as the model names it.
+            yield Fault(Wrong.NO_SUCH_AXIS, inputs[0].rank, axis if axis >= 0 else axis - inputs[0].rank)
     if node.params.get("repeats_axes") and profile["repeated_axes_refused"]:
         yield Fault(Wrong.AXIS_REPEATED)
     if node.type in _SAME_TYPES:

@@ -146,8 +146,11 @@ class _Region:
             around = [graph.producer(t) for t in _maps(graph, op)] if inside or (op is start and not enters) else []
             if inside or enters:
                 around += [reader for t in op.outputs for reader in graph.consumers(t)]
+            read = set(op.inputs)
             for other in around:
-                if other is not None and other.uid not in seen and _belongs(op, other, graph, movable):
+                if other is None or other.uid in seen:
+                    continue
+                if movable(other) or _borders(other, graph, inside, writes=not read.isdisjoint(other.outputs)):
                     seen.add(other.uid)
                     pending.append(other)
         for part in (region.inner, region.before, region.after):
@@ -174,12 +177,14 @@ def _transposes(graph: GraphEdit, op: Op, order: tuple[int, ...]) -> bool:
     return stored is not None and tuple(stored.reshape(-1).tolist()) == order
 
 
-def _belongs(op: Op, other: Op, graph: GraphEdit, movable: _Movable) -> bool:
-    """Whether a neighbour is of the same region."""
-    if movable(other):
-        return True
-    writes = bool(set(other.outputs) & set(op.inputs))
-    return _transposes(graph, other, TO_NCHW if writes else TO_NHWC) and (writes or movable(op))
+def _borders(other: Op, graph: GraphEdit, inside: bool, *, writes: bool) -> bool:
+    """Whether a neighbour is a TRANSPOSE at the border of a region.
+
+    Args:
+        inside: whether the operator whose neighbour it is lies inside.
+        writes: whether it writes what that operator reads.
+    """
+    return _transposes(graph, other, TO_NCHW if writes else TO_NHWC) and (writes or inside)
 
 
 def _pays(region: _Region) -> bool:
@@ -238,7 +243,8 @@ def _can_move(graph: GraphEdit, op: Op) -> bool:
         if any(d < 0 for d in graph.signature(t)[1:]):
             return False
     if op.type in _ELEMENTWISE or op.type == "CONCATENATION":
-        constants = [t for t in op.inputs if t not in maps]
+        moved = set(maps)
+        constants = [t for t in op.inputs if t not in moved]
         plain = all(graph.constant(t) is not None and len(graph.shape(t)) <= RANK for t in constants)
         # A vector as its condition chooses among whole batches.
         plain = plain and (op.type != "SELECT" or op.inputs[0] in maps)
