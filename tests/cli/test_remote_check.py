@@ -52,11 +52,22 @@ def call(capsys, monkeypatch):
     return lambda *arguments: run(capsys, monkeypatch, *map(str, arguments))
 
 
+def plain(out: str, form: str) -> object:
+    """What is printed, without what has to be different: in a bucket folders are called by its name, too."""
+    if form != "json":
+        return out
+    document = json.loads(out)
+    document["summary"].pop("folders")
+    document["summary"].pop("next")  # what `xnnlint convert` would do, which takes files alone
+    return document
+
+
 @pytest.mark.parametrize("form", ["json", "concise", "markdown", "junit"])
 def test_a_bucket_is_checked_as_a_folder_is(bucket, call, form):
     code, out, err = call("check", bucket, "--format", form)
-    there = (code, out.replace(f"{bucket}/", ""), err.replace(f"{bucket}/", ""))
-    assert there == call("check", ".", "--format", form)
+    here = call("check", ".", "--format", form)
+    assert (code, err.replace(f"{bucket}/", "")) == (here[0], here[2])
+    assert plain(out.replace(f"{bucket}/", ""), form) == plain(here[1], form)
     assert code == 2 and f"{bucket}/film.tflite: this is a picture" in err and "/tmp" not in out + err
 
 

@@ -140,25 +140,43 @@ def test_a_folder_that_is_a_model_is_fetched_whole(memory, tmp_path):
         assert Path(folder, "variables", "variables.index").read_bytes() == b"variables/variables.index"
 
 
-class Counting:
-    """A file that counts the bytes that are read of it."""
+@pytest.fixture
+def requests(memory, monkeypatch):
+    """What is asked of the server: "info" or the number of bytes."""
+    asked = []
+    cat_file, info = memory.cat_file, memory.info
 
-    def __init__(self, source):
-        self.source, self.count = source, 0
-
-    def read(self, size):
-        piece = self.source.read(size)
-        self.count += len(piece)
+    def counted(path, start=None, end=None):
+        piece = cat_file(path, start=start, end=end)
+        asked.append(len(piece))
         return piece
 
-    def seek(self, place):
-        self.source.seek(place)
+    monkeypatch.setattr(memory, "cat_file", counted)
+    monkeypatch.setattr(memory, "info", lambda path: asked.append("info") or info(path))
+    return asked
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        self.source.close()
+@pytest.mark.parametrize("more", [0, (1 << 18) - HALF.stat().st_size, 1 << 18, 20 << 20])
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_small_model_of_known_size_takes_one_request(memory, tmp_path, requests, more, listed):
+    data = HALF.read_bytes() + bytes(more)
+    memory.pipe("/zoo/half.tflite", data)
+    with fetched("memory://zoo/half.tflite", Fetching(str(tmp_path)), len(data) if listed else None) as file:
+        assert Path(file).read_bytes() == data
+    assert sum(size for size in requests if size != "info") == len(data)
+    assert requests.count("info") == (2 if len(data) > 1 << 18 else not listed)
+    assert len(requests) == (1 if listed else 2) or len(data) > 1 << 18
+
+
+def test_a_file_that_has_grown_or_shrunk_since_it_was_listed_is_not_taken(memory, tmp_path):
+    data = HALF.read_bytes()
+    memory.pipe("/zoo/half.tflite", data)
+    for size, said in ((len(data) - 1, "it was changed while"), (len(data) + 1, f"{len(data)} of {len(data) + 1} by")):
+        with (
+            pytest.raises(ModelError, match=said),
+            fetched("memory://zoo/half.tflite", Fetching(str(tmp_path)), size),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -169,19 +187,12 @@ class Counting:
         ("film.keras", b"\1\2\3\4film\0", "this is neither a zip archive nor HDF5"),
     ],
 )
-def test_of_a_file_that_is_no_model_only_the_beginning_is_read(memory, tmp_path, monkeypatch, name, head, said):
+def test_of_a_file_that_is_no_model_only_the_beginning_is_read(memory, tmp_path, requests, name, head, said):
     memory.pipe(f"/zoo/{name}", head + bytes(3_000_000))
-    opened = []
-
-    def counting(store, name, really=store.Store):
-        opened.append(Counting(store.fs.open(name, "rb")))
-        return opened[-1]
-
-    monkeypatch.setattr("xnnlint.loaders.remote.fetch._opened", counting)
     with pytest.raises(ModelError, match=said) as error, fetched(f"memory://zoo/{name}", Fetching(str(tmp_path))):
         pass
     assert str(error.value).startswith(f"memory://zoo/{name}: ")
-    assert 0 < opened[0].count <= 1 << 18
+    assert requests == ["info", 1 << 18]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,11 +215,13 @@ def test_a_file_that_is_written_while_it_is_fetched_is_not_taken(memory, tmp_pat
     data = HALF.read_bytes() + bytes(1 << 19)
     memory.pipe("/zoo/half.tflite", data)
 
-    def replacing(store, name):
-        memory.pipe("/zoo/half.tflite", data)
-        return store.fs.open(name, "rb")
+    cat_file = memory.cat_file
 
-    monkeypatch.setattr("xnnlint.loaders.remote.fetch._opened", replacing)
+    def replacing(path, start=None, end=None):
+        memory.pipe("/zoo/half.tflite", data)
+        return cat_file(path, start=start, end=end)
+
+    monkeypatch.setattr(memory, "cat_file", replacing)
     with (
         pytest.raises(ModelError, match="it was changed while it was fetched"),
         fetched("memory://zoo/half.tflite", Fetching(str(tmp_path))),

@@ -332,7 +332,7 @@ def check_one(request: Request) -> ModelReport:
     from xnnlint.loaders.remote.fetch import fetched
 
     try:
-        with fetched(request.file, request.fetching) as file:
+        with fetched(request.file, request.fetching, request.size) as file:
             return _check_file(replace(request, file=file))
     except (XnnlintError, OSError) as error:
         return ModelReport(request.path, error=engine.sentence(error, request.path))

@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -179,16 +180,31 @@ def _here(workers: int, stack: contextlib.ExitStack) -> Any:
 
     # What kills a worker is found out by `Cluster.each`; each further try of the scheduler would take down one more.
     stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
-    started = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=None,  # A share of the machine's memory could be too little for one large model.
-        silence_logs=logging.CRITICAL,
-    )
+    with _ctrl_c_for_this_thread():
+        started = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=None,  # A share of the machine's memory could be too little for one large model.
+            silence_logs=logging.CRITICAL,
+        )
     stack.enter_context(started)
     return stack.enter_context(Client(started, set_as_default=False))
+
+
+@contextlib.contextmanager
+def _ctrl_c_for_this_thread() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal. Threads that are started here, and the workers that these start,
+    leave it to the main thread, which then ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_dashboard() -> bool:

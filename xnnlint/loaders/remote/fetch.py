@@ -17,7 +17,7 @@ from typing import Any
 from xnnlint.errors import ModelError
 from xnnlint.loaders.addresses import LIMIT_KEY, MOST_MEGABYTES, WEB, shown
 from xnnlint.loaders.first_bytes import HEAD, refuse_what_is_none
-from xnnlint.loaders.model_names import EXTENSIONS, is_model_folder
+from xnnlint.loaders.model_names import EXTENSIONS, is_model_file, is_model_folder
 from xnnlint.loaders.other_formats import refuse_named
 from xnnlint.loaders.remote.listing import files_below
 from xnnlint.loaders.remote.scratch import scratch_folder
@@ -44,8 +44,11 @@ class Fetching:
 
 
 @contextlib.contextmanager
-def fetched(address: str, how: Fetching) -> Iterator[str]:
+def fetched(address: str, how: Fetching, size: int | None = None) -> Iterator[str]:
     """The file, or the folder, that is at an address; it is gone at the end.
+
+    Args:
+        size: its bytes as the listing says it, which saves asking; None where nobody knows.
 
     Raises:
         ModelError: nothing is there, it is too large, no model, or does not come.
@@ -55,24 +58,25 @@ def fetched(address: str, how: Fetching) -> Iterator[str]:
     store = Store(address)
     within = how.folder or scratch_folder()
     with tempfile.TemporaryDirectory(dir=within, ignore_cleanup_errors=True) as folder:
-        yield _file_in(folder, store, how.most)
+        yield _file_in(folder, store, how.most, size)
 
 
-def _file_in(folder: str, store: Store, most: int) -> str:
-    info = store.ask(lambda: store.fs.info(store.name))
+def _file_in(folder: str, store: Store, most: int, size: int | None) -> str:
+    name = PurePosixPath(shown(store.address)).name
+    info: dict[str, Any] = {"type": "file", "size": size}
+    # A folder has a size, too; and a large file comes in several answers, which must be of one version.
+    several = size is not None and size > _FIRST and store.scheme not in WEB
+    if size is None or several or not is_model_file(name):
+        info = store.ask(lambda: store.fs.info(store.name))
     if info["type"] == "directory":
         return _folder_in(folder, store, most)
-    name = PurePosixPath(shown(store.address)).name
     # Loaders look at the name, too.
     target = Path(folder, name if _PLAIN.fullmatch(name) else f"model{PurePosixPath(name).suffix[:20]}")
-    size = info.get("size")
-    _copy(store, store.name, target, size, most, is_model=True)
-    # A large file comes in several answers.
-    if size is None or size <= _FIRST or store.scheme in WEB:
-        return os.fspath(target)
-    now = store.ask(lambda: store.fs.info(store.name))
-    if any(info.get(key) != now.get(key) for key in _VERSION):
-        raise ModelError(shown(store.address), "it was changed while it was fetched", "check it again")
+    _copy(store, store.name, target, info["size"], most, is_model=True)
+    if store.scheme not in WEB and (info["size"] or 0) > _FIRST:
+        now = store.ask(lambda: store.fs.info(store.name))
+        if any(info.get(key) != now.get(key) for key in _VERSION):
+            raise _changed(store)
     return os.fspath(target)
 
 
@@ -110,28 +114,48 @@ def _copy(store: Store, name: str, target: Path, size: int | None, most: int, *,
             nonlocal done
             if store.scheme in WEB:
                 start_again()  # Not every server gives a part of a file.
-            with _opened(store, name) as source:
-                if done:
-                    source.seek(done)
-                while piece := source.read(_STEP if done else _FIRST):
-                    sink.write(piece)
-                    if is_model and done < HEAD <= done + len(piece):
-                        sink.flush()
-                        _refuse_what_is_none(store, target)
-                    done += len(piece)
-                    _bound(store, done, most)
+            for piece in _pieces(store, name, done, size):
+                sink.write(piece)
+                if is_model and done < HEAD <= done + len(piece):
+                    sink.flush()
+                    _refuse_what_is_none(store, target)
+                done += len(piece)
+                _bound(store, done, most)
             if size is not None and done != size:
                 come = done
                 start_again()
+                if come > size:
+                    raise _changed(store)
                 raise ConnectionError(f"{come} of {size} bytes came")
 
         store.ask(go_on)
 
 
-def _opened(store: Store, name: str) -> Any:
-    if store.scheme in WEB:
-        return store.fs.open(name, "rb", block_size=0)  # one request, whose answer is read bit by bit
-    return store.fs.open(name, "rb", cache_type="none")
+def _pieces(store: Store, name: str, start: int, size: int | None) -> Iterator[bytes]:
+    """What is at an address, bit by bit: in one answer on the web, and elsewhere by parts, the first a small one.
+
+    Args:
+        start: how much is there already.
+        size: its bytes; the last part asks for one more, which is there if the file has grown.
+    """
+    if size is None or store.scheme in WEB:
+        with store.fs.open(name, "rb", block_size=0) as source:
+            if start:
+                source.seek(start)
+            while piece := source.read(_FIRST):
+                yield piece
+        return
+    while start < size:
+        end = start + (_STEP if start else _FIRST)
+        piece = store.fs.cat_file(name, start=start, end=end if end < size else size + 1)
+        if not piece:
+            return
+        yield piece
+        start += len(piece)
+
+
+def _changed(store: Store) -> ModelError:
+    return ModelError(shown(store.address), "it was changed while it was fetched", "check it again")
 
 
 def _refuse_what_is_none(store: Store, target: Path) -> None:
