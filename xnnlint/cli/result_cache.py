@@ -135,7 +135,8 @@ def _can_keep(task: Task) -> bool:
     request = task.request
     runs_code = any(":" in what for _, what in request.wanted.layers)
     named = request.path != STDIN and request.file == request.path and not is_callable(request.path)
-    return named and request.error is None and not runs_code
+    # What is at an address can change without a file here changing.
+    return named and request.error is None and request.fetching is None and not runs_code
 
 
 def _text_of(file: str) -> str | None:
