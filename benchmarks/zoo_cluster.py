@@ -234,7 +234,8 @@ def wait_for_lines(file: Path, wanted: int, client: subprocess.Popen[bytes]) -> 
     """How many lines there are once there are as many as wanted."""
     while (there := count_lines(file)) < wanted:
         if client.poll() is not None:
-            raise SystemExit(f"a check ended with exit code {client.returncode} after {there} lines")
+            said = (file.parent / "client.log").read_text()[-1000:]
+            raise SystemExit(f"a check ended with exit code {client.returncode} after {there} lines: {said}")
         time.sleep(0.1)
     return there
 

@@ -25,7 +25,7 @@ from xnnlint.errors import NotInstalled, XnnlintError
 from xnnlint.version import __version__
 
 INSTALL = "pip install 'xnnlint[scale]'"
-_CONNECT, _FIRST_WORKER = 10, 60
+_CONNECT, _FIRST_WORKER = 30, 120
 """Seconds to wait for a scheduler, and for its first worker."""
 _IN_FLIGHT = 4
 """Batches for each worker that the scheduler has at a time; the others wait here, where they can be given up."""
