@@ -4,7 +4,7 @@
 
 Every model is written to a temporary folder and checked in a fresh process, all of it: reading, planning, findings,
 what each would unlock, fixes, speed and size. Prints a table in Markdown, and exits 1 where 10 times the operators take
-more than 12 times the time or the memory. Keras files hold at most 50,000 layers, so theirs end there.
+more than 12 times the time or the memory. Keras configs that are read hold some 35,000 of these layers at most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.modelfile import Value
 
 LIMIT = 12 / 10  # by so much may time or memory for each operator grow when there are ten times as many
-MOST_LAYERS = 40_000
+MOST_LAYERS = 30_000  # A config of more is larger than the loader takes a config to be.
 CHANNELS = 4
 SIDE = 4
 CHILD = """
@@ -220,7 +220,7 @@ def main() -> int:
             if before is not None:
                 growth = f"{(seconds / before[0]) ** (1 / math.log10(operators / before[2])):.1f} times"
                 failed |= grows_too_fast(before, now)
-            print(f"| {kind} | {shape} | {operators:,} | {seconds:.2f} | {peak / 1e6:.0f} | {growth} |")
+            print(f"| {kind} | {shape} | {operators:,} | {seconds:.2f} | {peak / 1e6:.0f} | {growth} |", flush=True)
     return 1 if failed else 0
 
 

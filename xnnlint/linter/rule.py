@@ -7,9 +7,8 @@ asks which nodes can run in NCHW, so what a rule explains is what the plan used.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -144,13 +143,14 @@ class NodeRule(Rule):
         """One finding for each operator with a node that its condition turned down, where a cluster could be."""
         seen: set[int] = set()
         for part in plan.partitions:
-            at_maps = nodes_at_maps(part.nodes, part.subgraph)
-            for node, condition, verdict in zip(part.nodes, part.conditions, part.decision.verdicts, strict=True):
+            at_maps = part.at_maps
+            judged = zip(part.nodes, part.conditions, part.decision.verdicts, strict=True)
+            for n, (node, condition, verdict) in enumerate(judged):
                 if condition.precedence is Precedence.BEFORE_ALL and not self._judges(condition):
                     condition, verdict = self._behind(node, part.subgraph, plan.profile)
                 if not self._judges(condition) or not verdict.unmet or node.params.get("assumed"):
                     continue
-                if node.op in seen or id(node) not in at_maps:
+                if node.op in seen or n not in at_maps:
                     continue
                 seen.add(node.op)
                 fix, applicability = self.remedy(node, part.subgraph)
@@ -185,20 +185,6 @@ def _waivers(node: Node) -> list[Waiver]:
     """What a fix of a node fulfils; a value read twice would keep the cluster dense even then."""
     twice = len(set(node.inputs)) < len(node.inputs)
     return [Waiver(WaiverKind.COMPATIBLE, node.op), *([Waiver(WaiverKind.ONCE, node.op)] if twice else [])]
-
-
-def nodes_at_maps(nodes: Sequence[Node], subgraph: Subgraph) -> set[int]:
-    """`id` of every node at a map of more than one pixel (or a sequence, where an image became one), or before one.
-
-    The others stand behind the last pooling, where no cluster can be and nothing stops one.
-    """
-    found: set[int] = set()
-    maps = {v.id for v in subgraph.values if math.prod(v.shape[1:-1]) > 1 and not v.is_static}
-    for node in reversed(nodes):
-        if any(v in maps for v in (*node.inputs, *node.outputs)):
-            found.add(id(node))
-            maps.update(v for v in node.inputs if not subgraph.values[v].is_static)
-    return found
 
 
 def locate(plan: Plan, op: int | None) -> Location:

@@ -400,7 +400,8 @@ def keep_freed_memory() -> None:
 
 
 def main() -> None:
-    library, version = sys.argv[1], tuple(int(part) for part in sys.argv[2].split("."))
+    # A nightly's ends in a date: "2.4.0.dev20261026".
+    library, version = sys.argv[1], tuple(int(part) for part in sys.argv[2].split(".") if part.isdigit())
     die_with_parent()
     forbid_core_dumps()
     keep_freed_memory()

@@ -214,7 +214,7 @@ class _Runner:
         if node.params.get("reshape_2d"):
             # The operator flattens its input itself, so that only the number of elements matters.
             ok = self.arrives(source) and math.prod(shape) == math.prod(right)
-            self.put(node, (math.prod(shape) // channels, target.shape[-1]), _order(ok, False), Wrong.READS_WRONG_ORDER)
+            self.put(node, (math.prod(shape) // channels, weights[0]), _order(ok, False), Wrong.READS_WRONG_ORDER)
             return
         if shape[-1:] != (channels,) and shape != right:
             last = shape[-1] if shape else 1
@@ -228,7 +228,7 @@ class _Runner:
             self.states[target.id] = replace(self.states[target.id], written=written)
             return
         ok = self.arrives(source) and math.prod(shape) == math.prod(right)
-        self.put(node, (*shape[:-1], target.shape[-1]), _order(ok, False), Wrong.READS_WRONG_ORDER)
+        self.put(node, (*shape[:-1], weights[0]), _order(ok, False), Wrong.READS_WRONG_ORDER)
 
     def unary(self, node: Node) -> None:
         """Elementwise on memory: the order stays, and as many elements are computed as the shape says."""

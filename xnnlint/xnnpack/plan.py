@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -134,6 +135,22 @@ class PartitionPlan:
     _read_inside: set[int] | None = None
     _readers: dict[int, list[int]] | None = None
     _nodes_of: dict[int, list[int]] | None = None
+    _at_maps: set[int] | None = None
+
+    @property
+    def at_maps(self) -> set[int]:
+        """Index of every node at a map of more than one pixel (or a sequence, where an image became one), or before
+        one. The others stand behind the last pooling, where no cluster can be and nothing stops one."""
+        if self._at_maps is None:
+            self._at_maps = set()
+            values = self.subgraph.values
+            maps = {v.id for v in values if math.prod(v.shape[1:-1]) > 1 and not v.is_static}
+            for n in reversed(range(len(self.nodes))):
+                node = self.nodes[n]
+                if not (maps.isdisjoint(node.inputs) and maps.isdisjoint(node.outputs)):
+                    self._at_maps.add(n)
+                    maps.update(v for v in node.inputs if not values[v].is_static)
+        return self._at_maps
 
     @property
     def writers(self) -> dict[int, int]:

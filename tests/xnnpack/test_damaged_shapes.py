@@ -1,0 +1,55 @@
+"""Files that fuzzing made, of which a plan must be made nevertheless: LiteRT judges what comes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xnnlint.loaders import load
+from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.runtime.availability import availability
+from xnnlint.runtime.observe import observe
+from xnnlint.xnnpack.planner import make_plan
+from xnnlint.xnnpack.profile import load_profile
+
+
+def _cluster(g: ModelBuilder) -> Value:
+    x = g.conv2d(g.pad(g.input((1, 16, 16, 3))), 8, 3, 2, fused="RELU")
+    return g.conv2d(x, 8, zeros=0.9, storage="sparse", fused="RELU")
+
+
+def _layer_of_no_shape(g: ModelBuilder) -> None:
+    y = g.fully_connected(g.mean(_cluster(g)), 10)
+    g.tensors[y.id].shape = ()
+    g.output(y)
+
+
+def _axes(*axes: int, storage: str = "sparse") -> bytes:
+    g = ModelBuilder()
+    x = g.conv2d(g.pad(g.input((1, 16, 16, 3))), 8, 3, 2, fused="RELU")
+    g.output(g.mean(g.conv2d(x, 8, zeros=0.9, storage=storage), axes))
+    return g.build()
+
+
+def _damaged() -> dict[str, tuple[bytes, str]]:
+    g = ModelBuilder()
+    _layer_of_no_shape(g)
+    found = {"a fully-connected layer of no shape": (g.build(), "sparse")}
+    for axes in ((1, 4), (1, 2, 4), (1, -5), (1_058_726_785, 2)):
+        for storage in ("sparse", "dense"):
+            found[f"axes {axes}, stored {storage}"] = (_axes(*axes, storage=storage), "fails")
+    return found
+
+
+@pytest.mark.parametrize("name", _damaged())
+def test_it_is_what_the_runtime_does(name: str, tmp_path: Path) -> None:
+    data, outcome = _damaged()[name]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(data)
+    plan = make_plan(load(path), load_profile("litert-2.3", "x86-sse"))
+    assert plan.outcome.value == outcome
+    if not availability().cpus["x86-sse"].available:
+        pytest.skip(availability().cpus["x86-sse"].reason or "")
+    [seen] = observe([path], cpu="x86-sse", seeds=(0,))
+    assert seen.outcome == outcome
