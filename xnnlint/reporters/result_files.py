@@ -60,8 +60,8 @@ def _of_document(document: Any, path: str) -> Iterator[ModelRow]:
     except (KeyError, TypeError):
         raise XnnlintError(f"{path}: this is no result of xnnlint check --format json") from None
     for model in models:
-        profile = model.get("profile", run)
-        own = {"schema_version": version, "runtime": profile["runtime"], "cpu": profile["cpu"]}
+        target = model.get("profile", run)
+        own = {"schema_version": version, "runtime": target["runtime"], "cpu": target["cpu"]}
         yield _row({**_OWN, **own, **model}, path)
 
 
