@@ -12,6 +12,7 @@ pytest.importorskip("h5py")
 from benchmarks.zoo_cluster import measure
 
 
+@pytest.mark.more
 def test_nothing_is_lost_and_nothing_comes_twice(tmp_path):
     figures = measure(60, 2, tmp_path)
     assert figures.wrong == ()
