@@ -40,7 +40,7 @@ def printed(*arguments: str) -> str:
 
     was, screen = (sys.stdout, sys.argv), Screen()
     os.environ |= {"COLUMNS": str(WIDTH), "TERM": "xterm-256color"}
-    sys.stdout, sys.argv = screen, ["xnnlint", "check", *arguments]
+    sys.stdout, sys.argv = screen, ["xnnlint", "check", "--no-cache", *arguments]
     screen.reconfigure = lambda **_: None  # type: ignore[attr-defined]
     try:
         app.main()

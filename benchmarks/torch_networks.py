@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -25,11 +26,14 @@ Made = tuple[nn.Module, tuple[int, ...]]
 NETWORKS: dict[str, Callable[[], Made]] = {}
 
 
-def network(size: int, channels: int = 3) -> Callable[[Callable[[], nn.Module]], Callable[[], nn.Module]]:
-    """Registers a network for square images of this size."""
+def network(
+    size: int | tuple[int, int], channels: int = 3
+) -> Callable[[Callable[[], nn.Module]], Callable[[], nn.Module]]:
+    """Registers a network for square images of this size, or of a height and a width."""
+    sides = (size, size) if isinstance(size, int) else size
 
     def register(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-        NETWORKS[build.__name__] = lambda: (build(), (1, channels, size, size))
+        NETWORKS[build.__name__] = lambda: (build(), (1, channels, *sides))
         return build
 
     return register
@@ -173,7 +177,7 @@ def _mobilenet_v2(act: type[nn.Module] = nn.ReLU6) -> nn.Module:
     return Classifier(nn.Sequential(conv(3, 32, 3, 2, act=act), *stages, conv(320, 1280, act=act)), 1280)
 
 
-@network(224)
+@network(160)
 def mobilenet_v2() -> nn.Module:
     return _mobilenet_v2()
 
@@ -233,12 +237,12 @@ def _mobilenet_v3(rows: list[tuple[int, ...]], last: int, *, linear: bool = Fals
     return Classifier(nn.Sequential(*layers), last, head=head)
 
 
-@network(224)
+@network(160)
 def mobilenet_v3_large() -> nn.Module:
     return _mobilenet_v3(V3_LARGE, 960)
 
 
-@network(224)
+@network(160)
 def mobilenet_v3_small() -> nn.Module:
     return _mobilenet_v3(V3_SMALL, 576)
 
@@ -248,7 +252,7 @@ def mobilenet_v3_linear() -> nn.Module:
     return _mobilenet_v3(V3_LARGE, 960, linear=True)
 
 
-@network(224)
+@network(160)
 def efficientnet_lite0() -> nn.Module:
     stages = inverted_stages(EFFICIENTNET, 32)
     return Classifier(nn.Sequential(conv(3, 32, 3, 2, act=nn.ReLU6), *stages, conv(320, 1280, act=nn.ReLU6)), 1280)
@@ -366,6 +370,169 @@ def regnet() -> nn.Module:
             layers.append(Residual(inputs, channels, channels, 1 if index else 2, channels // 8))
             inputs = channels
     return Classifier(nn.Sequential(*layers), inputs)
+
+
+class DenseLayer(nn.Module):
+    """DenseNet's: norm and activation before each convolution, and its maps beside those that came in."""
+
+    def __init__(self, inputs: int, growth: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.BatchNorm2d(inputs), nn.ReLU(), conv(inputs, 4 * growth), nn.Conv2d(4 * growth, growth, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x, self.layers(x)), 1)
+
+
+@network(96)
+def densenet() -> nn.Module:
+    layers, channels, growth = [conv(3, 48, 7, 2), nn.MaxPool2d(3, 2, 1)], 48, 24
+    for count in (4, 6, 6):
+        for _ in range(count):
+            layers.append(DenseLayer(channels, growth))
+            channels += growth
+        layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1), nn.AvgPool2d(2)]
+        channels //= 2
+    return Classifier(nn.Sequential(*layers), channels)
+
+
+def _grouped(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [layer, nn.GroupNorm(8, outputs), nn.ReLU()]
+
+
+@network(96)
+def groupnorm() -> nn.Module:
+    """Separable convolutions, as those write them who train with small batches."""
+    layers, inputs = _grouped(3, 32, 3, 2), 32
+    for channels, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+        layers += [*_grouped(inputs, inputs, 3, stride, inputs), *_grouped(inputs, channels)]
+        inputs = channels
+    return Classifier(nn.Sequential(*layers), inputs)
+
+
+class Ghost(nn.Module):
+    """GhostNet's: a 1x1 makes half of the maps, a depthwise convolution of those the other half."""
+
+    def __init__(self, inputs: int, outputs: int, act: type[nn.Module] | None = nn.ReLU) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.primary, self.cheap = conv(inputs, half, act=act), conv(half, half, 3, 1, half, act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.primary(x)
+        return torch.cat((y, self.cheap(y)), 1)
+
+
+class GhostBlock(nn.Module):
+    """Two of them, with what halves the map and what excites in between."""
+
+    def __init__(self, inputs: int, inner: int, outputs: int, kernel: int, stride: int, excites: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [Ghost(inputs, inner)]
+        layers += [conv(inner, inner, kernel, stride, inner, None)] if stride > 1 else []
+        layers += [Excite(inner, inner // 4)] if excites else []
+        self.layers = nn.Sequential(*layers, Ghost(inner, outputs, None))
+        same = stride == 1 and inputs == outputs
+        passed = [conv(inputs, inputs, kernel, stride, inputs, None), conv(inputs, outputs, act=None)]
+        self.shortcut = nn.Identity() if same else nn.Sequential(*passed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x) + self.shortcut(x)  # type: ignore[no-any-return]
+
+
+@network(128)
+def ghostnet() -> nn.Module:
+    rows = [(16, 16, 3, 1, 0), (48, 24, 3, 2, 0), (72, 24, 3, 1, 0), (72, 40, 5, 2, 1), (120, 40, 5, 1, 1)]
+    rows += [(240, 80, 3, 2, 0), (200, 80, 3, 1, 0), (184, 80, 3, 1, 0), (480, 112, 3, 1, 1), (672, 160, 5, 2, 1)]
+    layers, inputs = [conv(3, 16, 3, 2)], 16
+    for inner, outputs, kernel, stride, excites in rows:
+        layers.append(GhostBlock(inputs, inner, outputs, kernel, stride, excites))
+        inputs = outputs
+    return Classifier(nn.Sequential(*layers, conv(inputs, 480)), 480)
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of a map."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+
+class NextBlock(nn.Module):
+    """ConvNeXt's: depthwise 7x7, norm, expand by GELU, project."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 7, padding=3, groups=channels),
+            ChannelNorm(channels),
+            nn.Conv2d(channels, 4 * channels, 1),
+            nn.GELU(),
+            nn.Conv2d(4 * channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+@network(96)
+def convnext() -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(3, 40, 4, 4), ChannelNorm(40)]
+    for channels, count in ((40, 2), (80, 2), (160, 2)):
+        layers += [NextBlock(channels) for _ in range(count)]
+        layers += [ChannelNorm(channels), nn.Conv2d(channels, 2 * channels, 2, 2)] if channels < 160 else []
+    return Classifier(nn.Sequential(*layers), 160)
+
+
+@network(128)
+def mobileone() -> nn.Module:
+    """MobileOne and RepVGG once their branches are one convolution, with biases and no norm left."""
+    layers, inputs = [nn.Conv2d(3, 48, 3, 2, 1), nn.ReLU()], 48
+    for channels, count in ((48, 2), (128, 4), (256, 5), (512, 1)):
+        for index in range(count):
+            depthwise = nn.Conv2d(inputs, inputs, 3, 1 if index else 2, 1, groups=inputs)
+            layers += [depthwise, nn.ReLU(), nn.Conv2d(inputs, channels, 1), nn.ReLU()]
+            inputs = channels
+    return Classifier(nn.Sequential(*layers), inputs)
+
+
+class Sequence(nn.Module):
+    """A block of a temporal network: 1-D convolutions, depthwise and dilated, and 1x1."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        depthwise = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels)
+        self.layers = nn.Sequential(
+            depthwise, nn.BatchNorm1d(channels), nn.ReLU(), nn.Conv1d(channels, channels, 1), nn.BatchNorm1d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.layers(x))
+
+
+class TemporalNet(nn.Module):
+    """Keyword spotting on a spectrogram of 40 bands, seen as channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv1d(40, 96, 3, padding=1), nn.BatchNorm1d(96), nn.ReLU())
+        self.blocks = nn.Sequential(*(Sequence(96, dilation) for dilation in (1, 1, 2, 2, 4, 4)))
+        self.head = nn.Linear(96, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # One channel of 40 bands and a hundred frames, as an image.
+        return self.head(self.blocks(self.stem(x[:, 0])).mean(2))  # type: ignore[no-any-return]
+
+
+@network((40, 100), 1)
+def tcn() -> nn.Module:
+    return TemporalNet()
 
 
 @network(96, 1)
@@ -490,6 +657,29 @@ def lraspp() -> nn.Module:
     return LiteHead()
 
 
+class FastDepth(nn.Module):
+    """Depth from one image: an encoder, separable convolutions that double the map, and sums with finer maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        widths = self.encoder.channels[::-1]
+        self.ups = nn.ModuleList(nn.Sequential(conv(a, a, 5, 1, a), conv(a, b)) for a, b in pairwise(widths))
+        self.last = nn.Sequential(conv(16, 16, 5, 1, 16), conv(16, 16), conv(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.encoder(x)
+        y = maps[-1]
+        for up, skipped in zip(self.ups, maps[-2::-1], strict=True):
+            y = F.interpolate(up(y), scale_factor=2, mode="nearest") + skipped
+        return self.last(y)  # type: ignore[no-any-return]
+
+
+@network(128)
+def fastdepth() -> nn.Module:
+    return FastDepth()
+
+
 @network(96)
 def espcn() -> nn.Module:
     """Super-resolution by PixelShuffle, behind a stem of stride 2."""
@@ -576,12 +766,12 @@ def pose() -> nn.Module:
 def ready(model: nn.Module, shape: tuple[int, ...], share: float = SHARE) -> nn.Module:
     """Prunes the 1x1 convolutions, and lets the batch norms see images, so that no map fades away."""
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d | nn.Conv1d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            if layer.kernel_size == (1, 1) and layer.groups == 1:
+            if set(layer.kernel_size) == {1} and layer.groups == 1:
                 prune.l1_unstructured(layer, "weight", amount=share)
                 prune.remove(layer, "weight")
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
             layer.momentum = None
     model.train()
     with torch.no_grad():

@@ -523,7 +523,7 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
         text,
         "outputs whose shape is known before the run",
         f"a computed shape at {where}",
-        known_before_the_run(plan.graph) + _another_behind(plan, where),
+        known_before_the_run(plan) + _another_behind(plan, where),
         Applicability.SAFE,
     )
 
@@ -559,7 +559,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
         text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
-        f"{known_before_the_run(plan.graph)}, for which the converter leaves it out",
+        f"{known_before_the_run(plan)}, for which the converter leaves it out",
         Applicability.SAFE,
     )
 

@@ -138,7 +138,7 @@ class OperatorNotDelegated(Rule):
     def _chain(self, plan: Plan, user: Operator, chain: list[int], gate: Gate | None) -> Finding:
         types = [type_of(plan.graph.operators[i]) for i in chain]
         waivers: list[Waiver] = [Waiver(WaiverKind.DELEGATED, i) for i in (*chain, user.index)]
-        fix, applicability = fixed_sizes(plan.graph), Applicability.SAFE
+        fix, applicability = fixed_sizes(plan), Applicability.SAFE
         if gate is not None:
             waivers, (fix, applicability) = _taken(plan, gate, chain), gate.fix(plan)
         return self.finding(

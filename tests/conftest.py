@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import models
+from tests.kept_children import kept_children
 from tests.reporters.page.browser import absent as absent_of_browser
 from tests.requirements import REQUIRE_BROWSER, REQUIRE_JUDGE, REQUIRE_KERAS, REQUIRE_TENSORFLOW, missing
 from xnnlint.runtime.availability import CpuAvailability, availability
@@ -22,15 +26,40 @@ BROWSER = "browser"
 _OF_TENSORFLOW = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "h5py")
 
 
+# The program is started hundreds of times, and would be compiled anew each time; so would the tests in each process.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the real LiteRT runtime decides; skipped where it cannot run")
     config.addinivalue_line("markers", f"{TENSORFLOW}: loads or converts models; skipped without the tf extra")
+    # What is tested is what happens now; the tests of the cache switch it on.
+    os.environ["XNNLINT_NO_CACHE"] = "1"
     config.addinivalue_line("markers", f"{BROWSER}: opens pages in Chromium; skipped where it cannot")
 
 
 @functools.cache
 def _judge() -> CpuAvailability:
     return availability().cpus["auto"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are processors, since tests also wait, for the clock and for the disk."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs TensorFlow comes first, and so to one process: it alone imports it."""
+    items.sort(key=lambda item: item.get_closest_marker(TENSORFLOW) is None)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests, and what they import, are garbage for none: they need not be gone through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -78,6 +107,12 @@ def _find(find: Callable[[], Path], variable: str) -> Path:
     except models.Unavailable as error:
         missing(str(error), variable)
         raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children() -> Iterator[None]:
+    with kept_children():
+        yield
 
 
 @pytest.fixture(scope="session")

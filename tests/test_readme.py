@@ -25,7 +25,7 @@ from xnnlint.cli import app as cli
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.execution import Execution
 
-README, COMMANDS = ROOT / "README.md", ROOT / "docs" / "commands.md"
+README, COMMANDS, ZOO = ROOT / "README.md", ROOT / "docs" / "commands.md", ROOT / "docs" / "zoo.md"
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ xnnlint ([^\n]*)\n(.*?)(?=```)", re.DOTALL)
 
 # Commands that run models.
@@ -66,7 +66,7 @@ def printed(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def compare_transcripts(monkeypatch: pytest.MonkeyPatch, judged: bool) -> int:
     """Compare the transcripts that need the real runtime, or those that do not; how many there are."""
     count = 0
-    for page in (README, COMMANDS):
+    for page in (README, COMMANDS, ZOO):
         text = page.read_text(encoding="utf-8")
         found = [m for m in TRANSCRIPT.finditer(text) if bool(JUDGED.match(m[1])) is judged]
         real = {m[0]: f"$ xnnlint {m[1]}\n{printed(m[1], monkeypatch)}" for m in found}

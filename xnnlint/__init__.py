@@ -69,7 +69,7 @@ def lint(
     """
     from xnnlint.collection import rare_collection
     from xnnlint.linter.engine import check_loaded
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
     from xnnlint.loaders import load_any
     from xnnlint.reporters.library import Report
     from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, load_profile

@@ -18,7 +18,7 @@ import pytest
 from tests.cli.program import run, spawn
 from tests.models import ROOT
 from xnnlint import __version__
-from xnnlint.cli import app as cli
+from xnnlint.cli import program
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.linter import engine
 from xnnlint.linter.findings import Finding, Location, Severity, Unlock
@@ -373,6 +373,7 @@ COMMANDS = (
     "rules",
     "explain",
     "profiles",
+    "clean",
 )
 
 
@@ -390,7 +391,7 @@ def test_help_fits_a_terminal_and_says_everything_in_words(command):
 
 def test_arguments_are_what_click_8_1_takes():
     # `TypeError: 'default' is not supported for nargs=-1` for every call, with any typer that imports that click.
-    for command in cli.app.registered_commands:
+    for command in program.app.registered_commands:
         hints = typing.get_type_hints(command.callback, include_extras=True)
         for parameter in inspect.signature(command.callback).parameters.values():
             kinds = [type(kind).__name__ for kind in getattr(hints[parameter.name], "__metadata__", ())]

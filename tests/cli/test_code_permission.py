@@ -58,6 +58,29 @@ def test_another_folder_in_the_settings_is_no_permission(checkout: Path) -> None
     assert not (checkout / "ran").exists()
 
 
+@pytest.mark.parametrize("way", ["nothing", "option", "variable", "settings"])
+def test_an_address_is_fetched_where_the_user_allows_it_or_typed_it(checkout: Path, way: str) -> None:
+    (checkout / "xnnlint.toml").write_text('models = ["memory://zoo"]\n')
+    if way == "settings":
+        own = checkout.parent / "home" / "xnnlint"
+        own.mkdir(parents=True)
+        (own / "settings.toml").write_text("allow-remote = true\nallow-code = false\n")
+    arguments = ["--allow-remote"] if way == "option" else []
+    said = check(checkout, *arguments, **({"XNNLINT_ALLOW_REMOTE": "1"} if way == "variable" else {}))
+    if way != "nothing":
+        assert "memory://zoo: nothing is there" in said
+        return
+    assert "models: 'memory://zoo' would use the network" in said and said.count("\n") == 1
+    assert all(way in said for way in ("--allow-remote", "XNNLINT_ALLOW_REMOTE=1", "allow-remote = ["))
+    assert "memory://zoo: nothing is there" in check(checkout, "memory://zoo")
+
+
+def test_code_and_addresses_are_allowed_each_by_itself(checkout: Path) -> None:
+    assert "would run code" in check(checkout, "--allow-remote")
+    (checkout / "xnnlint.toml").write_text('models = ["memory://zoo"]\n')
+    assert "would use the network" in check(checkout, "--allow-code")
+
+
 def test_a_project_cannot_allow_itself(checkout: Path) -> None:
     with (checkout / "xnnlint.toml").open("a") as file:
         file.write("allow-code = true\n")

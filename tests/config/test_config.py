@@ -561,7 +561,8 @@ def test_verify_takes_its_own_table_and_the_exclusions(project, call, monkeypatc
     assert call("verify", "models", "--isolated")[0] == 2
     assert asked == [(None, "x86-sse", "2.1.0", 7), (None, "arm64", "2.1.0", 1), (None, "auto", None, 3)]
     excluded = Resolver(given={"exclude": ("old",)}).excluded
-    assert [Path(p).name for p in verify._runnable(["models"], excluded)] == ["half.tflite", "sparse.tflite"]
+    found = verify.runnable(["models"], excluded)
+    assert [Path(one.path).name for one in found] == ["half.tflite", "sparse.tflite"]
 
 
 def test_fix_plans_for_the_runtime_and_cpu_of_the_configuration(project, call, monkeypatch):

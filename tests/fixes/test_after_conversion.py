@@ -10,6 +10,7 @@ import pytest
 import xnnlint
 from tests.cli.program import run
 from tests.models import FIXTURES
+from tests.rounds import every
 from xnnlint.fixes import after_conversion, check_fixes
 from xnnlint.fixes.after_conversion import Converted
 from xnnlint.fixes.keras import config_remedies
@@ -93,7 +94,7 @@ def test_a_road_that_is_no_better_is_not_told() -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.judge
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", every(2, FIXED))
 def test_convert_and_fix_in_one_command(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

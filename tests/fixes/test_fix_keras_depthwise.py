@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.models import FIXTURES
+from tests.rounds import every
 from xnnlint.fixes.keras.archive import Archive
 from xnnlint.fixes.keras.config_search import repair
 from xnnlint.fixes.keras.config_writer import write
@@ -238,9 +239,16 @@ CASES = [
 ]
 
 
+# Each case by one of the writers, in turns, and the others with `-m more`.
+PAIRS = [
+    pytest.param(*writer, *case, marks=[] if number % len(WRITERS) == place else pytest.mark.more)
+    for number, case in enumerate(CASES)
+    for place, writer in enumerate(WRITERS)
+]
+
+
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(("package", "suffix"), WRITERS)
-@pytest.mark.parametrize(("what", "fixer", "applicability"), CASES)
+@pytest.mark.parametrize(("package", "suffix", "what", "fixer", "applicability"), PAIRS)
 def test_keras_loads_it_and_safe_ones_keep_the_outputs(package, suffix, what, fixer, applicability, tmp_path):
     path, target = save(tmp_path, package, suffix, what), str(tmp_path / f"fixed.{suffix}")
     done = repair(path, OPTIONS)
@@ -261,7 +269,7 @@ def test_keras_loads_it_and_safe_ones_keep_the_outputs(package, suffix, what, fi
 
 @pytest.mark.tensorflow
 @pytest.mark.judge
-@pytest.mark.parametrize("what", [case[0] for case in CASES])
+@pytest.mark.parametrize("what", every(3, [case[0] for case in CASES]))
 def test_the_runtime_runs_it_sparse(what, tmp_path):
     path, target = save(tmp_path, "tf_keras", "keras", what), str(tmp_path / "fixed.keras")
     done = repair(path, OPTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import xnnlint
 from tests.models import FIXTURES
+from tests.rounds import every
 from xnnlint.cli import app as cli
 from xnnlint.fixes.keras.config_search import repair
 from xnnlint.fixes.keras.config_writer import write
@@ -108,8 +110,10 @@ def nested(keras: Any) -> Any:
     return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
 
 
+@cache
 def wrapped(build: Any, names: tuple[str, ...] = (), *, trained: bool = True) -> Any:
-    """A model with its layers in wrappers, those of some names or all, and pruned by a short training."""
+    """A model with its layers in wrappers, those of some names or all, and pruned by a short training; not to be
+    changed, since several tests have it."""
     import tensorflow_model_optimization as tfmot
     import tf_keras as keras
 
@@ -151,7 +155,7 @@ CASES = [
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", every(2, FORMATS))
 @pytest.mark.parametrize(("build", "names"), CASES)
 def test_it_is_what_strip_pruning_makes(build, names, suffix, tmp_path):
     import tensorflow_model_optimization as tfmot
@@ -182,7 +186,7 @@ def test_nothing_of_the_wrappers_is_left_among_the_weights(suffix, tmp_path):
     import h5py
 
     path = str(tmp_path / f"model.{suffix}")
-    wrapped(functional).save(path)
+    wrapped(functional, ()).save(path)
     found: list[list[str]] = []
     for name in (path, fixed(path)):
         data = Path(name).read_bytes()
@@ -209,7 +213,7 @@ def test_it_runs_sparse_in_litert(suffix, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", every(2, FORMATS))
 def test_weights_that_are_not_masked_yet_stay_and_what_is_advised_helps(suffix, tmp_path, capsys, monkeypatch):
     path, target = str(tmp_path / f"model.{suffix}"), str(tmp_path / f"fixed.{suffix}")
     model = loaded(str(WRAPPED))

@@ -138,6 +138,16 @@ def test_what_keeps_the_rest_of_a_sparse_model_dense_is_named():
     assert [line for line in lines if line.startswith("dense   XNN101 at conv2d_1: ")]
 
 
+def test_end_of_the_sparse_part_is_named_where_nothing_else_keeps_the_rest_dense():
+    g = ModelBuilder(7)
+    y = g.depth_to_space(g.conv2d(trunk(g), 24, zeros=0.8, storage="sparse"))
+    g.output(g.conv2d(y, 6, zeros=0.8, storage="sparse", name="behind"))
+    done = Repair(search(g.build(), "model.tflite", FixRequest(PROFILE, select=("encode-zeros",)), show=False))
+    assert (len(done.after.spmm), len(done.after.pointwise)) == (2, 3)
+    lines = ["".join(span.text for span in line) for line in repair_lines(done, 200)]
+    assert [line for line in lines if line.startswith("dense   XNN305 at behind")], lines
+
+
 def test_what_stands_in_the_way_no_longer_is_solved(tmp_path):
     """The cluster ends in front of both poolings, whose axes are of no matter then."""
     path = tmp_path / "model.tflite"

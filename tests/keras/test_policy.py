@@ -22,7 +22,7 @@ import pytest
 from tests import models
 from tests.models import DATA, FIXTURES, ROOT
 from tests.requirements import REQUIRE_KERAS, missing
-from xnnlint.cli.app import app
+from xnnlint.cli.program import app
 from xnnlint.keras.description import KerasModel
 from xnnlint.keras.policy import supported_layers as policy_layers
 from xnnlint.keras.policy.verdicts import NO_END, NO_START, PolicyVerdict, Stage, judge, unsupported_paths
@@ -148,6 +148,8 @@ def test_the_same_from_the_files_themselves() -> None:
     assert differ == [] and compared >= 400
 
 
+# Its answers to all models are stored, and compared above on each run.
+@pytest.mark.more
 @pytest.mark.tensorflow
 def test_the_installed_policy_says_the_same(tmp_path: Path) -> None:
     out = tmp_path / "answers.json.xz"

@@ -11,7 +11,7 @@ import pytest
 import xnnlint
 from tests.models import FIXTURES
 from xnnlint.linter.engine import check_model
-from xnnlint.linter.value import Wanted
+from xnnlint.linter.wanted import Wanted
 from xnnlint.loaders import load
 from xnnlint.model.macs import total_macs
 from xnnlint.modelbuilder.builder import ModelBuilder

@@ -23,8 +23,8 @@ from xnnlint.linter.engine import exit_code, is_sparse
 from xnnlint.linter.findings import ModelReport, Severity
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.reporters.formats.json_report import document
-from xnnlint.reporters.formats.text_report import model_lines
 from xnnlint.reporters.json_document import published_schema
+from xnnlint.reporters.model_page import model_lines
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile
 

@@ -11,7 +11,7 @@ from tests.models import FIXTURES
 from xnnlint.cost.profile import CostProfile, Family, Rest, WholeErrors, shipped_profile
 from xnnlint.linter.engine import check_model
 from xnnlint.linter.findings import ModelReport
-from xnnlint.linter.value import Wanted
+from xnnlint.linter.wanted import Wanted
 from xnnlint.reporters.value_words import if_fixed_sentence, now_sentence
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.profile import load_profile

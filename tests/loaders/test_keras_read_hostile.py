@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,41 +23,63 @@ CASES = DATA / "keras_read_cases.zip"
 SECONDS, MEGABYTES = 2, 300
 
 # Reads each file in a process that may grow by so many megabytes only, and says what happened: "read" or the sentence
-# of the error, or the name of any other exception; and the time of the processor that it took.
+# of the error, or the name of any other exception; and the time of the processor that it took. The imports are done
+# once, in a process that forks one such for each line of paths.
 READER = """
-import json, sys, time
+import json, os, sys, time
 import numpy
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.keras.read_file import read
-try:
-    import resource
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEGABYTES * 2**20,) * 2)
-except (ImportError, OSError):
-    pass
-for path in sys.stdin.read().splitlines():
-    start = time.process_time()
-    says = "read"
+def read_all(paths):
     try:
-        for layer in read(path)[1].all_layers():
-            for weight in layer.weights.values():
-                weight()
-    except XnnlintError as error:
-        says = str(error)
-    except BaseException as error:
-        says = f"CRASH {type(error).__name__}: {error}"
-    print(json.dumps([path, says, time.process_time() - start]))
+        import resource
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEGABYTES * 2**20,) * 2)
+    except (ImportError, OSError):
+        pass
+    for path in paths:
+        start = time.process_time()
+        says = "read"
+        try:
+            for layer in read(path)[1].all_layers():
+                for weight in layer.weights.values():
+                    weight()
+        except XnnlintError as error:
+            says = str(error)
+        except BaseException as error:
+            says = f"CRASH {type(error).__name__}: {error}"
+        print(json.dumps([path, says, time.process_time() - start]), flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        read_all(json.loads(line))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """.replace("MEGABYTES", str(MEGABYTES))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reader() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", READER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        _READERS.append(process)
+        yield process
+        _READERS.remove(process)
+
+
+_READERS: list[subprocess.Popen[str]] = []
 
 
 def read_all(paths: Iterable[Path]) -> list[str]:
     """What is said of each file, after checking that it is what it should be."""
     given = [str(path) for path in paths]
-    done = subprocess.run(
-        [sys.executable, "-c", READER], input="\n".join(given), capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    (process,) = _READERS
+    assert process.stdin and process.stdout
+    print(json.dumps(given), file=process.stdin, flush=True)
+    answers = []
+    while isinstance(answer := json.loads(process.stdout.readline()), list):
+        answers.append(answer)
+    assert answer == 0
     assert [path for path, _, _ in answers] == given
     for path, says, seconds in answers:
         assert says == "read" or says.startswith(f"{path}: "), says

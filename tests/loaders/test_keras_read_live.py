@@ -15,6 +15,7 @@ import pytest
 
 import xnnlint
 from tests.models import DATA, FIXTURES
+from tests.rounds import every
 from xnnlint import loaders
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.keras.description import KerasModel
@@ -267,7 +268,7 @@ def test_files_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(("package", "prefix"), [("tf_keras", "keras2"), ("keras", "keras3")])
-@pytest.mark.parametrize("name", ["nested.keras", "shared.keras", "sequence.h5", "frozen.h5"])
+@pytest.mark.parametrize("name", every(2, ["nested.keras", "shared.keras", "sequence.h5", "frozen.h5"]))
 def test_real_models_in_memory(tmp_path: Path, package: str, prefix: str, name: str) -> None:
     keras = __import__(package)
     if prefix == "keras3" and not keras.__version__.startswith("3"):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import ROOT
-from xnnlint.cli.app import COMMANDS
+from xnnlint.cli.program import COMMANDS
 from xnnlint.linter.known_rules import every_rule
 from xnnlint.reporters.topics.agents_page import agents_page
 

@@ -21,7 +21,10 @@ from xnnlint.reporters import styled_lines as layout
 from xnnlint.reporters.causes import causes
 from xnnlint.reporters.check_report import ModelJudgement, ReportSetting
 from xnnlint.reporters.finding_words import percent
-from xnnlint.reporters.formats.text_report import TextReport, model_lines
+from xnnlint.reporters.formats.text_report import TextReport
+from xnnlint.reporters.model_page import model_lines
+from xnnlint.reporters.model_record import record_of
+from xnnlint.reporters.model_row import Checked, row_of
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.fault import Fault, Wrong
 from xnnlint.xnnpack.plan import Hazard, Outcome
@@ -288,7 +291,13 @@ def test_long_lists_of_long_names_take_one_line(width):
 def table(models: list[ModelReport], width: int = 80, *, for_pipe: bool = False) -> list[str]:
     names = tuple(model.path for model in models)
     text = TextReport(ReportSetting(PROFILE, width=width, for_pipe=for_pipe, names=names))
-    lines = [line for model in models for line in text.add(model, ModelJudgement())]
+    lines = []
+    for model in models:
+        if text.takes_rows:
+            record = record_of(model, PROFILE, exit_code=int(ModelJudgement().fails(model)))
+            lines += text.add_row(Checked(row_of(record)))
+        else:
+            lines += text.add(model, ModelJudgement())
     return [layout.plain(line) for line in (*lines, *text.end(1))]
 
 

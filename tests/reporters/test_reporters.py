@@ -23,9 +23,9 @@ from xnnlint.linter.findings import (
 )
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 from xnnlint.reporters import catalog, json_document
+from xnnlint.reporters import model_page as text
 from xnnlint.reporters import styled_lines as layout
 from xnnlint.reporters.formats import json_report
-from xnnlint.reporters.formats import text_report as text
 from xnnlint.reporters.plan_table import plan_table
 from xnnlint.reporters.printer import Printer
 from xnnlint.reporters.tally import ModelTally

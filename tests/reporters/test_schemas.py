@@ -13,8 +13,8 @@ import pytest
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
 from tests.reporters.page.models import write_large
-from xnnlint.cli.app import COMMANDS
 from xnnlint.cli.option_groups import as_command
+from xnnlint.cli.program import COMMANDS
 from xnnlint.reporters.calibrate_json import document
 from xnnlint.reporters.json_document import SCHEMAS, published_schema
 
@@ -34,7 +34,7 @@ def test_every_command_has_a_published_schema_and_the_option() -> None:
         assert any("--format" in (more.default, *(more.param_decls or ())) for more in declared), command.__name__
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEMAS.values())))
+@pytest.mark.parametrize("name", sorted({*SCHEMAS.values(), "line", "results"}))
 def test_every_schema_is_strict(name: str) -> None:
     """It is a schema, and no object of it takes a key that it does not name, unless keys are data."""
     schema = published_schema(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,37 @@ def test_weights_can_be_stored_as_float16(name, option, tmp_path, capsys, monkey
     assert exit_code == 0 and [(t.dtype, t.sparsity is not None) for t in filters] == [("FLOAT16", True)] * 2
     (seen,) = verify_each([str(target)], choose(seeds=1))
     assert seen.agrees and seen.observation.outcome == "sparse"
+
+
+def of_two_inputs(layers):
+    """Inputs and outputs in no order of their names, a layer in training, and an inner model."""
+    inner = layers.Input((16, 16, 3))
+    left, right = (layers.Input((16, 16, 3), name=name) for name in ("second", "first"))
+    x = layers.Dropout(0.3)(layers.Conv2D(8, 1, name="b")(left), training=True)
+    y = import_module("tf_keras").Model(inner, layers.BatchNormalization()(layers.Conv2D(8, 1, name="a")(inner)))(right)
+    return [left, right], [layers.GlobalAveragePooling2D()(layers.Add()([x, y])), layers.Flatten(name="a_flat")(y)]
+
+
+@pytest.mark.tensorflow
+def test_the_file_is_the_one_of_from_keras_model():
+    import tensorflow as tf
+    import tf_keras as keras
+
+    model = keras.Model(*of_two_inputs(keras.layers))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    assert convert.to_tflite(model) == bytes(converter.convert())
+
+
+@pytest.mark.tensorflow
+def test_a_model_with_a_table_is_converted(tmp_path):
+    """The table is no variable."""
+    import tf_keras as keras
+
+    words = keras.layers.Input((4,), dtype="string")
+    rows = keras.layers.Embedding(6, 3)(keras.layers.StringLookup(vocabulary=["a", "b"])(words))
+    (tmp_path / "model.tflite").write_bytes(convert.to_tflite(keras.Model(words, rows)))
+    assert "HASHTABLE" in {op.type for op in graph(tmp_path / "model.tflite").operators}
 
 
 @pytest.mark.tensorflow

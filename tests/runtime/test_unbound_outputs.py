@@ -10,6 +10,7 @@ import pytest
 
 from tests.models import FIXTURES
 from xnnlint.modelbuilder.builder import ModelBuilder
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.runtime.verify import choose, verify_each
 
 pytestmark = pytest.mark.judge
@@ -33,7 +34,26 @@ def tiled(g: ModelBuilder, *, known: bool) -> None:
     g.output(y)
 
 
-@pytest.mark.parametrize("make", [filled, tiled])
+def dilated(g: ModelBuilder, *, known: bool) -> None:
+    """As TensorFlow writes a dilated convolution on a map of unknown size: padded by what its size leaves of 2."""
+    x = g.input((1, 1, 1, 3), signature=(-1, -1, -1, 3))
+    (sizes,) = g.op("SHAPE", [x], [(4,)], table("ShapeOptions", out_type=2), dtype="int32")
+    one, three, step, two = (g.constant(np.array(n, np.int32)) for n in ([1], [3], [1], [2, 2]))
+    (inner,) = g.op("STRIDED_SLICE", [sizes, one, three, step], [(2,)], table("StridedSliceOptions"), dtype="int32")
+    (left,) = g.op("FLOOR_MOD", [inner, two], [(2,)], dtype="int32")
+    options = table("PackOptions", values_count=2, axis=1)
+    (around,) = g.op("PACK", [g.constant(np.zeros(2, np.int32)), left], [(2, 2)], options, dtype="int32")
+    (y,) = g.op("SPACE_TO_BATCH_ND", [x, two, around], [(1, 1, 1, 3)])
+    g.tensors[-1].signature = (-1, -1, -1, 3)
+    if known:  # One pixel, for which there is memory; else four.
+        (y,) = g.op("BATCH_TO_SPACE_ND", [y, two, around], [(1, 1, 1, 3)])
+        g.tensors[-1].signature = (-1, -1, -1, 3)
+    y = g.binary("ADD", y, g.constant(np.ones(3, np.float32)))
+    g.tensors[-1].signature = (-1, -1, -1, 3)
+    g.output(y)
+
+
+@pytest.mark.parametrize("make", [filled, tiled, dilated])
 @pytest.mark.parametrize("known", [True, False])
 def test_outcome_is_the_runtimes(make: Callable[..., None], known: bool, tmp_path: Path) -> None:
     g = ModelBuilder()

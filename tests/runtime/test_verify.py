@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.models import ROOT
+from xnnlint.cache.place import cache_folder
 from xnnlint.cli import app as cli
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder
@@ -513,7 +514,7 @@ def test_installing_another_release_is_announced(no_emulator, monkeypatch):
     monkeypatch.setattr(releases, "cached", lambda version, machine=None: None)
     told: list[str] = []
     setting = choose(cpu="x86-avx", litert_version="2.1.2", announce=told.append)
-    assert told == [f"installing LiteRT 2.1.2 into {releases.cache_folder() / 'litert'}"]
+    assert told == [f"installing LiteRT 2.1.2 into {cache_folder() / 'litert'}"]
     assert fetched == ["2.1.2"]
     assert (setting.profile.runtime, setting.profile.cpu, setting.note) == ("litert-2.1", "x86-avx", "")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.rounds import some
 from tests.xnnpack.delegate_cases import CASES, ints, matmul
 from tests.xnnpack.test_delegate import graph_of, host_has_avx, op_named
 from xnnlint.loaders import load
@@ -383,15 +384,24 @@ def made_of_zeros() -> dict[str, bytes]:
     return models
 
 
+def of_cases() -> dict[str, bytes]:
+    return {case.name: case.build() for case in CASES if case.runs and not case.fails} | made_of_zeros()
+
+
+def of_patterns() -> dict[str, bytes]:
+    """tests/difftest has half of them run in each run of the tests, and compares the lists of operators, too."""
+    return {p.name: p.build() for p in PATTERNS.values()}
+
+
 @pytest.mark.judge
-def test_the_runtime_makes_the_same_operators(tmp_path: Path) -> None:
+@pytest.mark.parametrize("build", some([of_cases, of_patterns], 1))
+def test_the_runtime_makes_the_same_operators(build: Callable[[], dict[str, bytes]], tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     if not host_has_avx():
         pytest.skip("needs a CPU that runs everything densely (x86 with AVX)")
     from xnnlint.runtime.observe import observe
 
-    models = {case.name: case.build() for case in CASES if case.runs and not case.fails}
-    models |= {p.name: p.build() for p in PATTERNS.values()} | made_of_zeros()
+    models = build()
     names = {}
     for number, (name, model) in enumerate(models.items()):
         path = tmp_path / f"{number}.tflite"

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xnnlint.cli.config_options import share_option
-from xnnlint.cli.console import Format, FormatOption, print_lines, write
-from xnnlint.cli.cost_options import CostProfileOption, cost_profile
+from xnnlint.cli.console import Format, print_lines, write
+from xnnlint.cli.cost_options import cost_profile
+from xnnlint.cli.option_types import CostProfileOption, FormatOption
 from xnnlint.cli.status_line import status_line
 from xnnlint.errors import XnnlintError
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from xnnlint.cli.console import Format, FormatOption, write
+from xnnlint.cli.console import Format, write
+from xnnlint.cli.option_types import FormatOption
 from xnnlint.cli.status_line import status_line
 from xnnlint.errors import XnnlintError
 

@@ -14,7 +14,8 @@ import typer
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, print_lines, write
-from xnnlint.cli.cost_options import CostProfileOption, cost_profile
+from xnnlint.cli.cost_options import cost_profile
+from xnnlint.cli.option_types import CostProfileOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class CompareOptions:
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="BEFORE [AFTER]", help="Two model files; or one, with --to-runtime or --to-cpu.", show_default=False
+            metavar="BEFORE [AFTER]",
+            help="Two model files; or one, with --to-runtime or --to-cpu; or two results of check, .jsonl or .json.",
+            show_default=False,
         ),
     ]
     target: TargetOptions = field(default_factory=TargetOptions)
@@ -76,6 +79,10 @@ def compare(options: CompareOptions) -> None:
     are predicted; `xnnlint bench BEFORE AFTER` measures them.
     """
     aspects = _aspects(options.fail_on)
+    from xnnlint.reporters.result_files import is_result_file
+
+    if any(map(is_result_file, options.models)):
+        raise typer.Exit(_compare_results(options, aspects))
     from xnnlint.linter.comparison import compare as compared_of
 
     compared = compared_of(*_reports(options))
@@ -94,6 +101,34 @@ def compare(options: CompareOptions) -> None:
 
         print_lines(lambda printer: comparison_lines(compared, worse, printer.width, verbose=options.verbose))
     raise typer.Exit(FINDINGS if worse else OK)
+
+
+def _compare_results(options: CompareOptions, aspects: list[Aspect]) -> int:
+    """Compare what `xnnlint check` wrote of many models; the exit code."""
+    from xnnlint.reporters.result_files import is_result_file, read_rows
+    from xnnlint.reporters.zoo_comparison import ZooComparison, results_of
+
+    first, last, runtimes = options.models[0], options.models[-1], (options.target.runtime, options.second.to_runtime)
+    alone = len(options.models) == 1
+    if len(options.models) > 2 or not (is_result_file(first) and is_result_file(last)) or (alone and not all(runtimes)):
+        raise XnnlintError("compare takes two results; or one of several runtimes, with --runtime and --to-runtime")
+    if options.form is CompareFormat.MARKDOWN:
+        raise XnnlintError("results are compared as text or as json, and not as markdown")
+    names = tuple(
+        f"{path} ({runtime})" if runtime else path for path, runtime in zip((first, last), runtimes, strict=True)
+    )
+    before, after = (
+        results_of(read_rows(path), runtime) for path, runtime in zip((first, last), runtimes, strict=True)
+    )
+    compared = ZooComparison((names[0], names[1]), before, after)
+    worse = compared.worse(aspects)
+    if options.form is CompareFormat.JSON:
+        from xnnlint.reporters.json_document import dumps
+
+        write(dumps(compared.document(worse)) + "\n")
+    else:
+        print_lines(lambda printer: compared.lines(printer.width, verbose=options.verbose))
+    return FINDINGS if worse else OK
 
 
 def _aspects(text: str) -> list[Aspect]:
@@ -129,14 +164,19 @@ def _reports(options: CompareOptions) -> tuple[ModelReport, ModelReport]:
 
 def _report(path: str, options: CompareOptions, runtime: str, cpu: str) -> ModelReport:
     from xnnlint.cli.config_options import resolver
+    from xnnlint.cli.remote_files import as_file
     from xnnlint.config.applied import apply
     from xnnlint.linter.engine import check_model
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.findings import called
+    from xnnlint.linter.wanted import Wanted
+    from xnnlint.loaders.addresses import shown
     from xnnlint.xnnpack.profile import load_profile
 
     settings = resolver(options.configuration, {"runtime": runtime, "cpu": cpu}).for_model(path)
     profile = load_profile(settings["runtime"], settings["cpu"]).knowing(settings["custom-operators"])
-    report = check_model(path, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
+    with as_file(path, settings) as file:
+        report = check_model(file, profile, wanted=Wanted(cost_profile=cost_profile(options.rates)))
+    report = called(report, file, shown(path))
     if report.error is not None:
         raise XnnlintError(report.error)
     report.profile = profile

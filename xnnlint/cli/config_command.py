@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions
-from xnnlint.cli.console import Format, FormatOption, warn, write, writing
+from xnnlint.cli.console import Format, warn, write, writing
+from xnnlint.cli.option_types import FormatOption
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Settings

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from xnnlint.cli.completion import cpu_names, runtime_names
 from xnnlint.errors import XnnlintError
 from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
+    import typer
+
+    from xnnlint.cli.option_types import ForceExcludeOption
     from xnnlint.config.settings import Resolver
-
-
-ForceExcludeOption = Annotated[
-    bool, typer.Option("--force-exclude", help="Skip what is excluded even where it is named.")
-]
 
 
 @dataclass(frozen=True)

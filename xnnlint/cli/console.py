@@ -9,9 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, TextIO
-
-import typer
+from typing import TYPE_CHECKING, TextIO
 
 from xnnlint.errors import XnnlintError
 
@@ -25,9 +23,6 @@ OK, FINDINGS, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 class Format(str, Enum):
     TEXT = "text"
     JSON = "json"
-
-
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print.")]
 
 
 def print_lines(lines_for: Callable[[Printer], Iterable[Line]]) -> None:

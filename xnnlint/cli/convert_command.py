@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
-from xnnlint.cli.console import Format, FormatOption
+from xnnlint.cli.console import Format
+from xnnlint.cli.option_types import FormatOption
 from xnnlint.errors import XnnlintError
 
 _ON_STDERR = 80  # columns

@@ -1,22 +1,11 @@
-"""The option for cost profiles, wherever predicted times are used."""
+"""What becomes of the option for cost profiles, wherever predicted times are used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xnnlint.cost.profile import CostProfile
-
-CostProfileOption = Annotated[
-    str,
-    typer.Option(
-        "--cost-profile",
-        metavar="FILE",
-        help="Rates for predicted times that `xnnlint calibrate` wrote, instead of those that come with xnnlint.",
-    ),
-]
 
 
 def cost_profile(path: str) -> CostProfile | None:

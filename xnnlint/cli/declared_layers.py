@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from xnnlint.cli.code_permission import ask_to_run
+from xnnlint.cli.code_permission import CODE, ask
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def declared_layers(settings: Settings, of_run: Settings) -> tuple[tuple[str, st
             "the configuration of the current folder may name, or one that is given with --config"
         )
     if code:
-        ask_to_run(declared[code[0]], of_run, "layers")
+        ask(CODE, declared[code[0]], of_run, "layers")
         search_modules_of(of_run)
     return tuple(declared.items())
 

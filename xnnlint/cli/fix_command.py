@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xnnlint.cli.config_options import ConfigOptions, ForceExcludeOption, TargetOptions, share_option
-from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, FormatOption, complain, print_lines, write
+from xnnlint.cli.config_options import ConfigOptions, TargetOptions, share_option
+from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, complain, print_lines, write
 from xnnlint.cli.fix_keras_command import KerasFixes
 from xnnlint.cli.fix_tflite_command import TfliteFixes, TfliteOptions
+from xnnlint.cli.option_types import ForceExcludeOption, FormatOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xnnlint.cli.completion import profile_names, topics
-from xnnlint.cli.console import Format, FormatOption, print_lines, write
+from xnnlint.cli.console import Format, print_lines, write
+from xnnlint.cli.option_types import FormatOption
 
 if TYPE_CHECKING:
     from xnnlint.linter.rule import Rule

@@ -2,16 +2,22 @@
 
 typer reads the options of a command from the signature of a function. `as_command` gives it one with a parameter for
 every field of the command's dataclass, where a field that is such a dataclass itself stands for the fields of that; so
-groups of options that several commands have are declared once.
+groups of options that several commands have are declared once. What annotations need of typer is given here
+(`option_types`), so that the modules of options do not import it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import typer
+
+from xnnlint.cli import option_types
 
 
 def as_command(run: Callable[..., None]) -> Callable[..., None]:
@@ -20,7 +26,7 @@ def as_command(run: Callable[..., None]) -> Callable[..., None]:
     Args:
         run: with one parameter that is a dataclass; a function with any other parameters is given back as it is.
     """
-    hints = typing.get_type_hints(run)
+    hints = typing.get_type_hints(run, _names(run))
     hints.pop("return", None)
     (options, *more) = hints.values()
     if more or not dataclasses.is_dataclass(options):
@@ -43,7 +49,7 @@ class _Group:
     def __init__(self, kind: type[Any]) -> None:
         self._kind = kind
         self._parts: dict[str, inspect.Parameter | _Group] = {}
-        hints = typing.get_type_hints(kind, include_extras=True)
+        hints = typing.get_type_hints(kind, _names(kind), include_extras=True)
         for field in dataclasses.fields(kind):
             hint = hints[field.name]
             is_group = dataclasses.is_dataclass(hint)
@@ -68,3 +74,8 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
         make = field.default_factory
         default = inspect.Parameter.empty if make is dataclasses.MISSING else make()
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def _names(declared: Any) -> dict[str, Any]:
+    """What the annotations of a function or class may name."""
+    return {"typer": typer} | vars(option_types) | vars(sys.modules[declared.__module__])

@@ -15,12 +15,13 @@ import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import OK, TROUBLE, complain, warn, write
-from xnnlint.cli.cost_options import CostProfileOption
+from xnnlint.cli.option_types import CostProfileOption
 from xnnlint.errors import XnnlintError
 
 if TYPE_CHECKING:
     from xnnlint.bench.saved import SavedBench
     from xnnlint.cli.session import Session
+    from xnnlint.config.settings import Settings
     from xnnlint.linter.findings import ModelReport
     from xnnlint.reporters.page.document import PageModel
     from xnnlint.xnnpack.profile import Profile
@@ -170,7 +171,7 @@ def _all_graphs(options: ReportOptions, form: ReportFormat) -> tuple[str, list[s
     comparisons = []
     if shown.fix:
         with status_line("working out the fixes"):
-            pairs = [(model, _fixed(model, unsafe=shown.unsafe)) for model in readable]
+            pairs = [(model, _fixed(model, session.settings, unsafe=shown.unsafe)) for model in readable]
         for model, fixed in pairs:
             if isinstance(fixed, str):
                 warn(fixed)
@@ -185,7 +186,7 @@ def _all_graphs(options: ReportOptions, form: ReportFormat) -> tuple[str, list[s
 def _session(options: ReportOptions) -> Session:
     from xnnlint.cli.config_options import resolver, share_option
     from xnnlint.cli.session import Session
-    from xnnlint.linter.value import Wanted
+    from xnnlint.linter.wanted import Wanted
 
     share = share_option("--assume-pruned", options.page.assume_pruned, with_ends=True)
     target = options.target
@@ -214,14 +215,16 @@ def _check_benches(files: Sequence[str], benches: Sequence[SavedBench], models: 
             raise XnnlintError(f"{file}: it has times of {bench.path}, which is not among the models")
 
 
-def _fixed(model: PageModel, *, unsafe: bool) -> PageModel | str:
+def _fixed(model: PageModel, settings: Settings, *, unsafe: bool) -> PageModel | str:
     """What `xnnlint fix` would make of a model; or why there is nothing to show."""
+    from xnnlint.cli.remote_files import as_file
     from xnnlint.fixes.remedies import what_fix_would_do
     from xnnlint.linter.engine import check_loaded, sentence
     from xnnlint.reporters.page.document import PageModel
 
     try:
-        result = what_fix_would_do(model.report.path, model.profile, unsafe=unsafe)
+        with as_file(model.report.path, settings) as file:
+            result = what_fix_would_do(file, model.profile, unsafe=unsafe)
     except (XnnlintError, OSError) as error:
         return sentence(error, model.report.path)
     if not result.after.changes:

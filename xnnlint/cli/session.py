@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from xnnlint.cli.code_permission import ask_to_run
+from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
 from xnnlint.cli.declared_layers import declared_layers, search_modules_of
-from xnnlint.config.applied import apply
 from xnnlint.errors import XnnlintError
-from xnnlint.linter import engine, rule_registry
-from xnnlint.linter.findings import ModelReport
-from xnnlint.linter.value import NOTHING, Wanted
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.loaders import is_callable
-from xnnlint.loaders.search import STDIN, search
-from xnnlint.model.graph import Graph
+from xnnlint.loaders.addresses import is_address, shown
+from xnnlint.loaders.search import STDIN, Found, search
 from xnnlint.xnnpack.profile import load_profile
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
-    from xnnlint.cost import CostProfile
+    from xnnlint.linter.findings import ModelReport
+    from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,9 @@ class Request:
     Attributes:
         file: what to read; `path` is what to call it.
         error: why there is nothing to read; then only this is reported.
+        fetching: how to get it, where `file` is an address.
+        size: its bytes where they are known without asking.
+        content: whether to say which bytes were checked.
     """
 
     path: str
@@ -51,6 +52,9 @@ class Request:
     fixes: bool = False
     error: str | None = None
     custom_operators: tuple[str, ...] = ()
+    fetching: Fetching | None = None
+    size: int | None = None
+    content: bool = False
 
     @property
     def profile(self) -> Profile:
@@ -82,6 +86,7 @@ class Session:
         policy: whether to say what TFMOT's pruning policy refuses, too.
         fixes: whether to try what `xnnlint fix` would bring, whatever the size of the model.
         graphs: whether the reports must have their whole plans.
+        content: whether to say which bytes each model has.
 
     Raises:
         XnnlintError: nothing is to be checked, or a configuration is wrong. Nothing has been checked then.
@@ -98,18 +103,20 @@ class Session:
         policy: bool = False,
         fixes: bool = False,
         graphs: bool = False,
+        content: bool = False,
     ) -> None:
-        # A rule that cannot be imported must stop the run, not become one file's error.
-        rule_registry.all_rules()
         self._resolver = resolver
         self._stdin_name = stdin_name
         self._fixes = fixes
         self._graphs = graphs
+        self._content = content
+        self._stdin_file = False
         self.settings = resolver.for_run()
         self._files = contextlib.ExitStack()
         if stdin_name and STDIN not in paths:
             raise XnnlintError("--stdin-filename names the model from stdin; give - as PATH to read it")
-        wanted = wanted._replace(cost_profile=self._rates(cost_profile))
+        self.cost_profile_file = self._rates_file(cost_profile)
+        wanted = wanted._replace(cost_profile=cost_profile_of(self.cost_profile_file))
         self.tasks = [self._task(found, wanted, policy) for found in self._found(paths)]
         # A runtime or CPU that is not known is reported before anything is checked.
         self.profiles = list(dict.fromkeys(map(_profile_name, self.tasks)))
@@ -120,35 +127,77 @@ class Session:
             raise XnnlintError(f"the cost profile is of {rates.cpu}, and no model is checked for that CPU (--cpu)")
 
     @property
+    def has_stdin(self) -> bool:
+        """Whether one of the models came from stdin, and is a file of this run alone."""
+        return self._stdin_file
+
+    @property
     def profile(self) -> Profile:
         """What the first model is checked for."""
         chosen = self.profiles[0] if self.profiles else (self.settings["runtime"], self.settings["cpu"])
         return load_profile(*chosen)
 
-    def reports(self, *, with_bar: bool = True) -> Iterator[tuple[ModelReport, Settings]]:
-        """Check all models, in order; at most one report is kept for each process."""
-        requests = [task.request for task in self.tasks]
+    def reports(
+        self, tasks: Sequence[Task] | None = None, *, with_bar: bool = True
+    ) -> Iterator[tuple[ModelReport, Task]]:
+        """Check models, in order; at most one report is kept for each process.
+
+        Args:
+            tasks: those to check; without, all of them.
+        """
+        from xnnlint.config.applied import apply
+        from xnnlint.linter.findings import ModelReport
+
+        def ended(task: Task, how: str) -> ModelReport:
+            return ModelReport(task.request.path, error=died_sentence(task, how))
+
+        tasks = self.tasks if tasks is None else tasks
+        # The whole plan stays in the process that made it; what the policy says of a layer is looked up there.
+        whole = self._graphs or any(task.request.policy for task in tasks)
+        found = self.each(_check_whole if whole else _check_slim, ended, tasks, with_bar=with_bar, alone=whole)
+        with contextlib.closing(found):
+            for task, report in zip(tasks, found, strict=True):
+                report.profile = task.profile
+                yield apply(report, task.settings), task
+
+    def each(
+        self,
+        work: Callable[[Task], Result],
+        died: Callable[[Task, str], Result],
+        tasks: Sequence[Task] | None = None,
+        *,
+        with_bar: bool = True,
+        alone: bool = False,
+    ) -> Generator[Result]:
+        """What `work` makes of each model, in order.
+
+        Args:
+            work: as for `jobs.in_processes`.
+            died: what to take instead where the process ended, and how it did.
+            tasks: the models; without, all of them.
+            alone: stay in this process.
+        """
+        tasks = self.tasks if tasks is None else tasks
+        load_rules()
         with self._files:
-            found = self._checked(requests)
+            count = 0 if alone else _processes(self.settings["jobs"], len(tasks))
+            found = self._worked(work, died, tasks, count)
             if with_bar:
                 from xnnlint.reporters.progress import is_wanted
                 from xnnlint.reporters.progress import with_bar as show
 
-                if is_wanted(len(requests)):
-                    found = show(found, [request.path for request in requests])
+                if is_wanted(len(tasks)):
+                    found = show(found, [task.request.path for task in tasks])
             with contextlib.closing(found):
-                for task, report in zip(self.tasks, found, strict=True):
-                    report.profile = task.profile
-                    yield apply(report, task.settings), task.settings
+                yield from found
 
-    def _rates(self, file: str) -> CostProfile | None:
+    def _rates_file(self, file: str) -> str:
         configured = self.settings["cost-profile"]
         if not file and configured:
             file = os.path.relpath(Path(self.settings.folder, configured))
-        return cost_profile_of(file)
+        return file
 
-    def _found(self, paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-        """(path, why it cannot be checked)."""
+    def _found(self, paths: Sequence[str]) -> Iterator[Found]:
         given = list(paths)
         if not given:
             configured = self.settings["models"]
@@ -158,14 +207,19 @@ class Session:
         for found in search(given, self._resolver.excluded):
             by_name = found.path == STDIN and self._stdin_name
             if not (by_name and self._resolver.excluded(self._stdin_name, by_hand=True)):
-                yield found.path, found.error
+                yield found
 
-    def _task(self, found: tuple[str, str | None], wanted: Wanted, policy: bool) -> Task:
-        path, error = found
+    def _task(self, found: Found, wanted: Wanted, policy: bool) -> Task:
+        path, error, fetching = found.path, found.error, None
         if path == STDIN:
             name = self._stdin_name or "<stdin>"
             settings = self._resolver.for_model(name) if self._stdin_name else self.settings
             file = self._from_stdin(name)
+        elif is_address(path):
+            from xnnlint.cli.remote_files import fetching_of
+
+            name, file, settings = shown(path), path, self._resolver.for_model(path)
+            fetching = fetching_of(settings)
         else:
             name, file, settings = path, path, self._resolver.for_model(path)
         wanted = wanted._replace(layers=declared_layers(settings, self.settings))
@@ -180,6 +234,9 @@ class Session:
             self._fixes,
             error,
             settings["custom-operators"],
+            fetching,
+            found.size,
+            self._content,
         )
         return Task(request, settings)
 
@@ -189,6 +246,10 @@ class Session:
             raise XnnlintError("stdin is closed, and - reads the model from there")
         if sys.stdin.isatty():
             raise XnnlintError("- reads a model from stdin, and that is a terminal")
+        import shutil
+        import tempfile
+
+        self._stdin_file = True
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="xnnlint-"))
         file = Path(folder, "model").with_suffix(Path(name).suffix if name != "<stdin>" else ".tflite")
         with file.open("wb") as stream:
@@ -198,30 +259,42 @@ class Session:
     def _configured(self, path: str) -> str:
         """A path of the configuration, from the current folder."""
         if is_callable(path):
-            ask_to_run(path, self.settings, "models")
+            ask(CODE, path, self.settings, "models")
             search_modules_of(self.settings)
+            return path
+        if is_address(path):
+            ask(REMOTE, path, self.settings, "models")
             return path
         return os.path.relpath(Path(self.settings.folder, path))
 
-    def _checked(self, requests: Sequence[Request]) -> Generator[ModelReport]:
-        # The whole plan stays in the process that made it.
-        count = 0 if self._graphs else _processes(self.settings["jobs"], requests)
+    def _worked(
+        self, work: Callable[[Task], Result], died: Callable[[Task, str], Result], tasks: Sequence[Task], count: int
+    ) -> Generator[Result]:
         if not count:
-            yield from map(check_one, requests)
+            yield from map(work, tasks)
             return
         from xnnlint.linter.jobs import Died, in_processes
 
-        for request, report in zip(requests, in_processes(check_slim, requests, count), strict=True):
-            if isinstance(report, Died):
-                report = ModelReport(request.path, error=f"{request.path}: the process that checked it {report.how}")
-            yield report
+        for task, result in zip(tasks, in_processes(work, tasks, count), strict=True):
+            yield died(task, result.how) if isinstance(result, Died) else result
+
+
+def load_rules() -> None:
+    """A rule that cannot be imported must stop the run, not become one file's error.
+
+    Raises:
+        XnnlintError: one cannot be.
+    """
+    from xnnlint.linter.rule_registry import all_rules
+
+    all_rules()
 
 
 def _profile_name(task: Task) -> tuple[str, str]:
     return task.request.runtime, task.request.cpu
 
 
-def _processes(wanted: int, requests: Sequence[Request]) -> int:
+def _processes(wanted: int, models: int) -> int:
     """How many to use beside this one; 0 where it is to be done in this one.
 
     A model is read in a process of its own, so that one that ends it (a file that is cut short while it is mapped, code
@@ -230,16 +303,15 @@ def _processes(wanted: int, requests: Sequence[Request]) -> int:
     Args:
         wanted: 0 for one for each CPU.
     """
-    # What the policy says of a layer is looked up in the whole plan, which stays in its process.
-    if any(request.policy for request in requests) or os.environ.get("XNNLINT_DEBUG"):
+    if os.environ.get("XNNLINT_DEBUG"):
         return 0
-    if len(requests) < 2 or wanted == 1:
+    if models < 2 or wanted == 1:
         return 1 if has_own_process() else 0
     if not wanted:
         from xnnlint.linter.jobs import cpus
 
         wanted = cpus()
-    return min(wanted, len(requests))
+    return min(wanted, models)
 
 
 def has_own_process() -> bool:
@@ -250,8 +322,26 @@ def has_own_process() -> bool:
 
 def check_one(request: Request) -> ModelReport:
     """Check one model; whatever goes wrong is in the report."""
+    from xnnlint.linter import engine
+    from xnnlint.linter.findings import ModelReport
+
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
+    if request.fetching is None:
+        return _check_file(request)
+    from xnnlint.loaders.remote.fetch import fetched
+
+    try:
+        with fetched(request.file, request.fetching, request.size) as file:
+            return _check_file(replace(request, file=file))
+    except (XnnlintError, OSError) as error:
+        return ModelReport(request.path, error=engine.sentence(error, request.path))
+
+
+def _check_file(request: Request) -> ModelReport:
+    from xnnlint.linter import engine
+    from xnnlint.linter.findings import called
+
     profile = request.profile
     if request.policy:
         from xnnlint.linter.policy_check import check_with_policy
@@ -260,29 +350,44 @@ def check_one(request: Request) -> ModelReport:
     else:
         check = engine.check_model
     report = check(request.file, profile, require_sparse=request.require_sparse, wanted=request.wanted)
+    if request.content:
+        from xnnlint.loaders.content import content_of
+
+        report.content = content_of(request.file)
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes
 
         add_fixes(report, profile, search=request.fixes)
-    if request.file != request.path:
-        report.path = request.path
-        if report.error is not None:
-            report.error = report.error.replace(request.file, request.path)
-    return report
+    return called(report, request.file, request.path)
 
 
-def check_slim(request: Request) -> ModelReport:
+def died_sentence(task: Task, how: str) -> str:
+    """What to say of a model whose process ended.
+
+    Args:
+        how: such as "ended by SIGKILL".
+    """
+    return f"{task.request.path}: the process that checked it {how}"
+
+
+def _check_whole(task: Task) -> ModelReport:
+    return check_one(task.request)
+
+
+def _check_slim(task: Task) -> ModelReport:
     """The same, with only as much of the plan as reports show: what goes from one process to another."""
-    report = check_one(request)
+    report = check_one(task.request)
     if report.plan is not None:
-        report.plan = _slim(report.plan)
+        report.plan = slim(report.plan)
     return report
 
 
-def _slim(plan: Plan) -> Plan:
+def slim(plan: Plan) -> Plan:
     """A plan without weights, which are views of a mapped file, and without what plans again."""
+    from xnnlint.model.graph import Graph
+
     graph = Graph([], [], (), (), plan.graph.name)
     graph.operators = plan.graph.operators
     model = replace(plan.model, graphs=[graph], signatures=[], metadata={})
-    called = [replace(called, plan=_slim(called.plan)) for called in plan.called]
+    called = [replace(called, plan=slim(called.plan)) for called in plan.called]
     return replace(plan, model=model, graph=graph, delegation=None, partitions=[], planner=None, called=called)

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions
-from xnnlint.cli.console import Format, FormatOption, complain, write, writing
+from xnnlint.cli.console import Format, complain, write, writing
+from xnnlint.cli.option_types import FormatOption
+from xnnlint.cli.scale_options import Engine, EngineOptions
 
 if TYPE_CHECKING:
+    from xnnlint.config.settings import Resolver
+    from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.runtime.verify import Setting, Verification
 
 
@@ -39,6 +43,10 @@ class VerifyOptions:
         str, typer.Option(metavar="VERSION", help="LiteRT release to run, installed into a cache of its own.")
     ] = ""
     seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Random inputs per model, by default 3.")] = None
+    where: EngineOptions = field(default_factory=EngineOptions)
+    jobs: Annotated[
+        str, typer.Option("--jobs", "-j", metavar="N", help="With --engine dask and no scheduler: workers here.")
+    ] = ""
     passed_over: ExcludeOptions = field(default_factory=ExcludeOptions)
     configuration: ConfigOptions = field(default_factory=ConfigOptions)
 
@@ -46,6 +54,8 @@ class VerifyOptions:
 def verify(options: VerifyOptions) -> None:
     """Run each model in the real runtime and compare what happens with the prediction, operator by operator."""
     from xnnlint.cli.config_options import resolver
+    from xnnlint.cli.remote_files import fetching_of
+    from xnnlint.loaders.addresses import is_address
     from xnnlint.runtime.verify import choose, verify_each
 
     given = {
@@ -53,7 +63,9 @@ def verify(options: VerifyOptions) -> None:
         "verify.cpu": options.cpu,
         "verify.litert-version": options.litert_version,
         "verify.seeds": options.seeds,
+        "jobs": options.jobs,
     }
+    options.where.check()
     settings = resolver(options.configuration, given | options.passed_over.as_keys())
     run = settings.for_run()
     setting = choose(
@@ -61,7 +73,12 @@ def verify(options: VerifyOptions) -> None:
     )
     setting = replace(setting, profile=setting.profile.knowing(run["custom-operators"]))
     watch = _Watch()
-    found = watch.each(verify_each(options.paths, setting, settings.excluded))
+    fetching = fetching_of(run) if any(map(is_address, options.paths)) else None
+    if options.where.engine is Engine.DASK:
+        models = _on_cluster(options, settings, setting, fetching)
+    else:
+        models = verify_each(options.paths, setting, settings.excluded, fetching)
+    found = watch.each(models)
     if options.output is Format.JSON:
         from xnnlint.reporters.json_document import dumps
         from xnnlint.reporters.verify_json import document
@@ -72,6 +89,26 @@ def verify(options: VerifyOptions) -> None:
     for error in watch.errors:
         complain(error)
     raise typer.Exit(watch.code)
+
+
+def _on_cluster(
+    options: VerifyOptions, settings: Resolver, setting: Setting, fetching: Fetching | None
+) -> Iterator[Verification]:
+    from xnnlint.cli.verify_work import Judge, on_cluster
+    from xnnlint.linter.jobs import cpus
+
+    run = settings.for_run()
+    target = setting.target
+    judge = Judge(
+        run["verify.runtime"],
+        run["verify.cpu"],
+        run["verify.litert-version"],
+        run["verify.seeds"],
+        run["custom-operators"],
+        (target.release.version, target.cpu),
+    )
+    workers = run["jobs"] or cpus()
+    return on_cluster(options.where.scheduler, workers, options.paths, judge, settings.excluded, fetching)
 
 
 class _Watch:

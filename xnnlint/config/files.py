@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, WrongValue, overridable, suggestion
 from xnnlint.errors import XnnlintError
@@ -37,16 +37,14 @@ class Values:
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(NamedTuple):
     """What `[[overrides]]` sets for the models that one of its patterns means."""
 
     files: tuple[str, ...]
     values: Values
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """A configuration file that was read.
 
     Attributes:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
-from xnnlint.xnnpack.profile import DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
+from xnnlint.loaders.addresses import MOST_MEGABYTES
+from xnnlint.xnnpack.profile import ALL, DEFAULT_CPU, DEFAULT_RUNTIME, PORTABLE, cpus, runtimes
 
 SEVERITIES = ("error", "warning", "note")
 AUTO = "auto"
@@ -21,8 +20,7 @@ class WrongValue(Exception):
         self.culprit = culprit
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key, dotted where it is in a table.
 
     Attributes:
@@ -43,6 +41,8 @@ class Key:
 
 def suggestion(wanted: str, known: Iterable[str]) -> str:
     """ "; did you mean ...?", or "" where nothing is close."""
+    from difflib import get_close_matches
+
     folded = {name.lower(): name for name in known}
     close = get_close_matches(wanted.lower(), folded, n=2, cutoff=0.55)
     return f"; did you mean {' or '.join(folded[c] for c in close)}?" if close else ""
@@ -60,6 +60,20 @@ def _one_of(known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
         return str(value)
 
     return read
+
+
+def _runtimes(value: Any) -> str:
+    """A runtime, several with commas between, or "all"; newest first, each once."""
+    if value == ALL:
+        return ALL
+    one = _one_of(runtimes)
+    if not isinstance(value, str) or "," not in value:
+        return one(value)
+    given = {one(name.strip()) for name in value.split(",") if name.strip()}
+    names = [name for name in runtimes() if name in given]
+    if PORTABLE in given or not names:
+        raise WrongValue(f"{value!r}: {PORTABLE} stands for all of them, so that it is given alone", value)
+    return ",".join(names)
 
 
 def _flag(value: Any) -> bool:
@@ -187,7 +201,11 @@ _NAMES = "list of codes, starts of codes, names, or `ALL`"
 
 KEYS: tuple[Key, ...] = (
     Key(
-        "runtime", _one_of(runtimes), DEFAULT_RUNTIME, "name", "Runtime to predict for; `xnnlint profiles` lists them."
+        "runtime",
+        _runtimes,
+        DEFAULT_RUNTIME,
+        "name, names with commas, or `all`",
+        "Runtime to predict for, or several of them; `xnnlint profiles` lists them.",
     ),
     Key("cpu", _one_of(cpus), DEFAULT_CPU, "name", "CPU to predict for; `xnnlint profiles` lists them."),
     Key(
@@ -247,9 +265,17 @@ KEYS: tuple[Key, ...] = (
         "models",
         _texts,
         (),
-        "list of paths, patterns and `module:callable`",
-        "What `xnnlint check` without PATH checks. A `module:callable` is imported and run.",
+        "list of paths, patterns, addresses and `module:callable`",
+        "What `xnnlint check` without PATH checks. A `module:callable` is imported and run, and an address is fetched, "
+        "where you allow it.",
         for_run=True,
+    ),
+    Key(
+        "remote-max-megabytes",
+        _positive,
+        MOST_MEGABYTES,
+        "count",
+        "Size in MB up to which a model at an address, such as `s3://bucket/net.tflite`, is fetched.",
     ),
     Key("baseline", _text, None, "path", "File with the findings that are accepted; see `--baseline`.", for_run=True),
     Key(
@@ -258,6 +284,14 @@ KEYS: tuple[Key, ...] = (
         None,
         "path",
         "File with rates for predicted times that `xnnlint calibrate` wrote, for the models of its CPU.",
+        for_run=True,
+    ),
+    Key(
+        "no-cache",
+        _flag,
+        False,
+        "true or false",
+        "Whether `xnnlint check` checks models anew that did not change since an earlier run.",
         for_run=True,
     ),
     Key(

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from xnnlint.cache.answers import is_off, store
+from xnnlint.cache.fingerprints import program
+from xnnlint.cache.store import key_of
 from xnnlint.linter.families import BUDGETS
 
 ALL = "ALL"
@@ -17,8 +20,7 @@ _CODE = re.compile(r"[A-Z]+[0-9]*")
 _EXACT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A rule as selectors see it."""
 
     code: str
@@ -26,14 +28,37 @@ class Known:
 
 
 def known_rules() -> tuple[Known, ...]:
-    """All rules that a selector can mean."""
+    """All rules that a selector can mean.
+
+    Importing them takes as long as a small check, so their names are remembered for those whose models are, too; but
+    not with rules of other packages, which only their own code names.
+    """
+    if is_off():
+        return _imported()
+    kept, key = store(), key_of(["rules", program()])
+    found = kept.read(key)
+    if isinstance(found, list):
+        return tuple(Known(code, name) for code, name in found)
+    rules = _imported()
+    if not has_plugins():
+        kept.write(key, [[rule.code, rule.name] for rule in rules])
+    return rules
+
+
+def _imported() -> tuple[Known, ...]:
     from xnnlint.linter.known_rules import every_rule
 
     return tuple(Known(rule.code, rule.name) for rule in every_rule())
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+def has_plugins() -> bool:
+    """Whether rules of other packages have a say, whose code may be anywhere."""
+    from xnnlint.linter.rule_registry import all_rules
+
+    return any(rule.package for rule in all_rules())
+
+
+class Selection(NamedTuple):
     """The selectors of one place; `select` None keeps what the places before it chose."""
 
     select: tuple[str, ...] | None = None

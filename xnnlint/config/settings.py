@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Values, read_file, read_inline
+from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Override, Values, read_file, read_inline
 from xnnlint.config.keys import KEYS
 from xnnlint.config.selection import Selection, is_reported, known_rules, strength
 from xnnlint.errors import XnnlintError
@@ -17,8 +17,7 @@ from xnnlint.loaders.globs import matches
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a value comes from: `place` is `DEFAULT`, `COMMAND_LINE` or a file; line 0 is unknown."""
 
     place: str = DEFAULT
@@ -87,7 +86,7 @@ class Resolver:
     given: Mapping[str, Any] = field(default_factory=dict)
     _finder: Finder = field(default_factory=Finder)
     _chosen: list[Configuration] | None = None
-    _known: dict[tuple[str, str], Settings] = field(default_factory=dict)
+    _known: dict[tuple[Hashable, ...], Settings] = field(default_factory=dict)
     _excluding: dict[str, tuple[bool, list[tuple[str, Sequence[str]]]]] = field(default_factory=dict)
 
     def for_run(self) -> Settings:
@@ -162,39 +161,48 @@ class Resolver:
         return values, configurations
 
     def _settings(self, folder: str, path: str) -> Settings:
-        if (folder, path) in self._known:
-            return self._known[folder, path]
+        configurations = self._configurations(folder)
+        overrides = [
+            (configuration, override)
+            for configuration in configurations
+            for override in configuration.overrides
+            if path and _meant(override.files, path, configuration.folder)
+        ]
+        file_ignores = tuple(self._file_ignores(configurations, path))
+        # Of 50,000 models almost all have the same settings, which are made and kept once.
+        key = (folder, tuple(id(override) for _, override in overrides), file_ignores)
+        if key not in self._known:
+            self._known[key] = self._made(folder, overrides, file_ignores)
+        return self._known[key]
+
+    def _made(
+        self, folder: str, overrides: Sequence[tuple[Configuration, Override]], file_ignores: Sequence[Selection]
+    ) -> Settings:
         values, configurations = self._values(folder)
         layers = []
         for configuration in configurations:
             layers.append(_layer(configuration.values))
-            for override in configuration.overrides:
-                if path and _meant(override.files, path, configuration.folder):
-                    _lay(values, override.values, configuration.path)
-                    layers.append(_layer(override.values))
+            for override in [override for owner, override in overrides if owner is configuration]:
+                _lay(values, override.values, configuration.path)
+                layers.append(_layer(override.values))
         given = {name: value for name, value in self.given.items() if value is not None}
         if "exclude" in given:
             given["exclude"] = (*values["exclude"][0], *given["exclude"])
         _lay(values, Values(given), COMMAND_LINE)
         layers.append(Selection(given.get("select"), given.get("ignore", ())))
-        layers += self._file_ignores(configurations, path)
-        root = configurations[0].folder if configurations else folder
-        settings = Settings(
+        layers += file_ignores
+        return Settings(
             {name: value for name, (value, _) in values.items()},
             {name: source for name, (_, source) in values.items()},
             tuple(layer for layer in layers if layer != Selection()),
-            root,
+            configurations[0].folder if configurations else folder,
         )
-        self._known[folder, path] = settings
-        return settings
 
-    def _file_ignores(self, configurations: list[Configuration], path: str) -> list[Selection]:
-        found = []
+    def _file_ignores(self, configurations: Sequence[Configuration], path: str) -> Iterator[Selection]:
         for configuration in configurations:
             for pattern, ignored in configuration.values.given.get("per-file-ignores", {}).items():
                 if path and _meant([pattern], path, configuration.folder):
-                    found.append(Selection(None, ignored))
-        return found
+                    yield Selection(None, ignored)
 
 
 def _lay(values: dict[str, tuple[Any, Source]], over: Values, place: str) -> None:

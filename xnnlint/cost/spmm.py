@@ -6,6 +6,7 @@ Sources (google/XNNPACK): src/configs/spmm-config.c, src/f32-spmm/sse.c.in, src/
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def spmm_weights(weights: np.ndarray) -> SpmmWeights:
     total = int(np.count_nonzero(matrix))
     for block, numerator, denominator in ((4, 5, 18), (2, 5, 9)):
         whole = matrix.shape[0] // block * block
-        grouped = matrix[:whole].reshape(-1, block, matrix.shape[1])
-        filled = int(np.count_nonzero(grouped.any(axis=1)))
-        inside = int(np.count_nonzero(grouped))
+        # A row of each block, all with all: many times as fast as `any` over an axis in the middle.
+        filled = int(np.count_nonzero(reduce(np.bitwise_or, (matrix[row:whole:block] for row in range(block)))))
+        inside = int(np.count_nonzero(matrix[:whole]))
         if filled and inside * numerator >= filled * denominator:
             alone = total - inside
             return SpmmWeights(filled * block + alone, filled + alone, block)

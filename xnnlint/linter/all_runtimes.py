@@ -1,4 +1,4 @@
-"""`--runtime portable`: one report for all runtimes."""
+"""`--runtime portable`, or several runtimes: one report for all of them, and what each makes of the model."""
 
 from __future__ import annotations
 
@@ -6,25 +6,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Finding, Location, Severity
+from xnnlint.linter.findings import Finding, Location, RuntimeOutcome, Severity, smallest_set
 from xnnlint.linter.rule_registry import find_rule
 from xnnlint.linter.unlock import rank
 from xnnlint.xnnpack.plan import Plan, worst
 from xnnlint.xnnpack.planner import make_plan
-from xnnlint.xnnpack.profile import every_runtime
 
 if TYPE_CHECKING:
     from xnnlint.model.graph import Model
+    from xnnlint.xnnpack.profile import Profile
 
 
-def check_everywhere(model: Model, cpu: str, find: Callable[[Plan], list[Finding]]) -> tuple[Plan, list[Finding]]:
-    """Plan a model for every runtime on a CPU.
+def check_everywhere(
+    model: Model, profile: Profile, find: Callable[[Plan], list[Finding]]
+) -> tuple[Plan, list[Finding], tuple[RuntimeOutcome, ...]]:
+    """Plan a model, which is read once, for every runtime that a profile stands for.
+
+    No two of them agree in all facts that a plan asks for, not even of the smallest model, so that none stands for
+    another.
 
     Returns:
-        The worst plan, and the findings of all; each says on which runtimes it holds.
+        The worst plan; the findings of all, each with the runtimes on which it holds; and what each makes of it.
     """
-    plans = [make_plan(model, profile) for profile in every_runtime(cpu)]
-    return worst(plans), merge([(plan.profile.runtime, find(plan)) for plan in plans])
+    plans = [make_plan(model, runtime) for runtime in profile.each()]
+    found = [(plan.profile.runtime, find(plan)) for plan in plans]
+    outcomes = tuple(_outcome(plan, findings) for plan, (_, findings) in zip(plans, found, strict=True))
+    return worst(plans), merge(found), outcomes
+
+
+def _outcome(plan: Plan, findings: list[Finding]) -> RuntimeOutcome:
+    summary = plan.summary
+    return RuntimeOutcome(
+        plan.profile.runtime,
+        None if plan.model.unknown else plan.outcome,
+        0 if summary is None else int(summary.spmm),
+        0 if summary is None else int(summary.pointwise_convs),
+        tuple(dict.fromkeys(finding.rule for finding in smallest_set(findings))),
+    )
 
 
 def merge(found: Sequence[tuple[str, list[Finding]]]) -> list[Finding]:

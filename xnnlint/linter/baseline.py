@@ -22,6 +22,7 @@ from typing import Any
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.families import BUDGETS
 from xnnlint.linter.findings import Finding, ModelReport, Severity
+from xnnlint.loaders.addresses import is_address
 from xnnlint.plain_files import MEGABYTE, read_plain
 
 VERSION = 1
@@ -156,7 +157,7 @@ class Baseline:
         """A model's path from the baseline's folder; what is no path stays as it is."""
         from xnnlint.loaders import is_callable
 
-        if is_callable(path) or path.startswith("<"):
+        if is_callable(path) or is_address(path) or path.startswith("<"):
             return path
         try:
             return os.path.relpath(path, self._folder).replace(os.sep, "/")
@@ -167,7 +168,7 @@ class Baseline:
 def is_there(folder: str, key: str) -> bool:
     from xnnlint.loaders import is_callable
 
-    return key.startswith("<") or is_callable(key) or Path(folder, key).exists()
+    return key.startswith("<") or is_callable(key) or is_address(key) or Path(folder, key).exists()
 
 
 def read(file: str) -> Baseline:

@@ -121,11 +121,11 @@ class Comparison:
         before, after = _plan(self.before), _plan(self.after)
         spmm = [None if plan.summary is None else plan.summary.spmm for plan in (before, after)]
         return {
-            Aspect.OUTCOME: _change(_OUTCOMES.index(before.outcome), _OUTCOMES.index(after.outcome)),
-            Aspect.SPMM: _change(spmm[0], spmm[1]),
-            Aspect.TIME: Change.UNKNOWN if self.gain is None else _change(1.0, self.gain.ratio, TOLERANCE),
-            Aspect.SIZE: _change(_less(self.sizes[0]), _less(self.sizes[1]), TOLERANCE),
-            Aspect.FINDINGS: _change(_less(errors(self.lost)), _less(errors(self.gained))),
+            Aspect.OUTCOME: change_of(_OUTCOMES.index(before.outcome), _OUTCOMES.index(after.outcome)),
+            Aspect.SPMM: change_of(spmm[0], spmm[1]),
+            Aspect.TIME: Change.UNKNOWN if self.gain is None else change_of(1.0, self.gain.ratio, TOLERANCE),
+            Aspect.SIZE: change_of(_less(self.sizes[0]), _less(self.sizes[1]), TOLERANCE),
+            Aspect.FINDINGS: change_of(_less(errors(self.lost)), _less(errors(self.gained))),
         }
 
     def worse(self, aspects: Iterable[Aspect]) -> list[Aspect]:
@@ -170,7 +170,7 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _change(before: float | None, after: float | None, tolerance: float = 0.0) -> Change:
+def change_of(before: float | None, after: float | None, tolerance: float = 0.0) -> Change:
     """Of figures of which the higher is the better."""
     if before is None or after is None:
         return Change.UNKNOWN

@@ -16,7 +16,8 @@ from xnnlint.linter.misread_weights import with_weights_decoded
 from xnnlint.linter.plugins import ask
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.linter.unlock import add_unlocks
-from xnnlint.linter.value import NOTHING, Wanted, add_value
+from xnnlint.linter.value import add_value
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.linter.wrappers import without_wrappers
 from xnnlint.loaders import find_models, load
 from xnnlint.xnnpack.plan import Outcome
@@ -104,12 +105,14 @@ def check_loaded(
         XnnlintError: a part of it turns out to be damaged.
     """
     if profile.is_portable:
-        plan, findings = check_everywhere(model, profile.cpu, lambda p: find(p, require_sparse=require_sparse))
+        found = check_everywhere(model, profile, lambda p: find(p, require_sparse=require_sparse))
+        plan, findings, by_runtime = found
     else:
-        plan = make_plan(model, profile)
+        plan, by_runtime = make_plan(model, profile), ()
         findings = find(plan, require_sparse=require_sparse)
     report = ModelReport(model.path)
     report.format, report.plan, report.findings = model.format, plan, findings
+    report.by_runtime = by_runtime
     add_value(report, wanted)
     return report
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
     from xnnlint.linter.pruning_forecast import PruningForecast
     from xnnlint.linter.speed import Speed
+    from xnnlint.loaders.content import Content
     from xnnlint.model.stored_size import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Outcome, Plan, Summary
@@ -166,6 +167,23 @@ class FixForecast:
     extra: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RuntimeOutcome:
+    """What one of several runtimes makes of a model.
+
+    Attributes:
+        outcome: None where nobody knows, as of `ModelReport`.
+        spmm, pointwise_convs: 1x1 convolutions that run SpMM, and all of them.
+        blockers: codes of the rules of the smallest set of changes that makes it sparse there.
+    """
+
+    runtime: str
+    outcome: Outcome | None
+    spmm: int
+    pointwise_convs: int
+    blockers: tuple[str, ...]
+
+
 @dataclass(slots=True, repr=False)
 class ModelReport:
     """The result for one file: a plan and findings, or the reason why it could not be read.
@@ -174,7 +192,9 @@ class ModelReport:
     `ignored` are findings that the configuration silences, `accepted` those that the baseline holds; neither counts for
     the exit code. `profile` is what the plan was made for, where the configuration chose that. `speed` is None where no
     times are known for the CPU, `if_pruned` what was asked with --assume-pruned, `size` None where nothing is pruned.
-    `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes.
+    `fixes` is what `xnnlint fix` does with it, None where there is nothing to fix, or no file that it takes. `content`
+    is which bytes were checked, where that was asked. `by_runtime` is what each runtime makes of it, newest first,
+    where it was checked for several.
     """
 
     path: str
@@ -192,6 +212,8 @@ class ModelReport:
     if_pruned: tuple[PruningForecast, ...] = ()
     at_schedule_end: PruningForecast | None = None
     size: StoredSize | None = None
+    content: Content | None = None
+    by_runtime: tuple[RuntimeOutcome, ...] = ()
 
     def __repr__(self) -> str:
         """Two lines: what becomes of the model, and how many findings of which rules there are."""
@@ -233,3 +255,12 @@ class Report:
 
     profile: Profile
     models: list[ModelReport] = field(default_factory=list)
+
+
+def called(report: ModelReport, file: str, path: str) -> ModelReport:
+    """The report of a file that has another name for whoever asked, such as one that came from stdin or an address."""
+    if file != path:
+        report.path = path
+        if report.error is not None:
+            report.error = report.error.replace(file, path)
+    return report

@@ -47,9 +47,9 @@ def in_processes(work: Callable[[Any], Any], pieces: Sequence[Any], count: int) 
         work: a function of a module; it and what it returns must be picklable, and it must raise nothing.
         count: processes, at least 1.
     """
-    workers = _Workers(work, count)
+    workers = _Workers(work, pieces, count)
     try:
-        yield from workers.run(pieces)
+        yield from workers.run()
     finally:
         workers.close()
 
@@ -60,13 +60,16 @@ def _context() -> ForkContext | SpawnContext:
 
 
 class _Workers:
-    def __init__(self, work: Callable[[Any], Any], count: int) -> None:
+    def __init__(self, work: Callable[[Any], Any], pieces: Sequence[Any], count: int) -> None:
         self._context = _context()
+        self._forks = self._context.get_start_method() == "fork"
         self._work = work
+        self._pieces = pieces
         self._count = count
         self._running: dict[Connection, BaseProcess] = {}
 
-    def run(self, pieces: Sequence[Any]) -> Iterator[Any]:
+    def run(self) -> Iterator[Any]:
+        pieces = self._pieces
         idle: list[Connection] = []
         busy: dict[Connection, int] = {}
         until: dict[Connection, float] = {}
@@ -77,7 +80,8 @@ class _Workers:
                 connection = idle.pop() if idle else self._start()
                 # Where it has died while idle, that shows when its answer is read.
                 with contextlib.suppress(OSError):
-                    connection.send(pieces[given])
+                    # A fork has the pieces; packing one with its settings takes longer than telling its row.
+                    connection.send(given if self._forks else pieces[given])
                 busy[connection] = given
                 until[connection] = time.monotonic() + MOST_SECONDS
                 given += 1
@@ -100,9 +104,9 @@ class _Workers:
 
     def _start(self) -> Connection:
         ours, theirs = self._context.Pipe()
-        forked = self._context.get_start_method() == "fork"
-        others = [*self._running, ours] if forked else []
-        process = self._context.Process(target=_serve, args=(theirs, self._work, others), daemon=True)
+        others = [*self._running, ours] if self._forks else []
+        pieces = self._pieces if self._forks else None
+        process = self._context.Process(target=_serve, args=(theirs, self._work, pieces, others), daemon=True)
         process.start()
         theirs.close()
         self._running[ours] = process
@@ -137,8 +141,11 @@ class _Workers:
         self._running.clear()
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Connection]) -> None:
-    """The life of a process: pieces in, results out, until nobody is at the other end."""
+def _serve(
+    connection: Connection, work: Callable[[Any], Any], pieces: Sequence[Any] | None, others: list[Connection]
+) -> None:
+    """The life of a process: pieces in, or the numbers of those that it has, results out, until nobody is at the other
+    end."""
     # Ctrl-C reaches the whole group; the parent is who ends it, and then ends these.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -151,6 +158,8 @@ def _serve(connection: Connection, work: Callable[[Any], Any], others: list[Conn
     with contextlib.suppress(EOFError, OSError):
         while True:
             piece = connection.recv()
+            if pieces is not None:
+                piece = pieces[piece]
             try:
                 connection.send(work(piece))
             except OSError:

@@ -23,7 +23,7 @@ from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Finding, Location, ModelReport
 from xnnlint.linter.rule import Rule
 from xnnlint.linter.rule_registry import rule_of
-from xnnlint.linter.value import NOTHING, Wanted
+from xnnlint.linter.wanted import NOTHING, Wanted
 from xnnlint.loaders import is_callable, lowered, read_callable
 from xnnlint.xnnpack.plan import Outcome
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind

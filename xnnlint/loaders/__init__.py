@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders import other_formats
+from xnnlint.loaders.first_bytes import HEAD, refuse_other_formats
 from xnnlint.loaders.model_names import EXTENSIONS
 
 if TYPE_CHECKING:
     from xnnlint.keras.description import KerasModel
     from xnnlint.model.graph import Model
 
-_KERAS_EXTENSIONS = EXTENSIONS[1:]
 # "package.module:function", which is no path of a file that there is; a single letter is a drive of Windows.
 _CALLABLE = re.compile(r"(?![A-Za-z]:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_DAMAGED = "the file is truncated or damaged"
-
-# What people pass by mistake: first bytes -> what it is, and what to do.
 
 
 def load(
@@ -54,7 +51,7 @@ def load(
 
     if format_of(path, head):
         return load_keras(path, assume_pruned=assume_pruned, layers=layers)
-    _refuse_other_formats(path, head)
+    refuse_other_formats(path, head)
     return tflite.load(path)
 
 
@@ -166,7 +163,7 @@ def _first_bytes(path: str | os.PathLike[str]) -> bytes:
             # Opening a pipe or a device could wait for ever.
             raise ModelError(path, "this is not a regular file")
         with Path(path).open("rb") as file:
-            return file.read(64)
+            return file.read(HEAD)
     except FileNotFoundError:
         from xnnlint.loaders.missing import not_there
 
@@ -185,11 +182,3 @@ def _folder_head(path: str | os.PathLike[str]) -> bytes:
         other_formats.refuse_folder(path)
         raise ModelError(path, f"the folder holds no model ({', '.join(EXTENSIONS)})")
     return b""
-
-
-def _refuse_other_formats(path: str | os.PathLike[str], head: bytes) -> None:
-    if not head:
-        raise ModelError(path, "the file is empty")
-    other_formats.refuse_by_head(path, head)
-    if Path(path).suffix.lower() in _KERAS_EXTENSIONS:
-        raise ModelError(path, "this is neither a zip archive nor HDF5, so that it is no Keras model", _DAMAGED)

@@ -10,6 +10,10 @@ EXTENSIONS = (".tflite", ".keras", ".h5", ".hdf5")
 MODELS = "models are .tflite, .keras and .h5 files, and folders of SavedModels"
 """What to say of a file that is none."""
 _WEIGHTS_ONLY = ".weights.h5"
+# Folders that hold other people's files, or copies.
+_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
+_ENVIRONMENTS = (".venv", "venv", ".tox", ".nox", ".eggs", "node_modules", "site-packages")
+PASSED_OVER = frozenset((".git", ".hg", ".svn", *_CACHES, *_ENVIRONMENTS))
 
 
 def is_model_file(name: str) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from xnnlint.errors import ModelError
+from xnnlint.loaders.addresses import is_address
 from xnnlint.loaders.model_names import MODELS
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _OWN_RUNTIME = "convert the model that it was made from to .tflite, and check that"
 _TORCH = "convert the model to .tflite with litert-torch (once ai-edge-torch), and check that"
 
@@ -53,8 +52,8 @@ def refuse_url(path: str | os.PathLike[str]) -> None:
     """Raises:
     ModelError: this is the address of something, and no file.
     """
-    if _URL.match(os.fspath(path)):
-        raise ModelError(path, "this is an address, and files alone are read", "download it first, with `curl -LO` say")
+    if is_address(os.fspath(path)):
+        raise ModelError(path, "this is an address, and files alone are read here", "download it first")
 
 
 def refuse_named(path: str | os.PathLike[str]) -> None:
@@ -65,7 +64,7 @@ def refuse_named(path: str | os.PathLike[str]) -> None:
     """
     place = Path(path)
     if place.name == _SAVED_MODEL:
-        folder = os.fspath(place.parent)
+        folder = os.path.dirname(path) or "."  # noqa: PTH120 (Path would take one slash from an address)
         raise ModelError(path, "this is a part of a SavedModel", f"name its folder: {folder}")
     if place.suffix.lower() in _BY_SUFFIX:
         raise ModelError(path, *_BY_SUFFIX[place.suffix.lower()])

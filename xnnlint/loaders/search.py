@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from xnnlint.errors import XnnlintError
+from xnnlint.loaders.addresses import is_address
 from xnnlint.loaders.globs import compiled, has_wildcard
-from xnnlint.loaders.model_names import is_model_file, is_model_folder
+from xnnlint.loaders.model_names import PASSED_OVER, is_model_file, is_model_folder
 
-# Folders that hold other people's files, or copies.
-_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__")
-_ENVIRONMENTS = (".venv", "venv", ".tox", ".nox", ".eggs", "node_modules", "site-packages")
-PASSED_OVER = frozenset((".git", ".hg", ".svn", *_CACHES, *_ENVIRONMENTS))
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A model to check, or what stood in the way of finding some: then `error` is one sentence that names the path."""
+class Found(NamedTuple):
+    """A model to check, or what stood in the way of finding some: then `error` is one sentence that names the path.
+
+    `size` is in bytes where that is known without asking, as of models at addresses.
+    """
 
     path: str
     error: str | None = None
+    size: int | None = None
 
 
 Excluded = Callable[..., bool]
@@ -39,12 +40,14 @@ def search(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing
     Folders that are models stay whole. Links to folders are followed where they are named, and not where they are
     found, so that none leads round in a circle. Each model comes once, in the order of the paths and within a folder
     in alphabetical order. A path that is not there stays, for the loader to explain.
+
+    Addresses (`s3://bucket/folder`) are searched in the same way; only for them is the network asked.
     """
     seen: set[str] = set()
     for path in paths:
         for found in _meant_by(os.fspath(path), excluded):
             # No link is followed here: two names of one file are two models to whoever named both.
-            key = os.path.abspath(found.path)  # noqa: PTH100
+            key = found.path if is_address(found.path) else os.path.abspath(found.path)  # noqa: PTH100
             if key not in seen:
                 seen.add(key)
                 yield found
@@ -55,10 +58,22 @@ def _meant_by(path: str, excluded: Excluded) -> Iterator[Found]:
         yield Found(path)
     elif os.path.lexists(path):
         yield from _named(path, excluded)
+    elif is_address(path):
+        yield from _remote(path, excluded)
     elif has_wildcard(path):
         yield from _matching(path, excluded)
     else:
         yield Found(path)
+
+
+def _remote(address: str, excluded: Excluded) -> Iterator[Found]:
+    from xnnlint.loaders.remote.listing import listed
+
+    try:
+        for one in listed(address, excluded):
+            yield Found(one.address, size=one.size)
+    except XnnlintError as error:
+        yield Found(address, str(error))
 
 
 def _named(path: str, excluded: Excluded) -> Iterator[Found]:

@@ -180,8 +180,11 @@ class _FileWriter:
             self._codes.append(code)
         fields: dict[str, int | Table | np.ndarray] = {}
         if op.options is not None:
-            fields["builtin_options_type"] = enum_value("BuiltinOptions", op.options.kind)
-            fields["builtin_options"] = op.options
+            # Options of newer operators are in a second union.
+            name = "builtin_options_2" if op.options.kind.startswith("StableHLO") else "builtin_options"
+            union = "BuiltinOptions2" if name.endswith("2") else "BuiltinOptions"
+            fields[f"{name}_type"] = enum_value(union, op.options.kind)
+            fields[name] = op.options
         if op.custom_options is not None:
             fields["custom_options"] = np.frombuffer(op.custom_options, np.uint8)
         return table(

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from xnnlint.linter.findings import Applicability
 from xnnlint.reporters.styled_lines import name, safe
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.xnnpack.plan import Hazard, Plan
 
-_APPLICABILITY = {Applicability.SAFE: "Safe fix", Applicability.UNSAFE: "Unsafe fix", Applicability.MANUAL: "Fix"}
+_APPLICABILITY = {"safe": "Safe fix", "unsafe": "Unsafe fix", "manual": "Fix"}
 
 
 def place(finding: Finding, *, with_type: bool = True) -> str:
@@ -67,7 +66,7 @@ def says_all(finding: Finding) -> bool:
 def remedy(finding: Finding) -> str:
     """`Safe fix: ...`, or "" where there is none."""
     fix = finding.remedy
-    return f"{_APPLICABILITY[fix.applicability]}: {safe(fix.title)}" if fix is not None else ""
+    return f"{_APPLICABILITY[fix.applicability.value]}: {safe(fix.title)}" if fix is not None else ""
 
 
 def sentence(finding: Finding) -> str:

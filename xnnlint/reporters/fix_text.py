@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 _SHOWN = 4
+_BEHIND_CLUSTER = "XNN305"
 _HANGING = 8
 _EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
 _IN_CODE = "make the same changes in the script that builds the model"
@@ -108,13 +109,17 @@ def _remaining(findings: Iterable[Finding], width: int, is_file: bool, key: str 
 
 
 def _dense(done: Repair[Any], width: int, is_file: bool) -> list[Line]:
-    """Of a model of which a part runs sparse, what keeps the rest dense."""
-    blockers = [f for f in done.result.findings if f.unlocks is not None and f not in done.remaining]
-    if done.after.plan.outcome is not Outcome.SPARSE or not blockers:
+    """Of a model of which a part runs sparse, what keeps the rest dense: what would help by itself, else where the
+    sparse part ends."""
+    if done.after.plan.outcome is not Outcome.SPARSE:
         return []
+    others = [f for f in done.result.findings if f not in done.remaining]
+    blockers = [f for f in others if f.unlocks is not None]
     lines = _remaining(blockers[:_SHOWN], width, is_file, "dense")
     if len(blockers) > _SHOWN:
         lines += _row("", f"and {len(blockers) - _SHOWN} more; xnnlint check lists them", width, FAINT)
+    if not blockers:
+        lines += _remaining((f for f in others if f.rule == _BEHIND_CLUSTER), width, is_file, "dense")
     return lines
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xnnlint.linter.confidence import taken_as
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.finding_words import counted, hazard_place, percent, share_text
+from xnnlint.reporters.runtime_words import by_runtime_sentence
 from xnnlint.reporters.styled_lines import (
     BAD,
     CAUTION,
@@ -52,7 +53,8 @@ _MEANS = {
 def headline(model: ModelReport, profile: Profile, width: int | None, *, failed: bool) -> list[Line]:
     """`model.tflite: dense: 0 of 14 1x1 convolutions run SpMM`; without a width in one line, the runtime at its end."""
     path = Span(safe(model.path) + ":", STRONG, keep=True)
-    word = Span(model.outcome.value if model.outcome else "unknown", outcome_style(model, failed=failed), keep=True)
+    outcome = model.outcome
+    word = Span(outcome.value if outcome else "unknown", outcome_style(outcome, failed=failed), keep=True)
     short: list[Piece] = [path, " ", word]
     said = _said(model.outcome, model.summary) if model.outcome or model.plan is None else _if_taken(model.plan)
     if model.outcome is Outcome.SPARSE and any(f.condition is Condition.WRAPPERS_STRIPPED for f in model.findings):
@@ -76,6 +78,8 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     target = "" if for_pipe else f"For {profile.name}."
     if zeros or target:
         lines += wrap([zeros, "  " if zeros and target else "", Span(target, FAINT)], width, 2)
+    if model.by_runtime:
+        lines += wrap([by_runtime_sentence(model.by_runtime)], width, 2)
     if model.at_schedule_end is not None:
         lines += wrap([schedule_sentence(model.at_schedule_end)], width, 2)
     if len(model.if_pruned) == 1:
@@ -92,13 +96,13 @@ def meaning(model: ModelReport, profile: Profile, width: int, *, for_pipe: bool,
     return lines
 
 
-def outcome_style(model: ModelReport, *, failed: bool) -> str:
+def outcome_style(outcome: Outcome | None, *, failed: bool) -> str:
     """Green for sparse, red for broken, yellow for what makes the check fail."""
-    if model.outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
+    if outcome in (Outcome.WRONG_RESULTS, Outcome.FAILS):
         return BAD
     if failed:
         return CAUTION
-    return GOOD if model.outcome is Outcome.SPARSE else STRONG
+    return GOOD if outcome is Outcome.SPARSE else STRONG
 
 
 def _if_taken(plan: Plan) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 from xnnlint.version import __version__
@@ -40,8 +39,11 @@ def published_schema(name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a document.
 
     Args:
-        name: one of the values of `SCHEMAS`.
+        name: one of the values of `SCHEMAS`, "line", of what `check --format jsonl` prints of each
+            model, or "results", of what `compare` prints of two results.
     """
+    from importlib import resources
+
     text = resources.files("xnnlint.reporters").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

@@ -35,7 +35,7 @@ class Report(ModelReport):
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values: a model of the document of `xnnlint check --format json`."""
-        from xnnlint.reporters.formats.json_report import model_data
+        from xnnlint.reporters.model_json import model_data
 
         return model_data(self)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from urllib.parse import quote
+
+from xnnlint.loaders.addresses import is_address
 
 SOURCE_ROOT_VARIABLES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 
@@ -21,16 +22,22 @@ def source_root(environ: Mapping[str, str] = os.environ) -> str:
 
 def from_root(path: str, root: str) -> str | None:
     """A path from the root, with forward slashes; None where it is somewhere else."""
+    if is_address(path):
+        return None
     inside = _below(os.path.abspath(path), root)  # noqa: PTH100
     return None if inside is None else inside.replace(os.sep, "/")
 
 
 def uri(path: str, root: str) -> tuple[str, bool]:
-    """A file as a URI reference, and whether that is relative to the root (else it is absolute)."""
+    """A model as a URI reference, and whether that is relative to the root (else it is absolute)."""
+    from urllib.parse import quote
+
     inside = from_root(path, root)
     if inside is not None:
         # The colon: "name:x" would be read as a scheme.
         return quote(_encoded(inside), safe="/"), True
+    if is_address(path):
+        return quote(_encoded(path), safe="/:@%"), False
     absolute = os.path.abspath(path).replace(os.sep, "/")  # noqa: PTH100
     return "file://" + quote(_encoded(absolute if absolute.startswith("/") else f"/{absolute}"), safe="/"), False
 

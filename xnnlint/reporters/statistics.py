@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.reporters.styled_lines import STRONG, Line, Span
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.model_row import ModelRow
 
 
 class Statistics:
@@ -18,9 +20,22 @@ class Statistics:
         self._found: Counter[tuple[str, str]] = Counter()
         self._models: Counter[str] = Counter()
 
-    def add(self, model: ModelReport) -> None:
-        self._found.update((finding.rule, finding.name) for finding in model.findings)
-        self._models.update({finding.rule for finding in model.findings})
+    @staticmethod
+    def taken(model: ModelReport) -> list[tuple[str, str, int]]:
+        """(code, name, findings) of a model."""
+        found = Counter((finding.rule, finding.name) for finding in model.findings)
+        return [(code, name, count) for (code, name), count in found.items()]
+
+    def put(self, taken: Sequence[Sequence[Any]]) -> None:
+        """Count a model, by what was taken of it."""
+        for code, name, count in taken:
+            self._found[code, name] += count
+        self._models.update({code for code, _, _ in taken})
+
+    def add_row(self, row: ModelRow) -> None:
+        """The same of a model's row."""
+        self._found.update({(rule.code, rule.name): rule.findings for rule in row.rules})
+        self._models.update(rule.code for rule in row.rules)
 
     def rows(self) -> list[tuple[int, int, str, str]]:
         """(findings, models with one, code, name), the most frequent first."""

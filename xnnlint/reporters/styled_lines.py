@@ -156,5 +156,15 @@ def _words(pieces: Iterable[Piece]) -> Iterable[tuple[int, list[Span]]]:
         yield gap, word
 
 
+def as_plain(line: Line) -> list[list[str]]:
+    """A line that is broken already as values of JSON."""
+    return [[span.text, span.style] for span in line]
+
+
+def from_plain(values: Iterable[Iterable[str]]) -> Line:
+    """What `as_plain` was given."""
+    return [Span(text, style) for text, style in values]
+
+
 def plain(line: Line) -> str:
     return "".join(span.text for span in line).rstrip()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
-from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.model_row import ModelRow
+    from xnnlint.xnnpack.plan import Outcome
+
+UNKNOWN = "unknown"
+_LAST = 99
+_SEVERITIES = ("error", "warning", "note")
 
 
 class ModelTally:
@@ -18,25 +22,56 @@ class ModelTally:
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.severities: Counter[Severity] = Counter()
+        self.severities: Counter[str] = Counter()
         self.unreadable = 0
         self.ignored = 0
         self.accepted = 0
         self.safe = self.unsafe = 0
+        self._ranks: dict[str, int] = {}
+
+    @staticmethod
+    def taken(model: ModelReport) -> dict[str, Any]:
+        """What is counted of a model, as values of JSON."""
+        outcome, fixes = model.outcome, model.fixes
+        return {
+            "outcome": None if model.error is not None else UNKNOWN if outcome is None else outcome.value,
+            "rank": _rank(outcome),
+            "severities": dict(Counter(finding.severity.value for finding in model.findings)),
+            "ignored": len(model.ignored),
+            "accepted": len(model.accepted),
+            "safe": 0 if fixes is None else fixes.safe,
+            "unsafe": 0 if fixes is None else fixes.unsafe,
+        }
 
     def add(self, model: ModelReport) -> None:
-        if model.error is not None:
+        self.put(self.taken(model))
+
+    def put(self, taken: dict[str, Any]) -> None:
+        """Count a model, by what was taken of it."""
+        outcome = taken["outcome"]
+        if outcome is None:
             self.unreadable += 1
         else:
-            outcome = model.outcome
-            self.outcomes[outcome.value if outcome is not None else "unknown"] += 1
-        self.ignored += len(model.ignored)
-        self.accepted += len(model.accepted)
-        if model.fixes is not None:
-            self.safe += model.fixes.safe
-            self.unsafe += model.fixes.unsafe
-        for finding in model.findings:
-            self.severities[finding.severity] += 1
+            self.outcomes[outcome] += 1
+            self._ranks[outcome] = taken["rank"]
+        self.severities.update(taken["severities"])
+        self.ignored += taken["ignored"]
+        self.accepted += taken["accepted"]
+        self.safe += taken["safe"]
+        self.unsafe += taken["unsafe"]
+
+    def add_row(self, row: ModelRow) -> None:
+        """The same of a model's row."""
+        if row.error is not None:
+            self.unreadable += 1
+        else:
+            self.outcomes[row.word] += 1
+            self._ranks[row.word] = _rank(row.outcome)
+        self.ignored += row.ignored
+        self.accepted += row.accepted
+        self.safe += row.safe_fixes
+        self.unsafe += row.unsafe_fixes
+        self.severities.update(row.severities)
 
     @property
     def models(self) -> int:
@@ -67,13 +102,18 @@ class ModelTally:
         )
 
     def _outcomes(self) -> str:
-        order = [*(o.value for o in Outcome), "unknown"]
-        outcomes = [f"{self.outcomes[o]} {o}" for o in order if self.outcomes[o]]
+        ordered = sorted(self.outcomes, key=lambda outcome: self._ranks[outcome])
+        outcomes = [f"{self.outcomes[outcome]} {outcome}" for outcome in ordered]
         return ", ".join([*outcomes, *([f"{self.unreadable} unreadable"] if self.unreadable else [])])
 
     def found(self) -> str:
         """`2 errors, 1 warning`, or `no findings`; then what is left out: `(3 in the baseline, 1 ignored)`."""
-        found = ", ".join(counted(self.severities[s], s.value) for s in Severity if self.severities[s]) or "no findings"
+        found = ", ".join(counted(self.severities[s], s) for s in _SEVERITIES if self.severities[s]) or "no findings"
         left_out = [(self.accepted, "in the baseline"), (self.ignored, "ignored")]
         shown = ", ".join(f"{number} {why}" for number, why in left_out if number)
         return f"{found} ({shown})" if shown else found
+
+
+def _rank(outcome: Outcome | None) -> int:
+    """Its place in a list of outcomes; what is not known comes last."""
+    return _LAST if outcome is None else list(type(outcome)).index(outcome)

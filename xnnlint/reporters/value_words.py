@@ -82,8 +82,11 @@ def _is_slower(gain: Gain) -> bool:
 
 def not_measured(prediction: Prediction) -> str:
     """That figures are scaled from another CPU's; "" where they are not."""
-    cpu = prediction.profile.cpu
-    return "" if prediction.measured_on_cpu else f"not measured on {_CPUS.get(cpu, cpu)}"
+    return "" if prediction.measured_on_cpu else not_measured_on(prediction.profile.cpu)
+
+
+def not_measured_on(cpu: str) -> str:
+    return f"not measured on {_CPUS.get(cpu, cpu)}"
 
 
 # --- --assume-pruned -------------------------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from xnnlint.cache.place import cache_folder
 from xnnlint.errors import XnnlintError
-from xnnlint.runtime.releases import Release, cache_folder
+from xnnlint.runtime.releases import Release
 
 ASKS = bytes.fromhex("31C9 0F01D0 660F6E")
 """xor ecx,ecx; xgetbv; the beginning of movd xmm,r32. Exactly once in each library with XNNPACK of the x86-64 wheels

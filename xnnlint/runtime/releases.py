@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xnnlint.cache.place import cache_folder
 from xnnlint.errors import XnnlintError
 
 INSTALL = "install it with: pip install 'xnnlint[verify]'"
@@ -123,17 +123,6 @@ def cached(version: str, machine: str | None = None) -> Release | None:
     """The release of that version in the cache, for this Python or for that machine's."""
     package = _folder(version, _wheel(machine)) / PACKAGE
     return Release(version, package) if package.is_dir() else None
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/xnnlint, or the place where this platform keeps caches."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "xnnlint"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "xnnlint"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "xnnlint"
-    return Path.home() / ".cache" / "xnnlint"
 
 
 def _folder(version: str, wheel: _Wheel) -> Path:

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from xnnlint.cache.place import cache_folder
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import releases
 
@@ -72,7 +73,7 @@ class Sysroot:
 
 def _place() -> Sysroot:
     named = os.environ.get(VARIABLE)
-    return Sysroot(Path(named) if named else releases.cache_folder() / "sysroot" / f"debian-{SUITE}-arm64")
+    return Sysroot(Path(named) if named else cache_folder() / "sysroot" / f"debian-{SUITE}-arm64")
 
 
 def find() -> Sysroot | None:

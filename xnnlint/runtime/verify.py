@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 from collections import deque
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from xnnlint.errors import ModelError, XnnlintError
-from xnnlint.loaders.search import Excluded, nothing, search
+from xnnlint.loaders.addresses import is_address, shown
+from xnnlint.loaders.search import Excluded, Found, nothing, search
 from xnnlint.runtime.broken import Broken
 from xnnlint.xnnpack.loading import of_application
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
+    from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.targets import Target
     from xnnlint.xnnpack.profile import Profile
@@ -152,8 +155,9 @@ def choose(
     Raises:
         XnnlintError: this cannot run here, with what to install; or no such profile.
     """
+    from xnnlint.cache.place import cache_folder
     from xnnlint.runtime import targets
-    from xnnlint.runtime.releases import ReleaseMissing, cache_folder, find, installed, numbered
+    from xnnlint.runtime.releases import ReleaseMissing, find, installed, numbered
 
     # A wrong name shall be told before anything is installed.
     if runtime is not None and load_profile(runtime).is_portable:
@@ -178,62 +182,85 @@ def choose(
 
 
 def verify_each(
-    paths: Iterable[str | os.PathLike[str]], setting: Setting, excluded: Excluded = nothing
+    paths: Iterable[str | os.PathLike[str]],
+    setting: Setting,
+    excluded: Excluded = nothing,
+    fetching: Fetching | None = None,
 ) -> Iterator[Verification]:
     """Run and compare every model, in order; folders stand for the .tflite files in them.
 
     Args:
         excluded: what to pass over, as for `search.search`.
+        fetching: how to get models at addresses.
 
     Raises:
         XnnlintError: nothing can run here.
     """
     from xnnlint.runtime.observe import observe
 
-    planned: deque[Verification] = deque()
+    # Each with what was fetched for it, which is kept until it has run.
+    planned: deque[tuple[Verification, contextlib.ExitStack]] = deque()
 
     def readable() -> Iterator[str]:
-        for path in _runnable(paths, excluded):
-            planned.append(_planned(path, setting.profile))
-            if planned[-1].error is None:
-                yield path
+        for found in runnable(paths, excluded):
+            stack = files.enter_context(contextlib.ExitStack())
+            file, verification = _planned(found, setting.profile, fetching, stack)
+            planned.append((verification, stack))
+            if verification.error is None:
+                yield file
 
     target = setting.target
     version = target.release.version
-    for observation in observe(readable(), cpu=target.cpu, litert_version=version, seeds=setting.seeds):
-        # Those before the observed one could not be read, so that nobody ran them.
-        while planned[0].error is not None:
-            yield planned.popleft()
-        plan = planned.popleft().plan
-        assert plan is not None
-        yield compare(observation.path, plan, observation)
-    yield from planned
+    with contextlib.ExitStack() as files:
+        for observation in observe(readable(), cpu=target.cpu, litert_version=version, seeds=setting.seeds):
+            # Those before the observed one could not be read, so that nobody ran them.
+            while planned[0][0].error is not None:
+                yield planned.popleft()[0]
+            verification, stack = planned.popleft()
+            assert verification.plan is not None
+            yield compare(verification.path, verification.plan, observation)
+            stack.close()
+    yield from (verification for verification, _ in planned)
 
 
-def _runnable(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> list[str]:
+def runnable(paths: Iterable[str | os.PathLike[str]], excluded: Excluded = nothing) -> list[Found]:
     """Files as given, and of folders the .tflite files, since the runtime runs nothing else."""
     given = [os.fspath(path) for path in paths]
-    found = [model.path for model in search(given, excluded)]
-    runnable = [path for path in found if path in given or path.lower().endswith(".tflite")]
-    return runnable if runnable or not found else given
+    found = list(search(given, excluded))
+    runnable = [one for one in found if one.path in given or one.path.lower().endswith(".tflite")]
+    return runnable if runnable or not found else [Found(path) for path in given]
 
 
-def _planned(path: str, profile: Profile) -> Verification:
-    """The model's plan, or why there is none."""
+def _planned(
+    found: Found, profile: Profile, fetching: Fetching | None, stack: contextlib.ExitStack
+) -> tuple[str, Verification]:
+    """The file to run, and the model's plan, or why there is none.
+
+    Args:
+        stack: keeps what is fetched.
+    """
     from xnnlint.linter.engine import internal, sentence
     from xnnlint.loaders import load
     from xnnlint.xnnpack.planner import make_plan
 
+    path = file = found.path
     try:
-        _refuse_keras(path)
-        return Verification(path, make_plan(load(path), profile))
+        if is_address(path) and fetching is not None:
+            from xnnlint.loaders.remote.fetch import fetched
+
+            path = shown(path)
+            if found.error is not None:
+                raise XnnlintError(found.error)
+            file = stack.enter_context(fetched(found.path, fetching))
+        _refuse_keras(file)
+        return file, Verification(path, make_plan(load(file), profile))
     except (XnnlintError, OSError) as error:
-        return Verification(path, error=sentence(error, path))
+        return file, Verification(path, error=sentence(error, file if file in str(error) else path).replace(file, path))
     except Exception as error:
         # One file that trips a mistake of ours must not hide what the others have.
         if os.environ.get("XNNLINT_DEBUG"):
             raise
-        return Verification(path, error=f"{path}: {internal(error)}")
+        return file, Verification(path, error=f"{path}: {internal(error)}")
 
 
 def _refuse_keras(path: str) -> None:

@@ -115,7 +115,7 @@ class Worker:
         if child and (child.jobs >= self.batch or child.rss_kib > RSS_LIMIT_KIB):
             self.close()
         if self._child is None:
-            self._child = Child(self.command, self.folder / "log", self.environment)
+            self._child = self._start()
             self.damaged = False
         self.fresh = self._child.jobs == 0
         self._child.jobs += 1
@@ -162,6 +162,9 @@ class Worker:
         if self._child:
             self._child.close()
             self._child = None
+
+    def _start(self) -> Child:
+        return Child(self.command, self.folder / "log", self.environment)
 
     def _answer(self, timeout: float | None = None) -> Run:
         assert self._child is not None

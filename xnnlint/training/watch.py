@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xnnlint.linter.engine import check_loaded
 from xnnlint.linter.findings import smallest_set
 from xnnlint.linter.speed import USUAL_SHARE
-from xnnlint.linter.value import Wanted
+from xnnlint.linter.wanted import Wanted
 from xnnlint.loaders import load_any
 from xnnlint.xnnpack.layout import passes_zeros_test
 from xnnlint.xnnpack.plan import Outcome, pointwise_ops

@@ -19,13 +19,17 @@ Shapes = dict[int, tuple[int, ...]]
 
 
 def _strided_slice(op: Operator, values: list[np.ndarray]) -> Any:
-    data, begins, ends, strides = values
-    masks = {name: int(op.attributes.get(name, 0)) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
-    begin = None if masks["begin_mask"] & 1 else int(begins[0])
-    end = None if masks["end_mask"] & 1 else int(ends[0])
-    if masks["shrink_axis_mask"] & 1:
-        return data[int(begins[0])]
-    return data[begin : end : int(strides[0])]
+    data, *bounds = values
+    begins, ends, strides = (b.reshape(-1).tolist() for b in bounds)
+    if op.attributes.get("ellipsis_mask") or op.attributes.get("new_axis_mask"):
+        raise ValueError("a slice that changes the rank in other ways")
+    masks = [int(op.attributes.get(f"{name}_mask", 0)) for name in ("begin", "end", "shrink_axis")]
+    index: list[int | slice] = []
+    for axis, (begin, end, stride) in enumerate(zip(begins, ends, strides, strict=True)):
+        from_start, to_end, one = (mask >> axis & 1 for mask in masks)
+        end = begin + end if op.attributes.get("offset") else end
+        index.append(begin if one else slice(None if from_start else begin, None if to_end else end, stride))
+    return data[tuple(index)]
 
 
 def _concatenation(op: Operator, values: list[np.ndarray]) -> np.ndarray:
@@ -39,7 +43,7 @@ def _cast(op: Operator, values: list[np.ndarray]) -> np.ndarray:
 
 _OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], Any]] = {
     "STRIDED_SLICE": _strided_slice,
-    "PACK": lambda op, values: np.stack([v.reshape(()) for v in values]),
+    "PACK": lambda op, values: np.stack(values, int(op.attributes.get("axis", 0))),
     "GATHER": lambda op, values: values[0][values[1]],
     "REDUCE_PROD": lambda op, values: np.prod(values[0]),
     "CONCATENATION": _concatenation,
@@ -49,6 +53,7 @@ _OPERATORS: dict[str, Callable[[Operator, list[np.ndarray]], Any]] = {
     "EXPAND_DIMS": lambda op, values: np.expand_dims(values[0], int(values[1].reshape(-1)[0])),
     "FLOOR": lambda op, values: np.floor(values[0]),
     "FLOOR_DIV": lambda op, values: values[0] // values[1],
+    "FLOOR_MOD": lambda op, values: values[0] % values[1],
     "MAXIMUM": lambda op, values: np.maximum(*values),
     "MINIMUM": lambda op, values: np.minimum(*values),
     "RESHAPE": lambda op, values: values[0].reshape(values[1].reshape(-1)),

@@ -1,5 +1,7 @@
 """STABLEHLO_COMPOSITE operators replaced by the subgraphs that decompose them, as the runtime does on loading.
 
+One that the delegate takes whole stays: it is the custom operator of its name then, which the delegate treats alike.
+
 Source: google-ai-edge/LiteRT tflite/core/subgraph.cc `Subgraph::InlineCompositeNodes`, `ReplaceNodeWithSubgraph`.
 """
 
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
+from xnnlint.xnnpack.attention import ATTENTION, objections
 
 COMPOSITE = "STABLEHLO_COMPOSITE"
 # A file can claim a composite that holds itself, or a hundred others that hold a hundred more.
@@ -52,6 +55,10 @@ def _replaced(model: Model, op: Operator, tensors: list[Tensor]) -> Iterator[Ope
     inner = _decomposition(model, op)
     if inner is None:
         yield op
+        return
+    if op.attributes.get("name") == ATTENTION and not any(objections(tensors, op)):
+        options = bytes(op.attributes.get("composite_attributes") or ())
+        yield replace(op, type="CUSTOM", custom_code=ATTENTION, attributes={"custom_options": options})
         return
     offset = len(tensors)
     tensors += [replace(tensor, index=offset + tensor.index) for tensor in inner.tensors]

@@ -107,7 +107,8 @@ def _convolution_name(node: Node, subgraph: Subgraph, profile: Profile) -> str:
         both = subgraph.values[node.inputs[1]].dtype == target.dtype == "fp16"
         return f"Convolution (NCHW, {'F16' if both else 'F32'}) {kernel}"
     if node.type == NodeType.FULLY_CONNECTED:
-        return f"Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
+        dynamic = "" if subgraph.values[node.inputs[1]].is_static else "Dynamic "
+        return f"{dynamic}Fully Connected (NC, {_weighted_type(node, subgraph, is_convolution=False)}) GEMM"
     kernel = _convolution_kernel(node, source.dtype, profile)
     types = _weighted_type(node, subgraph, is_convolution=True)
     return f"Convolution (NHWC, {types}) {kernel}"

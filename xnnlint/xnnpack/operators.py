@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xnnlint.xnnpack import attention
+from xnnlint.xnnpack.attention import ATTENTION
 from xnnlint.xnnpack.delegate import accept_layers, accept_shapes, accept_simple
 from xnnlint.xnnpack.delegate.accept_checks import Check
 from xnnlint.xnnpack.ir import NodeType
@@ -144,11 +146,19 @@ CUSTOM_OPERATORS: dict[str, DelegateOperator] = {
     "MaxPoolingWithArgmax2D": DelegateOperator(
         accept_layers.mediapipe_max_pooling, lower_layers.mediapipe_max_pooling, (NodeType.ARGMAX_POOLING_2D,)
     ),
+    ATTENTION: DelegateOperator(
+        attention.accept,
+        attention.lower,
+        (
+            *(NodeType.BINARY, NodeType.UNARY, NodeType.TRANSPOSE, NodeType.RESHAPE, NodeType.SOFTMAX),
+            *(NodeType.FULLY_CONNECTED, NodeType.BATCH_MATRIX_MULTIPLY),
+        ),
+    ),
     "MaxUnpooling2D": DelegateOperator(
         accept_layers.mediapipe_unpooling, lower_layers.mediapipe_unpooling, (NodeType.UNPOOLING_2D,)
     ),
 }
-"""MediaPipe's operators, by custom code."""
+"""MediaPipe's operators and attention, by custom code."""
 
 
 def delegate_operator(type_: str, custom_code: str) -> DelegateOperator | None:

@@ -234,6 +234,24 @@ def _blocks(given: Given) -> list[Shape]:
     return [(batch, height // size, width // size, channels * size**2)]
 
 
+def _space_to_batch(given: Given) -> list[Shape]:
+    batch, *inner = given.shapes[0]
+    block, around = given.ints(1), given.ints(2)
+    count = len(block)
+    padded = [n + before + after for n, before, after in zip(inner, around[::2], around[1::2], strict=False)]
+    small = [n // size for n, size in zip(padded, block, strict=True)]
+    return [(batch * math.prod(block), *small, *inner[count:])]
+
+
+def _batch_to_space(given: Given) -> list[Shape]:
+    batch, *inner = given.shapes[0]
+    block, cut = given.ints(1), given.ints(2)
+    count = len(block)
+    large = [n * size for n, size in zip(inner[:count], block, strict=True)]
+    kept = [n - before - after for n, before, after in zip(large, cut[::2], cut[1::2], strict=True)]
+    return [(batch // math.prod(block), *kept, *inner[count:])]
+
+
 def _batch_matmul(given: Given) -> list[Shape]:
     a, b = given.shapes
     rows = a[-1] if given.op.attributes.get("adj_x") else a[-2]
@@ -281,6 +299,7 @@ _FUNCTIONS: dict[str, Callable[[Given], list[Shape]]] = {
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), _resize),
     **dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks),
     "BATCH_MATMUL": _batch_matmul,
+    "BATCH_TO_SPACE_ND": _batch_to_space,
     "BROADCAST_TO": _sized_by(1),
     "CONCATENATION": _concatenation,
     "EXPAND_DIMS": _expand_dims,
@@ -295,6 +314,7 @@ _FUNCTIONS: dict[str, Callable[[Given], list[Shape]]] = {
     "RESHAPE": _reshape,
     "SHAPE": _shape,
     "SLICE": _slice,
+    "SPACE_TO_BATCH_ND": _space_to_batch,
     "SPLIT": _split,
     "SQUEEZE": _squeeze,
     "STRIDED_SLICE": _strided_slice,

@@ -37,7 +37,7 @@ from xnnlint.xnnpack.plan import (
     is_pointwise,
     worst,
 )
-from xnnlint.xnnpack.profile import Profile, every_runtime
+from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.reach import Reach
 from xnnlint.xnnpack.rewrites import inline_quantization, optimize
 from xnnlint.xnnpack.waiver import (
@@ -62,10 +62,9 @@ WEIGHTED_KERNELS = ("Convolution", "Fully Connected", "Deconvolution")
 
 
 def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> Plan:
-    """What the runtime of a profile does with a model's main subgraph; of `portable`, what the worst of them does."""
+    """What the runtime of a profile does with a model's main subgraph; of several, what the worst of them does."""
     if profile.is_portable:
-        runtimes = [runtime.knowing(profile.custom_operators) for runtime in every_runtime(profile.cpu)]
-        return worst([make_plan(model, runtime, assume) for runtime in runtimes])
+        return worst([make_plan(model, runtime, assume) for runtime in profile.each()])
     planner = Planner(model, profile)
     plan = planner.plan(assume)
     plan.summary = planner.summarize(plan)

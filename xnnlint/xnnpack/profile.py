@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from xnnlint.errors import XnnlintError
 
@@ -21,6 +21,8 @@ DEFAULT_RUNTIME = "litert-2.3"
 DEFAULT_CPU = "arm64"
 PORTABLE = "portable"
 """The runtime that stands for all of them: a model has to be sparse and right on every one."""
+ALL = "all"
+"""Another name for it, which asks for each of them."""
 # What others call the CPUs.
 _ARCHITECTURES = {
     "aarch64": "arm64",
@@ -40,8 +42,7 @@ _ARCHITECTURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One fact about a runtime or a CPU: its value, where it comes from and how it is known."""
 
     value: Any
@@ -55,6 +56,7 @@ class Profile:
 
     Attributes:
         custom_operators: names of custom operators that the application brings, beside those of the runtime.
+        stands_for: names of the runtimes that it stands for, newest first, where it is of several.
     """
 
     runtime: str
@@ -63,6 +65,7 @@ class Profile:
     cpu_title: str
     facts: dict[str, Fact] = field(repr=False)
     custom_operators: frozenset[str] = frozenset()
+    stands_for: tuple[str, ...] = ()
 
     def __getitem__(self, fact: str) -> Any:
         return self.facts[fact].value
@@ -73,12 +76,18 @@ class Profile:
 
     @property
     def name(self) -> str:
-        return f"{self.runtime} on {self.cpu}"
+        return f"{'all runtimes' if self.runtime == ALL else self.runtime} on {self.cpu}"
 
     @property
     def is_portable(self) -> bool:
-        """Whether it stands for every runtime; it then has only the facts that all of them share."""
-        return self.runtime == PORTABLE
+        """Whether it stands for several runtimes; it then has only the facts that all of them share."""
+        return bool(self.stands_for)
+
+    def each(self) -> list[Profile]:
+        """The profiles that it stands for, newest first; itself, where that is a single one."""
+        if not self.stands_for:
+            return [self]
+        return [load_profile(name, self.cpu).knowing(self.custom_operators) for name in self.stands_for]
 
     @property
     def sparse_cpu(self) -> bool:
@@ -88,7 +97,8 @@ class Profile:
 
 @cache
 def _data(name: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("profiles", name).read_text(encoding="utf-8")
+    # importlib.resources is slow to import.
+    text = (Path(__file__).parent / "profiles" / name).read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data
 
@@ -162,9 +172,10 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 def runtime_facts(name: str) -> dict[str, Fact]:
     """A runtime's facts: its own over those of the runtime that it is `based_on`."""
+    several = stands_for(name)
+    if several:
+        return _shared_facts(several)
     entry = _choose("runtime", name, _data("runtimes.json")["runtimes"])
-    if name == PORTABLE:
-        return _shared_facts()
     facts = runtime_facts(entry["based_on"]) if "based_on" in entry else {}
     return facts | {key: Fact(**fact) for key, fact in entry["facts"].items()}
 
@@ -188,9 +199,22 @@ def kernel_versions(runtime: str) -> dict[str, tuple[int, int]]:
     return known | {name: (least, most) for name, (least, most) in own.items()}
 
 
-def _shared_facts() -> dict[str, Fact]:
-    """The facts with the same value in all runtimes."""
-    first, *others = (runtime_facts(name) for name in runtimes() if name != PORTABLE)
+def stands_for(name: str) -> tuple[str, ...]:
+    """The runtimes that "portable", "all" or "litert-2.3,tf-2.18" stand for, newest first; () of a single one."""
+    known = [runtime for runtime in runtimes() if runtime != PORTABLE]
+    if name in (PORTABLE, ALL):
+        return tuple(known)
+    names = {part.strip() for part in name.split(",")} if "," in name else set()
+    for part in sorted(names):
+        if part in (PORTABLE, ALL):
+            raise XnnlintError(f"--runtime {name}: {part} stands for every runtime, so that it is given alone")
+        _choose("runtime", part, _data("runtimes.json")["runtimes"])
+    return tuple(runtime for runtime in known if runtime in names)
+
+
+def _shared_facts(names: Iterable[str]) -> dict[str, Fact]:
+    """The facts with the same value in all of some runtimes."""
+    first, *others = map(runtime_facts, names)
     return {key: fact for key, fact in first.items() if all(o[key].value == fact.value for o in others)}
 
 
@@ -209,4 +233,6 @@ def load_profile(runtime: str = DEFAULT_RUNTIME, cpu: str = DEFAULT_CPU) -> Prof
     facts = runtime_facts(runtime) | cpu_facts(cpu)
     if "sparse_compiled_in" in facts and not facts["sparse_compiled_in"].value:
         facts["sparse_inference"] = facts["sparse_compiled_in"]
-    return Profile(runtime, cpu, runtimes()[runtime], cpus()[cpu], facts)
+    several = stands_for(runtime)
+    title = ", ".join(several) if "," in runtime else runtimes()[PORTABLE if several else runtime]
+    return Profile(runtime, cpu, title, cpus()[cpu], facts, stands_for=several)

@@ -11,7 +11,10 @@ from xnnlint.keras.description import Layer
 from xnnlint.keras.lower.program import Shape
 
 LOOPS = ("GRU", "LSTM", "SimpleRNN")
-LOOP_REASON = "the converter makes a loop (WHILE) or one recurrent operator of it, and XNNPACK takes neither"
+LOOP_REASON = (
+    "the converter, which needs a fixed batch for it, makes a loop (WHILE), of whose body XNNPACK takes a part, and of "
+    "an LSTM of Keras 2 one operator with variable tensors, with which LiteRT's compiled models refuse to load"
+)
 
 
 def loop_reason(layer: Layer) -> str | None:

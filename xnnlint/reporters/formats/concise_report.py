@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import condition
 from xnnlint.reporters.statistics import Statistics
-from xnnlint.reporters.styled_lines import STRONG, Line, Span, name, safe
+from xnnlint.reporters.styled_lines import STRONG, Line, Span, as_plain, from_plain, name, safe
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.check_report import ModelJudgement
 
 
-class ConciseReport(CheckReport):
+class ConciseReport(KeepingReport):
     """A line for each finding."""
 
     name = "concise"
@@ -24,10 +25,13 @@ class ConciseReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> list[Line]:
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        return {"lines": [as_plain(line) for line in finding_lines(model)], "rules": Statistics.taken(model)}
+
+    def put(self, taken: dict[str, Any]) -> list[Line]:
         if self._statistics is not None:
-            self._statistics.add(model)
-        return list(finding_lines(model))
+            self._statistics.put(taken["rules"])
+        return [from_plain(line) for line in taken["lines"]]
 
     def end(self, exit_code: int) -> list[Line]:
         return self._statistics.lines() if self._statistics is not None else []

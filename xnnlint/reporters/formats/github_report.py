@@ -7,21 +7,22 @@ errors, ten warnings and ten notices of a step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.findings import Severity
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import sentence
 from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.check_report import ModelJudgement
 
-_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+# By severity.
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-class GithubReport(CheckReport):
+class GithubReport(KeepingReport):
     """A workflow command for each finding."""
 
     name = "github"
@@ -30,8 +31,12 @@ class GithubReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._root = setting.root
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
-        return "".join(f"{line}\n" for line in commands(model, judged.failures, self._root))
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        return {"text": "".join(f"{line}\n" for line in commands(model, judged.failures, self._root))}
+
+    def put(self, taken: dict[str, Any]) -> str:
+        text: str = taken["text"]
+        return text
 
     def end(self, exit_code: int) -> str:
         return ""
@@ -45,7 +50,7 @@ def commands(model: ModelReport, failures: Sequence[str], root: str) -> Iterator
     for failure in failures:
         yield command("error", file, "xnnlint", failure)
     for finding in sorted(model.findings, key=lambda f: f.severity.rank):
-        yield command(_COMMANDS[finding.severity], file, f"{finding.rule} {finding.name}", sentence(finding))
+        yield command(_COMMANDS[finding.severity.value], file, f"{finding.rule} {finding.name}", sentence(finding))
 
 
 def command(kind: str, file: str, title: str, message: str) -> str:

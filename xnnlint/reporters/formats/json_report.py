@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.json_document import SCHEMA_VERSION, dumps, tool
+from xnnlint.reporters.model_row import row_from, row_of
 from xnnlint.reporters.statistics import Statistics
+from xnnlint.reporters.zoo_summary import ZooSummary
 
 if TYPE_CHECKING:
-    from xnnlint.cost import Gain
-    from xnnlint.keras.policy.verdicts import Refusal
     from xnnlint.linter.baseline import Baseline
-    from xnnlint.linter.findings import Finding, FixForecast, FixOutcome, ModelReport
-    from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.xnnpack.plan import Called, Kernel, Plan, Summary
+    from xnnlint.linter.findings import ModelReport
+    from xnnlint.reporters.check_report import ModelJudgement
     from xnnlint.xnnpack.profile import Profile
-
-
-_SIZES = ("now_bytes", "dense_bytes", "sparse_bytes", "gzipped_bytes")
 
 
 def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     """The whole report as plain values; consumes `models` one by one, so that each can be let go of."""
+    from xnnlint.reporters.model_json import model_data
+
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": tool(),
@@ -33,7 +30,7 @@ def document(profile: Profile, models: Iterable[ModelReport]) -> dict[str, Any]:
     }
 
 
-class JsonReport(CheckReport):
+class JsonReport(KeepingReport):
     """One document, at the end."""
 
     name = "json"
@@ -42,17 +39,29 @@ class JsonReport(CheckReport):
     def __init__(self, setting: ReportSetting) -> None:
         self._setting = setting
         self._models: list[dict[str, Any]] = []
+        self._summary = ZooSummary(setting.names)
         self._statistics = Statistics() if setting.statistics else None
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        from xnnlint.reporters.model_json import model_data
+        from xnnlint.reporters.model_record import record_with
+
         own = {"profile": {"runtime": judged.profile.runtime, "cpu": judged.profile.cpu}} if judged.profile else {}
-        self._models.append(model_data(model) | own)
+        data = model_data(model)
+        record = record_with(data, model, judged.profile or self._setting.profile, exit_code=int(judged.fails(model)))
+        return {"model": data | own, "row": row_of(record).values(), "rules": Statistics.taken(model)}
+
+    def put(self, taken: dict[str, Any]) -> str:
+        self._models.append(taken["model"])
+        self._summary.add(row_from(taken["row"]))
         if self._statistics is not None:
-            self._statistics.add(model)
+            self._statistics.put(taken["rules"])
         return ""
 
     def end(self, exit_code: int) -> str:
         report = document(self._setting.profile, ()) | {"models": self._models}
+        if self._summary.models > 1:
+            report["summary"] = self._summary.document()
         if self._statistics is not None:
             keys = ("findings", "models", "rule", "name")
             report["statistics"] = [dict(zip(keys, row, strict=True)) for row in self._statistics.rows()]
@@ -71,63 +80,6 @@ def _profile(profile: Profile) -> dict[str, Any]:
     }
 
 
-def model_data(model: ModelReport) -> dict[str, Any]:
-    """One model of the document."""
-    plan = model.plan
-    return {
-        "path": model.path,
-        "format": model.format,
-        "exporter": None if plan is None or plan.model.format != "tflite" else plan.model.exporter.value,
-        "outcome": model.outcome.value if model.outcome is not None else None,
-        "kernels": _kernels(model),
-        "subgraphs": [] if plan is None else [_subgraph(called) for called in plan.called],
-        "summary": _summary(plan.summary) if plan is not None and plan.summary is not None else None,
-        **_value(model),
-        "findings": [
-            _finding(finding) | {"fingerprint": fingerprint}
-            for finding, fingerprint in zip(model.findings, fingerprints(model.findings), strict=True)
-        ],
-        "fixes": None if model.fixes is None else _fixes(model.fixes),
-        "suppressed": {"ignored": len(model.ignored), "baseline": len(model.accepted)},
-        "error": model.error,
-        **({} if plan is None or not plan.model.unknown else _low_confidence(plan)),
-        **({} if model.policy is None else {"policy": _policy(model)}),
-    }
-
-
-def _low_confidence(plan: Plan) -> dict[str, Any]:
-    model = plan.model
-    left = [name for name in model.unknown if name not in model.kept]
-    return {
-        "confidence": "low",
-        "assumed": {"outcome": plan.outcome.value, "keep_their_inputs": list(model.kept), "left_to_tflite": left},
-    }
-
-
-def _fixes(fixes: FixForecast) -> dict[str, Any]:
-    found = {
-        "brought": fixes.brought,
-        "declined": fixes.declined,
-        "converted": fixes.converted,
-        "converted_if_slower": fixes.converted_if_slower,
-    }
-    return {
-        "safe": fixes.safe,
-        "unsafe": fixes.unsafe,
-        **{name: None if outcome is None else _fix_outcome(outcome) for name, outcome in found.items()},
-        "converted_untried": fixes.converted_untried,
-    }
-
-
-def _fix_outcome(outcome: FixOutcome) -> dict[str, Any]:
-    return {
-        "changes": outcome.changes,
-        "outcome": outcome.outcome.value,
-        "spmm": outcome.spmm,
-        "convolutions": outcome.convolutions,
-    }
-
-
 def _baseline(baseline: Baseline) -> dict[str, Any]:
     stale = [
         {
@@ -138,140 +90,3 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
         for one in baseline.finish()
     ]
     return {"file": baseline.file, "stale": stale}
-
-
-def _policy(model: ModelReport) -> dict[str, Any]:
-    verdict = model.policy
-    assert verdict is not None
-    return {
-        "takes": verdict.takes,
-        "message": verdict.message,
-        "possible_messages": sorted(verdict.possible),
-        "prunable": list(verdict.prunable),
-        "refusals": [_refusal(refusal, model.plan) for refusal in verdict.refusals],
-        "notes": [*verdict.notes, *model.policy_notes],
-    }
-
-
-def _refusal(refusal: Refusal, plan: Plan | None) -> dict[str, Any]:
-    from xnnlint.linter.policy_check import runtime_view
-
-    runtime = runtime_view(refusal, plan)
-    return {
-        "layer": refusal.path,
-        "class": refusal.class_name,
-        "stage": refusal.stage.value,
-        "reached": refusal.reached,
-        "required": refusal.required,
-        "actual": refusal.actual,
-        "runtime": runtime.does.value,
-        "runtime_text": runtime.text,
-    }
-
-
-def _kernels(model: ModelReport) -> list[dict[str, Any]]:
-    plan = model.plan
-    if plan is None:
-        return []
-    prediction = model.speed.prediction if model.speed is not None else None
-    times = [None] * len(plan.operators) if prediction is None else [o.microseconds for o in prediction.operators]
-    # `kernels` are some of the operators, in the same order.
-    timed = zip(plan.operators, times, strict=False)
-    return [_kernel(kernel, next(us for operator, us in timed if operator == kernel)) for kernel in plan.kernels]
-
-
-def _kernel(kernel: Kernel, us: float | None) -> dict[str, Any]:
-    own = {"op": kernel.op, "name": kernel.name, "type": kernel.type, "kernel": kernel.kernel}
-    return own | {"predicted_us": _rounded(us)}
-
-
-def _subgraph(called: Called) -> dict[str, Any]:
-    plan = called.plan
-    return {
-        "subgraph": called.subgraph,
-        "name": plan.graph.name,
-        "role": called.role,
-        "op": called.op,
-        "kernels": [_kernel(kernel, None) for kernel in plan.kernels],
-        "operators": len(plan.operators),
-        "tflite_operators": len(plan.tflite_ops),
-    }
-
-
-def _value(model: ModelReport) -> dict[str, Any]:
-    """What the model gains, now and later, and what its weights take."""
-    speed, size = model.speed, model.size
-    if_fixed = speed.if_fixed if speed is not None else None
-    return {
-        "predicted_us": None if speed is None else _rounded(speed.prediction.total),
-        "gain": None if speed is None else _gain(speed.now),
-        "gain_if_fixed": if_fixed and {"assumed_zeros": if_fixed.share, **(_gain(if_fixed) or {})},
-        "if_pruned": [_pruned(forecast) for forecast in model.if_pruned],
-        "at_schedule_end": None if model.at_schedule_end is None else _pruned(model.at_schedule_end),
-        "pruned_weights": size and dict(zip(_SIZES, size, strict=True)),
-    }
-
-
-def _gain(gain: Gain | None) -> dict[str, Any] | None:
-    if gain is None:
-        return None
-    return {
-        "ratio": _rounded(gain.ratio),
-        "low": _rounded(gain.low),
-        "high": _rounded(gain.high),
-        "measured_on_cpu": gain.measured_on_cpu,
-        "dense_us": _rounded(gain.dense.total),
-        "sparse_us": _rounded(gain.sparse.total),
-        "pointwise_share": _rounded(gain.dense.pointwise),
-    }
-
-
-def _pruned(forecast: PruningForecast) -> dict[str, Any]:
-    return {
-        "share": forecast.share,
-        "outcome": forecast.outcome.value,
-        "spmm": forecast.spmm,
-        "pointwise_convs": forecast.pointwise_convs,
-        "gain": _gain(forecast.gain),
-    }
-
-
-def _rounded(number: float | None) -> float | None:
-    """Three decimals: more are not known."""
-    return None if number is None else round(float(number), 3)
-
-
-def _summary(summary: Summary) -> dict[str, int]:
-    # int(): counts may come as numpy integers, which json refuses.
-    return {
-        "pointwise_convs": int(summary.pointwise_convs),
-        "spmm": int(summary.spmm),
-        "pointwise_macs": int(summary.pointwise_macs),
-        "spmm_macs": int(summary.spmm_macs),
-        "pointwise_params": int(summary.pointwise_params),
-        "pointwise_zeros": int(summary.pointwise_zeros),
-        "partitions": int(summary.partitions),
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    unlocks, fix = finding.unlocks, finding.remedy
-    return {
-        "rule": finding.rule,
-        "name": finding.name,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "required": finding.required,
-        "actual": finding.actual,
-        "location": {"op": finding.location.op, "name": finding.location.name},
-        "unlocks": None
-        if unlocks is None
-        else {
-            "alone": int(unlocks.alone),
-            "alone_macs": float(unlocks.alone_macs),
-            "with_others": int(unlocks.with_others),
-            "in_smallest_set": bool(unlocks.in_smallest_set),
-            "all_or_none": bool(unlocks.all_or_none),
-        },
-        "fix": None if fix is None else {"title": fix.title, "applicability": fix.applicability.value},
-    }

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import outcome_of, sentence
 from xnnlint.reporters.source_paths import from_root
 from xnnlint.reporters.styled_lines import safe
@@ -19,9 +19,10 @@ from xnnlint.reporters.styled_lines import safe
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.linter.rule import Rule
+    from xnnlint.reporters.check_report import ModelJudgement
 
 
-class JunitReport(CheckReport):
+class JunitReport(KeepingReport):
     """One file, at the end."""
 
     name = "junit"
@@ -30,8 +31,11 @@ class JunitReport(CheckReport):
         self._root = setting.root
         self._suites: list[ElementTree.Element] = []
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
-        self._suites.append(suite(model, judged, _asked(model, judged), self._root))
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        return {"suite": _as_plain(suite(model, judged, _asked(model, judged), self._root))}
+
+    def put(self, taken: dict[str, Any]) -> str:
+        self._suites.append(_from_plain(taken["suite"]))
         return ""
 
     def end(self, exit_code: int) -> str:
@@ -74,6 +78,19 @@ def suite(model: ModelReport, judged: ModelJudgement, rules: Iterable[Rule], roo
     element.set("tests", str(len(cases)))
     element.set("failures", str(sum(case.find("failure") is not None for case in cases)))
     element.set("errors", str(sum(case.find("error") is not None for case in cases)))
+    return element
+
+
+def _as_plain(element: ElementTree.Element) -> list[Any]:
+    """An element as values of JSON: its tag, attributes, text and parts."""
+    return [element.tag, element.attrib, element.text, [_as_plain(part) for part in element]]
+
+
+def _from_plain(values: list[Any]) -> ElementTree.Element:
+    tag, attributes, text, parts = values
+    element = ElementTree.Element(tag, attributes)
+    element.text = text
+    element.extend(map(_from_plain, parts))
     return element
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import condition, group, impersonal, outcome_of, percent, place, remedy
 from xnnlint.reporters.statistics import Statistics
 from xnnlint.reporters.styled_lines import name, safe
 from xnnlint.reporters.tally import ModelTally
-from xnnlint.reporters.value_words import not_measured
 
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
+    from xnnlint.reporters.check_report import ModelJudgement
 
 SHOWN_PLACES = 10
 LARGEST = 900_000
@@ -25,7 +25,7 @@ _ALWAYS = str.maketrans({c: f"&#{ord(c)};" for c in "\\`*[]<>|&~#!$@{}^"})
 _CODE = re.compile(r"[\w./:;,+=()# -]+", re.ASCII)
 
 
-class MarkdownReport(CheckReport):
+class MarkdownReport(KeepingReport):
     """One page, at the end."""
 
     name = "markdown"
@@ -38,13 +38,25 @@ class MarkdownReport(CheckReport):
         self._statistics = Statistics()
         self._parts = _Parts()
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
-        self._tally.add(model)
-        self._statistics.add(model)
-        self._parts.rows.append(model_row(model, judged.fails(model)))
-        if model.speed is not None and model.speed.now is not None:
-            self._parts.note = not_measured(model.speed.prediction) or self._parts.note or ""
-        self._parts.add(list(details(model, judged.failures)))
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        from xnnlint.reporters.value_words import not_measured
+
+        speed = model.speed
+        return {
+            "counts": ModelTally.taken(model),
+            "rules": Statistics.taken(model),
+            "row": model_row(model, judged.fails(model)),
+            "note": None if speed is None or speed.now is None else not_measured(speed.prediction),
+            "details": list(details(model, judged.failures)),
+        }
+
+    def put(self, taken: dict[str, Any]) -> str:
+        self._tally.put(taken["counts"])
+        self._statistics.put(taken["rules"])
+        self._parts.rows.append(taken["row"])
+        if taken["note"] is not None:
+            self._parts.note = taken["note"] or self._parts.note or ""
+        self._parts.add(taken["details"])
         return ""
 
     def end(self, exit_code: int) -> str:

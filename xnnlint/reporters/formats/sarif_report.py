@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xnnlint.linter.baseline import fingerprints
-from xnnlint.reporters.check_report import CheckReport, ModelJudgement, ReportSetting
+from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import outcome_of, sentence
 from xnnlint.reporters.json_document import dumps
 from xnnlint.reporters.source_paths import uri
@@ -20,6 +19,7 @@ from xnnlint.version import __version__
 if TYPE_CHECKING:
     from xnnlint.linter.findings import Finding, ModelReport
     from xnnlint.linter.rule import Rule
+    from xnnlint.reporters.check_report import ModelJudgement
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -31,7 +31,7 @@ LINE_HASH = "primaryLocationLineHash"
 _ACCEPTED = "in the baseline"
 
 
-class SarifReport(CheckReport):
+class SarifReport(KeepingReport):
     """One log, at the end."""
 
     name = "sarif"
@@ -43,24 +43,36 @@ class SarifReport(CheckReport):
         self._results: list[dict[str, Any]] = []
         self._notifications: list[dict[str, Any]] = []
 
-    def add(self, model: ModelReport, judged: ModelJudgement) -> str:
-        file = artifact(model, self._setting.root)
-        place = file["location"] | {"index": len(self._artifacts)}
-        self._artifacts.append(file)
-        for problem in [model.error, *judged.failures]:
-            if problem:
-                self._notifications.append(
-                    {
-                        "level": "error",
-                        "message": message(problem),
-                        "locations": [{"physicalLocation": {"artifactLocation": place}}],
-                    }
-                )
+    def taken(self, model: ModelReport, judged: ModelJudgement) -> dict[str, Any]:
+        from xnnlint.linter.baseline import fingerprints
+
         findings = [*model.accepted, *model.findings]
+        results = []
         for number, (finding, fingerprint) in enumerate(zip(findings, fingerprints(findings), strict=True)):
-            entry = result(finding, self._rule(finding), place, outcome_of(model), fingerprint)
+            entry = result(finding, outcome_of(model), fingerprint)
             if number < len(model.accepted):
                 entry["suppressions"] = [{"kind": "external", "status": "accepted", "justification": _ACCEPTED}]
+            results.append(entry)
+        return {
+            "artifact": artifact(model, self._setting.root),
+            "problems": [message(problem) for problem in [model.error, *judged.failures] if problem],
+            "rules": {finding.rule: descriptor(finding) for finding in findings},
+            "results": results,
+        }
+
+    def put(self, taken: dict[str, Any]) -> str:
+        place = taken["artifact"]["location"] | {"index": len(self._artifacts)}
+        self._artifacts.append(taken["artifact"])
+        where = {"artifactLocation": place}
+        for problem in taken["problems"]:
+            self._notifications.append(
+                {"level": "error", "message": problem, "locations": [{"physicalLocation": where}]}
+            )
+        for entry in taken["results"]:
+            code = entry["ruleId"]
+            self._rules.setdefault(code, taken["rules"][code])
+            entry["ruleIndex"] = list(self._rules).index(code)
+            entry["locations"][0]["physicalLocation"]["artifactLocation"] = place
             self._results.append(entry)
         return ""
 
@@ -92,12 +104,6 @@ class SarifReport(CheckReport):
         }
         return dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
 
-    def _rule(self, finding: Finding) -> int:
-        """The index of the finding's rule in the list of rules."""
-        if finding.rule not in self._rules:
-            self._rules[finding.rule] = descriptor(finding)
-        return list(self._rules).index(finding.rule)
-
 
 def message(text: str) -> dict[str, str]:
     """A plain text message that says what it says: no placeholders, no links, nothing invisible."""
@@ -118,8 +124,8 @@ def artifact(model: ModelReport, root: str) -> dict[str, Any]:
     }
 
 
-def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fingerprint: str) -> dict[str, Any]:
-    """One finding."""
+def result(finding: Finding, outcome: str, fingerprint: str) -> dict[str, Any]:
+    """One finding; the number of its rule, and of its file, are known once it is put into the report."""
     properties: dict[str, Any] = {"outcome": outcome}
     if finding.location.op is not None:
         properties["operator"] = finding.location.op
@@ -136,13 +142,13 @@ def result(finding: Finding, rule: int, file: dict[str, Any], outcome: str, fing
     if (fix := finding.remedy) is not None:
         properties["fix"] = {"title": safe(fix.title), "applicability": fix.applicability.value}
     # GitHub shows no result without a line; in a binary file there is only the first.
-    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": file, "region": {"startLine": 1}}}
+    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {}, "region": {"startLine": 1}}}
     logical = logical_locations(finding)
     if logical:
         location["logicalLocations"] = logical
     return {
         "ruleId": finding.rule,
-        "ruleIndex": rule,
+        "ruleIndex": -1,
         "level": finding.severity.value,
         "message": message(sentence(finding)),
         "locations": [location],
