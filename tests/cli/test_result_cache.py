@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT, committed
+from tests.rounds import every, some
 from xnnlint.cache import answers, fingerprints, store
 from xnnlint.linter import engine, rule_registry
 from xnnlint.reporters.check_formats import format_names, report_class
@@ -62,7 +63,7 @@ OPTIONS = [[], ["--verbose"], ["--plan", "--fail-on", "note"], ["--statistics", 
 
 
 @pytest.mark.parametrize("name", [name for name in format_names() if not report_class(name).writes_itself])
-@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+@pytest.mark.parametrize("options", some(OPTIONS, 2), ids=" ".join)
 def test_reports_are_the_same_byte_for_byte(name, options, capsys, monkeypatch):
     if "--statistics" in options and not report_class(name).counts_rules:
         options = ["-q"]
@@ -74,7 +75,7 @@ def test_reports_are_the_same_byte_for_byte(name, options, capsys, monkeypatch):
     assert fresh[1] or "-q" in options
 
 
-@pytest.mark.parametrize("options", [["--require-sparse"], ["--verbose", "--statistics"]], ids=" ".join)
+@pytest.mark.parametrize("options", some([["--verbose", "--statistics"], ["--require-sparse"]], 1), ids=" ".join)
 def test_all_fixtures_are_reported_the_same_in_every_format(options, capsys, monkeypatch):
     """All at once, and what is remembered in one run is put into every report of another."""
     for number, file in enumerate([*committed()[::9], *sorted(FIXTURES.glob("guide*.keras"))]):
@@ -91,7 +92,9 @@ def test_the_formats_that_keep_nothing_are_those_that_need_the_graph():
     assert {*format_names()} - {*KEEPING} == {name for name in format_names() if report_class(name).of_one_graph}
 
 
-@pytest.mark.parametrize("file", [*committed()[::20], FIXTURES / "guide_sparse.keras"], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", every(3, [FIXTURES / "guide_sparse.keras", *committed()[::20]]), ids=lambda file: file.name
+)
 def test_a_model_by_itself_is_reported_the_same(file, capsys, monkeypatch):
     shutil.copy(file, f"model{file.suffix}")
     first = run(capsys, monkeypatch, "check", f"model{file.suffix}")
@@ -487,7 +490,7 @@ def test_runs_side_by_side_do_not_disturb_each_other(cache):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="typer reads the call there")
-@pytest.mark.parametrize("form", KEEPING)
+@pytest.mark.parametrize("form", every(3, KEEPING))
 def test_what_is_remembered_is_told_without_anything_heavy(form):
     Path("xnnlint.toml").write_text('ignore = ["XNN305"]\nseverity = {XNN301 = "warning"}\n')
     heavy = ("numpy", "networkx", "typer", "rich", "flatbuffers", "xnnlint.rules", "xnnlint.linter.engine")

@@ -147,9 +147,9 @@ def loaded(path: str) -> Any:
 
 
 CASES = [
-    pytest.param(functional, ("a", "b", "c"), id="functional"),
+    pytest.param(functional, ("a", "b", "c"), id="functional", marks=pytest.mark.more),
     pytest.param(functional, (), id="everything"),
-    pytest.param(sequential, (), id="sequential"),
+    pytest.param(sequential, (), id="sequential", marks=pytest.mark.more),
     pytest.param(nested, ("a", "b"), id="nested"),
 ]
 

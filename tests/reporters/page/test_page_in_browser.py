@@ -155,6 +155,7 @@ def step_cost(browser: Browser) -> float:
     return (browser.cpu_seconds() - before) / len(steps)
 
 
+@pytest.mark.more
 def test_a_large_page_is_quick(browser: Browser, tmp_path: Path) -> None:
     """2,000 operators. Computing counts, not the clock: a machine that does other things, too, is slower."""
     model = write_large(tmp_path / "large.tflite", 2000)
