@@ -270,7 +270,7 @@ def _fuse_with_transpose_conv(rewriter: Rewriter, node: Node) -> bool:
     It has no pattern for an activation behind it, which is fused if it was fused into what is added before.
     """
     conv = rewriter.producer(node, 0, "TRANSPOSE_CONV")
-    readers = rewriter.readers.get(node.output, [])
+    readers = rewriter.readers(node.output)
     if len(readers) == 1 and readers[0].type in _ACTIVATIONS and rewriter.uses(node.output) == 1:
         return False
     value, other = node.inputs[1], node.constant(1)
@@ -398,7 +398,7 @@ def _two_additions(rewriter: Rewriter, node: Node) -> bool:
 def _maximum_to_relu(rewriter: Rewriter, node: Node) -> bool:
     """MatchReluPattern, MatchRelu1Pattern2, MatchLeakyRelu."""
     if _equals(node.constant(1), 0.0):
-        readers = rewriter.readers.get(node.output, [])
+        readers = rewriter.readers(node.output)
         if rewriter.uses(node.output) == len(readers) == 1 and readers[0].type == "MINIMUM":
             last = readers[0]
             if last.inputs[0] is node.output and _equals(last.constant(1), 6.0):
@@ -668,7 +668,7 @@ def _needless_reshape(rewriter: Rewriter, node: Node) -> bool:
             continue
         before, after, against = x.shape or (), move.output.shape or (), other.shape or ()
         shorter = after[next((i for i, n in enumerate(after) if n != 1), len(after)) :]
-        alone = rewriter.uses(move.output) == 1 or all(r.type in _BINARY for r in rewriter.readers.get(move.output, ()))
+        alone = rewriter.uses(move.output) == 1 or all(r.type in _BINARY for r in rewriter.readers(move.output))
         fits = len(before) <= len(after) <= len(against) <= 4 and shorter and before[-len(shorter) :] == shorter
         if move.constant(1) is not None and alone and fits and None not in after:
             inputs = [x if i == slot else v for i, v in enumerate(node.inputs)]

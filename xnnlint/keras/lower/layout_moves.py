@@ -43,7 +43,7 @@ def _is_own(order: Constant) -> bool:
 
 def move_up(rewriter: Rewriter, node: Node) -> bool:
     """MoveTransposeBefore: where all that read an operator transpose it alike, its inputs are transposed instead."""
-    readers = rewriter.readers.get(node.output, [])
+    readers = rewriter.readers(node.output)
     order = _common_order(readers)
     if order is None or not _is_agnostic(node) or rewriter.uses(node.output) != len(readers):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,25 +19,30 @@ class Rewriter:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.alive = set(program.nodes)
-        self.readers: dict[Value, list[Node]] = {}
+        # Of each tensor the operators that read it, with how often; of some there are very many, and each may change.
+        self._readers: dict[Value, dict[Node, int]] = {}
+        self._reads: Counter[Value] = Counter()
         for node in program.nodes:
-            for value in node.inputs:
-                if value is not None:
-                    self.readers.setdefault(value, []).append(node)
-        self._outputs = {value: program.outputs.count(value) for value in program.outputs}
+            self._now_reads(node, node.inputs)
+        # Where among the outputs a tensor is: there may be very many, and each may be replaced.
+        self._places: dict[Value, list[int]] = {}
+        for place, value in enumerate(program.outputs):
+            self._places.setdefault(value, []).append(place)
         self.remove_dead()
 
     def add(self, node: Node) -> None:
         """Takes in a new operator."""
         self.program.nodes.append(node)
         self.alive.add(node)
-        for value in node.inputs:
-            if value is not None:
-                self.readers.setdefault(value, []).append(node)
+        self._now_reads(node, node.inputs)
+
+    def readers(self, value: Value) -> list[Node]:
+        """The operators that read a tensor, each as often as it does."""
+        return [node for node, times in self._readers.get(value, {}).items() for _ in range(times)]
 
     def uses(self, value: Value) -> int:
         """How often a tensor is read, as an output of the model too."""
-        return len(self.readers.get(value, ())) + self._outputs.get(value, 0)
+        return self._reads[value] + len(self._places.get(value, ()))
 
     def producer(self, node: Node, slot: int, *types: str) -> Node | None:
         """The operator that computes an input, if it is of one of these types."""
@@ -59,21 +65,21 @@ class Rewriter:
         """Makes an operator another one, where it stands; keeps its output."""
         old = [v for v in node.inputs if v is not None]
         node.type, node.inputs, node.attributes = type_, inputs, attributes or {}
-        for value in inputs:
-            if value is not None:
-                self.readers.setdefault(value, []).append(node)
+        self._now_reads(node, inputs)
         for value in old:
             self._forget(value, node)
         return True
 
     def replace(self, old: Value, new: Value) -> bool:
         """Lets everybody read another tensor."""
-        for node in set(self.readers.get(old, ())):
+        for node in list(self._readers.get(old, ())):
             inputs = [new if v is old else v for v in node.inputs]
             self.change(node, node.type, inputs, node.attributes)
-        if self._outputs.get(old):
-            self.program.outputs = [new if v is old else v for v in self.program.outputs]
-            self._outputs[new] = self._outputs.get(new, 0) + self._outputs.pop(old)
+        places = self._places.pop(old, [])
+        for place in places:
+            self.program.outputs[place] = new
+        if places:
+            self._places.setdefault(new, []).extend(places)
         if old.producer is not None:
             self._drop_if_dead(old.producer)
         return True
@@ -115,11 +121,25 @@ class Rewriter:
             self.alive.discard(dead)
             for value in dead.inputs:
                 if value is not None:
-                    self.readers[value].remove(dead)
+                    self._no_longer_reads(dead, value)
                     if value.producer is not None:
                         pending.append(value.producer)
 
+    def _now_reads(self, node: Node, inputs: list[Value | None]) -> None:
+        for value in inputs:
+            if value is not None:
+                readers = self._readers.setdefault(value, {})
+                readers[node] = readers.pop(node, 0) + 1  # the last of them
+                self._reads[value] += 1
+
+    def _no_longer_reads(self, node: Node, value: Value) -> None:
+        readers = self._readers[value]
+        readers[node] -= 1
+        self._reads[value] -= 1
+        if not readers[node]:
+            del readers[node]
+
     def _forget(self, value: Value, reader: Node) -> None:
-        self.readers[value].remove(reader)
+        self._no_longer_reads(reader, value)
         if value.producer is not None:
             self._drop_if_dead(value.producer)
