@@ -85,7 +85,19 @@ def run(folder: Path, count: int, jobs: int, form: str) -> tuple[float, float, f
     paths = sorted(str(path.relative_to(folder)) for path in folder.glob("team*/*.tflite"))[:count]
     listed.write_text(f"models = {json.dumps(paths)}\n" if len(paths) < 30_000 else "")
     given = [] if len(paths) < 30_000 else ["."]
-    arguments = ["check", *given, "--jobs", str(jobs), "--format", form, "-o", "result", "--fail-on", "never"]
+    arguments = [
+        "check",
+        "--no-cache",
+        *given,
+        "--jobs",
+        str(jobs),
+        "--format",
+        form,
+        "-o",
+        "result",
+        "--fail-on",
+        "never",
+    ]
     called = [sys.executable, "-c", CHILD, "", *arguments]
     done = subprocess.run(called, cwd=folder, capture_output=True, text=True, check=False)
     try:
