@@ -34,8 +34,7 @@ class Statistics:
 
     def add_row(self, row: ModelRow) -> None:
         """The same of a model's row."""
-        self._found.update({(rule.code, rule.name): rule.findings for rule in row.rules})
-        self._models.update(rule.code for rule in row.rules)
+        self.put(row.rules)
 
     def rows(self) -> list[tuple[int, int, str, str]]:
         """(findings, models with one, code, name), the most frequent first."""

@@ -62,16 +62,17 @@ class ModelTally:
 
     def add_row(self, row: ModelRow) -> None:
         """The same of a model's row."""
-        if row.error is not None:
-            self.unreadable += 1
-        else:
-            self.outcomes[row.word] += 1
-            self._ranks[row.word] = _rank(row.outcome)
-        self.ignored += row.ignored
-        self.accepted += row.accepted
-        self.safe += row.safe_fixes
-        self.unsafe += row.unsafe_fixes
-        self.severities.update(row.severities)
+        self.put(
+            {
+                "outcome": None if row.error is not None else row.word,
+                "rank": _rank(row.outcome),
+                "severities": row.severities,
+                "ignored": row.ignored,
+                "accepted": row.accepted,
+                "safe": row.safe_fixes,
+                "unsafe": row.unsafe_fixes,
+            }
+        )
 
     @property
     def models(self) -> int:
