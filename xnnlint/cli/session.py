@@ -6,9 +6,11 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One model to check, as it is handed to a process of its own.
 
     Attributes:
@@ -62,8 +63,7 @@ class Request:
         return load_profile(self.runtime, self.cpu).knowing(self.custom_operators)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A request with the settings that hold for its model."""
 
     request: Request

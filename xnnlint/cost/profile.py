@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
@@ -19,8 +21,7 @@ UNKNOWN_ERROR = 1.0
 """Relative error of a time that is a guess."""
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Struct, frozen=True):
     """The rates of one kernel family.
 
     Attributes:
@@ -41,8 +42,7 @@ class Family:
         return sum(self.rates.get(name, 0.0) * count for name, count in work.counts.items())
 
 
-@dataclass(frozen=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """What a run takes beside its operators, microseconds: in all, for each partition behind the first, for each
     XNNPACK operator, and for each element that crosses a partition's border."""
 
@@ -56,8 +56,7 @@ class Rest:
         return self.run + self.partition * max(0, partitions - 1) + self.operator * operators + self.border * border
 
 
-@dataclass(frozen=True)
-class WholeErrors:
+class WholeErrors(Struct, frozen=True):
     """Standard deviations of the relative errors of whole networks that were left out of the fit.
 
     Attributes:
@@ -71,8 +70,7 @@ class WholeErrors:
     elsewhere: float = 0.0
 
 
-@dataclass(frozen=True)
-class Scaling:
+class Scaling(Struct, frozen=True):
     """How a profile that was measured on one CPU stands for another.
 
     Attributes:
@@ -86,8 +84,7 @@ class Scaling:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class CostProfile:
+class CostProfile(Struct, frozen=True):
     """The rates of a CPU.
 
     Attributes:
@@ -106,7 +103,7 @@ class CostProfile:
     cpu_model: str
     date: str
     litert: str
-    families: Mapping[str, Family] = field(repr=False)
+    families: Mapping[str, Family]
     rest: Rest = Rest()
     errors: WholeErrors = WholeErrors()
     threads: int = 1

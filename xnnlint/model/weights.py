@@ -8,12 +8,12 @@ comes from the stored values, without unpacking them wherever that is possible.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.model import sparse
@@ -36,8 +36,7 @@ _WITHOUT_NUMBERS = ("STRING", "RESOURCE", "VARIANT")
 _PACKED_BITS = {"INT4": 4, "UINT4": 4, "INT2": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A weight, counted.
 
     Attributes:

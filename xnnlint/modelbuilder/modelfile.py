@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from xnnlint.modelbuilder.flatwriter import FILE_IDENTIFIER, Table, enum_value, serialize, table
 
@@ -23,8 +23,7 @@ _DTYPE_NAMES = {
 _PLACEHOLDER_CODE = 127
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Struct, frozen=True):
     """A tensor of the model being built: its number in the order of making, and its shape (NHWC where rank 4)."""
 
     id: int
@@ -38,8 +37,7 @@ class Value:
         return len(self.shape)
 
 
-@dataclass
-class TensorRecord:
+class TensorRecord(Struct):
     """A tensor as the builder collected it; constants have data."""
 
     value: Value
@@ -51,8 +49,7 @@ class TensorRecord:
     is_input: bool = False
 
 
-@dataclass
-class OperatorRecord:
+class OperatorRecord(Struct):
     """An operator as the builder collected it, its tensors by value id."""
 
     code: str  # builtin operator's name, or the custom code
@@ -64,8 +61,7 @@ class OperatorRecord:
     custom_options: bytes | None
 
 
-@dataclass(eq=False)
-class Subgraph:
+class Subgraph(Struct, eq=False):
     """A subgraph as the builder collected it.
 
     Attributes:

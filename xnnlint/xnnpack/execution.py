@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.xnnpack.fault import Fault, RuntimeRefuses, Wrong
 from xnnlint.xnnpack.ir import REDUCTIONS, Node, NodeType, Subgraph, Value
@@ -37,8 +39,7 @@ class Order(Enum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What the runtime holds for a value: the shape it works with, and the order of the data.
 
     `written` is how many elements an operator writes where that is less than its output's shape says.
@@ -53,8 +54,7 @@ class State:
         return math.prod(self.shape) if self.written is None else self.written
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """A node at which right data turns wrong (`fatal` false) or at which the runtime gives up (`fatal` true)."""
 
     node: Node
@@ -62,8 +62,7 @@ class Trouble:
     fatal: bool
 
 
-@dataclass(slots=True)
-class Execution:
+class Execution(Struct):
     """States of all values after a run, and the troubles met, in execution order."""
 
     states: dict[int, State]
