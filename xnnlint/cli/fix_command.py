@@ -161,10 +161,10 @@ def _read_elsewhere(model: str) -> None:
     """
     import xnnlint.model.weights  # noqa: F401 (so that the process has it already)
     from xnnlint.cli.session import has_own_process
-    from xnnlint.linter.jobs import Died, in_processes
+    from xnnlint.linter.own_process import Died, in_own_process
 
     if Path(model).is_file() and has_own_process():
-        (end,) = in_processes(_read, [model], 1)
+        end = in_own_process(_read, model)
         if isinstance(end, Died):
             raise XnnlintError(f"{model}: the process that read it {end.how}")
 

@@ -273,9 +273,15 @@ class Session:
         if not count:
             yield from map(work, tasks)
             return
-        from xnnlint.linter.jobs import Died, in_processes
+        from xnnlint.linter.own_process import Died, can_fork, in_own_process
 
-        for task, result in zip(tasks, in_processes(work, tasks, count), strict=True):
+        if len(tasks) == 1 and can_fork():
+            results = iter([in_own_process(work, tasks[0])])
+        else:
+            from xnnlint.linter.jobs import in_processes
+
+            results = in_processes(work, tasks, count)
+        for task, result in zip(tasks, results, strict=True):
             yield died(task, result.how) if isinstance(result, Died) else result
 
 
@@ -316,8 +322,10 @@ def _processes(wanted: int, models: int) -> int:
 
 def has_own_process() -> bool:
     """Whether even a single model is read in a process of its own."""
-    # Elsewhere than on Linux a process takes as long to start as a small model to be checked.
-    return sys.platform == "linux" and not os.environ.get("XNNLINT_DEBUG")
+    from xnnlint.linter.own_process import can_fork
+
+    # Elsewhere a process takes as long to start as a small model to be checked.
+    return can_fork() and not os.environ.get("XNNLINT_DEBUG")
 
 
 def check_one(request: Request) -> ModelReport:

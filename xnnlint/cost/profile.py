@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +167,8 @@ def _parse(text: str, name: str) -> CostProfile:
 def shipped_profile(cpu: str) -> CostProfile | None:
     """The profile that comes with xnnlint for a CPU profile's name; None where there is none: on CPUs without the
     sparse path there is nothing to compare, and for the others nobody has measured yet."""
-    folder = resources.files(__package__).joinpath("profiles")
+    # importlib.resources is slow to import.
+    folder = Path(__file__).parent / "profiles"
     file = folder.joinpath(f"{cpu}.json")
     if file.is_file():
         return _parse(file.read_text(encoding="utf-8"), f"profiles/{cpu}.json")
