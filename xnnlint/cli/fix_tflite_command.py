@@ -44,7 +44,7 @@ class TfliteOptions(Struct, frozen=True):
     )
 
 
-class TfliteFixes(Struct):
+class TfliteFixes(Struct, dict=True):
     """The fixing of .tflite files, one after the other.
 
     Attributes:

@@ -276,7 +276,7 @@ class Session:
         from xnnlint.linter.own_process import Died, can_fork, in_own_process
 
         if len(tasks) == 1 and can_fork():
-            results = iter([in_own_process(work, tasks[0])])
+            results = iter([in_own_process(work, tasks[0], _import_reports)])
         else:
             from xnnlint.linter.jobs import in_processes
 
@@ -285,12 +285,23 @@ class Session:
             yield died(task, result.how) if isinstance(result, Died) else result
 
 
+def _import_reports() -> None:
+    """What a result holds, and what most often tells it: another processor reads the model meanwhile."""
+    import xnnlint.cli.judging
+    import xnnlint.cost.predict
+    import xnnlint.model.stored_size
+    import xnnlint.reporters.model_page  # noqa: F401
+
+
 def load_rules() -> None:
     """A rule that cannot be imported must stop the run, not become one file's error.
 
     Raises:
         XnnlintError: one cannot be.
     """
+    from xnnlint.numpy_import import import_numpy
+
+    import_numpy()
     from xnnlint.linter.rule_registry import all_rules
 
     all_rules()

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from xnnlint.linter.jobs import MOST_SECONDS
+from xnnlint.linter.own_process import MOST_SECONDS
 from xnnlint.version import __version__
 
 

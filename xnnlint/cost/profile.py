@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
@@ -119,7 +119,7 @@ class CostProfile(Struct, frozen=True):
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
-        data = {"format": FORMAT, **asdict(self)}
+        data = {"format": FORMAT, **to_builtins(self)}
         data["families"] = {name: _rounded(family) for name, family in sorted(data["families"].items())}
         for name in ("rest", "errors"):
             data[name] = {key: float(f"{number:.4g}") for key, number in data[name].items()}

@@ -36,11 +36,12 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def in_own_process(work: Callable[[Any], Any], piece: Any) -> Any:
+def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[], None] | None = None) -> Any:
     """What `work` returns for one piece, or `Died`.
 
     Args:
         work: what it returns must be picklable, and it must raise nothing.
+        meanwhile: is called here while the process works.
     """
     for stream in (sys.stdout, sys.stderr):
         # What waits in their buffers would be written twice.
@@ -54,6 +55,8 @@ def in_own_process(work: Callable[[Any], Any], piece: Any) -> Any:
     os.close(writing)
     answer, in_time = None, False
     try:
+        if meanwhile is not None:
+            meanwhile()
         with open(reading, "rb") as pipe:  # noqa: PTH123
             in_time = bool(select.select([pipe], [], [], MOST_SECONDS)[0])
             size = int.from_bytes(pipe.read(_SIZE_BYTES) if in_time else b"", "little")
@@ -76,7 +79,7 @@ def _serve_once(work: Callable[[Any], Any], piece: Any, writing: int) -> NoRetur
         answer = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
         answer = pickle.dumps(failed(error))
-    with contextlib.suppress(OSError), open(writing, "wb") as pipe:  # noqa: PTH123
+    with contextlib.suppress(OSError), open(writing, "wb") as pipe:
         pipe.write(len(answer).to_bytes(_SIZE_BYTES, "little") + answer)
     os._exit(0)
 

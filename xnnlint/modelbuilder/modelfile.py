@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from msgspec import Struct, field
 
 from xnnlint.modelbuilder.flatwriter import FILE_IDENTIFIER, Table, enum_value, serialize, table
 
@@ -23,7 +23,8 @@ _DTYPE_NAMES = {
 _PLACEHOLDER_CODE = 127
 
 
-class Value(Struct, frozen=True):
+@dataclass(frozen=True)
+class Value:
     """A tensor of the model being built: its number in the order of making, and its shape (NHWC where rank 4)."""
 
     id: int
@@ -37,7 +38,8 @@ class Value(Struct, frozen=True):
         return len(self.shape)
 
 
-class TensorRecord(Struct):
+@dataclass
+class TensorRecord:
     """A tensor as the builder collected it; constants have data."""
 
     value: Value
@@ -49,7 +51,8 @@ class TensorRecord(Struct):
     is_input: bool = False
 
 
-class OperatorRecord(Struct):
+@dataclass
+class OperatorRecord:
     """An operator as the builder collected it, its tensors by value id."""
 
     code: str  # builtin operator's name, or the custom code
@@ -61,7 +64,8 @@ class OperatorRecord(Struct):
     custom_options: bytes | None
 
 
-class Subgraph(Struct, eq=False):
+@dataclass(eq=False)
+class Subgraph:
     """A subgraph as the builder collected it.
 
     Attributes:

@@ -9,7 +9,7 @@ data in memory. Sources: google/XNNPACK src/subgraph/*.c (`create_*`, `reshape_*
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 
 from msgspec import Struct
@@ -295,6 +295,10 @@ class _Runner:
             ok = (self.arrives(source.id) or whole) and self.has_right_shape(source.id)
             self.put(node, target.shape, _order(ok, False), Wrong.READS_WRONG_ORDER)
             return
+        absent = absent_axis(node.params["axes"], len(state.shape))
+        if absent is not None:
+            # XNNPACK never gets here; a search for changes does, which takes what it refuses as given.
+            raise RuntimeRefuses(Fault(Wrong.NO_SUCH_AXIS, len(state.shape), absent))
         axes = _rewritten_axes(node.params["axes"])
         if len(set(axes)) < len(axes) and self.profile["repeated_axes_refused"]:
             raise RuntimeRefuses(Fault(Wrong.AXES_MERGED))
@@ -416,6 +420,11 @@ def _reduced_shape(dims: tuple[int, ...], axes: list[int], keep_dims: bool, outp
             yield dim
         elif keep_dims:
             yield 1
+
+
+def absent_axis(axes: Iterable[int], rank: int) -> int | None:
+    """The first normalised axis that a value of a rank does not have."""
+    return next((axis for axis in axes if not 0 <= axis < rank), None)
 
 
 def reduce_in_nchw(

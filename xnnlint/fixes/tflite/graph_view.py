@@ -71,7 +71,7 @@ _FORMS = {
 }
 
 
-class View(Struct):
+class View(Struct, dict=True):
     """What a fix sees: the graph, which it may change, and the plan that was made of it before this round.
 
     Tensor indices are the same in both; operators are found by `planned`, since inserted ones shift their indices.
