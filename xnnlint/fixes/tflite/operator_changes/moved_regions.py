@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.tflite.operator_changes.axis_names import (
     can_move,
@@ -55,8 +56,7 @@ class _Movable:
         return self._known[op.uid]
 
 
-@dataclass
-class Region:
+class Region(Struct):
     """Operators that hang together, each list in execution order.
 
     Attributes:

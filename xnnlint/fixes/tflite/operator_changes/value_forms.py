@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from xnnlint.fixes.tflite.graph_parts import TO_NHWC, add_transpose
 from xnnlint.fixes.tflite.operator_changes.map_pooling import HEIGHT_AND_WIDTH, HEIGHT_AND_WIDTH_IN_NCHW, add_reshape
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(Struct, frozen=True):
     """Another form of a value.
 
     Attributes:
