@@ -154,3 +154,43 @@ def test_the_bound_on_the_size_is_a_setting(bucket, call):
 def test_watching_takes_files(bucket, call):
     code, _, err = call("check", bucket, "--watch")
     assert code == 2 and "--watch takes files and folders" in err
+
+
+OWN = ("half.tflite", "film.tflite", "team")  # and nothing that another test puts there
+
+
+def test_a_model_of_another_version_at_its_address_is_checked_again(bucket, call, tmp_path):
+    """Of the same size, as weights are that were trained on."""
+    import s3fs
+
+    lines = tmp_path / "zoo.jsonl"
+    ask = ("check", *(f"{bucket}/{name}" for name in OWN), "--format", "jsonl", "--resume")
+    code, out, err = call(*ask, lines)
+    assert code == 2 and "anew" not in err
+    first = {line["path"]: line for line in map(json.loads, out.splitlines())}
+    assert all(line["version"] for line in first.values() if line["error"] is None)
+
+    changed = Path("half.tflite").read_bytes()
+    data = bytearray(changed)
+    data[data.index(b"conv2d_1")] = ord("C")
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe(f"{BUCKET}/half.tflite", bytes(data))
+    code, out, err = call(*ask, lines)
+    # The one that is no model is tried again, too.
+    assert code == 2 and f"{lines}: 2 lines are made anew" in err
+    second = {line["path"]: line for line in map(json.loads, out.splitlines())}
+    assert {path for path in first if first[path] != second[path]} == {f"{bucket}/half.tflite"}
+    assert second[f"{bucket}/half.tflite"]["bytes"] == len(changed)
+    assert sorted(map(json.loads, lines.read_text().splitlines()), key=lambda line: line["path"]) == sorted(
+        second.values(), key=lambda line: line["path"]
+    )
+
+
+@pytest.mark.judge
+def test_verify_of_a_bucket_goes_on(bucket, call, tmp_path):
+    lines = tmp_path / "verified.jsonl"
+    ask = ("verify", *(f"{bucket}/{name}" for name in OWN), "--seeds", "1", "--format", "jsonl", "--resume")
+    whole = call(*ask, lines)
+    assert whole[0] == 2 and len(whole[1].splitlines()) == 3
+    code, out, err = call(*ask, lines)
+    assert (code, sorted(out.splitlines())) == (2, sorted(whole[1].splitlines()))
+    assert f"{lines}: 1 line is made anew" in err
