@@ -8,9 +8,9 @@ from typing import Any
 
 from xnnlint.loaders.remote.store import Store
 
-# Each kind of server has one of them: S3, the web; Google; Hugging Face; the web; memory. What follows from the content
-# comes first, so that a copy of the same is the same.
-_KEYS = ("ETag", "etag", "generation", "blob_id", "Last-Modified", "LastModified", "created")
+# Each kind of server has some of them: S3 and the web; Google; Hugging Face; memory. What follows from the content is
+# first, so that a copy of the same is the same.
+_KEYS = ("ETag", "etag", "generation", "blob_id", "xet_hash", "Last-Modified", "LastModified", "created")
 
 
 def version_of(entry: Mapping[str, Any]) -> str | None:
