@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions
 from xnnlint.cli.console import complain, warn, write, writing
@@ -31,8 +32,7 @@ class VerifyFormat(str, Enum):
     JSONL = "jsonl"
 
 
-@dataclass(frozen=True)
-class VerifyOptions:
+class VerifyOptions(Struct, frozen=True):
     """What `xnnlint verify` is called with."""
 
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")]

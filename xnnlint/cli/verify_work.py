@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cli.cluster_progress import with_progress
 from xnnlint.cli.session import slim
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from xnnlint.loaders.remote.fetch import Fetching
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Where models run: the arguments of `choose`, which each worker answers for itself.
 
     Attributes:
@@ -37,8 +38,7 @@ class Judge:
     expected: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     model: Found
     judge: Judge
     fetching: Fetching | None

@@ -7,9 +7,10 @@ as a whole. Here everything below is listed at once, which in a bucket takes a r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders.addresses import WEB, is_pattern, shown
@@ -29,16 +30,14 @@ class Entry(NamedTuple):
     version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A model at an address, with its entry."""
 
     address: str
     entry: Entry
 
 
-@dataclass
-class _Folder:
+class _Folder(Struct):
     """What is in a folder, by names."""
 
     files: dict[str, Entry] = field(default_factory=dict)
