@@ -91,7 +91,7 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
     from xnnlint.xnnpack.profile import load_profile
 
     target = options.target
-    given = {"runtime": target.runtime, "cpu": target.cpu}
+    given = {"runtime": target.runtimes, "cpu": target.cpu}
     settings = resolver(ConfigOptions(), given).for_model(options.output)
     request = FixRequest(
         load_profile(settings["runtime"], settings["cpu"]),

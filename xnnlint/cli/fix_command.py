@@ -109,7 +109,7 @@ def fix(options: FixOptions) -> None:
 
     given = {
         "force-exclude": options.force_exclude or None,
-        "runtime": options.target.runtime,
+        "runtime": options.target.runtimes,
         "cpu": options.target.cpu,
     }
     settings = resolver(options.configuration, given)
