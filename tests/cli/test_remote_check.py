@@ -58,7 +58,6 @@ def plain(out: str, form: str) -> object:
         return out
     document = json.loads(out)
     document["summary"].pop("folders")
-    document["summary"].pop("next")  # what `xnnlint convert` would do, which takes files alone
     return document
 
 
@@ -194,3 +193,29 @@ def test_verify_of_a_bucket_goes_on(bucket, call, tmp_path):
     code, out, err = call(*ask, lines)
     assert (code, sorted(out.splitlines())) == (2, sorted(whole[1].splitlines()))
     assert f"{lines}: 1 line is made anew" in err
+
+
+def test_what_to_type_next_takes_an_address_or_is_for_a_copy(bucket, call):
+    import s3fs
+
+    fs = s3fs.S3FileSystem(skip_instance_cache=True)
+    fs.put(str(FIXTURES / "guide_dense_zeros.tflite"), f"{BUCKET}/next/zeros.tflite")
+    fs.put(str(FIXTURES / "guide_unpruned.tflite"), f"{BUCKET}/next/unpruned.tflite")
+    for name, command, why in (
+        ("team/new/sparse.tflite", f"xnnlint verify {bucket}/team/new/sparse.tflite", "runs it in LiteRT"),
+        ("team/new/sparse.tflite", "xnnlint bench sparse.tflite", "times it, sparse and dense; on a copy: download it"),
+        ("team/sparse.keras", "xnnlint convert sparse.keras -o model.tflite", "on a copy: download it first"),
+        ("next/zeros.tflite", "xnnlint fix zeros.tflite -o fixed.tflite", "on a copy: download it first"),
+        ("next/unpruned.tflite", f"xnnlint check {bucket}/next/unpruned.tflite --assume-pruned 0.8", "pruning to 80%"),
+    ):
+        (_, _, steps) = call("check", f"{bucket}/{name}")[1].partition("\nNext:\n")
+        assert f"  {command}\n" in steps or f"  {command}  " in steps, steps
+        assert why in " ".join(steps.split())
+
+
+@pytest.mark.parametrize("command", [("fix",), ("fix", "-o", "x.tflite"), ("convert", "-o", "x.tflite"), ("bench",)])
+def test_what_takes_no_address_says_so(call, command):
+    (name, *more) = command
+    code, out, err = call(name, "s3://zoo/half.tflite", *more)
+    sentence = "s3://zoo/half.tflite: this is an address, and files alone are read here; download it first"
+    assert (code, out, err) == (2, "", f"xnnlint: error: {sentence}\n")
