@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.delegate.rejection import Objection
@@ -18,8 +19,7 @@ BY_SELECTION = (
 _TAKING = ("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "GATHER")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBranch:
+class OpenBranch(Struct, frozen=True):
     """A map that leaves the part of a partition that can run in NCHW without a pooling or DEPTH_TO_SPACE.
 
     Attributes:

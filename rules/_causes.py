@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
+
+from msgspec import Struct
 
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.linter.findings import Applicability
@@ -94,8 +95,7 @@ _SPARSE_OR_DENSE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """What stops the sparse path at a place.
 
     Attributes:

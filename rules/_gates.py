@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.linter.findings import Applicability
 from xnnlint.model.graph import Graph, Operator
@@ -25,8 +26,7 @@ _POOLING = ("MEAN", "SUM")
 _RANK = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """The operators from a pooling that drops its dimensions to the one that gives them back.
 
     Attributes:

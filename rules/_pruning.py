@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from xnnlint.model.converter_storage import WEIGHTED
 from xnnlint.model.graph import Graph, Operator
@@ -23,8 +24,7 @@ _SAME_SHARE = 0.95
 THRESHOLD = f"{100 * NUMERATOR / DENOMINATOR:.1f}%"
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """Filters of 1x1 convolutions: operator index -> (elements, zeros)."""
 
     by_op: dict[int, tuple[int, int]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Applicability, Finding, Fix
 from xnnlint.linter.rule import NodeRule

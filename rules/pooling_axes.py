@@ -9,7 +9,7 @@ from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.reduce_input import RANK, SPATIAL
-from xnnlint.xnnpack.execution import reduce_in_nchw
+from xnnlint.xnnpack.execution import absent_axis, reduce_in_nchw
 from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, Value
 from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
@@ -115,4 +115,5 @@ def _is_other(part: PartitionPlan, node: Node) -> bool:
     source = part.subgraph.values[node.inputs[0]]
     if source.rank != RANK or tuple(sorted(node.params["axes"])) in RIGHT:
         return False
-    return capable(part, source.id)
+    # Axes that are not there are another rule's.
+    return absent_axis(node.params["axes"], source.rank) is None and capable(part, source.id)

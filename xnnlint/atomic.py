@@ -12,9 +12,10 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.file_lock import lock, opened
@@ -23,8 +24,7 @@ from xnnlint.plain_files import DRAFT
 _STEP = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(Struct, frozen=True):
     """A file that is to be replaced, as it was when work on it began.
 
     Attributes:

@@ -274,7 +274,7 @@ def double(piece: int) -> int:
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_a_process_that_dies_loses_one_piece_and_the_order_stays(platform, monkeypatch):
-    monkeypatch.setattr(jobs.sys, "platform", platform)  # elsewhere than on Linux processes are spawned
+    monkeypatch.setattr(sys, "platform", platform)  # elsewhere than on Linux processes are spawned
     done = list(jobs.in_processes(double, range(12), 3))
     assert [d for d in done if isinstance(d, int)] == [2 * n for n in range(12) if n not in (3, 5)]
     assert (done[3].how, done[5].how) == ("ended by SIGKILL", "ended with exit code 7")

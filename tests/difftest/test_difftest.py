@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tflite
+from msgspec.structs import replace
 
 from tests.difftest import hunt as hunt_module
 from tests.difftest.__main__ import main

@@ -7,10 +7,10 @@ import json
 import shutil
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.models import FIXTURES
 from xnnlint import atomic

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import xnnlint
 from tests.models import DATA, FIXTURES

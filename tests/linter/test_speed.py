@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.models import FIXTURES
 from xnnlint.cost.profile import CostProfile, Family, Rest, WholeErrors, shipped_profile

@@ -40,8 +40,11 @@ def _damaged() -> dict[str, tuple[bytes, str]]:
     g = ModelBuilder()
     _layer_of_no_shape(g)
     found = {"a fully-connected layer of no shape": (g.build(), "sparse")}
+    g = ModelBuilder()
+    g.output(g.mean(_cluster(g)), g.weight((8, 1, 1, 8), 8, 0.9, "sparse"))
+    found["unpacked weights that are an output"] = (g.build(), "wrong-results")
     for axes in ((1, 4), (1, 2, 4), (1, -5), (1_058_726_785, 2)):
-        for storage in ("sparse", "dense"):
+        for storage in ("sparse", "dense", "int8_direct"):
             found[f"axes {axes}, stored {storage}"] = (_axes(*axes, storage=storage), "fails")
     return found
 
@@ -53,6 +56,7 @@ def test_it_is_what_the_runtime_does(name: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     plan = make_plan(load(path), load_profile("litert-2.3", "x86-sse"))
     assert plan.outcome.value == outcome
+    assert check_model(path, load_profile("litert-2.3", "x86-sse")).error is None
     if not availability().cpus["x86-sse"].available:
         pytest.skip(availability().cpus["x86-sse"].reason or "")
     [seen] = observe([path], cpu="x86-sse", seeds=(0,))

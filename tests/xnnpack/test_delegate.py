@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.xnnpack.delegate_cases import CASES, Case
 from xnnlint.linter.fault_words import fault_words

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.modelbuilder.builder import ModelBuilder, Value

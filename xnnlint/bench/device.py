@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime.ratio import Ratio
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRun:
+class DeviceRun(Struct, frozen=True):
     """One or two variants of a model as they ran on a device.
 
     Attributes:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.plain_files import MEGABYTE, read_plain
@@ -39,8 +40,7 @@ _TFLITE = re.compile(r"^\[.*\]:(?P<op>\d+)$")
 _KLEIDIAI = re.compile(r"\bPF(16|32)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A row of the table.
 
     Attributes:
@@ -56,8 +56,7 @@ class Entry:
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceLog:
+class DeviceLog(Struct, frozen=True):
     """What a log says.
 
     Attributes:

@@ -6,9 +6,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.runtime.ratio import Ratio
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from .variants import Pair, Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
+class Effort(Struct, frozen=True):
     """How much was measured.
 
     Attributes:
@@ -39,8 +39,7 @@ class Effort:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One variant as it ran.
 
     Attributes:
@@ -58,8 +57,7 @@ class Side:
         return all(operator.agrees for operator in self.operators)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """Two variants, timed here.
 
     Attributes:

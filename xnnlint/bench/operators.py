@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.runtime.verify import Row, align
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """What a run showed, each operator with its time in microseconds.
 
     Attributes:
@@ -32,8 +32,7 @@ class Ran:
     tflite_times: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOperator:
+class TimedOperator(Struct, frozen=True):
     """One operator, in the order of a run.
 
     Attributes:
@@ -59,16 +58,14 @@ class TimedOperator:
         return self.microseconds is not None and self.kernel == self.predicted
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """What one variant runs for a layer."""
 
     kernels: tuple[str, ...]
     microseconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTimes:
+class LayerTimes(Struct, frozen=True):
     """A layer in two variants; None where one has no such layer."""
 
     layer: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 
 
-@dataclass(frozen=True, slots=True)
-class SavedVariant:
+class SavedVariant(Struct, frozen=True):
     """One of the two variants that were timed.
 
     Attributes:
@@ -24,8 +24,7 @@ class SavedVariant:
     layers: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class SavedBench:
+class SavedBench(Struct, frozen=True):
     """A benchmark: of which model as given, and what was measured where."""
 
     path: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.xnnpack.plan import Outcome
@@ -29,8 +31,7 @@ class Comparison(str, Enum):
     FILES = "files"
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One of the two: what to call it in a column and in a sentence, its bytes, and its plan."""
 
     label: str
@@ -39,8 +40,7 @@ class Variant:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two variants of a model; a ratio says how many times as fast `after` is as `before`.
 
     Attributes:

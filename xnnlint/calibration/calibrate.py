@@ -6,9 +6,10 @@ import datetime
 import platform
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.calibration.fit import fit_families, fit_rest
 from xnnlint.calibration.grid import grid_models
@@ -24,8 +25,7 @@ NETWORKS = 60
 INSTALL = "pip install 'xnnlint[bench]'"
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     """A profile, and the models that gave nothing to it."""
 
     profile: CostProfile

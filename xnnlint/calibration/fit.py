@@ -6,8 +6,10 @@ import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.calibration.measure import RunSample, Sample
 from xnnlint.cost.profile import Family, Rest, WholeErrors
@@ -25,8 +27,7 @@ _ROBUST_ROUNDS = 4
 _HUBER = 2.5
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """The rates of every family with enough samples, and the errors of whole networks."""
 
     families: dict[str, Family]

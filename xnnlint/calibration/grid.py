@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 # The only place here that knows how models are built.
 from xnnlint.modelbuilder.builder import ModelBuilder
@@ -30,8 +30,7 @@ MOST_MACS = 30e6
 """Multiply-accumulates of the largest layer in the grid."""
 
 
-@dataclass(frozen=True, slots=True)
-class GridModel:
+class GridModel(Struct, frozen=True):
     """A model of the grid; `pair` is the same for the dense and the sparse variant of one network."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.cost.plan_work import border_elements, tflite_work, xnnpack_work
 from xnnlint.cost.work import TILES, Work
@@ -23,8 +24,7 @@ AT_ONCE = 6
 """Models that are timed in turns; each takes some 60 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One operator of a measured model.
 
     Attributes:
@@ -40,8 +40,7 @@ class Sample:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSample:
+class RunSample(Struct, frozen=True):
     """One whole run: what it took (microseconds) and what its operators took together."""
 
     microseconds: float
@@ -52,8 +51,7 @@ class RunSample:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """What one model gave; `error` where it could not be timed, or ran other operators than planned."""
 
     path: str

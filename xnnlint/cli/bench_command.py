@@ -7,11 +7,11 @@ or an operator ran differently than predicted; 2 something could not be read or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
 
 from xnnlint.cli.config_options import share_option
 from xnnlint.cli.console import Format, print_lines, write
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 MOST_THREADS = 64
 
 
-@dataclass(frozen=True)
-class ComparedOptions:
+class ComparedOptions(Struct, frozen=True):
     """What a model is compared with."""
 
     fix: Annotated[bool, typer.Option("--fix", help="Compare with what `xnnlint fix` would make of it.")] = False
@@ -49,8 +48,7 @@ class ComparedOptions:
     ] = ""
 
 
-@dataclass(frozen=True)
-class TimingOptions:
+class TimingOptions(Struct, frozen=True):
     """How it is timed."""
 
     seconds: Annotated[
@@ -69,8 +67,7 @@ class TimingOptions:
     ] = ""
 
 
-@dataclass(frozen=True)
-class DeviceOptions:
+class DeviceOptions(Struct, frozen=True):
     """What was timed on a device instead."""
 
     log: Annotated[
@@ -88,8 +85,7 @@ class DeviceOptions:
     ] = ""
 
 
-@dataclass(frozen=True)
-class BenchOptions:
+class BenchOptions(Struct, frozen=True):
     """What `xnnlint bench` is called with."""
 
     models: Annotated[

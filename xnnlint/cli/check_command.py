@@ -9,10 +9,12 @@ import contextlib
 import gc
 import os
 import sys
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.completion import formats, rule_codes
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
@@ -53,8 +55,7 @@ def _known_format(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True)
-class SelectionOptions:
+class SelectionOptions(Struct, frozen=True):
     """Which findings count, and how much."""
 
     select: Annotated[
@@ -84,8 +85,7 @@ class SelectionOptions:
     ] = None
 
 
-@dataclass(frozen=True)
-class ShownOptions:
+class ShownOptions(Struct, frozen=True):
     """What the report says."""
 
     plan: Annotated[
@@ -108,8 +108,7 @@ class ShownOptions:
     ] = False
 
 
-@dataclass(frozen=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """What `xnnlint check` is called with."""
 
     paths: Annotated[

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.plain_files import MEGABYTE, read_plain
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from xnnlint.config.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """What a project's configuration may do only where the user allows it.
 
     Attributes:

@@ -6,11 +6,11 @@ call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
 from xnnlint.cli.console import FINDINGS, OK, print_lines, write
@@ -32,8 +32,7 @@ class CompareFormat(str, Enum):
     MARKDOWN = "markdown"
 
 
-@dataclass(frozen=True)
-class SecondOptions:
+class SecondOptions(Struct, frozen=True):
     """What the second model is planned for, where that is something else."""
 
     to_runtime: Annotated[
@@ -43,8 +42,7 @@ class SecondOptions:
     to_cpu: Annotated[str, typer.Option(metavar="NAME", help="Predict the second for another CPU.")] = ""
 
 
-@dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(Struct, frozen=True):
     """What `xnnlint compare` is called with."""
 
     models: Annotated[

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct, field
 
 from xnnlint.cli.config_options import ConfigOptions
 from xnnlint.cli.console import Format, warn, write, writing
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.config.settings import Settings
 
 
-@dataclass(frozen=True)
-class ShowConfigOptions:
+class ShowConfigOptions(Struct, frozen=True):
     """What `xnnlint config` is called with."""
 
     path: Annotated[str, typer.Argument(metavar="PATH", help="A model, or a folder of models; it need not exist.")] = (

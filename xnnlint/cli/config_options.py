@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Struct, field
 
 from xnnlint.cli.completion import cpu_names, runtime_names
 from xnnlint.errors import XnnlintError
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver
 
 
-@dataclass(frozen=True)
-class TargetOptions:
+class TargetOptions(Struct, frozen=True):
     """What to predict for; "" where the configuration says it."""
 
     runtime: Annotated[
@@ -41,8 +41,7 @@ class TargetOptions:
     ] = ""
 
 
-@dataclass(frozen=True)
-class ConfigOptions:
+class ConfigOptions(Struct, frozen=True):
     """Where settings come from."""
 
     config: Annotated[
@@ -55,8 +54,7 @@ class ConfigOptions:
     isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False
 
 
-@dataclass(frozen=True)
-class ExcludeOptions:
+class ExcludeOptions(Struct, frozen=True):
     """What is passed over, beside what the configuration excludes."""
 
     exclude: Annotated[list[str], typer.Option(metavar="PATTERN", help="Also skip these in folders and patterns.")] = (

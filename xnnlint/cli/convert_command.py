@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct, field
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions
 from xnnlint.cli.console import Format
@@ -17,8 +17,7 @@ from xnnlint.errors import XnnlintError
 _ON_STDERR = 80  # columns
 
 
-@dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(Struct, frozen=True):
     """What `xnnlint convert` is called with."""
 
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel folder.")]

@@ -7,12 +7,13 @@ or proved.
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.config_options import ConfigOptions, TargetOptions, share_option
 from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, complain, print_lines, write
@@ -32,8 +33,7 @@ class Goal(str, Enum):
     POLICY = "policy"
 
 
-@dataclass(frozen=True)
-class WrittenOptions:
+class WrittenOptions(Struct, frozen=True):
     """Where the fixed model goes."""
 
     out: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Where to write the fixed model.")] = ""
@@ -50,8 +50,7 @@ class WrittenOptions:
         return f"{model}.bak" if self.in_place and self.backup else ""
 
 
-@dataclass(frozen=True)
-class FixOptions:
+class FixOptions(Struct, frozen=True):
     """What `xnnlint fix` is called with."""
 
     models: Annotated[list[str], typer.Argument(metavar="MODEL", help=".tflite, .keras or .h5 files.")]
@@ -162,10 +161,10 @@ def _read_elsewhere(model: str) -> None:
     """
     import xnnlint.model.weights  # noqa: F401 (so that the process has it already)
     from xnnlint.cli.session import has_own_process
-    from xnnlint.linter.jobs import Died, in_processes
+    from xnnlint.linter.own_process import Died, in_own_process
 
     if Path(model).is_file() and has_own_process():
-        (end,) = in_processes(_read, [model], 1)
+        end = in_own_process(_read, model)
         if isinstance(end, Died):
             raise XnnlintError(f"{model}: the process that read it {end.how}")
 

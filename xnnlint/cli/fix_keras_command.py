@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.cli.fixed_model import FixedModel
 from xnnlint.errors import XnnlintError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from xnnlint.fixes.request import FixRequest
 
 
-@dataclass(frozen=True)
-class KerasFixes:
+class KerasFixes(Struct, frozen=True):
     """The fixing of Keras models, one after the other.
 
     Attributes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.config_options import share_option
 from xnnlint.cli.fixed_model import FixedModel
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.file_fixer import FileFixer
 
 
-@dataclass(frozen=True)
-class TfliteOptions:
+class TfliteOptions(Struct, frozen=True):
     """The options that only .tflite files have."""
 
     select: Annotated[
@@ -44,8 +44,7 @@ class TfliteOptions:
     )
 
 
-@dataclass
-class TfliteFixes:
+class TfliteFixes(Struct, dict=True):
     """The fixing of .tflite files, one after the other.
 
     Attributes:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from xnnlint.reporters.styled_lines import Line
 
 
-@dataclass(frozen=True)
-class FixedModel:
+class FixedModel(Struct, frozen=True):
     """One model.
 
     Attributes:

@@ -6,12 +6,13 @@ Exit codes: 0 it is written, whatever is in it; 2 something could not be read or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions, TargetOptions
 from xnnlint.cli.console import OK, TROUBLE, complain, warn, write
@@ -46,8 +47,7 @@ _BY_SUFFIX = {
 }
 
 
-@dataclass(frozen=True)
-class PageOptions:
+class PageOptions(Struct, frozen=True):
     """What the page shows beside the models."""
 
     fix: Annotated[bool, typer.Option("--fix", help="Show what `xnnlint fix` would make of each, too.")] = False
@@ -63,8 +63,7 @@ class PageOptions:
     ] = ""
 
 
-@dataclass(frozen=True)
-class ReportOptions:
+class ReportOptions(Struct, frozen=True):
     """What `xnnlint report` is called with."""
 
     models: Annotated[

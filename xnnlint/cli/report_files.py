@@ -6,9 +6,11 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.console import writing
 from xnnlint.errors import XnnlintError
@@ -29,8 +31,7 @@ _MODELS = (".tflite", ".keras", ".h5", ".hdf5")
 _SUMMARY = "GITHUB_STEP_SUMMARY"  # a file that all commands of a step of GitHub Actions add to
 
 
-@dataclass
-class _Output:
+class _Output(Struct):
     """A report, and what is to be written of it if it is for a file."""
 
     report: CheckReport

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 
@@ -17,8 +18,7 @@ class Engine(str, Enum):
     DASK = "dask"
 
 
-@dataclass(frozen=True)
-class EngineOptions:
+class EngineOptions(Struct, frozen=True):
     """Where the work is done."""
 
     engine: Annotated[

@@ -6,9 +6,11 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cli.code_permission import CODE, REMOTE, ask
 from xnnlint.cli.cost_options import cost_profile as cost_profile_of
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One model to check, as it is handed to a process of its own.
 
     Attributes:
@@ -62,8 +63,7 @@ class Request:
         return load_profile(self.runtime, self.cpu).knowing(self.custom_operators)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A request with the settings that hold for its model."""
 
     request: Request
@@ -273,10 +273,24 @@ class Session:
         if not count:
             yield from map(work, tasks)
             return
-        from xnnlint.linter.jobs import Died, in_processes
+        from xnnlint.linter.own_process import Died, can_fork, in_own_process
 
-        for task, result in zip(tasks, in_processes(work, tasks, count), strict=True):
+        if len(tasks) == 1 and can_fork():
+            results = iter([in_own_process(work, tasks[0], _import_reports)])
+        else:
+            from xnnlint.linter.jobs import in_processes
+
+            results = in_processes(work, tasks, count)
+        for task, result in zip(tasks, results, strict=True):
             yield died(task, result.how) if isinstance(result, Died) else result
+
+
+def _import_reports() -> None:
+    """What a result holds, and what most often tells it: another processor reads the model meanwhile."""
+    import xnnlint.cli.judging
+    import xnnlint.cost.predict
+    import xnnlint.model.stored_size
+    import xnnlint.reporters.model_page  # noqa: F401
 
 
 def load_rules() -> None:
@@ -285,6 +299,9 @@ def load_rules() -> None:
     Raises:
         XnnlintError: one cannot be.
     """
+    from xnnlint.numpy_import import import_numpy
+
+    import_numpy()
     from xnnlint.linter.rule_registry import all_rules
 
     all_rules()
@@ -316,8 +333,10 @@ def _processes(wanted: int, models: int) -> int:
 
 def has_own_process() -> bool:
     """Whether even a single model is read in a process of its own."""
-    # Elsewhere than on Linux a process takes as long to start as a small model to be checked.
-    return sys.platform == "linux" and not os.environ.get("XNNLINT_DEBUG")
+    from xnnlint.linter.own_process import can_fork
+
+    # Elsewhere a process takes as long to start as a small model to be checked.
+    return can_fork() and not os.environ.get("XNNLINT_DEBUG")
 
 
 def check_one(request: Request) -> ModelReport:

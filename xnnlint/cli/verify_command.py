@@ -7,10 +7,11 @@ wrong-results or fails; 2 something could not be run or read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.cli.config_options import ConfigOptions, ExcludeOptions
 from xnnlint.cli.console import Format, complain, write, writing
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from xnnlint.runtime.verify import Setting, Verification
 
 
-@dataclass(frozen=True)
-class VerifyOptions:
+class VerifyOptions(Struct, frozen=True):
     """What `xnnlint verify` is called with."""
 
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Model files, and folders to search for them.")]

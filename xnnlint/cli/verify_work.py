@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cli.session import slim
 from xnnlint.errors import XnnlintError
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from xnnlint.loaders.remote.fetch import Fetching
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Where models run: the arguments of `choose`, which each worker answers for itself.
 
     Attributes:
@@ -33,8 +34,7 @@ class Judge:
     expected: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     path: str
     judge: Judge
     fetching: Fetching | None

@@ -6,9 +6,11 @@ It can run in this process, in another one or on another machine; what it return
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xnnlint.cli.judging import judged
 from xnnlint.cli.session import Task, check_one, died_sentence
@@ -110,4 +112,4 @@ def _values(settings: Settings) -> Mapping[str, Any]:
 def _plain(value: object) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+    return asdict(value) if isinstance(value, Struct) else str(value)

@@ -16,8 +16,10 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cluster.batches import batches
 from xnnlint.cluster.worker import OtherVersion, Place, installed_version, work_on
@@ -31,15 +33,13 @@ _IN_FLIGHT = 4
 """Batches for each worker that the scheduler has at a time; the others wait here, where they can be given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """What comes instead of a result: how the process ended that worked on it, in a user's words."""
 
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     pieces: tuple[int, ...]
     alone: bool = False
     again: int = 5

@@ -7,16 +7,16 @@ import faulthandler
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from xnnlint.linter.jobs import MOST_SECONDS
+from msgspec import Struct
+
+from xnnlint.linter.own_process import MOST_SECONDS
 from xnnlint.version import __version__
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the work comes from.
 
     Attributes:

@@ -10,9 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from xnnlint.config.keys import BY_NAME, FILES, KEYS, OVERRIDES, TABLES, WrongValue, overridable, suggestion
 from xnnlint.errors import XnnlintError
@@ -29,8 +30,7 @@ _DEEP_KEY = re.compile(r"^[ \t\[]*[\w-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){50}", re.MUL
 _UNQUOTED = re.compile(r"[\w.*/%+-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """Keys with their values, and the line of each; line 0 is unknown."""
 
     given: Mapping[str, Any] = field(default_factory=dict)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from xnnlint.config.files import COMMAND_LINE, Configuration, Finder, Override, Values, read_file, read_inline
 from xnnlint.config.keys import KEYS
@@ -27,8 +28,7 @@ class Source(NamedTuple):
         return f"{self.place}:{self.line}" if self.line else self.place
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What holds for a model.
 
     Attributes:
@@ -71,8 +71,7 @@ class Settings:
         return {name.partition(".")[2]: self.values[name] for name in names if self.values[name] is not None}
 
 
-@dataclass(slots=True)
-class Resolver:
+class Resolver(Struct):
     """Finds out what holds.
 
     Args:

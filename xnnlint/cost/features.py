@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xnnlint.cost.spmm import TILE, SpmmWeights, passes
 from xnnlint.cost.work import CALL, Tiles, Work, up
@@ -24,8 +25,7 @@ _DEPTHWISE_TILES = (3, 4, 9, 25)
 _NOT_WORDS = str.maketrans("", "", "()")
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """Where a node stands: its subgraph after the layout pass, the kernel's name, the CPU's tiles and its weights.
 
     Attributes:

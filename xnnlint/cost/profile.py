@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from xnnlint.cost.work import TILES, Tiles, Work
 from xnnlint.errors import XnnlintError
@@ -19,8 +20,7 @@ UNKNOWN_ERROR = 1.0
 """Relative error of a time that is a guess."""
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Struct, frozen=True):
     """The rates of one kernel family.
 
     Attributes:
@@ -41,8 +41,7 @@ class Family:
         return sum(self.rates.get(name, 0.0) * count for name, count in work.counts.items())
 
 
-@dataclass(frozen=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """What a run takes beside its operators, microseconds: in all, for each partition behind the first, for each
     XNNPACK operator, and for each element that crosses a partition's border."""
 
@@ -56,8 +55,7 @@ class Rest:
         return self.run + self.partition * max(0, partitions - 1) + self.operator * operators + self.border * border
 
 
-@dataclass(frozen=True)
-class WholeErrors:
+class WholeErrors(Struct, frozen=True):
     """Standard deviations of the relative errors of whole networks that were left out of the fit.
 
     Attributes:
@@ -71,8 +69,7 @@ class WholeErrors:
     elsewhere: float = 0.0
 
 
-@dataclass(frozen=True)
-class Scaling:
+class Scaling(Struct, frozen=True):
     """How a profile that was measured on one CPU stands for another.
 
     Attributes:
@@ -86,8 +83,7 @@ class Scaling:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class CostProfile:
+class CostProfile(Struct, frozen=True):
     """The rates of a CPU.
 
     Attributes:
@@ -106,7 +102,7 @@ class CostProfile:
     cpu_model: str
     date: str
     litert: str
-    families: Mapping[str, Family] = field(repr=False)
+    families: Mapping[str, Family]
     rest: Rest = Rest()
     errors: WholeErrors = WholeErrors()
     threads: int = 1
@@ -123,7 +119,7 @@ class CostProfile:
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
-        data = {"format": FORMAT, **asdict(self)}
+        data = {"format": FORMAT, **to_builtins(self)}
         data["families"] = {name: _rounded(family) for name, family in sorted(data["families"].items())}
         for name in ("rest", "errors"):
             data[name] = {key: float(f"{number:.4g}") for key, number in data[name].items()}
@@ -171,7 +167,8 @@ def _parse(text: str, name: str) -> CostProfile:
 def shipped_profile(cpu: str) -> CostProfile | None:
     """The profile that comes with xnnlint for a CPU profile's name; None where there is none: on CPUs without the
     sparse path there is nothing to compare, and for the others nobody has measured yet."""
-    folder = resources.files(__package__).joinpath("profiles")
+    # importlib.resources is slow to import.
+    folder = Path(__file__).parent / "profiles"
     file = folder.joinpath(f"{cpu}.json")
     if file.is_file():
         return _parse(file.read_text(encoding="utf-8"), f"profiles/{cpu}.json")

@@ -48,7 +48,9 @@ def spmm_weights(weights: np.ndarray) -> SpmmWeights:
     """
     import numpy as np
 
-    matrix = weights.reshape(weights.shape[0], -1) != 0
+    from xnnlint.model.weights import nonzeros
+
+    matrix = nonzeros(weights.reshape(weights.shape[0], -1))
     total = int(np.count_nonzero(matrix))
     for block, numerator, denominator in ((4, 5, 18), (2, 5, 9)):
         whole = matrix.shape[0] // block * block

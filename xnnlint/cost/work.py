@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 CALL = "call"
 """The count of one: what an operator takes whatever its size."""
@@ -20,8 +21,7 @@ class Work(NamedTuple):
     rough: bool = False
 
 
-@dataclass(frozen=True)
-class Tiles:
+class Tiles(Struct, frozen=True):
     """How much of a map XNNPACK's kernels take at once on a CPU; what is left over costs as much as a whole tile.
 
     Attributes:
@@ -36,7 +36,7 @@ class Tiles:
     gemm: tuple[int, int]
     narrow: tuple[int, int, int]
     stem: tuple[int, int, int]
-    depthwise: Mapping[tuple[int, int], int] = field(hash=False)
+    depthwise: Mapping[tuple[int, int], int]
     block_pixels: int
     lanes: int = 4
 

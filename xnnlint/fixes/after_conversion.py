@@ -7,8 +7,9 @@ a file here, and the search that `xnnlint fix` makes of a file is made of that.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change_search import Budget
@@ -32,8 +33,7 @@ _MOST_ATTEMPTS = 16
 _LARGEST_SIZE = 2**31 - 1
 
 
-@dataclass(frozen=True)
-class Converted:
+class Converted(Struct, frozen=True):
     """What `xnnlint convert --fix` would make of a Keras model.
 
     Attributes:

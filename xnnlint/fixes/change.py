@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from xnnlint.linter.findings import Applicability
 
@@ -34,8 +35,7 @@ class CannotChange(Exception):
     """A fix does not fit a place after all; the text says why, as the end of a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, eq=False):
     """One change that was made.
 
     Attributes:
@@ -66,7 +66,7 @@ class Change:
     effect: str = ""
     op: int | None = None
     layers: frozenset[str] = frozenset()
-    weights: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict, compare=False, repr=False)
+    weights: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
     moving: frozenset[str] = frozenset()
 
     @property

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Generic
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.change import Change, Key, boldest_first
 from xnnlint.fixes.fixer import Fixer
@@ -28,8 +29,7 @@ _MAX_WORK = 6_000
 _MIN_ATTEMPTS = 15
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which changes an attempt may make.
 
     Attributes:
@@ -60,8 +60,7 @@ class Selection:
 ALL = Selection()
 
 
-@dataclass
-class Budget:
+class Budget(Struct):
     """How long a search may take; what is not tried when it ends stays as it is.
 
     Attributes:

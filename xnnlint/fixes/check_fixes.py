@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.after_conversion import after_conversion
@@ -43,8 +45,7 @@ _NAMED = 2
 _OF_ZEROS = (Condition.ENOUGH_ZEROS, Condition.PRUNED, Condition.STORED_SPARSE)
 
 
-@dataclass(frozen=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """Safe changes of the model that was checked, and what is left to be found then.
 
     Attributes:

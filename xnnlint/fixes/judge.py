@@ -7,8 +7,9 @@ reaches more convolutions with SpMM, or has fewer changes, is better.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from msgspec import Struct
 
 from xnnlint.cost.predict import Gain, compared, predict
 from xnnlint.cost.profile import CostProfile, shipped_profile
@@ -39,8 +40,7 @@ class TimedVersion(Version, Protocol):
 V = TypeVar("V", bound=TimedVersion)
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Compares versions of one model.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from xnnlint.linter.findings import Applicability
 
@@ -30,8 +31,7 @@ class Why(str, Enum):
 PREDICTED, MEASURED = "predicted", "measured"
 
 
-@dataclass(frozen=True)
-class NotMade:
+class NotMade(Struct, frozen=True):
     """Changes of one kind that are not made for one reason.
 
     Attributes:

@@ -19,8 +19,9 @@ model as it is; some fixes find their place only once others are made. What the 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from xnnlint.errors import NotInstalled, XnnlintError
 from xnnlint.fixes.change_search import Budget

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from xnnlint.fixes.change import Change, Exactness
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.findings import Applicability, Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """A fix that fits a place.
 
     Attributes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(frozen=True)
-class FixRequest:
+class FixRequest(Struct, frozen=True):
     """How to fix.
 
     Attributes:

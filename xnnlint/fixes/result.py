@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import FixOutcome
 
@@ -47,8 +49,7 @@ def outcome_of(version: Version) -> FixOutcome:
     return FixOutcome(len(version.changes), version.plan.outcome, len(version.spmm), len(version.pointwise))
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """Two versions of a model, timed here.
 
     Attributes:
@@ -66,8 +67,7 @@ class Measured:
     execution: str
 
 
-@dataclass(frozen=True)
-class Declined(Generic[V]):
+class Declined(Struct, Generic[V], frozen=True):
     """Changes that were found and not made, since the model would be slower.
 
     Attributes:
@@ -81,8 +81,7 @@ class Declined(Generic[V]):
     measured: Measured | None = None
 
 
-@dataclass
-class Result(Generic[V]):
+class Result(Struct, Generic[V]):
     """What was found; nothing is proven or written.
 
     Attributes:
@@ -119,8 +118,7 @@ class Result(Generic[V]):
         return [change for change in self.changes if change.answers(finding)]
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What was seen of a changed model before it may be written.
 
     Attributes:
@@ -134,8 +132,7 @@ class Proof:
     facts: tuple[str, ...] = ()
 
 
-@dataclass
-class Repair(Generic[V]):
+class Repair(Struct, Generic[V]):
     """What was done to a model file, or would be.
 
     Attributes:

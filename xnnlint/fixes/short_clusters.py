@@ -8,7 +8,8 @@ a one in each row and zeros for the rest, which count as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.model.graph import Operator
 from xnnlint.model.weights import measure
@@ -19,8 +20,7 @@ _MOST_COPIES = 4
 _RANK = 4
 
 
-@dataclass(frozen=True)
-class ShortCluster:
+class ShortCluster(Struct, frozen=True):
     """A cluster with too few zeros, for which so many copies of one pixel make up.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from xnnlint.xnnpack.windows import same_padding_total
 
@@ -13,8 +13,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
     return total // 2, total - total // 2
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """Along one axis: output i reads the inputs stride * i + tap, for every tap.
 
     Attributes:

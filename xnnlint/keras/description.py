@@ -7,16 +7,16 @@ wrote them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRef:
+class TensorRef(Struct, frozen=True):
     """An output of one call of a layer: layer name, number of the call (for shared layers), number of the output."""
 
     layer: str
@@ -24,8 +24,7 @@ class TensorRef:
     output: int = 0
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One call of a layer: its arguments, in which every Keras tensor is a `TensorRef`.
 
     The first positional argument holds the inputs as the layer was given them: one tensor, or a list or dict of them.
@@ -61,8 +60,7 @@ class Declared(str, Enum):
     ELEMENTWISE = "elementwise"
 
 
-@dataclass(frozen=True, slots=True)
-class PruningSchedule:
+class PruningSchedule(Struct, frozen=True):
     """What a PruneLowMagnitude wrapper makes of its layer (pruning_schedule.py of tensorflow/model-optimization).
 
     Attributes:
@@ -84,8 +82,7 @@ class PruningSchedule:
         return self.pattern[0] / self.pattern[1] if self.pattern is not None else self.final
 
 
-@dataclass(slots=True)
-class Layer:
+class Layer(Struct):
     """A layer.
 
     Attributes:
@@ -139,8 +136,7 @@ class Layer:
         return self.module.startswith("keras.") and ".ops" in self.module
 
 
-@dataclass(slots=True)
-class KerasModel:
+class KerasModel(Struct):
     """A model: its layers in the order of the file, and which tensors go in and out.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Finding, Location, RuntimeOutcome, Severity, smallest_set
 from xnnlint.linter.rule_registry import find_rule

@@ -14,10 +14,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.families import BUDGETS
@@ -33,8 +34,7 @@ _KEYS = ("rule", "severity", "type", "layer")
 _COUNTER = re.compile(r"_\d+(?=/|$)")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class BaselineEntry:
+class BaselineEntry(Struct, frozen=True, order=True):
     """An accepted finding: the rule, where, and how grave it was."""
 
     rule: str
@@ -69,8 +69,7 @@ def fingerprints(findings: Sequence[Finding]) -> list[str]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(Struct, frozen=True):
     """An entry that nothing matches: the problem is solved, or the model is gone."""
 
     path: str
@@ -80,8 +79,7 @@ class Stale:
         return f"{self.path}: {self.entry}" if self.entry is not None else f"{self.path}: there is no such file"
 
 
-@dataclass(slots=True)
-class Baseline:
+class Baseline(Struct):
     """The accepted findings of many models.
 
     Attributes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.linter.baseline import entry
 from xnnlint.linter.findings import Finding, ModelReport, Severity
@@ -51,8 +52,7 @@ class Change(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One operator of one of the two models.
 
     Attributes:
@@ -76,8 +76,7 @@ class Side:
         return any(kernel.endswith("SPMM") for kernel in self.kernels)
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorPair:
+class OperatorPair(Struct, frozen=True):
     """An operator in both models; None where only the other has it."""
 
     before: Side | None
@@ -95,8 +94,7 @@ class OperatorPair:
         return self.before is not None and self.after is not None and self.before.kernels != self.after.kernels
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What `compare` found.
 
     Attributes:

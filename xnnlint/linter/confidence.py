@@ -7,8 +7,9 @@ layer not even shapes are sure. Conditions on single operators in front of it ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Finding, Severity
 from xnnlint.linter.rule_registry import find_rule, rule_for

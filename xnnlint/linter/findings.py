@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from xnnlint.keras.policy.verdicts import PolicyVerdict
@@ -45,8 +46,7 @@ class Applicability(str, Enum):
     MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A place in the model: an operator (or a tensor of it) of one subgraph; everything None means the whole model."""
 
     op: int | None = None
@@ -56,16 +56,14 @@ class Location:
     subgraph: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A remedy in words."""
 
     title: str
     applicability: Applicability = Applicability.MANUAL
 
 
-@dataclass(frozen=True, slots=True)
-class Unlock:
+class Unlock(Struct, frozen=True):
     """What changing this one thing would bring, from planning again with the condition waived.
 
     Attributes:
@@ -84,8 +82,7 @@ class Unlock:
     all_or_none: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One problem at one place: what the runtime requires, what the model has, what fixing it brings.
 
     `fix` is what the rule says to change where the model is made; `repair` is what `xnnlint fix` does to the file that
@@ -123,8 +120,7 @@ def smallest_set(findings: Iterable[Finding]) -> list[Finding]:
     return [f for f in findings if f.unlocks is not None and f.unlocks.in_smallest_set]
 
 
-@dataclass(frozen=True, slots=True)
-class FixOutcome:
+class FixOutcome(Struct, frozen=True):
     """What becomes of a model by the safe changes of `xnnlint fix`.
 
     Attributes:
@@ -139,8 +135,7 @@ class FixOutcome:
     convolutions: int
 
 
-@dataclass(frozen=True, slots=True)
-class FixForecast:
+class FixForecast(Struct, frozen=True):
     """What `xnnlint fix` does with the file that was checked.
 
     Attributes:
@@ -167,8 +162,7 @@ class FixForecast:
     extra: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeOutcome:
+class RuntimeOutcome(Struct, frozen=True):
     """What one of several runtimes makes of a model.
 
     Attributes:
@@ -184,8 +178,7 @@ class RuntimeOutcome:
     blockers: tuple[str, ...]
 
 
-@dataclass(slots=True, repr=False)
-class ModelReport:
+class ModelReport(Struct):
     """The result for one file: a plan and findings, or the reason why it could not be read.
 
     `policy` is what TFMOT's pruning policy says of it, where that was asked, `policy_notes` what to know about that.
@@ -249,8 +242,7 @@ class ModelReport:
         return any(f.severity is Severity.ERROR or f.unlocks is not None for f in self.findings)
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Struct):
     """The result of one run."""
 
     profile: Profile

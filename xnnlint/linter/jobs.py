@@ -1,7 +1,7 @@
 """Work shared out to processes, with the results in the order of the work.
 
 Each process gets one piece at a time, so that one that dies takes only that piece with it. multiprocessing is imported
-here and nowhere else: a single model needs none of it.
+here and nowhere else: a single model needs none of it (`own_process`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
+
+from xnnlint.linter.own_process import MOST_SECONDS, Died, be_a_child, can_fork, ending, failed, overdue
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkContext, SpawnContext
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 
 # Results that may wait for an earlier one, for each process; more would fill the memory while one model takes long.
 _AHEAD = 8
-
-
-MOST_SECONDS = 1800.0
-"""What one piece of work may take. It is there to end what hangs, not what is slow: models of 100,000 operators take
-minutes (docs/scaling.md), and on a busy machine several times as long."""
-_REASONS = {
-    "SIGBUS": ": the file became shorter while it was read",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """What comes instead of a result where the process ended in the middle: how, in a user's words."""
-
-    how: str
 
 
 def in_processes(work: Callable[[Any], Any], pieces: Sequence[Any], count: int) -> Iterator[Any]:
@@ -55,8 +39,7 @@ def in_processes(work: Callable[[Any], Any], pieces: Sequence[Any], count: int) 
 
 
 def _context() -> ForkContext | SpawnContext:
-    # A fork is there at once, with everything imported; elsewhere than on Linux it is not safe.
-    return multiprocessing.get_context("fork") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+    return multiprocessing.get_context("fork") if can_fork() else multiprocessing.get_context("spawn")
 
 
 class _Workers:
@@ -117,7 +100,7 @@ class _Workers:
         connection.close()
         process.kill()
         process.join(10)
-        return f"did not end within {MOST_SECONDS / 60:g} minutes"
+        return overdue()
 
     def _end(self, connection: Connection) -> str:
         process = self._running.pop(connection)
@@ -126,11 +109,7 @@ class _Workers:
         code = process.exitcode
         if code is None:
             process.kill()
-        if code is not None and code < 0:
-            with contextlib.suppress(ValueError):
-                name = signal.Signals(-code).name
-                return f"ended by {name}{_REASONS.get(name, '')}"
-        return f"ended with exit code {code}"
+        return ending(code)
 
     def close(self) -> None:
         for process in self._running.values():
@@ -146,12 +125,7 @@ def _serve(
 ) -> None:
     """The life of a process: pieces in, or the numbers of those that it has, results out, until nobody is at the other
     end."""
-    # Ctrl-C reaches the whole group; the parent is who ends it, and then ends these.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Reports are the parent's to print: what code of others prints here must not get between them.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(2, 1)
+    be_a_child()
     for other in others:
         # A fork has the ends of the other pipes, too, and would keep those processes waiting for ever.
         other.close()
@@ -164,11 +138,8 @@ def _serve(
                 connection.send(work(piece))
             except OSError:
                 raise
-            except Exception as error:  # a mistake of ours, or whatever pickle raises of what it meets
-                if os.environ.get("XNNLINT_DEBUG"):
-                    raise
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
-                connection.send(Died(f"failed, which is a bug in xnnlint ({reason})"))
+            except Exception as error:
+                connection.send(failed(error))
     # Nothing of the parent's is to be cleaned up here.
     os._exit(0)
 

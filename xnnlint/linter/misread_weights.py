@@ -6,8 +6,9 @@ With such weights stored dense the delegate takes other operators, so the model 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Finding
 from xnnlint.linter.rule_registry import rule_for

@@ -10,11 +10,12 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.keras.policy.verdicts import PolicyVerdict, Refusal, Stage, judge
@@ -49,16 +50,14 @@ class Does(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeView:
+class RuntimeView(Struct, frozen=True):
     """What the runtime does with a layer: in one word, and as the end of a sentence that starts with "the runtime"."""
 
     does: Does
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyCase:
+class PolicyCase(Struct, frozen=True):
     """What a policy rule is asked about: the policy's verdict, and the plan where there is one."""
 
     verdict: PolicyVerdict

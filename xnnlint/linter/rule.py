@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Applicability, Finding, Fix, Location, Severity
 from xnnlint.xnnpack.conditions.node_condition import NodeCondition, Precedence, Unmet, Verdict

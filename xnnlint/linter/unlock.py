@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations, islice
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Finding, Severity, Unlock
 from xnnlint.model.macs import pointwise_macs

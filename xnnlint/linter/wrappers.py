@@ -7,8 +7,9 @@ is planned as it will be without its wrappers, and its findings are those of tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.linter.findings import Finding, Unlock
 from xnnlint.linter.rule_registry import rule_for

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from xnnlint.model.graph import Graph, Model, Tensor
 from xnnlint.model.weights import MAX_DECODED_BYTES, dense_values

@@ -10,9 +10,10 @@ networkx, whose import is half of the time that a cold check takes: so it is imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from xnnlint.model.exporter import Exporter
 
@@ -25,8 +26,7 @@ OP = "op"
 TENSOR = "tensor"
 
 
-@dataclass(frozen=True, slots=True)
-class Quantization:
+class Quantization(Struct, frozen=True):
     """Affine quantization of a tensor: real = scale * (stored - zero_point), per tensor or per channel.
 
     Where `details` names another scheme of the schema (`BLOCKWISE`, "MultiAxisQuantization"), scale and
@@ -40,8 +40,7 @@ class Quantization:
     block_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SparseDimension:
+class SparseDimension(Struct, frozen=True):
     """One level of a sparse tensor's traversal: `DENSE` with a size, or `SPARSE_CSR` with segments and indices."""
 
     format: str
@@ -50,8 +49,7 @@ class SparseDimension:
     indices: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sparsity:
+class Sparsity(Struct, frozen=True):
     """How a sparse-encoded tensor is stored (SparsityParameters of the TFLite schema)."""
 
     traversal_order: tuple[int, ...]
@@ -59,8 +57,7 @@ class Sparsity:
     dims: tuple[SparseDimension, ...]
 
 
-@dataclass(eq=False, slots=True)
-class Tensor:
+class Tensor(Struct, eq=False):
     """A value of the graph.
 
     Attributes:
@@ -115,8 +112,7 @@ class Tensor:
         return f"<Tensor {self.index} {self.name!r} {self.dtype}{list(self.shape)}>"
 
 
-@dataclass(eq=False, slots=True)
-class Operator:
+class Operator(Struct, eq=False):
     """An operator of the graph.
 
     Attributes:
@@ -256,8 +252,7 @@ def _present(tensors: Iterable[int]) -> list[int]:
     return [tensor for tensor in tensors if tensor >= 0]
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """A named entry point: argument name -> tensor index, in one subgraph; and how many of each the file lists."""
 
     key: str
@@ -268,8 +263,7 @@ class Signature:
     output_count: int = 0
 
 
-@dataclass(slots=True)
-class Model:
+class Model(Struct):
     """A model file as read.
 
     Attributes:

@@ -10,9 +10,9 @@ kin for the convolution in front).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from xnnlint.model.converter_storage import WEIGHTED
 from xnnlint.model.graph import Graph, Model, Operator, Tensor

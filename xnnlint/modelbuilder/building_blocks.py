@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import Table, table
@@ -68,8 +68,7 @@ def apply_unary(g: ModelBuilder, code: str, x: Value, **options: float | bool) -
     return g.unary(code, x, **options)
 
 
-@dataclass(frozen=True)
-class _Break:
+class _Break(Struct, frozen=True):
     text: str
     part: Middle
 

@@ -7,11 +7,11 @@ That the bytes mean what they should is what LiteRT says in the tests, not the l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias, Union
 
 import flatbuffers
 import numpy as np
+from msgspec import Struct, field
 
 from xnnlint.loaders.tflite import schema_tables as schema
 
@@ -27,8 +27,7 @@ _SLOT_WRITERS = {
 FieldValue: TypeAlias = Union[int, float, bool, str, bytes, np.ndarray, "Table", Sequence["Table"], None]
 
 
-@dataclass
-class Table:
+class Table(Struct):
     """One table of the TFLite schema.
 
     Args:

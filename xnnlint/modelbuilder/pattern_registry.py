@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import Middle, pruned, tail, trunk
 from xnnlint.modelbuilder.modelfile import Value
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """A hand-made model.
 
     Args:

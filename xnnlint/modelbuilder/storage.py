@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from msgspec import Struct
 
 from xnnlint.modelbuilder.flatwriter import Table, enum_value, table
 
@@ -28,8 +28,7 @@ Storage = Literal[
 STORAGES: tuple[str, ...] = get_args(Storage)
 
 
-@dataclass(frozen=True)
-class StoredWeight:
+class StoredWeight(Struct, frozen=True):
     """What the file holds for one weight, and how the runtime gets from it to the operator's operand."""
 
     data: np.ndarray

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.linter.findings import Applicability, Severity, smallest_set
 from xnnlint.reporters.finding_words import counted, impersonal, place, says_all, share_text
@@ -49,8 +50,7 @@ _ELSEWHERE = {
 }
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Findings of one rule that ask for the same of operators of one type."""
 
     findings: tuple[Finding, ...]

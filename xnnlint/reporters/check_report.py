@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from xnnlint.linter.baseline import Baseline
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSetting:
+class ReportSetting(Struct, frozen=True):
     """What a report knows besides the models.
 
     Attributes:
@@ -62,8 +62,7 @@ def _error() -> Severity:
     return Severity.ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class ModelJudgement:
+class ModelJudgement(Struct, frozen=True):
     """What the run makes of one model.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from xnnlint.errors import XnnlintError
@@ -13,14 +12,13 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Kernel
 
 
-@dataclass(slots=True, repr=False)
 class Report(ModelReport):
     """What `xnnlint.lint` found of one model; docs/library.md has examples."""
 
     @classmethod
     def of(cls, model: ModelReport) -> Report:
         """The same with what the library adds."""
-        return cls(**{field.name: getattr(model, field.name) for field in fields(ModelReport)})
+        return cls(**{name: getattr(model, name) for name in ModelReport.__struct_fields__})
 
     @property
     def kernels(self) -> list[Kernel]:

@@ -7,8 +7,10 @@ it over at once, and it needs no plan: a line that another machine wrote, or an 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xnnlint.linter.findings import RuntimeOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
@@ -37,8 +39,7 @@ class RuleCount(NamedTuple):
     findings: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(Struct, frozen=True):
     """One model of many.
 
     Attributes:
@@ -97,7 +98,7 @@ class ModelRow:
 
     def values(self) -> dict[str, Any]:
         """The same as values that JSON has."""
-        return asdict(self)
+        return {**asdict(self), "by_runtime": [asdict(one) for one in self.by_runtime]}
 
 
 class Checked(NamedTuple):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.finding_words import counted
@@ -57,8 +58,7 @@ class Kind(Enum):
     EXPLAIN = "explain"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing to do.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from os.path import commonprefix
 from unicodedata import east_asian_width
+
+from msgspec import Struct
 
 # A style is a role, not a look; `terminal.py` gives each role its look.
 PLAIN, STRONG, FAINT, GOOD, CAUTION, BAD = "", "strong", "faint", "good", "caution", "bad"
@@ -16,8 +17,7 @@ LONGEST_NAME = 160
 _LEFT_OUT = "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A piece of a line; `keep` means that it is never broken over two lines."""
 
     text: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.comparison import TOLERANCE, Aspect, Change, change_of
@@ -41,8 +42,7 @@ class Result(NamedTuple):
     blockers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A model in both results, or in one of them."""
 
     path: str

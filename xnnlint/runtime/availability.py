@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
 from xnnlint.runtime.execution import Execution
 
 
-@dataclass(frozen=True)
-class CpuAvailability:
+class CpuAvailability(Struct, frozen=True):
     """Whether runs on one CPU can be observed here.
 
     Attributes:
@@ -35,8 +35,7 @@ class CpuAvailability:
         return self.execution is Execution.EMULATED
 
 
-@dataclass(frozen=True)
-class Availability:
+class Availability(Struct, frozen=True):
     """By CPU profile name, and "auto" for the CPU that observe() takes unasked."""
 
     cpus: Mapping[str, CpuAvailability]

@@ -7,10 +7,10 @@ this, and from each other, says how much of a difference is rounding.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.tflite import read_tflite

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from xnnlint.runtime.broken import Broken
 from xnnlint.runtime.execution import Execution, place
@@ -35,8 +36,7 @@ _LEAST: dict[Unit, float] = {"step": 1.0, "relative": WRONG_ABOVE, "share": 0.0}
 _INVOKED = "failed to invoke"
 
 
-@dataclass(frozen=True)
-class OutputError:
+class OutputError(Struct, frozen=True):
     """One output tensor compared with the dense reference, elements in memory order, worst of all seeds.
 
     Attributes:
@@ -86,8 +86,7 @@ class OutputError:
         return rounding is None or rounding > ROUNDING_BELOW or error > ROUNDING_FACTOR * rounding
 
 
-@dataclass(frozen=True)
-class SubgraphRun:
+class SubgraphRun(Struct, frozen=True):
     """What one inference ran of a subgraph that operators call, such as the body of a WHILE.
 
     Attributes:
@@ -107,8 +106,7 @@ class SubgraphRun:
 NO_RESPONSE = 1e-5
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One model run in the real runtime.
 
     Attributes:
@@ -190,10 +188,12 @@ class Observation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, strings and numbers; an infinite error is the string "inf", which JSON can hold."""
-        return {**_plain(asdict(self)), "emulated": self.emulated}
+        return {**_plain(self), "emulated": self.emulated}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return _plain(asdict(value))
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -7,10 +7,10 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from xnnlint.runtime import targets
 from xnnlint.runtime.broken import Broken

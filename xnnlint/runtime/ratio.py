@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Two-sided 95% quantiles of Student's t for 1, 2, ... degrees of freedom.
 _T95 = (
@@ -24,8 +25,7 @@ MOST = len(_T95) + 1
 """Processes; more than that are never needed for an interval of some per cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Struct, frozen=True):
     """How many times as fast: the mean, and the interval of 95%; both None where a single observation has none."""
 
     value: float

@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.cache.place import cache_folder
 from xnnlint.errors import XnnlintError
@@ -30,8 +32,7 @@ class ReleaseMissing(XnnlintError):
     """A LiteRT release that is not installed, or that could not be."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """A LiteRT wheel on disk.
 
     Attributes:
@@ -90,8 +91,7 @@ def numbered(version: str | None) -> str | None:
     return find(version).version if version == NIGHTLY else version
 
 
-@dataclass(frozen=True)
-class _Wheel:
+class _Wheel(Struct, frozen=True):
     """Which wheel: the tag of its folder in the cache, and how pip is told to take it."""
 
     tag: str

@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xnnlint.cache.place import cache_folder
 from xnnlint.errors import XnnlintError
@@ -56,8 +57,7 @@ CPU revision\t: 3
 """
 
 
-@dataclass(frozen=True)
-class Sysroot:
+class Sysroot(Struct, frozen=True):
     """A root folder with a Python that the emulator can start."""
 
     folder: Path

@@ -7,8 +7,9 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import masking, releases, sysroot, trial
@@ -29,8 +30,7 @@ class Unavailable(XnnlintError):
     """This machine cannot run what was asked for; the text says what to install."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """How to start children that see a given CPU.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from xnnlint.errors import ModelError, XnnlintError
 
@@ -49,8 +50,7 @@ def convert(path: str | os.PathLike[str], *, float16: bool = False, batch: int |
         raise ModelError(os.fspath(path), f"TensorFlow could not convert it ({first_line(error)})") from error
 
 
-@dataclass(frozen=True)
-class SavedModel:
+class SavedModel(Struct, frozen=True):
     """A SavedModel folder, whoever wrote it."""
 
     path: str

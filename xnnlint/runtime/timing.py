@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime import targets
@@ -32,8 +34,7 @@ class NotTimed(XnnlintError):
     """This machine or this release cannot be timed."""
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorTime:
+class OperatorTime(Struct, frozen=True):
     """An operator's time: `name` and `index` as the profiler has them, in a run's order."""
 
     name: str
@@ -41,8 +42,7 @@ class OperatorTime:
     microseconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """One model's times.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime.ratio import MOST, Ratio, ratio_of
@@ -21,8 +22,7 @@ ROUNDS = 50
 _SHARE, _SHORTEST, _LONGEST = 0.1, 0.5, 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class PairTiming:
+class PairTiming(Struct, frozen=True):
     """Two models, timed by some processes one after the other.
 
     Attributes:

@@ -7,11 +7,13 @@ import heapq
 import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.addresses import is_address, shown
@@ -47,8 +49,7 @@ class Ran(Protocol):
     def tflite_ops(self) -> tuple[str, ...] | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A predicted operator beside the observed one in its place; one of the two may be missing.
 
     Attributes:
@@ -76,8 +77,7 @@ class Row:
         return self.predicted == self.observed
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """One model's prediction and observation.
 
     Attributes:
@@ -118,8 +118,7 @@ class Verification:
         return AGREES if self.agrees and right else DIFFERS
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """Where models run, and what they are compared with.
 
     Attributes:

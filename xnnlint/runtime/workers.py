@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.runtime.observation import Status, SubgraphRun
 from xnnlint.runtime.process import Child, ChildEnded, ChildTimeout
@@ -31,8 +33,7 @@ class Profile(NamedTuple):
     called: tuple[SubgraphRun, ...] | None = ()
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """What one child said of one model.
 
     Attributes:

@@ -6,8 +6,9 @@ the zeros of those clusters, measured as `xnnlint check` measures them in the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from xnnlint.linter.engine import check_loaded
 from xnnlint.linter.findings import smallest_set
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterZeros:
+class ClusterZeros(Struct, frozen=True):
     """The weights that the runtime counts together, and how many of them are zero.
 
     Attributes:
@@ -48,8 +48,7 @@ class ClusterZeros:
         return passes_zeros_test(self.zeros, self.weights)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """What is known before the first step.
 
     Attributes:
@@ -83,8 +82,7 @@ class Start:
         return [] if self.forecast.outcome is Outcome.SPARSE else smallest_set(self.report.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What the model is after an epoch.
 
     Attributes:

@@ -7,7 +7,8 @@ first half of `Subgraph::Create`, read at f674577 (2026-08-21).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xnnlint.model.graph import Graph, Operator
 from xnnlint.xnnpack.acceptance import refusal
@@ -22,8 +23,7 @@ _FP16_CONSUMERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 SPARSE_DTYPES = ("FLOAT16", "INT8", "FLOAT32")
 
 
-@dataclass(slots=True)
-class _Claims:
+class _Claims(Struct):
     """State of the walk over the execution plan."""
 
     scope: Scope

@@ -6,7 +6,7 @@ Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc `Dele
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.delegate.definitions import undefinable
@@ -16,8 +16,7 @@ from xnnlint.xnnpack.lowering import lower
 from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(slots=True)
-class Definition:
+class Definition(Struct):
     """What is defined.
 
     Attributes:

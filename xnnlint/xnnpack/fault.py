@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 
 class FaultKind(str, Enum):
@@ -119,16 +120,14 @@ class Wrong(Enum):
     BLOCKS_DO_NOT_FIT = "blocks-do-not-fit", FaultKind.REFUSED  # required: the block size; actual: (height, width)
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRef:
+class TensorRef(Struct, frozen=True):
     """A tensor of the file."""
 
     index: int | None
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What is wrong, and the facts of it as `Wrong` lists them."""
 
     wrong: Wrong

@@ -8,7 +8,8 @@ Source: google-ai-edge/LiteRT tflite/core/subgraph.cc `Subgraph::InlineComposite
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 from xnnlint.xnnpack.attention import ATTENTION, objections

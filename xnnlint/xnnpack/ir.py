@@ -8,9 +8,10 @@ the way `xnn_subgraph_optimize` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +72,7 @@ class Layout(Flag):
     EXIT = auto()
 
 
-@dataclass(eq=False, slots=True)
-class Value:
+class Value(Struct, eq=False):
     """A value of the XNNPACK subgraph.
 
     Attributes:
@@ -117,8 +117,7 @@ class Value:
         return count
 
 
-@dataclass(eq=False, slots=True)
-class Node:
+class Node(Struct, eq=False):
     """A node of the XNNPACK subgraph.
 
     Attributes:
@@ -152,8 +151,7 @@ class Node:
         return f"<Node {name} op{self.op} {self.inputs}->{self.outputs}>"
 
 
-@dataclass(slots=True)
-class Subgraph:
+class Subgraph(Struct):
     """One delegate partition as an XNNPACK subgraph; `nodes` is in execution order.
 
     `sparse_hint` is XNN_FLAG_HINT_SPARSE_INFERENCE: some node of the partition reads a weight that was stored sparse.

@@ -8,9 +8,10 @@ by its leader, and a cluster is out when its leader is, which depends on the ord
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from xnnlint.xnnpack.conditions.node_condition import Verdict
 from xnnlint.xnnpack.ir import Layout, Node, NodeType, Subgraph
@@ -47,8 +48,7 @@ def passes_zeros_test(zeros: int, weights: int) -> bool:
     return DENOMINATOR * zeros > NUMERATOR * weights
 
 
-@dataclass(slots=True)
-class Cluster:
+class Cluster(Struct):
     """Nodes that the runtime switches to NCHW together, or not at all.
 
     Attributes:
@@ -70,8 +70,7 @@ class Cluster:
         return passes_zeros_test(self.zeros, self.params)
 
 
-@dataclass(slots=True)
-class LayoutDecision:
+class LayoutDecision(Struct):
     """The outcome of the layout pass for one subgraph; `Value.nchw` holds the layouts themselves.
 
     Attributes:

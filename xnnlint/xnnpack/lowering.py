@@ -6,7 +6,7 @@ f674577 (2026-08-21); google/XNNPACK src/subgraph/*.c, the `xnn_define_*` functi
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from xnnlint.errors import NotSupported
 from xnnlint.model.graph import Graph, Operator

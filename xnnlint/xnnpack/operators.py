@@ -6,7 +6,7 @@ Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc `Subg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from xnnlint.xnnpack import attention
 from xnnlint.xnnpack.attention import ATTENTION
@@ -17,8 +17,7 @@ from xnnlint.xnnpack.lower import lower_layers, lower_shapes, lower_simple
 from xnnlint.xnnpack.lower.lower_values import Visitor
 
 
-@dataclass(frozen=True, slots=True)
-class DelegateOperator:
+class DelegateOperator(Struct, frozen=True):
     """How the delegate treats one type of operator.
 
     Attributes:

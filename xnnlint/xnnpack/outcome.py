@@ -52,8 +52,10 @@ class OutcomeJudge:
         for part in plan.partitions:
             plan.hazards += self._hazards(part)
         for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
-            reader = self.graph.consumers(tensor)[0]
-            plan.hazards.append(Hazard(reader.index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
+            # It may be an output of the model that nobody reads.
+            op = next(iter(self.graph.consumers(tensor)), self.graph.producer(tensor))
+            index = None if op is None else op.index
+            plan.hazards.append(Hazard(index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
         plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)

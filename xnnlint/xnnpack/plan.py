@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from xnnlint.xnnpack.fault import FaultKind, Wrong
 
@@ -31,8 +32,7 @@ class Outcome(str, Enum):
     FAILS = "fails"
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(Struct, frozen=True):
     """An operator that XNNPACK executes.
 
     Attributes:
@@ -56,8 +56,7 @@ class Kernel:
         return self.kernel.endswith("SPMM")
 
 
-@dataclass(frozen=True, slots=True)
-class Hazard:
+class Hazard(Struct, frozen=True):
     """Where the model goes wrong, what is wrong, and the outcome that follows from it.
 
     Attributes:
@@ -95,8 +94,7 @@ _SPARSE_OR_DENSE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Totals over the 1x1 convolutions of all subgraphs that run: CONV_2D of stride 1 and one group, and whatever else
     runs SpMM.
 
@@ -112,8 +110,7 @@ class Summary:
     partitions: int
 
 
-@dataclass(slots=True)
-class PartitionPlan:
+class PartitionPlan(Struct):
     """One delegate partition: its XNNPACK subgraph after all rewrites, and what was decided about it.
 
     Attributes:
@@ -190,8 +187,7 @@ class PartitionPlan:
         return self._read_inside
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Struct, frozen=True):
     """A subgraph that operators call: the body of a WHILE, say. The delegate takes each subgraph by itself.
 
     Attributes:
@@ -235,8 +231,7 @@ class Replanner(Protocol):
     def weight_zeros(self, op: Operator) -> tuple[int, int]: ...
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What the runtime does with a model.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from xnnlint.model.graph import Graph, Model, Operator
 from xnnlint.model.macs import pointwise_macs
@@ -71,8 +73,7 @@ def make_plan(model: Model, profile: Profile, assume: Iterable[Waiver] = ()) -> 
     return plan
 
 
-@dataclass
-class _Prepared:
+class _Prepared(Struct, dict=True):
     """A partition after all rewrites, before any decision."""
 
     partition: Partition
@@ -94,8 +95,7 @@ class _Prepared:
         return {v.tensor for v in self.subgraph.values}
 
 
-@dataclass
-class _Claimed:
+class _Claimed(Struct):
     """What the delegate makes of the graph, its partitions prepared; none of them where applying it fails."""
 
     delegation: Delegation

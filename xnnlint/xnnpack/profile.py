@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 
@@ -50,8 +52,7 @@ class Fact(NamedTuple):
     verified: str  # "run" or "source"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """A runtime on a CPU; `profile["name_of_fact"]` is that fact's value.
 
     Attributes:
@@ -63,7 +64,7 @@ class Profile:
     cpu: str
     runtime_title: str
     cpu_title: str
-    facts: dict[str, Fact] = field(repr=False)
+    facts: dict[str, Fact]
     custom_operators: frozenset[str] = frozenset()
     stands_for: tuple[str, ...] = ()
 

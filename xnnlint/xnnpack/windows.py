@@ -8,8 +8,9 @@ Sources: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc `Cal
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.model.graph import Operator
 
@@ -17,8 +18,7 @@ _PADDINGS = {1: "SAME", 2: "VALID"}
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT", "SIGMOID")
 
 
-@dataclass(frozen=True, slots=True)
-class TransposePadding:
+class TransposePadding(Struct, frozen=True):
     """Padding (top, right, bottom, left) and output adjustment (h, w) of a transposed convolution."""
 
     padding: tuple[int, int, int, int]

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.hdf5_text import replace_text
@@ -166,8 +167,7 @@ class Archive:
         return masked == old_bytes
 
 
-@dataclass(frozen=True)
-class _Moves:
+class _Moves(Struct, frozen=True):
     """What becomes of the weights in a file.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.change import CannotChange
 
@@ -25,8 +26,7 @@ _TENSOR = "__keras_tensor__"
 _CONTAINERS = ("Functional", "Model", "Sequential")
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a config alone does not say, by the labels of layers.
 
     Attributes:
@@ -46,8 +46,7 @@ class Known:
     unmasked: Callable[[], Collection[str]] = frozenset
 
 
-@dataclass
-class Scope:
+class Scope(Struct):
     """One model in the config.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change import CannotChange, Change, Key

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from xnnlint.fixes.judge import Judge
 from xnnlint.fixes.request import FixRequest
@@ -38,8 +39,7 @@ FindingPlace = tuple[str, str]
 """A rule, and the layer at which it found something."""
 
 
-@dataclass(frozen=True)
-class ConfigVersion:
+class ConfigVersion(Struct, frozen=True):
     """A model, and what the runtime would do with it.
 
     Attributes:

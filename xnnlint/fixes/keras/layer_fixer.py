@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.change import Change, Exactness
 from xnnlint.fixes.fixer import Fixer, discovered
@@ -33,8 +34,7 @@ class Stage(IntEnum):
     ZEROS = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A place where a fixer could do something; `places` are the layers whose findings it may fix."""
 
     scope: Scope

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from xnnlint.fixes.keras.hdf5_links import Hdf5Edit, attribute_of_texts, other_messages
 from xnnlint.fixes.keras.new_weights import AGAIN, LISTED, WEIGHTS_GROUP, listed_weights

@@ -10,12 +10,12 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import geometric_mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.change import Exactness
@@ -48,8 +48,7 @@ _NO_KERNEL = "Didn't find op"
 _SECONDS, _MORE_SECONDS, _PRECISE = 2.0, 8.0, 0.04
 
 
-@dataclass(frozen=True)
-class FileProof(Proof):
+class FileProof(Proof, frozen=True):
     """What was seen, in figures.
 
     Attributes:
@@ -66,8 +65,7 @@ class FileProof(Proof):
     observation: Observation | None = None
 
 
-@dataclass
-class _Compared:
+class _Compared(Struct):
     reference: str | None = None
     absolute: float = 0.0
     relative: float = 0.0

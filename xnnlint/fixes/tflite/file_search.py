@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from xnnlint.fixes.change import CannotChange, Change, Key
 from xnnlint.fixes.change_search import ALL, Budget, ChangeSearch, Selection

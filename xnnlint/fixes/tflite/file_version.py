@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from xnnlint.model.macs import pointwise_macs
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.fixes.tflite.editor import Purpose
 
 
-@dataclass(frozen=True)
-class FileVersion:
+class FileVersion(Struct, frozen=True, eq=False, dict=True):
     """A file, its plan, and the changes that led there.
 
     Attributes:
@@ -30,7 +30,7 @@ class FileVersion:
     microseconds: float = 0.0
     changes: tuple[Change, ...] = ()
     purposes: Mapping[int, Purpose] = field(default_factory=dict)
-    previous: FileVersion | None = field(default=None, repr=False, compare=False)
+    previous: FileVersion | None = None
 
     def with_changes(self, keys: Sequence[Key]) -> FileVersion | None:
         """The version among this and those before it in which just these changes are made, in this order."""

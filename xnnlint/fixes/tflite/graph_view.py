@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from xnnlint.fixes.request import FixRequest
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-@dataclass(frozen=True)
-class _Form:
+class _Form(Struct, frozen=True):
     """What an operator must have.
 
     Attributes:
@@ -71,8 +71,7 @@ _FORMS = {
 }
 
 
-@dataclass
-class View:
+class View(Struct, dict=True):
     """What a fix sees: the graph, which it may change, and the plan that was made of it before this round.
 
     Tensor indices are the same in both; operators are found by `planned`, since inserted ones shift their indices.

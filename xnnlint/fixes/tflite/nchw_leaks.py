@@ -8,7 +8,8 @@ that somebody inside and somebody outside reads makes the whole cluster dense.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.fixes.tflite.editor import Op
 from xnnlint.fixes.tflite.graph_view import View
@@ -17,8 +18,7 @@ from xnnlint.xnnpack.ir import REDUCTIONS, Layout, Node, Value
 from xnnlint.xnnpack.plan import PartitionPlan
 
 
-@dataclass(frozen=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """A value that operators in NCHW compute, and that leaves them.
 
     Attributes:

@@ -7,10 +7,11 @@ A new kind is one file in `rescues/` that has it in a tuple `RESCUES`, and a tes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import Change
 from xnnlint.fixes.fixer import Fixer, discovered
@@ -39,8 +40,7 @@ class Preference(IntEnum):
     DENSE_WEIGHTS = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One way to rescue a model.
 
     Attributes:

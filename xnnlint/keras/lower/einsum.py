@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from string import ascii_letters
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.errors import NotSupported
 from xnnlint.keras.lower.layer_scope import Scope, shape_of
@@ -104,8 +105,7 @@ def matmul(scope: Scope, x: Value, y: Value, at: str | Step = "MatMul", transpos
     return scope.op("BATCH_MATMUL", [x, y], out, at, {"adj_x": False, "adj_y": transpose_second})
 
 
-@dataclass(frozen=True)
-class _Letters:
+class _Letters(Struct, frozen=True):
     """The axes of an equation by what becomes of them."""
 
     left: str

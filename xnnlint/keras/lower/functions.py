@@ -6,8 +6,9 @@ Arguments come by position or name, in the call or, in Keras 3, in the config; a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options, whole
@@ -53,8 +54,7 @@ class Arguments(Options):
         return list(value)
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Struct, frozen=True):
     """How a function is called, and what it becomes.
 
     Attributes:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
@@ -46,8 +47,7 @@ class Misfit(NotSupported):
     """What a layer reads does not fit its weights."""
 
 
-@dataclass
-class Builder:
+class Builder(Struct):
     """Lowers one model.
 
     Attributes:
@@ -103,8 +103,7 @@ def normalize(name: str) -> str:
     return "unknown" if start is None else plain[start:]
 
 
-@dataclass
-class Scope:
+class Scope(Struct):
     """One call of a layer.
 
     Attributes:

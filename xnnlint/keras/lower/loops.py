@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from xnnlint.keras.lower.layer_scope import Builder, Scope, normalize, shape_of
 from xnnlint.keras.lower.program import Constant, Program, Shape, Step, Value

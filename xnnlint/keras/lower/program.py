@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,8 +136,7 @@ def _count(array: np.ndarray) -> int:
     return count_zeros(array)
 
 
-@dataclass(eq=False, slots=True)
-class Value:
+class Value(Struct, eq=False):
     """A tensor: an input of the model, a constant, or what a node computes.
 
     Attributes:
@@ -170,8 +170,7 @@ class Value:
         return ("constant", self.constant.key) if self.constant is not None else id(self)
 
 
-@dataclass(eq=False, slots=True)
-class Step:
+class Step(Struct, eq=False):
     """An operation of the TensorFlow graph: its name there, and its place in the order in which it is converted."""
 
     name: str
@@ -179,8 +178,7 @@ class Step:
     nodes: int = 0
 
 
-@dataclass(eq=False, slots=True)
-class Node:
+class Node(Struct, eq=False):
     """A TFLite operator.
 
     Attributes:
@@ -218,8 +216,7 @@ class Node:
         return None if value is None else value.constant
 
 
-@dataclass(slots=True)
-class Variable:
+class Variable(Struct):
     """A variable of the file, which starts with zeros: what stands for it, and shape and type of its value."""
 
     handle: Value
@@ -227,8 +224,7 @@ class Variable:
     dtype: str
 
 
-@dataclass(slots=True)
-class Program:
+class Program(Struct):
     """A model as TFLite operators.
 
     Attributes:

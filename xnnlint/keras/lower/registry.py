@@ -16,7 +16,8 @@ is TFMOT's list, whatever is known here (policy/supported_layers.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
@@ -28,8 +29,7 @@ ManyInputs = Callable[[Scope, list[Value]], Value]
 Activation = Callable[[Scope, Value, Options], Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Lowering:
+class Lowering(Struct, frozen=True):
     """What a layer becomes.
 
     Attributes:

@@ -6,11 +6,11 @@ Which ones, and how: `xnnlint/model/converter_storage.py`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from xnnlint.keras.lower.program import Constant, Node
 from xnnlint.model.converter_storage import IN_BLOCKS, WEIGHTED, stores_blocks, stores_sparse
@@ -31,8 +31,7 @@ def uses_blocks(node: Node) -> bool:
     return constant is not None and node.type == IN_BLOCKS and stores_blocks(constant.array, constant.zeros)
 
 
-@dataclass(frozen=True)
-class _Rows(SparseDimension):
+class _Rows(SparseDimension, frozen=True):
     """The compressed last dimension, computed when it is asked for."""
 
     encoding: Encoding | None = None
@@ -44,8 +43,7 @@ class _Rows(SparseDimension):
         return object.__getattribute__(self, name)
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(Struct, frozen=True, dict=True):
     """A weight as rows of which only the elements (or blocks) that are not zero are stored."""
 
     constant: Constant

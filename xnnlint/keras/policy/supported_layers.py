@@ -8,8 +8,9 @@ isinstance; each entry is checked against tf_keras itself in tests/keras/test_po
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.keras.description import Layer
 
@@ -32,8 +33,7 @@ _ALIASES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """What the policy demands of a layer and what the layer has."""
 
     required: str

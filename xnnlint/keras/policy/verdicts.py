@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from msgspec import Struct
+
 from xnnlint.keras.description import KerasModel, Layer
 from xnnlint.keras.policy.supported_layers import (
     CONVOLUTIONS,
@@ -60,8 +62,7 @@ class Refusal:
     layer: Layer | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyVerdict:
+class PolicyVerdict(Struct, frozen=True):
     """The answer for a whole model.
 
     Attributes:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -47,8 +49,7 @@ class Hdf5Error(Exception):
     """The file is damaged, or uses a part of HDF5 that Keras does not write; the text is half a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Type:
+class _Type(Struct, frozen=True):
     """A datatype: what numpy calls it, or why there is no such thing."""
 
     size: int

@@ -10,9 +10,10 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.keras.description import KerasModel

@@ -10,7 +10,8 @@ import mmap
 import struct
 import tempfile
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.loaders.keras.read_config import DAMAGED, Unreadable
 
@@ -28,8 +29,7 @@ _STEP = 1 << 20
 _SAVE_AGAIN = "save it again with Keras, which does not compress"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A file in the archive: where its data lies, how it is packed, and how long it claims to be."""
 
     name: str

@@ -7,7 +7,8 @@ of the packages has to be imported for it.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BUSY = (errno.EBUSY, errno.EIO, getattr(errno, "EREMOTEIO", errno.EIO), errno.ECONNRESET, errno.EPIPE)
 # botocore; google.auth; s3fs gives PermissionError for what the server says.
@@ -41,8 +42,7 @@ _CREDENTIALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What went wrong.
 
     Attributes:

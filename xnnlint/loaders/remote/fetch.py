@@ -10,9 +10,10 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders.addresses import LIMIT_KEY, MOST_MEGABYTES, WEB, shown
@@ -30,8 +31,7 @@ _VERSION = ("size", "ETag", "etag", "LastModified", "generation", "created")
 _PLAIN = re.compile(r"[\w.+-]{1,100}")
 
 
-@dataclass(frozen=True, slots=True)
-class Fetching:
+class Fetching(Struct, frozen=True):
     """How models are fetched.
 
     Attributes:

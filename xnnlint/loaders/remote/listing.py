@@ -7,9 +7,10 @@ as a whole. Here everything below is listed at once, which in a bucket takes a r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from xnnlint.errors import ModelError
 from xnnlint.loaders.addresses import WEB, is_pattern, shown
@@ -21,16 +22,14 @@ from xnnlint.loaders.remote.store import Store
 _DEEPEST_OF_WEB = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A model at an address; `size` is in bytes, or None where the server does not say."""
 
     address: str
     size: int | None
 
 
-@dataclass
-class _Folder:
+class _Folder(Struct):
     """What is in a folder, by names."""
 
     files: dict[str, int | None] = field(default_factory=dict)

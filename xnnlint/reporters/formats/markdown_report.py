@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from xnnlint.reporters.check_report import KeepingReport, ReportSetting
 from xnnlint.reporters.finding_words import condition, group, impersonal, outcome_of, percent, place, remedy
@@ -78,8 +79,7 @@ class MarkdownReport(KeepingReport):
         return "\n".join(lines) + "\n"
 
 
-@dataclass
-class _Parts:
+class _Parts(Struct):
     rows: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
     size: int = 0

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from xnnlint.atomic import commit, draft
 from xnnlint.errors import XnnlintError
@@ -25,8 +26,7 @@ A_GROUP = 1000
 """Rows that are in memory together, and in a group of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column.
 
     Attributes:

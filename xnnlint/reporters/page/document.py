@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct
 
 from xnnlint.linter.comparison import Aspect
 from xnnlint.reporters.page import sections
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class PageModel:
+class PageModel(Struct, frozen=True):
     """A model of the page, the times that were measured of it, and what to call it."""
 
     report: ModelReport

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.errors import XnnlintError
 from xnnlint.linter.findings import Severity
@@ -43,8 +44,7 @@ class Mark(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorFacts:
+class OperatorFacts(Struct, frozen=True):
     """One operator of the main subgraph that data goes through.
 
     Attributes:
@@ -83,8 +83,7 @@ class OperatorFacts:
     mark: Mark | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFacts:
+class ClusterFacts(Struct, frozen=True):
     """Operators that XNNPACK switches to NCHW together, or not at all.
 
     Attributes:
@@ -103,8 +102,7 @@ class ClusterFacts:
     is_nchw: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GraphFacts:
+class GraphFacts(Struct, frozen=True):
     """A model's graph.
 
     Attributes:

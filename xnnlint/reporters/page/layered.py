@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from xnnlint.errors import XnnlintError
 
@@ -34,8 +35,7 @@ class Point(NamedTuple):
     y: float
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """An edge: the points that it goes through, from the bottom of one operator to the top of another.
 
     Attributes:
@@ -52,8 +52,7 @@ class Line:
     is_far: bool = False
 
 
-@dataclass(slots=True)
-class Placement:
+class Placement(Struct):
     """A laid out graph: the middle of each operator, the edges, and the size of the whole."""
 
     places: dict[int, Point] = field(default_factory=dict)

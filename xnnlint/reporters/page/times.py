@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from xnnlint.reporters.page.graph_facts import GraphFacts
 
 
-@dataclass(frozen=True, slots=True)
-class TimeSeries:
+class TimeSeries(Struct, frozen=True):
     """Microseconds of one variant.
 
     Attributes:

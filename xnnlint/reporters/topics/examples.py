@@ -7,9 +7,9 @@ is by itself right and sparse on all runtimes but the oldest (see XNN601).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import apply_unary, pruned, stem, trunk
@@ -18,8 +18,7 @@ from xnnlint.modelbuilder.modelfile import Value
 Middle = Callable[[ModelBuilder, Value], Value]
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Struct, frozen=True):
     """An operator in a network.
 
     Attributes:

@@ -7,7 +7,8 @@ runs every 1x1 convolution as SpMM and is right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.building_blocks import pruned, stem, tail, trunk
@@ -18,8 +19,7 @@ _ANCHORS = 4
 Fill = Callable[[ModelBuilder], None]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """One of them.
 
     Attributes:

@@ -6,9 +6,10 @@ its rule in `rules/` has the words, the remedy and the documentation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.ir import Layout, Node, Subgraph, Value
@@ -46,8 +47,7 @@ class Fact(Enum):
     REDUCTION = "reduction"  # axes; an `Operation`
 
 
-@dataclass(frozen=True, slots=True)
-class Padding:
+class Padding(Struct, frozen=True):
     """A node's padding in pixels: (top, right, bottom, left).
 
     `same_at_stride` is the stride where XNNPACK has yet to work TensorFlow's SAME padding out of it, else None.
@@ -61,8 +61,7 @@ class Padding:
         return cls(node.params["padding"], node.params["stride"] if node.params.get("same_padding") else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(Struct, frozen=True):
     """An operand of a binary operator."""
 
     is_constant: bool
@@ -73,8 +72,7 @@ class Operand:
         return cls(value.is_static, value.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """What a node computes.
 
     Attributes:
@@ -91,8 +89,7 @@ class Operation:
     flattens_map: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """A condition that does not hold, with the value that the runtime requires and the one that the model has.
 
     `fact` is a `Fact`, or one of the condition's own where there is none for it.
@@ -103,8 +100,7 @@ class Unmet:
     actual: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the layout pass may do with a node, and, where that is nothing, every reason why not."""
 
     layout: Layout = Layout.NONE

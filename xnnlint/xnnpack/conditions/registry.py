@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from xnnlint.xnnpack.conditions.node_condition import NodeCondition, Precedence, Verdict
 from xnnlint.xnnpack.ir import Node, Subgraph
 from xnnlint.xnnpack.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A node's condition, and what it says of the node."""
 
     condition: NodeCondition

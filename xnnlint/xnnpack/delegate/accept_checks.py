@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from xnnlint.model.graph import BLOCKWISE, Graph, Operator, Tensor
 from xnnlint.xnnpack.delegate.rejection import Objection, Rejection
@@ -26,8 +26,7 @@ FLOATS = ("FLOAT32", "FLOAT16")
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """What the delegate knows when it looks at an operator.
 
     Attributes:

@@ -6,14 +6,13 @@ Source of the notions: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_de
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from xnnlint.xnnpack.delegate.rejection import Rejection
 from xnnlint.xnnpack.fault import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacking:
+class Unpacking(Struct, frozen=True):
     """A tensor that the delegate computes from constants when it is applied.
 
     Attributes:
@@ -27,16 +26,14 @@ class Unpacking:
     source: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why applying the delegate makes the whole model fail to load."""
 
     op: int
     fault: Fault
 
 
-@dataclass(slots=True)
-class Partition:
+class Partition(Struct):
     """One delegate kernel, which becomes one XNNPACK subgraph.
 
     Attributes:
@@ -54,8 +51,7 @@ class Partition:
     outputs: list[int]
 
 
-@dataclass(slots=True)
-class Delegation:
+class Delegation(Struct):
     """What the delegate makes of a graph.
 
     Attributes:

@@ -6,15 +6,14 @@ default) and tflite/core/subgraph.cc `OpMightHaveSideEffect`, read at f674577 (2
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from xnnlint.model.graph import Graph, Operator
 
 _CONTROL_FLOW = ("IF", "WHILE", "CALL_ONCE")
 
 
-@dataclass(slots=True)
-class Subset:
+class Subset(Struct):
     """Operators that run together: one delegate kernel, or TFLite's own kernels one after the other.
 
     Attributes:

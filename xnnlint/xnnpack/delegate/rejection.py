@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Objection(str, Enum):
@@ -64,8 +65,7 @@ class Objection(str, Enum):
     WEIGHTS_FORMAT = "weights-format"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """Why the delegate leaves an operator to TFLite.
 
     Attributes:

@@ -7,8 +7,9 @@ Source: google-ai-edge/LiteRT tflite/delegates/xnnpack/xnnpack_delegate.cc `Subg
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.delegate.accept_checks import ACTIVATION_RANGES
@@ -37,8 +38,7 @@ def datatype(tensor: Tensor) -> str:
     return kinds.get(tensor.dtype, "invalid")
 
 
-@dataclass(slots=True)
-class Lowering:
+class Lowering(Struct):
     """A subgraph in the making.
 
     Attributes:

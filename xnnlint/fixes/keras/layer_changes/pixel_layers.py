@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import Change, Exactness
 from xnnlint.fixes.keras.config_scope import Entry, Scope
@@ -152,8 +153,7 @@ class ConstantOfFourDimensions(LayerFixer):
         return self.change(match, "give the constant the shape [1, 1, 1, 1]", (before,), (code(entry),))
 
 
-@dataclass(frozen=True)
-class NumberArgument:
+class NumberArgument(Struct, frozen=True):
     """The number in a layer such as `x * 0.5`.
 
     Attributes:

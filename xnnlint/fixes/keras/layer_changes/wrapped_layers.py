@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from xnnlint.fixes.change import CannotChange, Change
 from xnnlint.fixes.keras.config_scope import Entry, Scope, name_of

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -35,8 +36,7 @@ Step = tuple[str, tuple[int, ...]]
 """A RESHAPE with its new shape, or a TRANSPOSE with its order."""
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(Struct, frozen=True):
     """What a chain does to a map.
 
     Attributes:
@@ -63,8 +63,7 @@ class Move:
         return moves_channels + (self.block != 1) + self.from_nchw + self.to_nchw
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Operators, each of which reads what the one before writes.
 
     Attributes:

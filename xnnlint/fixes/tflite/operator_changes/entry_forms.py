@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.stem_picks import is_picked, picks, zeros_remain
@@ -47,8 +48,7 @@ _MOST_PARTS = 8
 _FORM = "3x3, stride 2, padding 1, 3 channels"
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """One of the convolutions along one axis.
 
     Attributes:

@@ -8,7 +8,8 @@ its dimensions, and FULLY_CONNECTED is a 1x1 convolution of the same weights, wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -67,8 +68,7 @@ class ExciteByConvolving(OperatorFixer):
         return f"keep the dimensions of what it pools{instead}"
 
 
-@dataclass
-class _Excitation:
+class _Excitation(Struct):
     """What lies between a pooling and the map.
 
     Attributes:

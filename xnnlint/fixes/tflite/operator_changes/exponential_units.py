@@ -9,7 +9,8 @@ RELU(x) + log(1 + exp(-|x|)) for every x, without a branch for large ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import CannotChange, Exactness
 from xnnlint.fixes.tflite.editor import Op
@@ -86,8 +87,7 @@ class SoftplusInSteps(_Chosen):
         return "compute it as RELU(x) + log(1 + exp(-|x|)), without comparing and choosing"
 
 
-@dataclass(frozen=True)
-class _Elu:
+class _Elu(Struct, frozen=True):
     """What is multiplied by what on either side of zero."""
 
     value: int

@@ -7,9 +7,10 @@ convolution itself. The same rows without a dimension for channels, [N, H, W * C
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -18,8 +19,7 @@ from xnnlint.fixes.windows import Window
 from xnnlint.xnnpack.conditions.stem import CHANNELS, STRIDE
 
 
-@dataclass(frozen=True)
-class ShiftedImage:
+class ShiftedImage(Struct, frozen=True, dict=True):
     """The image that a convolution reads, and its height and width.
 
     Attributes:

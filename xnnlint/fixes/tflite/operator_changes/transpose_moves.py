@@ -8,9 +8,10 @@ numbers, and the two are gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
@@ -118,8 +119,7 @@ class _Movable:
         return self._known[op.uid]
 
 
-@dataclass
-class _Region:
+class _Region(Struct):
     """Operators that hang together, each list in execution order.
 
     Attributes:
