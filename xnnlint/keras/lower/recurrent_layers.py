@@ -68,6 +68,8 @@ def _sequence(bound: Arguments) -> Value:
     if x.dtype != "FLOAT32":
         raise NotSupported(f"its input is of type {x.dtype}")
     batch, steps, features = shape_of(x, 3)
+    if batch is None and bound.scope.config.flag("unroll"):
+        raise NotSupported("it is unrolled, and its first state depends on a dynamic batch")
     if batch is None:
         raise NotConverted("with a dynamic batch", _FIXED_BATCH)
     if steps is None or features is None:
