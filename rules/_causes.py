@@ -591,6 +591,9 @@ def _not_loaded(plan: Plan, hazard: Hazard) -> Cause:
     where = "" if hazard.op is None else f" at {named(plan.graph, hazard.op)}"
     if wrong is not Wrong.NO_CUSTOM_KERNEL:
         required, fix = _LOADING[wrong]
+        if wrong is Wrong.VARIABLE_TENSOR and plan.model.format != "tflite":
+            # The one layer that becomes one with variables (`keras/lower/recurrent_layers.py`).
+            fix = "build it with unroll=True, or the model with Keras 3"
     elif name in _COMPILED:
         device, tool = _COMPILED[name]
         text = f"it is compiled for {device} ({name})"
