@@ -75,8 +75,8 @@ def test_forecast_is_what_the_runtime_did(case: dict[str, Any]) -> None:
         assert case["name"].startswith(("keras2_", "keras3_"))
     if case["kernels"] is not None:  # Nothing is listed where the model fails.
         assert [kernel.kernel for kernel in plan.operators] == case["kernels"]
-    bodies = {str(inner.subgraph): [kernel.kernel for kernel in inner.plan.operators] for inner in plan.called}
-    assert {k: v for k, v in bodies.items() if v} == case.get("called_kernels", {})
+        bodies = {str(inner.subgraph): [kernel.kernel for kernel in inner.plan.operators] for inner in plan.called}
+        assert {k: v for k, v in bodies.items() if v} == case.get("called_kernels", {})
 
 
 @pytest.mark.parametrize("source", ["guide_sparse.keras", "guide_sparse.h5"])

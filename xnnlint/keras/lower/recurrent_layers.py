@@ -306,8 +306,8 @@ def _direction(scope: Scope, way: str) -> Scope:
     """
     own = way == "backward" and scope.config.given("backward_layer") is not None
     layer = _inner_layer(scope.config, "backward_layer" if own else "layer")
-    if not own:
-        layer.name = f"{way}_{layer.name.removeprefix('forward_')}"
+    if not own or not scope.is_keras_3:
+        layer.name = f"{way}_{layer.name.removeprefix('forward_').removeprefix('backward_')}"
     if way == "backward" and not own:
         layer.config = {**layer.config, "go_backwards": not layer.config.get("go_backwards")}
     layer.path = (*(scope.layer.path or (scope.layer.name,)), layer.name)
