@@ -1,6 +1,6 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 700 models of Keras 2 and Keras 3, the operators of the files that
+`keras_lowering_cases.json.gz` holds configs of some 820 models of Keras 2 and Keras 3, the operators of the files that
 the converter made of them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
