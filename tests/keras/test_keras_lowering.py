@@ -299,6 +299,25 @@ def test_what_the_converter_refuses_with_channels_first_is_said(
     assert "no .tflite file comes out" in reason and found.cures == {"odd": "build the model with channels_last"}
 
 
+@pytest.mark.parametrize(
+    ("shape", "unroll", "word"),
+    [
+        ((None, 6, 8), False, "dynamic batch"),
+        ((None, 6, 8), True, "dynamic batch"),
+        ((1, None, 8), False, "only known at run time"),
+        ((1, 0, 8), True, "no steps"),
+        ((1, 10**9, 8), True, "1,000,000,000 steps"),
+    ],
+)
+def test_loops_that_are_not_lowered(shape: tuple[int | None, ...], unroll: bool, word: str) -> None:
+    """Only what the converter refuses has a cure: with a dynamic batch it converts no loop, but steps."""
+    model = model_of(Layer("loop", "LSTM", {"units": 4, "unroll": unroll, "activation": "tanh"}), shape=shape)
+    model.has_weights = False
+    found = lower(model, path="model", format="live")
+    assert word in found.unknown["loop"]
+    assert ("--batch 1" in found.cures.get("loop", "")) == (shape[0] is None and not unroll)
+
+
 @pytest.mark.parametrize("why", ["custom layer Odd", "Lambda"])
 def test_code_of_the_users_is_taken_to_keep_its_input(why: str) -> None:
     odd = Layer("odd", "Odd", {}, opaque=why)

@@ -43,7 +43,7 @@ _KINDS = {
     "SimpleRNN": _Kind(simple_step, 1, "simple_rnn_cell", gates=False),
 }
 # A config can claim any number of them, and each has operators of its own.
-_MOST_STEPS = 1 << 12
+_MOST_STEPS = 1 << 8
 # In which order operators of more steps are in the file is not known.
 _MOST_STEPS_OF_GRU = 4
 _CELL_VARIABLES = ("kernel", "recurrent_kernel", "bias")
@@ -74,6 +74,8 @@ def _sequence(bound: Arguments) -> Value:
         raise NotConverted("with a dynamic batch", _FIXED_BATCH)
     if steps is None or features is None:
         raise NotSupported("the length of its sequences is only known at run time")
+    if not steps:
+        raise NotSupported("its sequences have no steps")
     return x
 
 
