@@ -58,7 +58,6 @@ def plain(out: str, form: str) -> object:
         return out
     document = json.loads(out)
     document["summary"].pop("folders")
-    document["summary"].pop("next")  # what `xnnlint convert` would do, which takes files alone
     return document
 
 
@@ -154,3 +153,69 @@ def test_the_bound_on_the_size_is_a_setting(bucket, call):
 def test_watching_takes_files(bucket, call):
     code, _, err = call("check", bucket, "--watch")
     assert code == 2 and "--watch takes files and folders" in err
+
+
+OWN = ("half.tflite", "film.tflite", "team")  # and nothing that another test puts there
+
+
+def test_a_model_of_another_version_at_its_address_is_checked_again(bucket, call, tmp_path):
+    """Of the same size, as weights are that were trained on."""
+    import s3fs
+
+    lines = tmp_path / "zoo.jsonl"
+    ask = ("check", *(f"{bucket}/{name}" for name in OWN), "--format", "jsonl", "--resume")
+    code, out, err = call(*ask, lines)
+    assert code == 2 and "anew" not in err
+    first = {line["path"]: line for line in map(json.loads, out.splitlines())}
+    assert all(line["version"] for line in first.values() if line["error"] is None)
+
+    changed = Path("half.tflite").read_bytes()
+    data = bytearray(changed)
+    data[data.index(b"conv2d_1")] = ord("C")
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe(f"{BUCKET}/half.tflite", bytes(data))
+    code, out, err = call(*ask, lines)
+    # The one that is no model is tried again, too.
+    assert code == 2 and f"{lines}: 2 lines are made anew" in err
+    second = {line["path"]: line for line in map(json.loads, out.splitlines())}
+    assert {path for path in first if first[path] != second[path]} == {f"{bucket}/half.tflite"}
+    assert second[f"{bucket}/half.tflite"]["bytes"] == len(changed)
+    assert sorted(map(json.loads, lines.read_text().splitlines()), key=lambda line: line["path"]) == sorted(
+        second.values(), key=lambda line: line["path"]
+    )
+
+
+@pytest.mark.judge
+def test_verify_of_a_bucket_goes_on(bucket, call, tmp_path):
+    lines = tmp_path / "verified.jsonl"
+    ask = ("verify", *(f"{bucket}/{name}" for name in OWN), "--seeds", "1", "--format", "jsonl", "--resume")
+    whole = call(*ask, lines)
+    assert whole[0] == 2 and len(whole[1].splitlines()) == 3
+    code, out, err = call(*ask, lines)
+    assert (code, sorted(out.splitlines())) == (2, sorted(whole[1].splitlines()))
+    assert f"{lines}: 1 line is made anew" in err
+
+
+def test_what_to_type_next_takes_an_address_or_is_for_a_copy(bucket, call):
+    import s3fs
+
+    fs = s3fs.S3FileSystem(skip_instance_cache=True)
+    fs.put(str(FIXTURES / "guide_dense_zeros.tflite"), f"{BUCKET}/next/zeros.tflite")
+    fs.put(str(FIXTURES / "guide_unpruned.tflite"), f"{BUCKET}/next/unpruned.tflite")
+    for name, command, why in (
+        ("team/new/sparse.tflite", f"xnnlint verify {bucket}/team/new/sparse.tflite", "runs it in LiteRT"),
+        ("team/new/sparse.tflite", "xnnlint bench sparse.tflite", "times it, sparse and dense; on a copy: download it"),
+        ("team/sparse.keras", "xnnlint convert sparse.keras -o model.tflite", "on a copy: download it first"),
+        ("next/zeros.tflite", "xnnlint fix zeros.tflite -o fixed.tflite", "on a copy: download it first"),
+        ("next/unpruned.tflite", f"xnnlint check {bucket}/next/unpruned.tflite --assume-pruned 0.8", "pruning to 80%"),
+    ):
+        (_, _, steps) = call("check", f"{bucket}/{name}")[1].partition("\nNext:\n")
+        assert f"  {command}\n" in steps or f"  {command}  " in steps, steps
+        assert why in " ".join(steps.split())
+
+
+@pytest.mark.parametrize("command", [("fix",), ("fix", "-o", "x.tflite"), ("convert", "-o", "x.tflite"), ("bench",)])
+def test_what_takes_no_address_says_so(call, command):
+    (name, *more) = command
+    code, out, err = call(name, "s3://zoo/half.tflite", *more)
+    sentence = "s3://zoo/half.tflite: this is an address, and files alone are read here; download it first"
+    assert (code, out, err) == (2, "", f"xnnlint: error: {sentence}\n")

@@ -143,3 +143,33 @@ def test_the_configuration_takes_several_runtimes(zoo, call):
     assert [one["runtime"] for one in keepdims["runtimes"]] == ["litert-2.3", "tf-2.4"]
     (zoo / "xnnlint.toml").write_text('runtime = "portable,litert-2.3"\n')
     assert "portable stands for all of them, so that it is given alone" in call("check", ".")[2]
+
+
+def test_names_are_separated_by_commas_or_the_option_is_repeated(zoo, call):
+    said = call("check", ".", "--format", "json", "--runtime", "litert-2.3,tf-2.18,tf-2.4")
+    assert json.loads(said[1])["models"][0]["runtimes"][-1]["runtime"] == "tf-2.4"
+    repeated = ("--runtime", "litert-2.3", "--runtime=tf-2.18", "--runtime", "tf-2.4")
+    assert call("check", ".", "--format", "json", *repeated) == said
+    # The last of these options is read by typer alone.
+    assert call("check", ".", "--format", "json", *repeated, "--engine", "processes") == said
+    mixed = ("--runtime", "litert-2.3", "--runtime", "tf-2.18,tf-2.4", "--runtime", "litert-2.3")
+    assert json.loads(call("check", ".", "--format", "json", *mixed)[1])["models"] == json.loads(said[1])["models"]
+
+
+def test_a_parquet_file_has_a_row_for_each_model_and_runtime(zoo, call):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (zoo / "bad.tflite").write_bytes(SPARSE.read_bytes()[:200])
+    call("check", ".", "--runtime", "litert-2.3,tf-2.4", "--report", "parquet=all.parquet")
+    rows = [
+        (row["path"], row["runtime"], row["outcome"], row["spmm"], row["blocker"])
+        for row in parquet.read_table("all.parquet").to_pylist()
+    ]
+    expected = [("bad.tflite", "litert-2.3,tf-2.4", "unreadable", None, None)]
+    for name in ("keepdims.tflite", "sparse.tflite"):
+        for runtime in ("litert-2.3", "tf-2.4"):
+            (alone,) = json.loads(call("check", name, "--runtime", runtime, "--format", "json")[1])["models"]
+            unlocking = [f["rule"] for f in alone["findings"] if f["unlocks"] and f["unlocks"]["in_smallest_set"]]
+            blocker = next(iter(unlocking), None)
+            expected.append((name, runtime, alone["outcome"], alone["summary"]["spmm"], blocker))
+    assert rows == expected
+    assert len({row[2] for row in rows}) == 3

@@ -375,6 +375,7 @@ def test_faults():
     assert fault_of(PermissionError("x"), "gs").problem == "access is denied"
     assert fault_of(TimeoutError(), "s3").may_pass
     assert not fault_of(builtins.KeyError("odd"), "s3").may_pass
+    assert fault_of(OSError("Forbidden: b/x"), "gs").problem == "access is denied"
     full = fault_of(OSError(28, "No space left on device"), "s3")
     assert ("no room" in full.problem, full.may_pass) == (True, False)
 

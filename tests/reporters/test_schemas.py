@@ -34,7 +34,7 @@ def test_every_command_has_a_published_schema_and_the_option() -> None:
         assert any("--format" in (more.default, *(more.param_decls or ())) for more in declared), command.__name__
 
 
-@pytest.mark.parametrize("name", sorted({*SCHEMAS.values(), "line", "results"}))
+@pytest.mark.parametrize("name", sorted({*SCHEMAS.values(), "line", "results", "verify_line"}))
 def test_every_schema_is_strict(name: str) -> None:
     """It is a schema, and no object of it takes a key that it does not name, unless keys are data."""
     schema = published_schema(name)

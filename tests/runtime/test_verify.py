@@ -436,10 +436,10 @@ def test_in_a_pipe_the_verdict_is_one_line(plan, setting):
 
 def test_the_last_line_counts(plan):
     tally = VerificationTally()
-    tally.add(found(plan))
+    tally.add(found(plan).verdict)
     assert tally.text() == "agrees: sparse."
-    tally.add(found(plan, outcome="fails"))
-    tally.add(Verification("broken", error="broken: no"))
+    tally.add(found(plan, outcome="fails").verdict)
+    tally.add(Verification("broken", error="broken: no").verdict)
     assert tally.text() == "3 models: 1 agree, 1 differ, 1 not judged; observed: 1 sparse, 1 fails."
 
 

@@ -393,7 +393,7 @@ def _resolver(options: CheckOptions) -> Resolver:
 
     selection = options.selection
     given = {
-        "runtime": options.target.runtime,
+        "runtime": options.target.runtimes,
         "cpu": options.target.cpu,
         "select": selection.select,
         "ignore": selection.ignore,

@@ -106,7 +106,7 @@ def _compare_results(options: CompareOptions, aspects: list[Aspect]) -> int:
     from xnnlint.reporters.result_files import is_result_file, read_rows
     from xnnlint.reporters.zoo_comparison import ZooComparison, results_of
 
-    first, last, runtimes = options.models[0], options.models[-1], (options.target.runtime, options.second.to_runtime)
+    first, last, runtimes = options.models[0], options.models[-1], (options.target.runtimes, options.second.to_runtime)
     alone = len(options.models) == 1
     if len(options.models) > 2 or not (is_result_file(first) and is_result_file(last)) or (alone and not all(runtimes)):
         raise XnnlintError("compare takes two results; or one of several runtimes, with --runtime and --to-runtime")
@@ -155,8 +155,8 @@ def _reports(options: CompareOptions) -> tuple[ModelReport, ModelReport]:
     before, after = options.models[0], options.models[-1]
     target = options.target
     return (
-        _report(before, options, target.runtime, target.cpu),
-        _report(after, options, second.to_runtime or target.runtime, second.to_cpu or target.cpu),
+        _report(before, options, target.runtimes, target.cpu),
+        _report(after, options, second.to_runtime or target.runtimes, second.to_cpu or target.cpu),
     )
 
 

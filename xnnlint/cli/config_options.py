@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 
 class TargetOptions(Struct, frozen=True):
-    """What to predict for; "" where the configuration says it."""
+    """What to predict for; nothing where the configuration says it."""
 
     runtime: Annotated[
-        str,
+        list[str],
         typer.Option(
             metavar="NAME",
-            help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them.",
+            help=f"Runtime to predict for, by default {DEFAULT_RUNTIME}; `xnnlint profiles` lists them; several: "
+            "comma-separated, or repeated.",
             show_default=False,
             autocompletion=runtime_names,
         ),
-    ] = ""
+    ] = field(default_factory=list)
     cpu: Annotated[
         str,
         typer.Option(
@@ -39,6 +40,11 @@ class TargetOptions(Struct, frozen=True):
             autocompletion=cpu_names,
         ),
     ] = ""
+
+    @property
+    def runtimes(self) -> str:
+        """All of them as one name, with commas between; "" where none is given."""
+        return ",".join(dict.fromkeys(filter(None, self.runtime)))
 
 
 class ConfigOptions(Struct, frozen=True):

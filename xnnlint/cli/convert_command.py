@@ -46,10 +46,12 @@ def convert(options: ConvertOptions) -> None:
     from xnnlint import atomic
     from xnnlint.cli.check_command import CheckOptions, check
     from xnnlint.fixes.tflite.readable import readable
+    from xnnlint.loaders.other_formats import refuse_url
     from xnnlint.runtime import tensorflow_converter as converting
     from xnnlint.runtime.tensorflow_log import errors_only
 
     model, output = options.model, options.output
+    refuse_url(model)
     if options.even_if_slower and not options.fix:
         raise XnnlintError("--even-if-slower says which changes are made: give --fix, too")
     if Path(output).exists() and Path(model).exists() and Path(model).samefile(output):
@@ -91,7 +93,7 @@ def _fixed(data: bytes, options: ConvertOptions) -> bytes:
     from xnnlint.xnnpack.profile import load_profile
 
     target = options.target
-    given = {"runtime": target.runtime, "cpu": target.cpu}
+    given = {"runtime": target.runtimes, "cpu": target.cpu}
     settings = resolver(ConfigOptions(), given).for_model(options.output)
     request = FixRequest(
         load_profile(settings["runtime"], settings["cpu"]),

@@ -100,7 +100,11 @@ def fix(options: FixOptions) -> None:
 
     Of a Keras model it changes the layers, but no weight; of a .tflite file the operators, proven by a real run.
     """
+    from xnnlint.loaders.other_formats import refuse_url
+
     models, written = options.models, options.written
+    for model in models:
+        refuse_url(model)
     if written.out and len(models) > 1:
         raise XnnlintError(f"-o {written.out} takes one model, not {len(models)}; --in-place replaces each")
     targets = {model: _target(model, written) for model in models}
@@ -109,7 +113,7 @@ def fix(options: FixOptions) -> None:
 
     given = {
         "force-exclude": options.force_exclude or None,
-        "runtime": options.target.runtime,
+        "runtime": options.target.runtimes,
         "cpu": options.target.cpu,
     }
     settings = resolver(options.configuration, given)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from xnnlint.cli.cluster_progress import with_progress
 from xnnlint.cli.console import warn
+from xnnlint.cli.resume import Meant, Resumed
 from xnnlint.cli.scale_options import Engine, EngineOptions
 from xnnlint.cli.session import Session, Task
-from xnnlint.cli.work import check_line, check_row, failed
+from xnnlint.cli.work import check_line, check_row, failed, settings_key
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders import is_callable
-from xnnlint.reporters.model_row import Checked
+from xnnlint.loaders.search import Found
+from xnnlint.reporters.model_row import Checked, row_of
 
 
 def rows(
@@ -33,29 +35,32 @@ def rows(
     work = check_line if with_lines or resume else check_row
     with contextlib.ExitStack() as stack:
         if resume:
-            from xnnlint.cli.resume import Resumed
-
-            lines = stack.enter_context(contextlib.closing(Resumed(resume, session.tasks)))
-            if lines.others:
-                warn(f"{resume}: {lines.others} lines are of models that are not among these; they stay")
-            yield from lines.known()
-            session.tasks = lines.left
+            meant = [_meant(task) for task in session.tasks]
+            lines = stack.enter_context(contextlib.closing(Resumed(resume, meant, "check")))
+            for remark in lines.remarks():
+                warn(remark)
+            yield from (Checked(row_of(record), line) for record, line in lines.known())
+            session.tasks = [session.tasks[number] for number in lines.left]
         if engine.engine is Engine.DASK:
             found = _on_cluster(session, engine, work, with_bar=with_bar)
         else:
             found = session.each(work, failed, with_bar=with_bar)
         for checked in stack.enter_context(contextlib.closing(found)):
             if resume:
-                lines.add(checked)
+                assert checked.line is not None
+                lines.add(checked.line)
             yield checked
+
+
+def _meant(task: Task) -> Meant:
+    request = task.request
+    found = Found(request.file, request.error, request.size, request.version)
+    return Meant(request.path, found, settings_key(task))
 
 
 def _on_cluster(
     session: Session, engine: EngineOptions, work: Callable[[Task], Checked], *, with_bar: bool
 ) -> Generator[Checked]:
-    from xnnlint.reporters.progress import is_wanted
-    from xnnlint.reporters.progress import with_bar as show
-
     if session.has_stdin or any(is_callable(task.request.path) for task in session.tasks):
         raise XnnlintError("--engine dask takes files, folders and addresses, which workers can open, too")
     if not session.tasks:
@@ -73,12 +78,8 @@ def _on_cluster(
             yield failed(tasks[number], result.how) if isinstance(result, Lost) else result
 
     with cluster(engine.scheduler, min(session.settings["jobs"] or cpus(), len(tasks))) as on:
-        found: Iterator[Checked] = checked(on)
-        if with_bar and is_wanted(len(tasks)):
-            if on.dashboard:
-                print(f"xnnlint: {on.dashboard} shows what the workers do", file=sys.stderr)
-            found = show(found, [f"on {on.workers} workers"] * len(tasks))
-        yield from found
+        found = checked(on)
+        yield from with_progress(found, on, len(tasks)) if with_bar else found
     if any(task.request.fetching for task in tasks):
         from xnnlint.loaders.remote.scratch import remove_stale
 

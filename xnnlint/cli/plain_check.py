@@ -37,13 +37,13 @@ TEXTS = {
     "--jobs": ("", "jobs"),
     "-j": ("", "jobs"),
     "--baseline": ("", "baseline"),
-    "--runtime": ("target", "runtime"),
     "--cpu": ("target", "cpu"),
     "--fail-on": ("selection", "fail_on"),
     "--assume-pruned": ("shown", "assume_pruned"),
     "--cost-profile": ("shown", "cost_profile"),
 }
 LISTS = {
+    "--runtime": ("target", "runtime"),
     "--report": ("", "report"),
     "--select": ("selection", "select"),
     "--ignore": ("selection", "ignore"),

@@ -189,7 +189,7 @@ def _session(options: ReportOptions) -> Session:
 
     share = share_option("--assume-pruned", options.page.assume_pruned, with_ends=True)
     target = options.target
-    given = {"runtime": target.runtime, "cpu": target.cpu} | options.passed_over.as_keys()
+    given = {"runtime": target.runtimes, "cpu": target.cpu} | options.passed_over.as_keys()
     return Session(
         options.models,
         resolver(options.configuration, given),

@@ -40,6 +40,7 @@ class Request(Struct, frozen=True):
         error: why there is nothing to read; then only this is reported.
         fetching: how to get it, where `file` is an address.
         size: its bytes where they are known without asking.
+        version: what the server of an address calls this version of it, where that is known without asking.
         content: whether to say which bytes were checked.
     """
 
@@ -55,6 +56,7 @@ class Request(Struct, frozen=True):
     custom_operators: tuple[str, ...] = ()
     fetching: Fetching | None = None
     size: int | None = None
+    version: str | None = None
     content: bool = False
 
     @property
@@ -236,6 +238,7 @@ class Session:
             settings["custom-operators"],
             fetching,
             found.size,
+            found.version,
             self._content,
         )
         return Task(request, settings)
@@ -346,12 +349,17 @@ def check_one(request: Request) -> ModelReport:
 
     if request.error is not None:
         return ModelReport(request.path, error=request.error)
-    if request.fetching is None:
+    fetching = request.fetching
+    if fetching is None:
         return _check_file(request)
     from xnnlint.loaders.remote.fetch import fetched
+    from xnnlint.loaders.remote.versions import version_at
 
     try:
-        with fetched(request.file, request.fetching, request.size) as file:
+        if request.content and request.version is None:
+            # Before it is fetched: what is written meanwhile is another version then.
+            request = replace(request, version=version_at(request.file))
+        with fetched(request.file, fetching, request.size) as file:
             return _check_file(replace(request, file=file))
     except (XnnlintError, OSError) as error:
         return ModelReport(request.path, error=engine.sentence(error, request.path))
@@ -372,7 +380,8 @@ def _check_file(request: Request) -> ModelReport:
     if request.content:
         from xnnlint.loaders.content import content_of
 
-        report.content = content_of(request.file)
+        content = content_of(request.file)
+        report.content = content and content._replace(version=request.version)
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from xnnlint.cli.cluster_progress import with_progress
 from xnnlint.cli.session import slim
 from xnnlint.errors import XnnlintError
 from xnnlint.loaders.addresses import shown
-from xnnlint.loaders.search import Excluded
-from xnnlint.runtime.verify import Setting, Verification, choose, runnable, verify_each
+from xnnlint.loaders.search import Found
+from xnnlint.runtime.verify import Setting, Verification, choose, verify_found
+from xnnlint.version import __version__
 
 if TYPE_CHECKING:
     from xnnlint.loaders.remote.fetch import Fetching
@@ -35,9 +39,20 @@ class Judge(Struct, frozen=True):
 
 
 class _Piece(Struct, frozen=True):
-    path: str
+    model: Found
     judge: Judge
     fetching: Fetching | None
+
+
+def settings_key(setting: Setting, custom_operators: Sequence[str]) -> str:
+    """16 digits that tell what a model is verified with: the version of xnnlint, what runs, and what is predicted."""
+    target, profile = setting.target, setting.profile
+    said = [
+        __version__,
+        [target.release.version, target.cpu, target.execution.value, list(setting.seeds)],
+        [profile.runtime, profile.cpu, sorted(custom_operators)],
+    ]
+    return sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 @cache
@@ -51,9 +66,9 @@ def _setting(judge: Judge) -> Setting:
 
 def _verify(piece: _Piece) -> Verification:
     """Run one model; whatever goes wrong is in what is returned."""
-    name = shown(piece.path)
+    name = shown(piece.model.path)
     try:
-        (found,) = verify_each([piece.path], _setting(piece.judge), fetching=piece.fetching)
+        (found,) = verify_found([piece.model], _setting(piece.judge), piece.fetching)
     except XnnlintError as error:
         return Verification(name, error=f"{name}: {error}")
     return found if found.plan is None else replace(found, plan=slim(found.plan))
@@ -62,16 +77,15 @@ def _verify(piece: _Piece) -> Verification:
 def on_cluster(
     scheduler: str,
     workers: int,
-    paths: Sequence[str],
+    models: Sequence[Found],
     judge: Judge,
-    excluded: Excluded,
     fetching: Fetching | None,
 ) -> Iterator[Verification]:
     """Every model, as they come.
 
     Args:
         scheduler, workers: as of `cluster`.
-        paths, excluded: as of `verify_each`.
+        models: as of `verify_found`.
 
     Raises:
         XnnlintError: there is no cluster to use.
@@ -80,15 +94,15 @@ def on_cluster(
 
     # Workers fetch into folders of their own.
     how = None if fetching is None else replace(fetching, folder="")
-    found = runnable(paths, excluded)
-    pieces = [_Piece(one.path, judge, how) for one in found if one.error is None]
-    yield from (Verification(shown(one.path), error=one.error) for one in found if one.error is not None)
+    pieces = [_Piece(one, judge, how) for one in models if one.error is None]
+    yield from (Verification(shown(one.path), error=one.error) for one in models if one.error is not None)
     if not pieces:
         return
     with cluster(scheduler, min(workers, len(pieces))) as on:
-        for number, result in on.each(_verify, pieces, [0] * len(pieces)):
+        results = on.each(_verify, pieces, [piece.model.size or 0 for piece in pieces])
+        for number, result in with_progress(results, on, len(pieces)):
             if isinstance(result, Lost):
-                name = shown(pieces[number].path)
+                name = shown(pieces[number].model.path)
                 yield Verification(name, error=f"{name}: the process that verified it {result.how}")
             else:
                 yield result

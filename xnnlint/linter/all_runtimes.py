@@ -23,8 +23,8 @@ def check_everywhere(
 ) -> tuple[Plan, list[Finding], tuple[RuntimeOutcome, ...]]:
     """Plan a model, which is read once, for every runtime that a profile stands for.
 
-    No two of them agree in all facts that a plan asks for, not even of the smallest model, so that none stands for
-    another.
+    None stands for another: hardly two of them agree in all that is asked of them meanwhile, not even of the smallest
+    model (`benchmarks/shared_plans.py`).
 
     Returns:
         The worst plan; the findings of all, each with the runtimes on which it holds; and what each makes of it.

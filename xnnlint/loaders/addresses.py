@@ -21,6 +21,7 @@ PACKAGES = {
 IN_EXTRA = ("fsspec", "s3fs", "aiohttp")
 """Packages that the extra `remote` brings."""
 WEB = ("http", "https")
+GOOGLE = ("gs", "gcs")
 LIMIT_KEY, MOST_MEGABYTES = "remote-max-megabytes", 2048
 """Up to which size a model is fetched: the key, and its default. A .tflite file has 2 GB at most."""
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)

@@ -12,10 +12,14 @@ _STEP = 1 << 20
 
 
 class Content(NamedTuple):
-    """Bytes of a model, and the SHA-256 of them in hexadecimal digits."""
+    """Bytes of a model, and the SHA-256 of them in hexadecimal digits.
+
+    `version` is what the server called that version of it, of a model at an address.
+    """
 
     bytes: int
     sha256: str
+    version: str | None = None
 
 
 def content_of(path: str) -> Content | None:

@@ -18,12 +18,14 @@ STDIN = "-"
 class Found(NamedTuple):
     """A model to check, or what stood in the way of finding some: then `error` is one sentence that names the path.
 
-    `size` is in bytes where that is known without asking, as of models at addresses.
+    `size` is in bytes, and `version` what its server calls that version of it, where these are known without asking, as
+    of models at addresses.
     """
 
     path: str
     error: str | None = None
     size: int | None = None
+    version: str | None = None
 
 
 Excluded = Callable[..., bool]
@@ -71,7 +73,7 @@ def _remote(address: str, excluded: Excluded) -> Iterator[Found]:
 
     try:
         for one in listed(address, excluded):
-            yield Found(one.address, size=one.size)
+            yield Found(one.address, size=one.entry.size, version=one.entry.version)
     except XnnlintError as error:
         yield Found(address, str(error))
 

@@ -39,8 +39,8 @@ def published_schema(name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a document.
 
     Args:
-        name: one of the values of `SCHEMAS`, "line", of what `check --format jsonl` prints of each
-            model, or "results", of what `compare` prints of two results.
+        name: one of the values of `SCHEMAS`; "line" and "verify_line", of what `check` and `verify` print of each model
+            with `--format jsonl`; or "results", of what `compare` prints of two results.
     """
     from importlib import resources
 

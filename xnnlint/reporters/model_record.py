@@ -55,6 +55,7 @@ def record_with(
         "settings": settings,
         "bytes": None if content is None else content.bytes,
         "sha256": None if content is None else content.sha256,
+        "version": None if content is None else content.version,
         "exit_code": exit_code,
         "failures": list(failures),
         "next": word(model) if model.error is None else "",

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from xnnlint.linter.findings import RuntimeOutcome, Severity
 from xnnlint.xnnpack.plan import Outcome
@@ -95,6 +95,21 @@ class ModelRow(Struct, frozen=True):
     def worst(self) -> Severity | None:
         """The gravest severity that it has findings of."""
         return min(self.severities, key=lambda severity: severity.rank, default=None)
+
+    def each_runtime(self) -> tuple[ModelRow, ...]:
+        """A row for each runtime that it was checked for, with what that makes of the model; else itself."""
+        return tuple(
+            replace(
+                self,
+                runtime=one.runtime,
+                outcome=one.outcome,
+                spmm=one.spmm,
+                pointwise_convs=one.pointwise_convs,
+                blockers=one.blockers,
+                by_runtime=(),
+            )
+            for one in self.by_runtime
+        ) or (self,)
 
     def values(self) -> dict[str, Any]:
         """The same as values that JSON has."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from xnnlint.linter.findings import Severity
+from xnnlint.loaders.addresses import is_address
 from xnnlint.reporters.finding_words import counted
 from xnnlint.reporters.styled_lines import FAINT, STRONG, Line, Span, columns, safe, wrap
 from xnnlint.reporters.value_words import made_words
@@ -58,6 +59,10 @@ class Kind(Enum):
     EXPLAIN = "explain"
 
 
+_OF_FILES = (Kind.FIX, Kind.FIX_SLOWER, Kind.FIX_UNSAFE, Kind.CONVERT, Kind.CONVERT_FIX, Kind.BENCH)
+"""What takes no addresses."""
+
+
 class Step(Struct, frozen=True):
     """One thing to do.
 
@@ -72,11 +77,16 @@ class Step(Struct, frozen=True):
 
 
 def steps(model: ModelReport) -> list[Step]:
-    """What to do with a model that was read, the first thing first."""
+    """What to do with a model that was read, the first thing first.
+
+    What changes a model, or times it, takes files alone: of one at an address, the steps are for a copy.
+    """
     found, missing = [*_of_weights(model), *_of_fixes(model)], list(_of_missing(model))
     if not found and not missing and any(f.severity is Severity.ERROR for f in model.findings):
         found.append(Step(Kind.BY_HAND, "", ""))
     found += _of_right_models(model)
+    if is_address(model.path):
+        found = [_of_copy(step) for step in found]
     if model.findings:
         rule = model.findings[0].rule
         found.append(Step(Kind.EXPLAIN, f"xnnlint explain {rule}", "what it means, with an example"))
@@ -112,8 +122,8 @@ def _of_weights(model: ModelReport) -> Iterator[Step]:
     lacks = {finding.condition for finding in model.findings}
     if Condition.WRAPPERS_STRIPPED in lacks:
         yield Step(Kind.STRIP, "", "")
-    if Condition.PRUNED in lacks and not model.if_pruned and _is_file(model):
-        command = f"xnnlint check {_path(model)} --assume-pruned {SHARE}"
+    if Condition.PRUNED in lacks and not model.if_pruned and _is_there(model):
+        command = f"xnnlint check {_quoted(model.path)} --assume-pruned {SHARE}"
         yield Step(Kind.PRUNE, command, f"what pruning to {float(SHARE):.0%} would bring")
     elif Condition.PRUNED in lacks:
         yield Step(Kind.PRUNE, "", "")
@@ -198,10 +208,10 @@ def _becomes(fixed: FixOutcome) -> str:
 
 def _of_right_models(model: ModelReport) -> Iterator[Step]:
     """What comes after a green check."""
-    if model.outcome is not Outcome.SPARSE or model.plan is None or not _is_file(model):
+    if model.outcome is not Outcome.SPARSE or model.plan is None or not _is_there(model):
         return
     if model.plan.model.format == "tflite":
-        yield Step(Kind.VERIFY, f"xnnlint verify {_path(model)}", "runs it in LiteRT, and compares")
+        yield Step(Kind.VERIFY, f"xnnlint verify {_quoted(model.path)}", "runs it in LiteRT, and compares")
         yield Step(Kind.BENCH, f"xnnlint bench {_path(model)}", "times it, sparse and dense")
     elif model.plan.model.assume_pruned is not None:
         yield Step(Kind.PRUNE, "", "")
@@ -211,10 +221,23 @@ def _of_right_models(model: ModelReport) -> Iterator[Step]:
         yield Step(Kind.CONVERT, f"xnnlint convert {_path(model)} -o model.tflite", what)
 
 
-def _is_file(model: ModelReport) -> bool:
-    """Not stdin, which has another name in the report than the file that was read."""
-    return model.plan is not None and model.plan.model.path == model.path and model.format is not None
+def _is_there(model: ModelReport) -> bool:
+    """Not stdin, which has another name in the report than the file that was read, and is there once."""
+    if model.plan is None or model.format is None:
+        return False
+    return model.plan.model.path == model.path or is_address(model.path)
+
+
+def _of_copy(step: Step) -> Step:
+    if step.kind not in _OF_FILES or not step.command:
+        return step
+    return Step(step.kind, step.command, f"{step.why}; on a copy: download it first")
 
 
 def _path(model: ModelReport) -> str:
-    return shlex.quote(safe(model.path))
+    """The file, or that of a copy."""
+    return _quoted(model.path.rpartition("/")[2] if is_address(model.path) else model.path)
+
+
+def _quoted(path: str) -> str:
+    return shlex.quote(safe(path))

@@ -1,4 +1,5 @@
-"""Verifications as one JSON document; `verify.schema.json` beside this file is its published schema."""
+"""Verifications as one JSON document, or as a line of JSON each; `verify.schema.json` and `verify_line.schema.json`
+beside this file are the published schemas."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from xnnlint.linter.fault_words import fault_words
 from xnnlint.reporters.json_document import SCHEMA_VERSION, tool
-from xnnlint.runtime.verify import partitions_of
+from xnnlint.reporters.model_record import Record
+from xnnlint.runtime.broken import Broken
+from xnnlint.runtime.verify import Verdict, partitions_of
 from xnnlint.xnnpack.plan import running
 
 if TYPE_CHECKING:
@@ -16,8 +19,49 @@ if TYPE_CHECKING:
     from xnnlint.xnnpack.plan import Plan
 
 
-def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]:
-    """All models as plain values; consumes `models` one by one, so that each can be let go of."""
+def document(setting: Setting, models: Iterable[Record]) -> Record:
+    """All models as one document.
+
+    Args:
+        models: as `line_data` makes them.
+    """
+    return {**_head(setting), "models": [{key: model[key] for key in _OF_MODEL} for model in models]}
+
+
+def line_data(setting: Setting, model: Verification, settings: str) -> Record:
+    """One model as the document of its line.
+
+    Args:
+        settings: what tells this way to verify from others.
+    """
+    content = model.content
+    return {
+        **_head(setting),
+        "settings": settings,
+        "bytes": None if content is None else content.bytes,
+        "sha256": None if content is None else content.sha256,
+        "version": None if content is None else content.version,
+        "exit_code": model.exit_code,
+        **_model(model),
+    }
+
+
+def verdict_of(line: Record) -> Verdict:
+    """What a line comes to."""
+    predicted, observed, broken = line["predicted"], line["observed"], line["broken"]
+    return Verdict(
+        line["path"],
+        line["agrees"],
+        tuple(line["differs"]),
+        None if broken is None else Broken(broken),
+        None if predicted is None else predicted["outcome"],
+        None if observed is None else observed["outcome"],
+        line["exit_code"],
+        line["error"],
+    )
+
+
+def _head(setting: Setting) -> Record:
     target = setting.target
     return {
         "schema_version": SCHEMA_VERSION,
@@ -31,11 +75,13 @@ def document(setting: Setting, models: Iterable[Verification]) -> dict[str, Any]
         },
         "profile": {"runtime": setting.profile.runtime, "cpu": setting.profile.cpu},
         "note": setting.note or None,
-        "models": [_model(model) for model in models],
     }
 
 
-def _model(model: Verification) -> dict[str, Any]:
+_OF_MODEL = ("path", "agrees", "differs", "broken", "predicted", "observed", "operators", "error")
+
+
+def _model(model: Verification) -> Record:
     return {
         "path": model.path,
         "agrees": model.agrees,

@@ -34,6 +34,7 @@ from xnnlint.runtime.verify import (
     Ran,
     Row,
     Setting,
+    Verdict,
     Verification,
     partitions_of,
 )
@@ -63,6 +64,8 @@ _BROKEN = {
     Broken.NOTHING_RUNS: "no kernel of LiteRT runs it, with or without a delegate",
 }
 _RIGHT = ("sparse", "dense")
+_OUTCOMES = (*_RIGHT, "wrong-results", "fails")
+_VERDICTS = ("agree", "differ", "broken", "not judged")
 
 
 def verification_lines(found: Verification, setting: Setting, width: int, *, for_pipe: bool = False) -> list[Line]:
@@ -72,13 +75,18 @@ def verification_lines(found: Verification, setting: Setting, width: int, *, for
         width: columns to wrap at.
         for_pipe: keep the verdict in one line and every name whole, whatever the width: programs read them.
     """
-    lines = list(_verdict(found, setting, None if for_pipe else width))
+    lines = verdict_lines(found.verdict, setting, width, for_pipe=for_pipe)
     for label, text in _facts(found, setting):
         lines += _row(label, text, width)
     for subgraph in dict.fromkeys(row.subgraph for row in found.rows):
         rows = tuple(row for row in found.rows if row.subgraph == subgraph)
         lines += [[], *_heading(found.plan, rows[0], width), *_table(rows, None if for_pipe else width)]
     return lines + (_legend(found.rows) if found.rows else [])
+
+
+def verdict_lines(found: Verdict, setting: Setting, width: int, *, for_pipe: bool = False) -> list[Line]:
+    """The verdict alone; arguments as of `verification_lines`."""
+    return _verdict(found, setting, None if for_pipe else width)
 
 
 class VerificationTally:
@@ -88,27 +96,30 @@ class VerificationTally:
         self.verdicts: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
 
-    def add(self, found: Verification) -> None:
+    def add(self, found: Verdict) -> None:
         verdict = {True: "agree", False: "differ", None: "not judged"}[found.agrees]
         self.verdicts["broken" if found.broken is not None and not found.differs else verdict] += 1
-        if found.observation is not None and found.observation.outcome is not None:
-            self.outcomes[found.observation.outcome] += 1
+        if found.observed is not None:
+            self.outcomes[found.observed] += 1
+
+    @property
+    def count(self) -> int:
+        return self.verdicts.total()
 
     def text(self) -> str:
-        count = self.verdicts.total()
+        count = self.count
         if count == 1:
             (verdict,) = self.verdicts
             word = {"agree": "agrees", "differ": "differs"}.get(verdict, verdict)
             return f"{word}{': ' + outcome if (outcome := next(iter(self.outcomes), '')) else ''}."
-        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in self.verdicts.items())
-        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.items())
-        return f"{count} models: {verdicts or 'nothing to do'}{'; observed: ' + outcomes if outcomes else ''}."
+        verdicts, outcomes = _counts(self.verdicts, _VERDICTS), _counts(self.outcomes, _OUTCOMES)
+        return f"{count:,} models: {verdicts or 'nothing to do'}{'; observed: ' + outcomes if outcomes else ''}."
 
 
 # --- the verdict -----------------------------------------------------------------------------------------------------
 
 
-def _verdict(found: Verification, setting: Setting, width: int | None) -> list[Line]:
+def _verdict(found: Verdict, setting: Setting, width: int | None) -> list[Line]:
     path = Span(safe(found.path) + ":", STRONG, keep=True)
     judgement = _judgement(found)
     target = Span(f"({_runtime(setting)})", FAINT, keep=True)
@@ -122,9 +133,8 @@ def _verdict(found: Verification, setting: Setting, width: int | None) -> list[L
     return [*wrap([path], None), *wrap([*judgement, "  ", target], width, 2)]
 
 
-def _judgement(found: Verification) -> list[Piece]:
-    observed = found.observation.outcome if found.observation is not None else None
-    predicted = found.plan.outcome.value if found.plan is not None else None
+def _judgement(found: Verdict) -> list[Piece]:
+    observed, predicted = found.observed, found.predicted
     if found.broken is not None and not found.differs:
         said = f"{predicted}, as predicted" if found.agrees else f"predicted {predicted}"
         return [Span("broken:", BAD), f" {said}"]
@@ -335,6 +345,10 @@ def _sides(row: Row) -> Iterator[tuple[str, str, int | None]]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _counts(counts: Counter[str], order: Sequence[str]) -> str:
+    return ", ".join(f"{counts[word]:,} {word}" for word in order if counts[word])
 
 
 def _listed(parts: list[str]) -> str:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from xnnlint.errors import ModelError, XnnlintError
 from xnnlint.loaders.addresses import is_address, shown
+from xnnlint.loaders.content import content_of
 from xnnlint.loaders.search import Excluded, Found, nothing, search
 from xnnlint.runtime.broken import Broken
 from xnnlint.xnnpack.loading import of_application
@@ -24,6 +25,7 @@ from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.profile import load_profile, runtime_of_litert
 
 if TYPE_CHECKING:
+    from xnnlint.loaders.content import Content
     from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.runtime.observation import Observation
     from xnnlint.runtime.targets import Target
@@ -77,6 +79,24 @@ class Row(Struct, frozen=True):
         return self.predicted == self.observed
 
 
+class Verdict(Struct, frozen=True):
+    """What a verification comes to, of whatever run it is.
+
+    Attributes:
+        path, agrees, differs, broken, exit_code, error: as of a Verification.
+        predicted, observed: the outcomes; None where there is none.
+    """
+
+    path: str
+    agrees: bool | None
+    differs: tuple[str, ...]
+    broken: Broken | None
+    predicted: str | None
+    observed: str | None
+    exit_code: int
+    error: str | None
+
+
 class Verification(Struct, frozen=True):
     """One model's prediction and observation.
 
@@ -89,6 +109,7 @@ class Verification(Struct, frozen=True):
             delegate partition); "tflite-operators" (those that TFLite runs itself, in order).
         error: why it could not be judged, in one sentence that names the file; None where it could.
         broken: whether LiteRT's other kernels get the file wrong, too, so that it is right nowhere; None where not.
+        content: which content it was that ran; None where it could not be read.
     """
 
     path: str
@@ -98,6 +119,15 @@ class Verification(Struct, frozen=True):
     differs: tuple[str, ...] = ()
     error: str | None = None
     broken: Broken | None = None
+    content: Content | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        predicted = None if self.plan is None else self.plan.outcome.value
+        observed = None if self.observation is None else self.observation.outcome
+        return Verdict(
+            self.path, self.agrees, self.differs, self.broken, predicted, observed, self.exit_code, self.error
+        )
 
     @property
     def agrees(self) -> bool | None:
@@ -195,13 +225,18 @@ def verify_each(
     Raises:
         XnnlintError: nothing can run here.
     """
+    yield from verify_found(runnable(paths, excluded), setting, fetching)
+
+
+def verify_found(models: Iterable[Found], setting: Setting, fetching: Fetching | None = None) -> Iterator[Verification]:
+    """The same of models that were found, see `runnable`."""
     from xnnlint.runtime.observe import observe
 
     # Each with what was fetched for it, which is kept until it has run.
     planned: deque[tuple[Verification, contextlib.ExitStack]] = deque()
 
     def readable() -> Iterator[str]:
-        for found in runnable(paths, excluded):
+        for found in models:
             stack = files.enter_context(contextlib.ExitStack())
             file, verification = _planned(found, setting.profile, fetching, stack)
             planned.append((verification, stack))
@@ -217,7 +252,8 @@ def verify_each(
                 yield planned.popleft()[0]
             verification, stack = planned.popleft()
             assert verification.plan is not None
-            yield compare(verification.path, verification.plan, observation)
+            found = compare(verification.path, verification.plan, observation)
+            yield replace(found, content=verification.content)
             stack.close()
     yield from (verification for verification, _ in planned)
 
@@ -243,16 +279,23 @@ def _planned(
     from xnnlint.xnnpack.planner import make_plan
 
     path = file = found.path
+    version = found.version
     try:
         if is_address(path) and fetching is not None:
             from xnnlint.loaders.remote.fetch import fetched
+            from xnnlint.loaders.remote.versions import version_at
 
             path = shown(path)
             if found.error is not None:
                 raise XnnlintError(found.error)
-            file = stack.enter_context(fetched(found.path, fetching))
+            # Before it is fetched: what is written meanwhile is another version then.
+            version = version or version_at(found.path)
+            file = stack.enter_context(fetched(found.path, fetching, found.size))
         _refuse_keras(file)
-        return file, Verification(path, make_plan(load(file), profile))
+        content = content_of(file)
+        if content is not None and version is not None:
+            content = content._replace(version=version)
+        return file, Verification(path, make_plan(load(file), profile), content=content)
     except (XnnlintError, OSError) as error:
         return file, Verification(path, error=sentence(error, file if file in str(error) else path).replace(file, path))
     except Exception as error:

@@ -362,8 +362,10 @@ def _getitem(bound: Arguments) -> Value:
     begin, end, steps, out = [], [], [], []
     masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
     for d, (item, size) in enumerate(zip(items, shape, strict=True)):
-        first, last = (item.start, item.stop) if isinstance(item, slice) else (item, None)
-        whole = (first is None or isinstance(first, int)) and (last is None or isinstance(last, int))
+        # Without a slice it is one number; None there is a new axis.
+        ends = (item.start, item.stop) if isinstance(item, slice) else (item, item)
+        first, last = ends
+        whole = all(isinstance(one, int) or (one is None and isinstance(item, slice)) for one in ends)
         step = item.step if isinstance(item, slice) and item.step is not None else 1
         if not whole or not isinstance(step, int) or not step:
             raise NotSupported("it takes other parts of a tensor than slices")

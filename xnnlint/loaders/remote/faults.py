@@ -11,7 +11,7 @@ import errno
 from msgspec import Struct
 
 _BUSY = (errno.EBUSY, errno.EIO, getattr(errno, "EREMOTEIO", errno.EIO), errno.ECONNRESET, errno.EPIPE)
-# botocore; google.auth; s3fs gives PermissionError for what the server says.
+# botocore; google.auth; s3fs gives PermissionError for what the server says, and gcsfs an OSError.
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -22,7 +22,14 @@ _NO_CREDENTIALS = {
     "DefaultCredentialsError",
     "RefreshError",
 }
-_TIMEOUT = {"TimeoutError", "FSTimeoutError", "ConnectTimeoutError", "ReadTimeoutError", "ServerTimeoutError"}
+_TIMEOUT = {
+    "TimeoutError",
+    "TimeoutException",
+    "FSTimeoutError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ServerTimeoutError",
+}
 _UNREACHED = {
     "ConnectionError",
     "ClientConnectionError",
@@ -31,6 +38,8 @@ _UNREACHED = {
     "HTTPClientError",
     "IncompleteRead",
     "IncompleteReadError",
+    "NetworkError",
+    "RemoteProtocolError",
     "ResponseStreamingError",
     "gaierror",
 }
@@ -71,7 +80,7 @@ def fault_of(error: BaseException, scheme: str) -> Fault:
         return Fault("nothing is there, or it may not be seen", "check the address, and which account is used")
     if kinds & _NO_CREDENTIALS:
         return Fault("no credentials were found for it", _CREDENTIALS.get(scheme, ""))
-    if isinstance(error, PermissionError) or status in (401, 403):
+    if isinstance(error, PermissionError) or status in (401, 403) or str(error).startswith("Forbidden: "):
         return Fault("access is denied", _CREDENTIALS.get(scheme, ""))
     if kinds & _TIMEOUT:
         return Fault("the server did not answer in time", "try again later", may_pass=True)
@@ -84,12 +93,14 @@ def fault_of(error: BaseException, scheme: str) -> Fault:
 
 
 def _status(error: BaseException) -> int | None:
-    """The status of an answer of the web, as aiohttp, requests and botocore have it; s3fs keeps it as the cause."""
+    """The status of an answer of the web, as aiohttp, requests, gcsfs, huggingface_hub and botocore have it; s3fs keeps
+    it as the cause."""
     answer = getattr(error, "response", None)
     of_boto = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
-    status = getattr(error, "status", getattr(error, "status_code", of_boto))
-    if isinstance(status, int) and status >= 400:
-        return status
+    named = [getattr(error, name, None) for name in ("status", "status_code", "code")]
+    for status in (*named, of_boto, getattr(answer, "status_code", None)):
+        if isinstance(status, int) and status >= 400:
+            return status
     return None if error.__cause__ is None else _status(error.__cause__)
 
 

@@ -84,12 +84,12 @@ def _folder_in(folder: str, store: Store, most: int) -> str:
     files = files_below(store)
     if not is_model_folder({name for name in files if "/" not in name}):
         raise ModelError(shown(store.address), f"the folder holds no model ({', '.join(EXTENSIONS)})")
-    _bound(store, sum(size or 0 for size in files.values()), most)
+    _bound(store, sum(entry.size or 0 for entry in files.values()), most)
     place = Path(folder, "model")
-    for name, size in files.items():
+    for name, entry in files.items():
         target = place.joinpath(*name.split("/"))
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy(store, f"{store.name.rstrip('/')}/{name}", target, size, most, is_model=False)
+        _copy(store, f"{store.name.rstrip('/')}/{name}", target, entry.size, most, is_model=False)
     return os.fspath(place)
 
 

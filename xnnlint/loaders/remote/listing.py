@@ -1,4 +1,4 @@
-"""The models at an address: that one, those below a folder, or those that a pattern matches, with their sizes.
+"""The models at an address: that one, those below a folder, or those that a pattern matches, with sizes and versions.
 
 The same rules as on a disk (`loaders/search`): which names are models, which folders are passed over, which are models
 as a whole. Here everything below is listed at once, which in a bucket takes a request for each thousand names.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 
@@ -17,26 +17,37 @@ from xnnlint.loaders.addresses import WEB, is_pattern, shown
 from xnnlint.loaders.globs import compiled, has_wildcard
 from xnnlint.loaders.model_names import EXTENSIONS, PASSED_OVER, is_model_file, is_model_folder
 from xnnlint.loaders.remote.store import Store
+from xnnlint.loaders.remote.versions import version_of, version_of_all
 
 # Pages link to pages: how many folders to go down on a web server.
 _DEEPEST_OF_WEB = 8
 
 
+class Entry(NamedTuple):
+    """A file in a listing: its bytes and its version (see `versions`), None where the server does not say."""
+
+    size: int | None
+    version: str | None
+
+
 class Listed(Struct, frozen=True):
-    """A model at an address; `size` is in bytes, or None where the server does not say."""
+    """A model at an address, with its entry."""
 
     address: str
-    size: int | None
+    entry: Entry
 
 
 class _Folder(Struct):
     """What is in a folder, by names."""
 
-    files: dict[str, int | None] = field(default_factory=dict)
+    files: dict[str, Entry] = field(default_factory=dict)
     folders: dict[str, _Folder] = field(default_factory=dict)
 
-    def size(self) -> int:
-        return sum(size or 0 for size in self.files.values()) + sum(folder.size() for folder in self.folders.values())
+    def entry(self) -> Entry:
+        """The folder as one model."""
+        entries = self.files | {name: folder.entry() for name, folder in self.folders.items()}
+        version = version_of_all({name: entry.version for name, entry in entries.items()})
+        return Entry(sum(entry.size or 0 for entry in entries.values()), version)
 
 
 def listed(address: str, excluded: Callable[..., bool]) -> Iterator[Listed]:
@@ -59,7 +70,7 @@ def listed(address: str, excluded: Callable[..., bool]) -> Iterator[Listed]:
     if not (of_web and address.endswith("/")):
         info = store.ask(lambda: store.fs.info(store.name))
     if info["type"] != "directory":
-        yield Listed(address, info.get("size"))
+        yield Listed(address, _entry(info))
         return
     found = False
     for one in _models(_tree(store), address.rstrip("/"), excluded):
@@ -69,19 +80,23 @@ def listed(address: str, excluded: Callable[..., bool]) -> Iterator[Listed]:
         raise ModelError(shown(address), f"the folder holds no model ({', '.join(EXTENSIONS)})")
 
 
-def files_below(store: Store) -> dict[str, int | None]:
-    """All files below the store's address, with their sizes; names begin there, and have "/" between their parts."""
+def files_below(store: Store) -> dict[str, Entry]:
+    """All files below the store's address; names begin there, and have "/" between their parts."""
     deepest = _DEEPEST_OF_WEB if store.scheme in WEB else None
     return _files_below(store, deepest)
 
 
-def _files_below(store: Store, deepest: int | None) -> dict[str, int | None]:
+def _entry(info: dict[str, Any]) -> Entry:
+    return Entry(info.get("size"), version_of(info))
+
+
+def _files_below(store: Store, deepest: int | None) -> dict[str, Entry]:
     base = store.name.rstrip("/")
     entries: dict[str, dict[str, Any]] = store.ask(lambda: store.fs.find(store.name, maxdepth=deepest, detail=True))
     names = {name[len(base) :].lstrip("/"): entry for name, entry in entries.items() if name.startswith(base)}
     # Buckets have empty entries that stand for folders; and no name may lead out of the folder.
     return {
-        name: entry.get("size")
+        name: _entry(entry)
         for name, entry in names.items()
         if name and not name.endswith("/") and entry["type"] == "file" and ".." not in name.split("/")
     }
@@ -94,23 +109,23 @@ def _is_there(address: str) -> bool:
 
 def _tree(store: Store, deepest: int | None = None) -> _Folder:
     root = _Folder()
-    for name, size in (files_below(store) if deepest is None else _files_below(store, deepest)).items():
+    for name, entry in (files_below(store) if deepest is None else _files_below(store, deepest)).items():
         *way, last = name.split("/")
         folder = root
         for part in way:
             folder = folder.folders.setdefault(part, _Folder())
-        folder.files[last] = size
+        folder.files[last] = entry
     return root
 
 
 def _models(folder: _Folder, place: str, excluded: Callable[..., bool]) -> Iterator[Listed]:
     """The models in a folder and below: first its own, in the order of their names."""
     if is_model_folder(set(folder.files)):
-        yield Listed(place, folder.size())
+        yield Listed(place, folder.entry())
         return
-    for name, size in sorted(folder.files.items()):
+    for name, entry in sorted(folder.files.items()):
         if is_model_file(name) and not excluded(f"{place}/{name}"):
-            yield Listed(f"{place}/{name}", size)
+            yield Listed(f"{place}/{name}", entry)
     for name, inner in sorted(folder.folders.items()):
         if name not in PASSED_OVER and not excluded(f"{place}/{name}"):
             yield from _models(inner, f"{place}/{name}", excluded)
@@ -140,10 +155,10 @@ def _matching(pattern: str, excluded: Callable[..., bool]) -> Iterator[Listed]:
         if whole:
             return
         before = f"{way}/" if way else ""
-        for name, size in sorted(folder.files.items()):
+        for name, entry in sorted(folder.files.items()):
             address = f"{base}/{before}{name}"
             if (any_kind or is_model_file(name)) and wanted.fullmatch(before + name) and not excluded(address):
-                yield Listed(address, size)
+                yield Listed(address, entry)
         for name, inner in sorted(folder.folders.items()):
             if name not in PASSED_OVER and not excluded(f"{base}/{before}{name}"):
                 yield from walk(inner, before + name)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import random
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from xnnlint.errors import ModelError, XnnlintError
-from xnnlint.loaders.addresses import IN_EXTRA, PACKAGES, WEB, refuse, scheme_of, shown
+from xnnlint.loaders.addresses import GOOGLE, IN_EXTRA, PACKAGES, WEB, refuse, scheme_of, shown
 from xnnlint.loaders.remote.faults import fault_of
 
 _T = TypeVar("_T")
-_ATTEMPTS = 4
+_ATTEMPTS, _ATTEMPTS_OF_GOOGLE = 4, 2
+"""gcsfs tries six times each, which takes half a minute."""
 _PAUSE = 0.5
 """Seconds before the second attempt; twice as long before each further one."""
 _CONNECT, _READ = 10, 60
@@ -46,6 +48,7 @@ class Store:
         Raises:
             ModelError: it fails.
         """
+        most = _ATTEMPTS_OF_GOOGLE if self.scheme in GOOGLE else _ATTEMPTS
         attempt = 1
         while True:
             try:
@@ -54,7 +57,7 @@ class Store:
                 raise
             except Exception as error:  # each package has its own
                 fault = fault_of(error, self.scheme)
-                if not fault.may_pass or attempt == _ATTEMPTS:
+                if not fault.may_pass or attempt == most:
                     tried = f", {attempt} times over" if fault.may_pass else ""
                     raise ModelError(shown(self.address), f"{fault.problem}{tried}", fault.advice) from None
                 # At random, or all workers that a server sent away would come back at once.
@@ -72,6 +75,8 @@ class Store:
                 raise XnnlintError(f"{shown(self.address)}: {needed}") from None
         import fsspec
 
+        # gcsfs warns of what it tries without success; what comes of it in the end is told here.
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
         return self.ask(lambda: fsspec.filesystem(self.scheme, **_options(self.scheme)))
 
 
@@ -81,6 +86,8 @@ def _options(scheme: str) -> dict[str, Any]:
         retries = {"mode": "standard", "max_attempts": 2}
         config = {"connect_timeout": _CONNECT, "read_timeout": _READ, "retries": retries}
         return {"use_listings_cache": False, "config_kwargs": config}
+    if scheme in GOOGLE:
+        return {"use_listings_cache": False}
     if scheme in WEB:
         import aiohttp
 

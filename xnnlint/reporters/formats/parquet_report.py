@@ -82,7 +82,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("unsafe_fixes", "int32", lambda row: row.unsafe_fixes, "more with `--unsafe-fixes`"),
     *_gain_columns("gain", lambda row: row.gain, _GAIN),
     *_gain_columns("gain_if_fixed", lambda row: row.gain_if_fixed, f"the most that {_SET} brings"),
-    Column("runtime", "string", lambda row: row.runtime, "what it was checked for"),
+    Column("runtime", "string", lambda row: row.runtime, "what it was checked for; of several, that of the row"),
     Column("cpu", "string", lambda row: row.cpu, "what it was checked for"),
     Column("bytes", "int64", lambda row: row.bytes, "of the file, or of all files of a folder that is a model"),
     Column("sha256", "string", lambda row: row.sha256, "of the file; of a folder as in `line.schema.json`"),
@@ -116,9 +116,10 @@ class ParquetReport(CheckReport):
         raise AssertionError("it takes rows")
 
     def add_row(self, checked: Checked) -> str:
-        self._rows.append(checked.row)
-        if len(self._rows) == A_GROUP:
-            self._write()
+        for row in checked.row.each_runtime():
+            self._rows.append(row)
+            if len(self._rows) == A_GROUP:
+                self._write()
         return ""
 
     def end(self, exit_code: int) -> str:
