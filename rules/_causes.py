@@ -20,7 +20,7 @@ from xnnlint.xnnpack.layout import Break, BreakCause
 from xnnlint.xnnpack.plan import Hazard, PartitionPlan, Plan, is_pointwise
 from xnnlint.xnnpack.windows import same_padding_total
 
-from ._sizes import known_before_the_run, only_batch_is_unknown
+from ._sizes import known_before_the_run, only_batch_is_unknown, sizes_are_known
 from ._text import by, dims, listed, named, type_of, where_used
 
 SQUEEZE_FIX = "let a 1x1 convolution read the pooled value first, as in a squeeze-and-excite block"
@@ -523,15 +523,17 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
         text,
         "outputs whose shape is known before the run",
         f"a computed shape at {where}",
-        known_before_the_run(plan) + _another_behind(plan, where),
+        known_before_the_run(plan) + _another_behind(plan, hazard.op, where),
         Applicability.SAFE,
     )
 
 
-def _another_behind(plan: Plan, where: str) -> str:
-    """The other way, where the batch alone is unknown: XNNPACK tells the shapes of what it runs."""
+def _another_behind(plan: Plan, op: int | None, where: str) -> str:
+    """The other way, where the batch alone is unknown: XNNPACK tells the shapes of what it runs. Of a RESHAPE it knows
+    the number of elements, and so the batch; behind a RESIZE of a computed size it has nothing to tell."""
+    reshapes = op is not None and plan.graph.operators[op].type == "RESHAPE"
     follow = f", or let another operator follow {where}, such as the activation"
-    return follow if only_batch_is_unknown(plan.graph) else ""
+    return follow if reshapes and only_batch_is_unknown(plan.graph) else ""
 
 
 def _names(plan: Plan, hazard: Hazard) -> Cause:
@@ -559,7 +561,7 @@ def _refused_by_tflite(plan: Plan, hazard: Hazard) -> Cause:
         text,
         f"a BROADCAST_TO to {rank} dimensions or more",
         f"{asked} at {where}",
-        f"{known_before_the_run(plan)}, for which the converter leaves it out",
+        known_before_the_run(plan) + ("" if sizes_are_known(plan.graph) else ", for which the converter leaves it out"),
         Applicability.SAFE,
     )
 
@@ -589,6 +591,9 @@ def _not_loaded(plan: Plan, hazard: Hazard) -> Cause:
     where = "" if hazard.op is None else f" at {named(plan.graph, hazard.op)}"
     if wrong is not Wrong.NO_CUSTOM_KERNEL:
         required, fix = _LOADING[wrong]
+        if wrong is Wrong.VARIABLE_TENSOR and plan.model.format != "tflite":
+            # The one layer that becomes one with variables (`keras/lower/recurrent_layers.py`).
+            fix = "build it with unroll=True, or the model with Keras 3"
     elif name in _COMPILED:
         device, tool = _COMPILED[name]
         text = f"it is compiled for {device} ({name})"

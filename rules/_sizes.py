@@ -6,6 +6,8 @@ from xnnlint.model.exporter import Exporter
 from xnnlint.model.graph import Graph
 from xnnlint.xnnpack.plan import Plan
 
+# Where the sizes of all inputs are fixed, and the file computes others from them all the same.
+_AS_NUMBERS = "write its size as numbers where the model is made, instead of computing it from the shapes of others"
 FOLDED = ", so that the shape is a constant and all of these but the last fold away"
 # What fixes the batch alone, and what fixes all sizes, where no Keras model is at hand.
 # Sources: tensorflow/tensorflow lite/python/lite.py `TFLiteConverter`, `TFLiteFrozenGraphConverter`;
@@ -45,8 +47,15 @@ def only_batch_is_unknown(graph: Graph) -> bool:
     return not any(d < 0 for tensor in graph.inputs for d in graph.tensors[tensor].shape_signature[1:])
 
 
+def sizes_are_known(graph: Graph) -> bool:
+    """Whether every size of an input is in the file."""
+    return not any(d < 0 for tensor in graph.inputs for d in graph.tensors[tensor].shape_signature)
+
+
 def fixed_sizes(plan: Plan) -> str:
     """What makes shapes constants that are computed at run time."""
+    if sizes_are_known(plan.graph):
+        return f"{_AS_NUMBERS}{FOLDED}"
     if (cure := _by_exporter(plan)) is not None:
         return f"{cure}{FOLDED}"
     if only_batch_is_unknown(plan.graph):
@@ -56,6 +65,8 @@ def fixed_sizes(plan: Plan) -> str:
 
 def known_before_the_run(plan: Plan) -> str:
     """What makes the shape of an output known."""
+    if sizes_are_known(plan.graph):
+        return _AS_NUMBERS
     if (cure := _by_exporter(plan)) is not None:
         return cure
     if only_batch_is_unknown(plan.graph):

@@ -11,6 +11,8 @@ from xnnlint.xnnpack.plan import Plan
 
 from ._text import listed
 
+_SAY = "say what it is under [tool.xnnlint.layers], or convert the model and check the .tflite file"
+
 
 class LayerOfUnknownEffect(Rule):
     """What the converter makes of a layer cannot be told from the file, so the forecast is of low confidence.
@@ -65,9 +67,9 @@ class LayerOfUnknownEffect(Rule):
             yield self.finding(
                 f"what the converter makes of this layer is not known here; the forecast takes it {taken}",
                 required="a layer whose operators are known",
-                actual=why + _behind([layer for layer, origin in model.behind.items() if origin == name]),
+                actual=f"none: {why}" + _behind([layer for layer, origin in model.behind.items() if origin == name]),
                 location=locate(plan, operators[name]) if name in operators else Location(name=name),
-                fix="say what it is under [tool.xnnlint.layers], or convert the model and check the .tflite file",
+                fix=model.cures.get(name, _SAY),
             )
 
 

@@ -8,6 +8,7 @@ from xnnlint.linter.findings import Applicability, Finding, Severity
 from xnnlint.linter.rule import Rule, locate
 from xnnlint.model.graph import Operator
 from xnnlint.xnnpack.conditions.condition import Condition
+from xnnlint.xnnpack.conditions.stem import CHANNELS
 from xnnlint.xnnpack.plan import Plan, pointwise_ops
 
 from ._pruning import others_pruned
@@ -15,6 +16,11 @@ from ._pytorch import POINTWISE, STRIDE_FIRST
 from ._text import by, listed
 
 REQUIRED = "1x1 CONV_2D with stride 1 and one group"
+SEPARABLE = "use depthwise-separable convolutions (SeparableConv2D)"
+STRIDE_BEFORE = (
+    "move the stride to a depthwise convolution in front: ZeroPadding2D(1) and "
+    "DepthwiseConv2D(3, strides=2, padding='valid')"
+)
 
 
 class NoPointwiseConvolution(Rule):
@@ -69,7 +75,7 @@ class NoPointwiseConvolution(Rule):
             "the model has no 1x1 convolution, so nothing in it can run sparse",
             required=REQUIRED,
             actual=f"none{smaller}",
-            fix="use depthwise-separable convolutions (SeparableConv2D) in place of spatial ones" if helps else "",
+            fix=f"{SEPARABLE} in place of spatial ones" if helps else "",
             applicability=Applicability.UNSAFE,
         )
 
@@ -78,15 +84,16 @@ class NoPointwiseConvolution(Rule):
         stride = first.get("stride_h", 1), first.get("stride_w", 1)
         is_strided = stride != (1, 1)
         what = f"stride {by(stride)}" if is_strided else "more than one group"
+        larger = sum(_is_larger(plan, op) for op in plan.graph.operators)
+        fix = STRIDE_BEFORE if is_strided else "use one group"
         return self.finding(
             "no 1x1 convolution of the model is a plain one, so nothing in it can run sparse",
             required=REQUIRED,
-            actual=f"{what} at {listed([op.name or f'#{op.index}' for op in found])}",
+            actual=f"{what} at {listed([op.name or f'#{op.index}' for op in found])}"
+            + (f", and {larger} CONV_2D of larger kernels around, which have no NCHW kernel either" if larger else ""),
             location=locate(plan, found[0].index),
-            fix="move the stride to a depthwise convolution in front: ZeroPadding2D(1) and "
-            "DepthwiseConv2D(3, strides=2, padding='valid')"
-            if is_strided
-            else "use one group",
+            # With that alone it would lie between operators that stay dense.
+            fix=f"{SEPARABLE} in place of those of larger kernels, too, and {fix}" if larger else fix,
             applicability=Applicability.UNSAFE,
         )
 
@@ -94,3 +101,10 @@ class NoPointwiseConvolution(Rule):
 def _is_1x1(plan: Plan, op: Operator) -> bool:
     weights = plan.graph.input_tensor(op, 1)
     return op.type == "CONV_2D" and weights is not None and weights.rank == 4 and weights.shape[1:3] == (1, 1)
+
+
+def _is_larger(plan: Plan, op: Operator) -> bool:
+    """Whether a convolution of several taps is not a first one, which begins a cluster."""
+    weights = plan.graph.input_tensor(op, 1)
+    several = op.type == "CONV_2D" and weights is not None and weights.rank == 4 and weights.shape[1:3] != (1, 1)
+    return several and weights is not None and weights.shape[3] > CHANNELS

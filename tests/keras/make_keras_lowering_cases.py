@@ -60,14 +60,17 @@ def read_case(name: str, source: Path, converted: Path) -> dict[str, Any]:
     with ZipFile(source) as archive:
         config = json.loads(archive.read("config.json"))
         version = json.loads(archive.read("metadata.json"))["keras_version"]
-    operators = [op.type for op in load(converted).main.operators]
-    return {"name": name, "keras_version": version, "config": slim(config), "operators": operators}
+    main, *called = ([op.type for op in graph.operators] for graph in load(converted).graphs)
+    case = {"name": name, "keras_version": version, "config": slim(config), "operators": main}
+    return {**case, "called": called} if called else case
 
 
 def run_of(name: str, seen: dict[str, Any]) -> dict[str, Any]:
     """Kernels of one of MORE, or that it fails; a size that the model leaves open is 1 in these runs."""
     fails = seen["outcome"] == "fails" and not name.endswith("_unknown")
-    return {"kernels": seen["kernels"], **({"outcome": "fails"} if fails else {})}
+    called = {str(run["subgraph"]): run["kernels"] for run in seen["called"] or () if run["kernels"]}
+    found = {"kernels": seen["kernels"], **({"called_kernels": called} if called else {})}
+    return {**found, **({"outcome": "fails"} if fails else {})}
 
 
 def main() -> None:

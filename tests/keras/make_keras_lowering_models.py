@@ -30,6 +30,7 @@ else:
 
 from tests.keras import lowering_layers as more  # noqa: E402
 from tests.keras.lowering_channels_first import channels_first_bodies  # noqa: E402
+from tests.keras.lowering_loops import TWO, loop_bodies  # noqa: E402
 
 L = keras.layers
 Tensor = Any
@@ -81,6 +82,17 @@ BODIES: dict[str, Body] = {
     "divided_by_number": lambda x: L.DepthwiseConv2D(3, padding="same")(x / 2.0),
     "times_and_plus": lambda x: x * 2.0 + 1.0,
     "slices": lambda x: x[:, 1:-1, 2:, :8],
+    "plus_pooled": lambda x: L.Add()([x, L.GlobalAveragePooling2D(keepdims=True)(x)]),
+    "average_with_pooled": lambda x: L.Average()([x, L.GlobalAveragePooling2D(keepdims=True)(x), x]),
+    "operator_plus_pooled": lambda x: x + L.GlobalAveragePooling2D(keepdims=True)(conv(x, 16)),
+    "gate_of_denses": lambda x: L.Multiply()(
+        [
+            x,
+            L.Reshape((1, 1, 16))(
+                (lambda y: L.Add()([L.Dense(16, use_bias=False)(y), L.Dense(16)(y), y]))(L.GlobalAveragePooling2D()(x))
+            ),
+        ]
+    ),
     "se": lambda x: gate(x, L.GlobalAveragePooling2D(keepdims=True)(x)),
     "se_reshape": lambda x: gate(x, L.Reshape((1, 1, 16))(L.GlobalAveragePooling2D()(x))),
     "se_reshape_for_nothing": lambda x: gate(x, L.Reshape((1, 1, 16))(L.GlobalAveragePooling2D(keepdims=True)(x))),
@@ -230,6 +242,7 @@ if DIALECT == "keras3":
     BODIES |= more.operation_bodies(keras, conv)
 LINES, VOLUMES = more.line_bodies(keras), more.volume_bodies(keras)
 FIRST = channels_first_bodies(keras)
+LOOPS = loop_bodies(keras)
 
 
 def image(shape: tuple[int | None, ...] = SHAPE, name: str | None = None) -> Tensor:
@@ -346,12 +359,24 @@ FIXED = (
     "depthwise_dilated_same", "line_causal_dilated", "line_dilated_same", "line_transposed", "line_up",
     "line_separable_dilated", "line_heads", "line_autoencoder", "volume_conv", "volume_up", "softmax_of_axes",
     "permute_twice", "heads_some", "attentions", "lines_causal", "lines_dilated", "lines_transposed", "lines_shapes",
-    "line_gated", "line_skips", "lines_gated",
+    "line_gated", "line_skips", "lines_gated", "plus_pooled", "average_with_pooled", "operator_plus_pooled",
+    "gate_of_denses",
 )  # fmt: skip
+
+
+def column_by_column(name: str, batch: int) -> Any:
+    """A layer of LOOPS behind the trunk."""
+    x = keras.Input(SHAPE, batch_size=batch)
+    columns = L.Reshape((20, 16))(L.AveragePooling2D((12, 1))(conv(trunk(x), 16)))
+    y = LOOPS[name](columns)
+    return keras.Model(x, L.Dense(5, activation="softmax")(y if len(y.shape) == 2 else L.Flatten()(y)))
 
 
 def build(name: str) -> Any:
     """The model called `name`."""
+    if name.startswith("loop_"):
+        short = name.removeprefix("loop_")
+        return column_by_column(short.removesuffix("_two"), 2 if short.endswith("_two") else 1)
     if name in WHOLE:
         return WHOLE[name]()
     plain = name.removesuffix("_batch_1")
@@ -403,6 +428,7 @@ def names() -> list[str]:
     # Keras 3 needs a fixed batch for two UpSampling2D with a convolution between them.
     fixed = [n for n in FIXED if n in every or n == "up_decoder"]
     every += (firsts := [f"first_{n}" for n in FIRST])
+    every += [*(f"loop_{n}" for n in LOOPS), *(f"loop_{n}_two" for n in TWO)]
     return [*every, *(f"{n}_batch_1" for n in [*fixed, *firsts])]
 
 

@@ -62,7 +62,8 @@ def structure(case: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_operators_are_those_of_the_converted_file(case: dict[str, Any]) -> None:
-    assert types(structure(case).main) == case["operators"]
+    main, *called = (types(graph) for graph in structure(case).graphs)
+    assert main == case["operators"] and called == case.get("called", [])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -74,6 +75,8 @@ def test_forecast_is_what_the_runtime_did(case: dict[str, Any]) -> None:
         assert case["name"].startswith(("keras2_", "keras3_"))
     if case["kernels"] is not None:  # Nothing is listed where the model fails.
         assert [kernel.kernel for kernel in plan.operators] == case["kernels"]
+    bodies = {str(inner.subgraph): [kernel.kernel for kernel in inner.plan.operators] for inner in plan.called}
+    assert {k: v for k, v in bodies.items() if v} == case.get("called_kernels", {})
 
 
 @pytest.mark.parametrize("source", ["guide_sparse.keras", "guide_sparse.h5"])
@@ -291,8 +294,9 @@ def test_what_the_converter_refuses_with_channels_first_is_said(
     layer = Layer("odd", class_name, {"filters": 4, "kernel_size": 3, "data_format": "channels_first"})
     model = model_of(layer, shape=shape)
     model.dialect, model.has_weights = dialect, False
-    (reason,) = lower(model, path="model", format="live").unknown.values()
-    assert "no .tflite file comes out; build the model with channels_last" in reason
+    found = lower(model, path="model", format="live")
+    (reason,) = found.unknown.values()
+    assert "no .tflite file comes out" in reason and found.cures == {"odd": "build the model with channels_last"}
 
 
 @pytest.mark.parametrize("why", ["custom layer Odd", "Lambda"])

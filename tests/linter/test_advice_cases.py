@@ -116,8 +116,9 @@ def strided(g: ModelBuilder) -> None:
 def test_a_1x1_convolution_that_is_not_plain_is_one(tmp_path: Path) -> None:
     finding = found(check_built(strided, tmp_path), "XNN304")
     assert finding.message.startswith("no 1x1 convolution of the model is a plain one")
-    assert finding.actual == "stride 2x2 at downsample_1" and finding.location.type == "CONV_2D"
-    assert finding.fix is not None and "DepthwiseConv2D(3, strides=2" in finding.fix.title
+    assert finding.actual.startswith("stride 2x2 at downsample_1, and 1 CONV_2D of larger kernels around")
+    assert finding.fix is not None and finding.location.type == "CONV_2D"
+    assert "SeparableConv2D" in finding.fix.title and "DepthwiseConv2D(3, strides=2" in finding.fix.title
 
 
 def test_a_pruned_model_without_1x1_convolutions_is_told_of_sizes() -> None:

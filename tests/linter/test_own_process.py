@@ -75,6 +75,10 @@ def test_what_cannot_be_handed_over_is_a_mistake_of_ours():
     assert found.how.startswith("failed, which is a bug in xnnlint (")
 
 
+def test_what_ends_the_program_ends_the_process_alone():
+    assert in_own_process(lambda code: sys.exit(code), 0) == Died("ended with exit code 1")
+
+
 def test_what_hangs_is_ended(monkeypatch):
     monkeypatch.setattr(own_process, "MOST_SECONDS", 0.2)
     start = time.monotonic()

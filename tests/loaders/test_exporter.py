@@ -93,3 +93,16 @@ def test_a_stem_is_told_as_torch_writes_it():
     name = next(name for name in ("stem_same_even", "stem_5x5", "stem_same") if name in PATTERNS)
     titles = [f.fix.title for f in findings(PATTERNS[name].build(), Exporter.ONNX2TF) if f.rule == "XNN101" and f.fix]
     assert titles and all("nn.Conv2d(3, filters, 3, stride=2, padding=1)" in title for title in titles)
+
+
+def test_advice_names_what_the_model_is_written_in() -> None:
+    sources = {exporter.value: exporter.source for exporter in Exporter}
+    assert sources == {
+        "keras": "Keras",
+        "tensorflow": "TensorFlow",
+        "jax": "JAX",
+        "litert-torch": "PyTorch",
+        "onnx2tf": "PyTorch",
+        "toco": "TensorFlow",
+        "unknown": "Keras",
+    }

@@ -11,7 +11,7 @@ from tests.models import FIXTURES, committed
 from xnnlint.loaders import load
 from xnnlint.loaders.tflite.read_tflite import load_bytes
 from xnnlint.model.graph import Model
-from xnnlint.modelbuilder.graph_file import write_graph
+from xnnlint.modelbuilder.graph_file import write_graphs
 from xnnlint.runtime.verify import choose, verify_each
 from xnnlint.xnnpack.plan import Plan
 from xnnlint.xnnpack.planner import make_plan
@@ -40,7 +40,7 @@ def test_files_that_are_read_and_written_again_say_the_same() -> None:
     assert len(models) > 40
     for path in models:
         before = load(path)
-        after = load_bytes(write_graph(before.main), str(path))
+        after = load_bytes(write_graphs([before.main]), str(path))
         assert [(op.type, op.inputs, op.outputs, op.version) for op in after.main.operators] == [
             (op.type, op.inputs, op.outputs, op.version) for op in before.main.operators
         ], path
@@ -58,7 +58,7 @@ def test_files_that_are_read_and_written_again_say_the_same() -> None:
 @pytest.mark.parametrize("name", KERAS)
 def test_a_lowered_model_is_planned_alike(name: str) -> None:
     model = load(FIXTURES / name)
-    before, after = plan(model), plan(load_bytes(write_graph(model.main), name))
+    before, after = plan(model), plan(load_bytes(write_graphs([model.main]), name))
     assert [kernel.is_spmm for kernel in after.kernels] == [kernel.is_spmm for kernel in before.kernels]
     assert [op.type for op in after.graph.operators] == [op.type for op in before.graph.operators]
     assert (after.outcome, after.spmm_ops) == (before.outcome, before.spmm_ops)
@@ -68,7 +68,7 @@ def test_a_lowered_model_is_planned_alike(name: str) -> None:
 @pytest.mark.parametrize("name", KERAS)
 def test_a_lowered_model_runs_as_it_is_planned(name: str, tmp_path: Path) -> None:
     model, path = load(FIXTURES / name), tmp_path / "lowered.tflite"
-    path.write_bytes(write_graph(model.main))
+    path.write_bytes(write_graphs([model.main]))
     (seen,) = verify_each([str(path)], choose(seeds=1))
     assert seen.agrees, seen.differs
     assert seen.observation is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.models import FIXTURES
@@ -33,3 +35,27 @@ def cure(name: str, exporter: Exporter) -> str:
 @pytest.mark.parametrize("exporter", Exporter)
 def test_cure_is_in_the_words_of_the_exporter(exporter: Exporter) -> None:
     assert CURES[exporter] in cure("dynfcn", exporter)
+
+
+@pytest.mark.parametrize("exporter", Exporter)
+@pytest.mark.parametrize("name", ["resize_ranked", "resize_unranked"])
+def test_nothing_is_to_be_fixed_where_all_sizes_of_inputs_are(name: str, exporter: Exporter) -> None:
+    told = cure(name, exporter)
+    assert "as numbers" in told
+    assert "batch" not in told and "another operator" not in told
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("name", ["resize_ranked", "resize_unranked"])
+def test_another_operator_behind_it_does_not_help(name: str, tmp_path: Path) -> None:
+    """So that it is not advised: XNNPACK tells the shapes of what it runs, but not before the run."""
+    editor = pytest.importorskip("xnnlint.fixes.tflite.editor")
+    from xnnlint.runtime.verify import choose, verify_each
+
+    edit = editor.Edit.open((FIXTURES / "cases" / f"{name}.tflite").read_bytes(), name)
+    last = edit.main.operators[-1]
+    inner, out = edit.main.displace(last, "_inner")
+    edit.main.insert("RELU", [inner], [out], near=last, after=True)
+    (tmp_path / "m.tflite").write_bytes(edit.to_bytes())
+    (found,) = verify_each([tmp_path / "m.tflite"], choose())
+    assert found.agrees and found.observation is not None and found.observation.outcome == "fails"

@@ -24,6 +24,8 @@ NOISE = (
     "E0000 00:00:1796076138.819614    8797 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error",
     "2025-11-30 21:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This binary is optimized",
     "INFO:tensorflow:Assets written to: somewhere",
+    'loc(fused["TensorListReserve:", "a"]): error: \'tf.TensorListReserve\' op requires element_shape to be static',
+    "error: Lowering tensor list ops is failed. Please consider using Select TF ops",
     "WARNING:absl:Please consider providing the trackable_obj argument",
 )
 KEPT = (

@@ -91,12 +91,12 @@ def _searched(plan: Plan) -> tuple[FixOutcome, FixOutcome | None]:
     """
     from xnnlint.fixes.tflite import object_api
     from xnnlint.fixes.tflite.file_search import search
-    from xnnlint.modelbuilder.graph_file import write_graph
+    from xnnlint.modelbuilder.graph_file import write_graphs
 
     object_api.generated()
     attempts = min(_WORK // max(len(plan.graph.operators), 1), _MOST_ATTEMPTS)
     request = FixRequest(plan.profile)
-    result = search(write_graph(plan.graph), plan.model.path, request, Budget(attempts=attempts), show=False)
+    result = search(write_graphs(plan.model.graphs), plan.model.path, request, Budget(attempts=attempts), show=False)
     return outcome_of(result.after), None if result.declined is None else outcome_of(result.declined.version)
 
 

@@ -40,3 +40,13 @@ class Window(Struct, frozen=True):
             all(-padding <= tap <= padding for tap in self.taps)
             and (self.size + 2 * padding - kernel) // self.stride + 1 == self.outputs
         )
+
+
+def square_strides(sizes: tuple[int, ...], window: tuple[int, int], strides: tuple[int, int]) -> tuple[int, int]:
+    """Strides that do the same, and are alike where that can be: along an axis of a single pixel, and with a window of
+    one there, nothing is stepped over."""
+    height, width = (
+        max(strides) if size == reach == 1 else stride
+        for size, reach, stride in zip(sizes, window, strides, strict=True)
+    )
+    return height, width

@@ -44,8 +44,8 @@ def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[
         meanwhile: is called here while the process works.
     """
     for stream in (sys.stdout, sys.stderr):
-        # What waits in their buffers would be written twice.
-        if stream is not None:
+        # What waits in their buffers would be written twice; a stream may be missing, closed or broken.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.flush()
     reading, writing = os.pipe()
     process = os.fork()
@@ -73,15 +73,19 @@ def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[
 
 
 def _serve_once(work: Callable[[Any], Any], piece: Any, writing: int) -> NoReturn:
-    """The life of the process. Nothing of the parent's is to be cleaned up at its end."""
-    be_a_child()
+    """The life of the process; whatever happens, it never gets back into what the parent was doing."""
+    code = 1
     try:
-        answer = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:
-        answer = pickle.dumps(failed(error))
-    with contextlib.suppress(OSError), open(writing, "wb") as pipe:
-        pipe.write(len(answer).to_bytes(_SIZE_BYTES, "little") + answer)
-    os._exit(0)
+        be_a_child()
+        try:
+            answer = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            answer = pickle.dumps(failed(error))
+        with contextlib.suppress(OSError), open(writing, "wb") as pipe:
+            pipe.write(len(answer).to_bytes(_SIZE_BYTES, "little") + answer)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def be_a_child() -> None:

@@ -25,3 +25,13 @@ class Exporter(str, Enum):
     def is_of_pytorch(self) -> bool:
         """Whether the model was, or as good as certainly was, written in PyTorch."""
         return self in (Exporter.LITERT_TORCH, Exporter.ONNX2TF)
+
+    @property
+    def source(self) -> str:
+        """What a person changes, who changes the model; of who is not known, what advice is written for."""
+        if self.is_of_pytorch:
+            return "PyTorch"
+        return _SOURCES.get(self, "Keras")
+
+
+_SOURCES = {Exporter.TENSORFLOW: "TensorFlow", Exporter.TOCO: "TensorFlow", Exporter.JAX: "JAX"}

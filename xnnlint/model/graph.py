@@ -281,6 +281,7 @@ class Model(Struct):
             "Activation hard_sigmoid" or "TFOpLambda math.truediv".
         kept: those of them that are taken to give out what they get; there is no operator of theirs.
         behind: layers that cannot be looked at, each a CUSTOM operator, too -> the unknown one whose shape they need.
+        cures: those of them that the converter refuses -> what to do about that.
         unsure: the layers that depend on one of unknown effect.
         declared: (layer, what it is) as the user said of layers whose code is not read.
         schedules: (layer, how it is being pruned, in words of `keras.description.PruningSchedule`) of a Keras model.
@@ -300,6 +301,7 @@ class Model(Struct):
     notes: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     behind: dict[str, str] = field(default_factory=dict)
+    cures: dict[str, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     unsure: frozenset[str] = frozenset()

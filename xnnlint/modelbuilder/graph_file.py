@@ -1,4 +1,4 @@
-"""Writes a graph that was made without a file as the .tflite file that it stands for.
+"""Writes graphs that were made without a file as the .tflite file that they stand for.
 
 A Keras model is lowered to the operators that TensorFlow's converter makes of it; what changes .tflite files needs a
 file of these. The converter's own has other versions of operators, and its metadata: what a plan asks for is the same.
@@ -6,7 +6,7 @@ file of these. The converter's own has other versions of operators, and its meta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,28 +20,31 @@ _PLACEHOLDER_CODE = 127
 _UNIONS = ("builtin_options", "builtin_options_2")
 
 
-def write_graph(graph: Graph) -> bytes:
-    """The file of one subgraph with these tensors and operators, in the same order.
+def write_graphs(graphs: Sequence[Graph]) -> bytes:
+    """The file of subgraphs with these tensors and operators, in the same order.
 
     Args:
-        graph: without custom operators, as nobody knows what stands for them; quantization is left out.
+        graphs: without custom operators, as nobody knows what stands for them; quantization is left out.
     """
     buffers: list[bytes] = [b""]  # by convention the first one is empty
     codes: list[tuple[str, int]] = []
-    subgraph = table(
-        "SubGraph",
-        tensors=[_tensor(tensor, buffers) for tensor in graph.tensors],
-        inputs=np.array(graph.inputs, np.int32),
-        outputs=np.array(graph.outputs, np.int32),
-        operators=[_operator(op, codes) for op in graph.operators],
-        name=graph.name,
-    )
+    subgraphs = [
+        table(
+            "SubGraph",
+            tensors=[_tensor(tensor, buffers) for tensor in graph.tensors],
+            inputs=np.array(graph.inputs, np.int32),
+            outputs=np.array(graph.outputs, np.int32),
+            operators=[_operator(op, codes) for op in graph.operators],
+            name=graph.name,
+        )
+        for graph in graphs
+    ]
     return serialize(
         table(
             "Model",
             version=3,
             operator_codes=[_code(*code) for code in codes],
-            subgraphs=[subgraph],
+            subgraphs=subgraphs,
             buffers=[table("Buffer", data=data) if data else table("Buffer") for data in buffers],
         )
     )
@@ -62,6 +65,7 @@ def _tensor(tensor: Tensor, buffers: list[bytes]) -> Table:
         sparsity=None if tensor.sparsity is None else _sparsity(tensor.sparsity),
         shape_signature=np.array(signature, np.int32) if signature != tensor.shape else None,
         has_rank=tensor.has_rank,
+        is_variable=tensor.is_variable,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from xnnlint.linter.findings import Applicability, Severity, smallest_set
+from xnnlint.model.exporter import Exporter
 from xnnlint.reporters.finding_words import counted, impersonal, place, says_all, share_text
 from xnnlint.reporters.headline import BROKEN
 from xnnlint.reporters.styled_lines import (
@@ -310,5 +311,4 @@ def source_of(model: ModelReport, finding: Finding) -> str:
 
 
 def _place_of_change(model: ModelReport) -> str:
-    plan = model.plan
-    return "PyTorch" if plan is not None and plan.model.exporter.is_of_pytorch else "Keras"
+    return (model.plan.model.exporter if model.plan is not None else Exporter.UNKNOWN).source

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 _SHOWN = 4
-_BEHIND_CLUSTER = "XNN305"
+_BEHIND_CLUSTER, _NO_POINTWISE = "XNN305", "XNN304"
 _HANGING = 8
 _EXACTNESS = {"exact": "same bits", "rounding": "same but for rounding", "different": "other outputs"}
 _IN_CODE = "make the same changes in the script that builds the model"
@@ -75,6 +75,11 @@ def _row(key: str, text: str, width: int, style: str = "") -> list[Line]:
     return wrap([Span(f"{key:7} {text}", style)], width, hanging=_HANGING)
 
 
+def _below(text: str, width: int, style: str = "") -> list[Line]:
+    """More of a row."""
+    return wrap([Span(text, style)], width, indent=_HANGING, hanging=_HANGING)
+
+
 def _named(place: str, is_file: bool) -> str:
     """A tensor's name can be as long as its file; a layer's is the user's own."""
     return name(place) if is_file else safe(place)
@@ -101,25 +106,45 @@ def _left(done: Repair[Any], width: int, is_file: bool) -> list[Line]:
 
 
 def _remaining(findings: Iterable[Finding], width: int, is_file: bool, key: str = "remains") -> list[Line]:
-    lines: list[Line] = []
+    """Findings that say the same, of several places, in one line."""
+    return [line for group in _alike(findings) for line in _standing(group, width, is_file, key)]
+
+
+def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        where = _named(finding.location.name or "the model", is_file)
-        lines += _row(key, f"{finding.rule} at {where}: {safe(finding.message)}", width)
-    return lines
+        groups.setdefault((finding.rule, finding.message), []).append(finding)
+    return list(groups.values())
+
+
+def _standing(group: Sequence[Finding], width: int, is_file: bool, key: str) -> list[Line]:
+    first = group[0]
+    where = _named(first.location.name or "the model", is_file)
+    more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+    return _row(key, f"{first.rule} at {where}{more}: {safe(first.message)}", width)
 
 
 def _dense(done: Repair[Any], width: int, is_file: bool) -> list[Line]:
-    """Of a model of which a part runs sparse, what keeps the rest dense: what would help by itself, else where the
-    sparse part ends."""
-    if done.after.plan.outcome is not Outcome.SPARSE:
-        return []
+    """What keeps the rest of a model dense of which a part runs sparse, what would help by itself, else where the
+    sparse part ends; and why nothing in a model could run sparse."""
     others = [f for f in done.result.findings if f not in done.remaining]
-    blockers = [f for f in others if f.unlocks is not None]
-    lines = _remaining(blockers[:_SHOWN], width, is_file, "dense")
+    if done.after.plan.outcome is not Outcome.SPARSE:
+        return [line for f in others if f.rule == _NO_POINTWISE for line in _why_not(f, done, width, is_file)]
+    blockers = _alike(f for f in others if f.unlocks is not None)
+    lines = [line for group in blockers[:_SHOWN] for line in _standing(group, width, is_file, "dense")]
     if len(blockers) > _SHOWN:
-        lines += _row("", f"and {len(blockers) - _SHOWN} more; xnnlint check lists them", width, FAINT)
+        left = sum(map(len, blockers[_SHOWN:]))
+        lines += _below(f"and {left} more; xnnlint check lists them", width, FAINT)
     if not blockers:
         lines += _remaining((f for f in others if f.rule == _BEHIND_CLUSTER), width, is_file, "dense")
+    return lines
+
+
+def _why_not(finding: Finding, done: Repair[Any], width: int, is_file: bool) -> list[Line]:
+    lines = _standing([finding], width, is_file, "dense")
+    lines += _below(f"needs {safe(finding.required)}; has {safe(finding.actual)}", width)
+    if finding.fix is not None:
+        lines += _below(f"{done.after.plan.model.exporter.source}: {safe(finding.fix.title)}", width)
     return lines
 
 

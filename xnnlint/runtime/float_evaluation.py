@@ -16,7 +16,7 @@ from xnnlint.errors import XnnlintError
 from xnnlint.loaders.tflite import read_tflite
 from xnnlint.model.graph import Graph, Operator, Quantization, Tensor
 from xnnlint.model.weights import decode, trace
-from xnnlint.modelbuilder.graph_file import write_graph
+from xnnlint.modelbuilder.graph_file import write_graphs
 
 _UNPACKING, _FLOATS = ("DENSIFY", "DEQUANTIZE"), ("FLOAT32", "FLOAT16")
 _INTEGERS = ("INT4", "INT8", "UINT8", "INT16", "INT32", "INT64")
@@ -35,7 +35,7 @@ def float_file(path: str) -> bytes | None:
     custom operators, variables, several subgraphs, or sparse weights that no DENSIFY unpacks."""
     try:
         model = read_tflite.load(path)
-        return write_graph(_Floats(model.main).graph()) if len(model.graphs) == 1 else None
+        return write_graphs([_Floats(model.main).graph()]) if len(model.graphs) == 1 else None
     except (_Impossible, XnnlintError, ValueError, KeyError):
         return None
 

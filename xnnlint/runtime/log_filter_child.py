@@ -14,6 +14,7 @@ NOISE = re.compile(
     rb"|WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|To enable the following instructions: "
     rb"|E\d{4} .*\] failed call to cuInit"  # there is no GPU, and nothing here needs one
+    rb"|.*error: .*(TensorList|tensor list ops is failed)"  # the error that is raised is read (`tensorflow_converter`)
 )
 
 

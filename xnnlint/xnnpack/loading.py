@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from xnnlint.model.graph import Graph, Model, Operator
+from xnnlint.model.graph import Graph, Model, Operator, Tensor
 from xnnlint.xnnpack.fault import Fault, TensorRef, Wrong
 from xnnlint.xnnpack.plan import Plan, running
 from xnnlint.xnnpack.profile import Profile, kernel_versions
@@ -26,12 +26,14 @@ class Refusal(NamedTuple):
 
 
 def refusals(model: Model, profile: Profile) -> list[Refusal]:
-    """What stands in the file; of each kind of fault the first, in the runtime's order. Empty for a Keras model."""
-    if model.format != "tflite":
-        return []
+    """What stands in the file; of each kind of fault the first, in the runtime's order.
+
+    Of the file that a Keras model will become only its variables are known so far.
+    """
+    checks = (_of_tensors, _of_operators) if model.format == "tflite" else (_of_variables,)
     found: dict[tuple[object, object], Refusal] = {}
     for number, graph in enumerate(model.graphs):
-        for op, fault in chain(_of_tensors(graph, profile), _of_operators(graph, profile)):
+        for op, fault in chain.from_iterable(check(graph, profile) for check in checks):
             found.setdefault((fault.wrong, fault.subject), Refusal(op if number == model.entry else None, fault))
     for fault in _of_signatures(model) if profile["loader_types"] else ():
         found.setdefault((fault.wrong, fault.subject), Refusal(None, fault))
@@ -43,14 +45,25 @@ def _of_tensors(graph: Graph, profile: Profile) -> Iterator[tuple[int | None, Fa
     if not known:
         return
     for tensor in graph.tensors:
-        reader = next(iter(graph.consumers(tensor.index)), None) or graph.producer(tensor.index)
-        op, ref = None if reader is None else reader.index, TensorRef(tensor.index, tensor.name)
+        op, ref = _user(graph, tensor), TensorRef(tensor.index, tensor.name)
         if tensor.dtype not in known:
             yield op, Fault(Wrong.TENSOR_TYPE, actual=tensor.dtype, subject=tensor.dtype)
         if tensor.is_variable:
             yield op, Fault(Wrong.VARIABLE_TENSOR, actual=ref)
         if tensor.is_variant:
             yield op, Fault(Wrong.VARIANT_TENSOR, actual=ref)
+
+
+def _of_variables(graph: Graph, profile: Profile) -> Iterator[tuple[int | None, Fault]]:
+    for tensor in graph.tensors if profile["loader_types"] else ():
+        if tensor.is_variable:
+            yield _user(graph, tensor), Fault(Wrong.VARIABLE_TENSOR, actual=TensorRef(tensor.index, tensor.name))
+
+
+def _user(graph: Graph, tensor: Tensor) -> int | None:
+    """The first operator that reads a tensor, or the one that computes it."""
+    op = next(iter(graph.consumers(tensor.index)), None) or graph.producer(tensor.index)
+    return None if op is None else op.index
 
 
 def _of_operators(graph: Graph, profile: Profile) -> Iterator[tuple[int | None, Fault]]:

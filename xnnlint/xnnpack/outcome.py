@@ -43,7 +43,9 @@ class OutcomeJudge:
     def judge(self, plan: Plan) -> None:
         """Set a plan's hazards and its outcome."""
         delegation = plan.delegation
-        refused = [*self.refused, *unresolved(plan)] if self.is_main and plan.model.format == "tflite" else []
+        # The custom operators of a Keras model are layers that are not known.
+        customs = unresolved(plan) if plan.model.format == "tflite" else []
+        refused = [*self.refused, *customs] if self.is_main else []
         plan.hazards += (Hazard(op, fault, Outcome.FAILS) for op, fault in refused)
         if plan.failure is not None:
             plan.hazards.append(Hazard(plan.failure.op, plan.failure.fault, Outcome.FAILS))

@@ -22,6 +22,7 @@ from xnnlint.keras.lower.attention_layers import ATTENTION
 from xnnlint.keras.lower.functions import KERAS3_OPERATIONS, TF_FUNCTIONS, call_function
 from xnnlint.keras.lower.layer_scope import Scope
 from xnnlint.keras.lower.program import Value
+from xnnlint.keras.lower.recurrent_layers import RECURRENT
 from xnnlint.keras.lower.registry import LAYERS
 
 
@@ -59,8 +60,9 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
         ignored = ("name",) if name == "Cast" else ("name", "dtype")
         options = {k: v for k, v in layer.config.items() if k not in ignored}
         return call_function(scope, KERAS3_OPERATIONS[name], args, {**options, **kwargs})
-    if name in ATTENTION:
-        return call_function(scope, ATTENTION[name], args, kwargs)
+    for functions in (ATTENTION, RECURRENT):
+        if name in functions:
+            return call_function(scope, functions[name], args, kwargs)
     lowering = LAYERS.get(name)
     if lowering is None:
         raise NotSupported(f"the lowering of {name} is not known here")

@@ -16,10 +16,7 @@ from xnnlint.keras.lower.layer_scope import Scope, shape_of
 from xnnlint.keras.lower.layout_moves import order_of_the_converter
 from xnnlint.keras.lower.program import Step, Value
 
-NOT_CONVERTED = (
-    "the converter refuses it with data_format='channels_first', so that no .tflite file comes out; build the"
-    " model with channels_last"
-)
+NOT_CONVERTED = ("with data_format='channels_first'", "build the model with channels_last")
 _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 
 

@@ -14,6 +14,7 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options, whole
 from xnnlint.keras.lower.activations import activate as named_activation
 from xnnlint.keras.lower.activations import clip, elu_layer, gelu, leaky_relu, log_softmax, relu_layer, softmax, unary
+from xnnlint.keras.lower.additions import add
 from xnnlint.keras.lower.layer_scope import CONSTANT_TYPES, Scope, axis_of, shape_of
 from xnnlint.keras.lower.program import Value, broadcast
 from xnnlint.keras.lower.shape_layers import (
@@ -82,6 +83,13 @@ def binary(scope: Scope, type_: str, x: Value, y: Value, at: str, commutes: bool
     if x.dtype != y.dtype and "FLOAT32" in (x.dtype, y.dtype):
         y = _as_type(scope, y, x.dtype, at) if y.constant is not None else y
     return scope.op(type_, [x, y], broadcast(x.shape, y.shape), at, attributes, x.dtype)
+
+
+def _add(bound: Arguments) -> Value:
+    x, y = bound.tensor("x"), bound.tensor("y")
+    if x.constant is None and y.constant is None:
+        return add(bound.scope, x, y, "AddV2")
+    return binary(bound.scope, "ADD", x, y, "AddV2", commutes=True)
 
 
 def _as_type(scope: Scope, value: Value, dtype: str, at: str) -> Value:
@@ -354,8 +362,10 @@ def _getitem(bound: Arguments) -> Value:
     begin, end, steps, out = [], [], [], []
     masks = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
     for d, (item, size) in enumerate(zip(items, shape, strict=True)):
-        first, last = (item.start, item.stop) if isinstance(item, slice) else (item, None)
-        whole = (first is None or isinstance(first, int)) and (last is None or isinstance(last, int))
+        # Without a slice it is one number; None there is a new axis.
+        ends = (item.start, item.stop) if isinstance(item, slice) else (item, item)
+        first, last = ends
+        whole = all(isinstance(one, int) or (one is None and isinstance(item, slice)) for one in ends)
         step = item.step if isinstance(item, slice) and item.step is not None else 1
         if not whole or not isinstance(step, int) or not step:
             raise NotSupported("it takes other parts of a tensor than slices")
@@ -397,7 +407,8 @@ def named(function: Function, tf: str = "", keras: str = "") -> None:
     KERAS3_OPERATIONS.update(dict.fromkeys(keras.split(), function))
 
 
-named(_binary("ADD", "AddV2", commutes=True), tf="__operators__.add math.add", keras="Add")
+named(_binary("ADD", "AddV2", commutes=True), tf="__operators__.add math.add")
+named(Function(("x", "y"), _add), keras="Add")
 named(_binary("MUL", "Mul", commutes=True), tf="math.multiply __operators__.mul __operators__.rmul", keras="Multiply")
 named(_binary("SUB", "Sub"), tf="math.subtract __operators__.sub", keras="Subtract")
 named(_binary("DIV", "truediv"), tf="math.truediv __operators__.truediv math.divide", keras="TrueDivide Divide")

@@ -11,16 +11,11 @@ from xnnlint.keras.description import Layer
 from xnnlint.keras.lower.program import Shape
 
 LOOPS = ("GRU", "LSTM", "SimpleRNN")
-LOOP_REASON = (
-    "the converter, which needs a fixed batch for it, makes a loop (WHILE), of whose body XNNPACK takes a part, and of "
-    "an LSTM of Keras 2 one operator with variable tensors, with which LiteRT's compiled models refuse to load"
-)
 
 
-def loop_reason(layer: Layer) -> str | None:
-    """What becomes of a recurrent layer, None for another one."""
-    is_loop = layer.class_name in LOOPS or (layer.class_name == "Bidirectional" and _inner(layer)[0] in LOOPS)
-    return LOOP_REASON if is_loop else None
+def is_loop(layer: Layer) -> bool:
+    """Whether the converter makes a loop of a layer."""
+    return layer.class_name in LOOPS or (layer.class_name == "Bidirectional" and _inner(layer)[0] in LOOPS)
 
 
 def known_shape(layer: Layer, inputs: list[Shape | None]) -> Shape | None:

@@ -31,6 +31,18 @@ _NOT_PLAIN = re.compile("[^A-Za-z0-9]")
 CONSTANT_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
 
 
+class NotConverted(NotSupported):
+    """What the converter refuses, so that no .tflite file comes out.
+
+    Attributes:
+        cure: what to do.
+    """
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"the converter refuses it {reason}, so that no .tflite file comes out")
+        self.cure = cure
+
+
 class Misfit(NotSupported):
     """What a layer reads does not fit its weights."""
 

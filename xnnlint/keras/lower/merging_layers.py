@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xnnlint.errors import NotSupported
+from xnnlint.keras.lower.additions import add
 from xnnlint.keras.lower.layer_scope import Scope
 from xnnlint.keras.lower.program import Value
 from xnnlint.keras.lower.registry import layer, merging_layer
@@ -45,10 +46,19 @@ def _elementwise(scope: Scope, tensors: list[Value]) -> Value:
     if scope.builder.channels_first and all(t.is_static and sum(n != 1 for n in t.shape or ()) <= 1 for t in tensors):
         raise NotSupported("it merges maps of one pixel in a model with channels_first, and a fixed batch")
     attributes = dict(_NONE) if type_ in ("ADD", "SUB", "MUL") else None
-    y = merge(scope, tensors, type_, at, attributes)
+    y = _sum(scope, tensors) if type_ == "ADD" else merge(scope, tensors, type_, at, attributes)
     if name == "Average":
         count = scope.constant(float(len(tensors)), "truediv/y")
         return scope.op("DIV", [y, count], y.shape, "truediv", dict(_NONE))
+    return y
+
+
+def _sum(scope: Scope, tensors: list[Value]) -> Value:
+    if len(tensors) < 2:
+        raise NotSupported("it has one input")
+    y = tensors[0]
+    for other in tensors[1:]:
+        y = add(scope, y, other, "add")
     return y
 
 

@@ -142,6 +142,7 @@ class Value(Struct, eq=False):
     Attributes:
         shape: None where not even the rank is known.
         dtype: TensorType of the TFLite schema by name.
+        is_variable: whether it lives on between runs.
     """
 
     shape: Shape | None
@@ -149,6 +150,7 @@ class Value(Struct, eq=False):
     constant: Constant | None = None
     producer: Node | None = None
     name: str = ""
+    is_variable: bool = False
 
     def __repr__(self) -> str:
         # Without its producer, and so all of the program before it.
@@ -182,6 +184,7 @@ class Node(Struct, eq=False):
     Attributes:
         name: the layer it comes from, with the names of the models around it.
         place: where it stands in the file.
+        called: of a WHILE its condition and its body, of a CALL_ONCE what it calls.
     """
 
     type: str
@@ -193,6 +196,7 @@ class Node(Struct, eq=False):
     part: int = 0
     custom_code: str = ""
     version: int = 1
+    called: tuple[Program, ...] = ()
 
     @property
     def output(self) -> Value:
@@ -212,13 +216,23 @@ class Node(Struct, eq=False):
         return None if value is None else value.constant
 
 
+class Variable(Struct):
+    """A variable of the file, which starts with zeros: what stands for it, and shape and type of its value."""
+
+    handle: Value
+    shape: Shape
+    dtype: str
+
+
 class Program(Struct):
     """A model as TFLite operators.
 
     Attributes:
         inputs: by the names that users gave them, in the order of the model.
         nodes: in the order of the file.
+        variables: by the names that they have in the file.
         unknown: names of the layers whose operators are not known, and why.
+        cures: those of them that the converter refuses, and what to do.
         kept: those of them that were taken to give out what they get.
         behind: names of layers that cannot be looked at -> the one of unknown effect whose shape they depend on.
         unsure: names of the layers that depend on one of unknown effect.
@@ -228,8 +242,10 @@ class Program(Struct):
     inputs: list[Value] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
+    variables: dict[str, Variable] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     behind: dict[str, str] = field(default_factory=dict)
+    cures: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
     misfit: bool = False

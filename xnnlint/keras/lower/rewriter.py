@@ -11,6 +11,7 @@ from xnnlint.keras.lower.program import Node, Program, Value
 Rule = Callable[["Rewriter", Node], bool]
 
 _MAX_PASSES = 20
+_NEVER_EQUAL = ("CUSTOM", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 class Rewriter:
@@ -98,7 +99,7 @@ class Rewriter:
         """Of operators that compute the same the first stays (MLIR's CSE)."""
         first: dict[Any, Node] = {}
         for node in self.program.nodes:
-            if node not in self.alive or node.type == "CUSTOM":
+            if node not in self.alive or node.type in _NEVER_EQUAL or node.called:
                 continue
             read = tuple(None if v is None else v.key for v in node.inputs)
             attributes = tuple(sorted((k, str(v)) for k, v in node.attributes.items() if v != "NONE"))
@@ -116,7 +117,8 @@ class Rewriter:
         pending = [node]
         while pending:
             dead = pending.pop()
-            if dead not in self.alive or any(self.uses(v) for v in dead.outputs):
+            # What has no outputs, such as an assignment, is there for its effect.
+            if dead not in self.alive or not dead.outputs or any(self.uses(v) for v in dead.outputs):
                 continue
             self.alive.discard(dead)
             for value in dead.inputs:

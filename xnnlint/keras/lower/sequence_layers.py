@@ -11,7 +11,7 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
 from xnnlint.keras.lower.channels_first import NOT_CONVERTED, says_channels_first
-from xnnlint.keras.lower.layer_scope import Scope, channels_last, is_same, shape_of
+from xnnlint.keras.lower.layer_scope import NotConverted, Scope, channels_last, is_same, shape_of
 from xnnlint.keras.lower.program import Value
 from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, expand_axis, number_of, pad, part_of, squeeze_axis
@@ -38,7 +38,7 @@ def conv_1d(scope: Scope, x: Value) -> Value:
     """Conv1D: a Conv2D on a map of one row; causal, with zeros before the first step."""
     config = scope.config
     if says_channels_first(config) and (scope.is_keras_3 or shape_of(x, 3)[0] is not None):
-        raise NotSupported(NOT_CONVERTED)
+        raise NotConverted(*NOT_CONVERTED)
     channels_last(config)
     channels, filters = shape_of(x, 3)[2], config.whole("filters", least=0)
     groups = config.whole("groups", default=1, least=1)

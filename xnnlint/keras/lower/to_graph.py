@@ -17,11 +17,12 @@ from xnnlint.keras.lower.call_order import calls_by_depth
 from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter_rewrites import rewrite
 from xnnlint.keras.lower.forgotten_sizes import forget_sizes
-from xnnlint.keras.lower.known_shapes import known_shape, loop_reason
-from xnnlint.keras.lower.layer_scope import Builder, Misfit, Scope, normalize
+from xnnlint.keras.lower.known_shapes import is_loop, known_shape
+from xnnlint.keras.lower.layer_scope import Builder, Misfit, NotConverted, Scope, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import Encoding, is_encoded, uses_blocks
+from xnnlint.keras.lower.variables import put_first
 from xnnlint.model.converter_storage import BLOCK
 from xnnlint.model.graph import Graph, Model, Operator, Tensor
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "BOOL": 1}
+_ROLES = {"CALL_ONCE": ("init",), "WHILE": ("cond", "body")}
 _KEEP_SIZES = ("CONCATENATION", "LOGISTIC", "RELU", "SOFTMAX", "TANH")
 _INPUT_TYPES = ("BOOL", "FLOAT16", "FLOAT64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
 _OTHER_PRECISIONS = ("bfloat16", "float16", "float64")
@@ -61,19 +63,23 @@ def lower(
     order(program)
     rewrite(program)
     _forget_sizes(program)
+    for called in (part for node in program.nodes for part in node.called):
+        order(called)
+        rewrite(called)
+    put_first(program)
     notes = _precision_notes(keras_model)
     if not keras_model.has_weights:
         notes.insert(0, "The file holds no weights: the forecast is for the structure alone.")
-    graph = _Assembly(program).graph(keras_model.name)
     schedules = tuple(("/".join(part.path), part.schedule) for part in keras_model.all_layers() if part.schedule)
     may_be_asked = bool(schedules) and assume_pruned is None and not at_end
     return Model(
         path=path,
         format=format,
-        graphs=[graph],
+        graphs=_graphs(program, keras_model.name),
         notes=notes,
         unknown=program.unknown,
         behind=program.behind,
+        cures=program.cures,
         layers={layer.name: _what(layer) for layer in keras_model.all_layers()},
         kept=tuple(program.kept),
         unsure=frozenset(program.unsure),
@@ -253,7 +259,9 @@ class _Calls:
             origin = next((self.origins[c] for c in self._before((name, number)) if c in self.origins), None)
             if origin is None or all(value.shape is not None for value in inputs):
                 origin = label
-                program.unknown.setdefault(label, loop_reason(layer) or str(reason))
+                program.unknown.setdefault(label, str(reason))
+                if isinstance(reason, NotConverted):
+                    program.cures.setdefault(label, reason.cure)
             else:
                 program.behind[label] = origin
             self.origins[name, number] = origin
@@ -287,7 +295,7 @@ class _Calls:
             program.kept.append(scope.label)
             return inputs
         shapes = [shape if count == 1 else None] * count
-        if loop_reason(layer) is not None:
+        if is_loop(layer):
             return scope.ops("WHILE", inputs, shapes, "while")
         return scope.ops("CUSTOM", inputs, shapes, "custom", custom_code=layer.class_name)
 
@@ -316,11 +324,22 @@ class _Calls:
         return item
 
 
+def _graphs(program: Program, name: str) -> list[Graph]:
+    """The main graph, and behind it condition and body of each loop."""
+    functions = [part for node in program.nodes for part in node.called]
+    names = [f"{node.name}/{role}" for node in program.nodes if node.called for role in _ROLES[node.type]]
+    places = {id(part): 1 + number for number, part in enumerate(functions)}
+    main = _Assembly(program, places).graph(name)
+    return [main, *(_Assembly(part, {}).graph(called) for part, called in zip(functions, names, strict=True))]
+
+
 class _Assembly:
     """Turns a program into a graph: tensors get numbers, and sparse weights their encoding."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, places: dict[int, int]) -> None:
         self.program = program
+        # Of the graphs that operators call, by id.
+        self.places = places
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.ids: dict[Any, int] = {}
@@ -341,7 +360,11 @@ class _Assembly:
             inputs[1] = self._encode(node)
             version = _BLOCK_VERSION if uses_blocks(node) else version
         outputs = tuple(self._tensor(value) for value in node.outputs)
-        self._operator(node.type, tuple(inputs), outputs, node.name, node.attributes, node.custom_code, version)
+        attributes = node.attributes
+        if node.called:
+            called = zip(_ROLES[node.type], node.called, strict=True)
+            attributes = {f"{role}_subgraph_index": self.places[id(part)] for role, part in called}
+        self._operator(node.type, tuple(inputs), outputs, node.name, attributes, node.custom_code, version)
 
     def _operator(
         self,
@@ -370,6 +393,7 @@ class _Assembly:
             shape=tuple(1 if n is None else n for n in shape),
             shape_signature=tuple(-1 if n is None else n for n in shape),
             has_rank=value.shape is not None,
+            is_variable=value.is_variable,
         )
         if value.constant is not None:
             tensor.stored = partial(_flat, value)

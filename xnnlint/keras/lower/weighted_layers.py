@@ -16,7 +16,7 @@ from xnnlint.errors import NotSupported
 from xnnlint.keras.config_values import Options
 from xnnlint.keras.lower.activations import activate
 from xnnlint.keras.lower.channels_first import NOT_CONVERTED, around, is_channels_first, says_channels_first
-from xnnlint.keras.lower.layer_scope import Scope, axis_of, is_same, shape_of
+from xnnlint.keras.lower.layer_scope import NotConverted, Scope, axis_of, is_same, shape_of
 from xnnlint.keras.lower.program import Constant, Shape, Step, Value, broadcast, elements, window
 from xnnlint.keras.lower.registry import layer
 from xnnlint.keras.lower.shape_layers import batch_and, reduce
@@ -214,7 +214,7 @@ def separable_conv_2d(scope: Scope, x: Value) -> Value:
     """SeparableConv2D: a depthwise convolution and one of 1x1."""
     config, first = scope.config, is_channels_first(scope, x)
     if first and not scope.is_keras_3:
-        raise NotSupported(NOT_CONVERTED)
+        raise NotConverted(*NOT_CONVERTED)
     channels = _channels(scope, x, "depthwise_kernel")
     multiplier, size = config.whole("depth_multiplier", default=1, least=1), config.pair("kernel_size")
     filters, middle = config.whole("filters", least=0), depthwise_filters(channels, multiplier)
@@ -256,7 +256,9 @@ def conv_2d_transpose(scope: Scope, x: Value) -> Value:
     if is_channels_first(scope, x):
         dynamic = shape_of(x, 4)[0] is None
         if dynamic or scope.is_keras_3:
-            raise NotSupported(NOT_CONVERTED if dynamic and scope.is_keras_3 else "its data_format is channels_first")
+            if dynamic and scope.is_keras_3:
+                raise NotConverted(*NOT_CONVERTED)
+            raise NotSupported("its data_format is channels_first")
         y = around(scope, x, "transpose", lambda y: _deconvolution(scope, y))
     else:
         y = _deconvolution(scope, x)

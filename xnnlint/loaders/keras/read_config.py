@@ -30,7 +30,7 @@ _CONSTANT = "_CONSTANT_VALUE"
 _BUILT_IN_MODULES = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization")
 _MODELS = ("Functional", "Model", "Sequential")
 _PRUNING_WRAPPER = "PruneLowMagnitude"
-_OPAQUE_WRAPPERS = ("TimeDistributed", "Bidirectional", "Wrapper", "SpectralNormalization")
+_OPAQUE_WRAPPERS = ("TimeDistributed", "Wrapper", "SpectralNormalization")
 
 DAMAGED = "the file is damaged, or written by a program other than Keras"
 SAVE_AS_FUNCTIONAL = (

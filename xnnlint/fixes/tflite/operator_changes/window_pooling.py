@@ -24,7 +24,7 @@ from xnnlint.fixes.tflite.graph_parts import (
 from xnnlint.fixes.tflite.graph_view import View
 from xnnlint.fixes.tflite.object_api import name_of, number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
-from xnnlint.fixes.windows import same_padding
+from xnnlint.fixes.windows import same_padding, square_strides
 from xnnlint.xnnpack.conditions.condition import Condition
 
 if TYPE_CHECKING:
@@ -115,8 +115,16 @@ def _poolings(view: View, type_: str) -> Iterable[Op]:
             continue
         is_small = (options.filterHeight, options.filterWidth) != graph.shape(op.inputs[0])[1:3]
         more_than_one = options.filterHeight * options.filterWidth > 1
-        if is_small and more_than_one and options.strideH == options.strideW and options.strideH <= 2:
+        height, width = _strides(view, op)
+        if is_small and more_than_one and height == width <= 2:
             yield op
+
+
+def _strides(view: View, op: Op) -> tuple[int, int]:
+    """Of a depthwise convolution that picks what a pooling reads."""
+    options, sizes = op.options, view.graph.shape(op.inputs[0])[1:3]
+    window, strides = (options.filterHeight, options.filterWidth), (options.strideH, options.strideW)
+    return square_strides(sizes, window, strides)
 
 
 def _is_known(view: View, op: Op) -> bool:
@@ -151,7 +159,7 @@ def _shares(view: View, op: Op, axis: int) -> np.ndarray | None:
 
 
 def _depthwise(view: View, op: Op, kernel: np.ndarray, target: int, *, fused: str = "NONE") -> None:
-    padding, stride = name_of("Padding", op.options.padding), (op.options.strideH, op.options.strideW)
+    padding, stride = name_of("Padding", op.options.padding), _strides(view, op)
     insert_depthwise(view, op, op.inputs[0], target, kernel, padding=padding, stride=stride, fused=fused)
 
 
