@@ -1,11 +1,12 @@
 """Networks as torchvision and mobile projects write them, pruned, and exported by litert-torch.
 
-    python benchmarks/torch_networks.py FOLDER [NAME...] [--layout nchw nhwc]
+    python benchmarks/torch_networks.py FOLDER [NAME...] [--layout nchw nhwc onnx]
 
 Each is written by hand (no weights are fetched), its 1x1 convolutions are pruned to 80% zeros by torch.nn.utils.prune,
 its batch norms see some random images, and litert-torch exports it twice: as it is, with an image in NCHW (to
 NAME.nchw.tflite), and with to_channel_last_io (NAME.nhwc.tflite). `benchmarks/fix_by_time.py FOLDER` then says what
-fixes make of them. Needs the extra `torch`.
+fixes make of them. `--layout onnx` writes NAME.onnx for onnx2tf instead, and needs the package onnx. Needs the extra
+`torch`.
 """
 
 from __future__ import annotations
@@ -535,6 +536,61 @@ def tcn() -> nn.Module:
     return TemporalNet()
 
 
+class Sequential1d(nn.Module):
+    """1-D convolutions on what comes as an image of one channel, whose rows are the channels of a sequence."""
+
+    def __init__(self, layers: list[nn.Module], channels: int, classes: int) -> None:
+        super().__init__()
+        self.layers, self.head = nn.Sequential(*layers), nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(x[:, 0]).mean(2))  # type: ignore[no-any-return]
+
+
+class Inverted1d(nn.Module):
+    """Expand, depthwise, project, and the shortcut."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        inner = 2 * channels
+        self.layers = nn.Sequential(
+            conv1d(channels, inner), conv1d(inner, inner, kernel, groups=inner), conv1d(inner, channels, act=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+def conv1d(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, *, act: bool = True
+) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm1d(outputs),
+    ]
+    return nn.Sequential(*layers, *([nn.ReLU()] if act else []))
+
+
+def separable1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(conv1d(inputs, inputs, kernel, stride, inputs), conv1d(inputs, outputs))
+
+
+@network((3, 256), 1)
+def activity() -> nn.Module:
+    """What a person does, by the three axes of an accelerometer."""
+    layers = [conv1d(3, 32, 3, 2), separable1d(32, 64, 3), separable1d(64, 128, 3, 2)]
+    layers += [Inverted1d(128, 3), Inverted1d(128, 5), separable1d(128, 256, 3, 2), Inverted1d(256, 3)]
+    return Sequential1d(layers, 256, 6)
+
+
+@network((1, 1000), 1)
+def heartbeat() -> nn.Module:
+    """One lead of an electrocardiogram, pooled early."""
+    layers: list[nn.Module] = [conv1d(1, 32, 7, 2), nn.MaxPool1d(2), separable1d(32, 64, 5)]
+    layers += [separable1d(64, 128, 5, 2), Inverted1d(128, 5), Inverted1d(128, 5)]
+    return Sequential1d(layers, 128, 5)
+
+
 @network(96, 1)
 def ds_cnn() -> nn.Module:
     """Keyword spotting: one channel."""
@@ -781,10 +837,13 @@ def ready(model: nn.Module, shape: tuple[int, ...], share: float = SHARE) -> nn.
 
 
 def export(model: nn.Module, shape: tuple[int, ...], layout: str, path: Path) -> None:
-    """Writes a .tflite file for images of a layout."""
+    """Writes a .tflite file for images of a layout, or an .onnx file."""
+    image = torch.rand(shape) * 2 - 1
+    if layout == "onnx":
+        torch.onnx.export(model, (image,), str(path), dynamo=False, opset_version=17, input_names=["image"])
+        return
     import litert_torch
 
-    image = torch.rand(shape) * 2 - 1
     if layout == "nhwc":
         with torch.no_grad():
             outputs = model(image)
@@ -798,7 +857,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", help=f"of: {', '.join(NETWORKS)}")
-    parser.add_argument("--layout", nargs="+", choices=("nchw", "nhwc"), default=("nchw", "nhwc"))
+    parser.add_argument("--layout", nargs="+", choices=("nchw", "nhwc", "onnx"), default=("nchw", "nhwc"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.names or NETWORKS:
@@ -806,7 +865,7 @@ def main() -> None:
         model, shape = NETWORKS[name]()
         model = ready(model, shape)
         for layout in options.layout:
-            path = options.folder / f"{name}.{layout}.tflite"
+            path = options.folder / (f"{name}.onnx" if layout == "onnx" else f"{name}.{layout}.tflite")
             start = time.monotonic()
             export(model, shape, layout, path)
             print(f"{path.name}: {path.stat().st_size:,} bytes, {time.monotonic() - start:.0f} s", flush=True)

@@ -79,7 +79,7 @@ def _factors(view: View, op: Op) -> tuple[Op, np.ndarray] | None:
         return None
     channels = graph.shape(value)[-1]
     values = graph.constant(constants[0])
-    if values is None or values.size not in (1, channels) or values.shape[-1:] not in ((), (1,), (channels,)):
+    if values is None or (values.size > 1 and (values.size, values.shape[-1]) != (channels, channels)):
         return None
     return (made, np.broadcast_to(values.reshape(-1), channels)) if np.isfinite(values).all() else None
 
