@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from statistics import mean
 from typing import Any, NamedTuple
 
+from msgspec import field
+
 from xnnlint.linter.engine import find
 from xnnlint.linter.rule_registry import all_rules
 from xnnlint.loaders import load
@@ -51,10 +53,10 @@ class AskedList(list[Any]):
         return len(self) > 0
 
 
-class AskedProfile(Profile):
+class AskedProfile(Profile, frozen=True):
     """A profile that records what is asked of it."""
 
-    __slots__ = ("asked",)
+    asked: set[Question] = field(default_factory=set)
 
     def __getitem__(self, fact: str) -> Any:
         value = self.facts[fact].value
@@ -66,9 +68,7 @@ class AskedProfile(Profile):
 
 
 def recording(profile: Profile) -> AskedProfile:
-    made = AskedProfile(profile.runtime, profile.cpu, profile.runtime_title, profile.cpu_title, profile.facts)
-    object.__setattr__(made, "asked", set())
-    return made
+    return AskedProfile(profile.runtime, profile.cpu, profile.runtime_title, profile.cpu_title, profile.facts)
 
 
 def plans_needed(model: Model, profiles: list[Profile]) -> int:

@@ -44,8 +44,10 @@ MISTAKES = [
     ("check model.tflite --strict", "no such option: --strict; write --require-sparse, or --fail-on warning"),
     ("check model.tflite --runtime 2.3.0", "unknown runtime '2.3.0'; did you mean litert-2.3? known are"),
     ("check model.tflite --runtime litert-2.2", "unknown runtime 'litert-2.2'; did you mean litert-2.3?"),
-    ("check model.tflite --runtime tf-2.19", "unknown runtime 'tf-2.19'; known are litert-2.3, "),
-    ("check model.tflite --runtime tensorflow-2.21", "unknown runtime 'tensorflow-2.21'; known are litert-2.3, "),
+    ("check model.tflite --runtime tf-2.19", "unknown runtime 'tf-2.19'; did you mean litert-1.1? known are"),
+    ("check model.tflite --runtime tf-2.20", "unknown runtime 'tf-2.20'; did you mean litert-2.0? known are"),
+    ("check model.tflite --runtime tensorflow-2.21", "unknown runtime 'tensorflow-2.21'; did you mean tf-2.21? known "),
+    ("check model.tflite --runtime tf-2.22", "unknown runtime 'tf-2.22'; known are litert-2.3, "),
     (
         "check model.tflite --runtime org.tensorflow:tensorflow-lite:2.16.1",
         "unknown runtime 'org.tensorflow:tensorflow-lite:2.16.1'; did you mean tf-2.18?",

@@ -19,9 +19,10 @@ import pytest
 
 from tests.cli.program import run
 from tests.models import FIXTURES, ROOT
-from xnnlint.cli.session import Session
+from xnnlint.cli.session import Request, Session, check_one
 from xnnlint.cli.work import check_line, check_record
 from xnnlint.config.settings import Resolver
+from xnnlint.linter import engine
 from xnnlint.linter.findings import Severity
 from xnnlint.loaders.content import content_of
 from xnnlint.reporters import styled_lines
@@ -227,6 +228,22 @@ def test_what_is_no_file_has_no_content(tmp_path):
     assert content_of(str(tmp_path / "pipe")) is None
     assert content_of("no/such.tflite") is None
     assert content_of("module:function") is None
+
+
+def test_a_line_names_the_content_from_before_the_check(tmp_path, monkeypatch):
+    """So that `--resume` checks again what was written meanwhile."""
+    model = tmp_path / "half.tflite"
+    shutil.copy(HALF, model)
+    check_model = engine.check_model
+
+    def slow(*arguments, **options):
+        report = check_model(*arguments, **options)
+        shutil.copy(SPARSE, model)
+        return report
+
+    monkeypatch.setattr(engine, "check_model", slow)
+    report = check_one(Request(str(model), str(model), "litert-2.3", "arm64", content=True))
+    assert report.content is not None and report.content.sha256 == hashlib.sha256(HALF.read_bytes()).hexdigest()
 
 
 # --- Parquet ---------------------------------------------------------------------------------------------------------

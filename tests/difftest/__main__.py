@@ -10,6 +10,7 @@ python -m tests.difftest fix --help                       figures on the fixes o
 python -m tests.difftest advice --help                    figures on advice that was followed
 python -m tests.difftest native --help                    AVX masked against emulated
 python -m tests.difftest nightly                          the newest nightly LiteRT against the newest profile
+python -m tests.difftest tensorflow 2.20.0 --runtime ...  the interpreter of a TensorFlow wheel
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         from tests.difftest import nightly
 
         return nightly.main(arguments[1:])
+    if arguments[:1] == ["tensorflow"]:
+        from tests.difftest import tensorflow_wheels
+
+        return tensorflow_wheels.main(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         if options.write:

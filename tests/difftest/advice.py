@@ -19,10 +19,12 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tests.difftest.advice_editor import NotFollowed, follow, without_misread_weights
 from tests.difftest.compare import Observer

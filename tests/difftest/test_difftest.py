@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import tflite
-from msgspec.structs import replace
 
 from tests.difftest import hunt as hunt_module
 from tests.difftest.__main__ import main
@@ -192,7 +193,7 @@ PREDICTED = Prediction("sparse", ("Convolution (NCHW, F32) SPMM", "Clamp (NC)"),
     ],
 )
 def test_compare(prediction: Prediction, changes: dict[str, Any], differs: tuple[str, ...]) -> None:
-    assert compare("m", prediction, replace(OBSERVED, **changes)).differs == differs
+    assert compare("m", prediction, msgspec.structs.replace(OBSERVED, **changes)).differs == differs
 
 
 def test_convolutions_are_picked_by_name() -> None:
@@ -257,7 +258,7 @@ def test_an_error_that_the_weights_hide_is_looked_for_with_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     wrong = replace(PREDICTED, outcome="wrong-results")
-    answers = iter([OBSERVED, OBSERVED, replace(OBSERVED, outcome="wrong-results")])
+    answers = iter([OBSERVED, OBSERVED, msgspec.structs.replace(OBSERVED, outcome="wrong-results")])
     asked: list[bytes] = []
 
     class Hiding(FakeObserver):

@@ -1,6 +1,6 @@
 """Keras models lowered to the converter's operators: equal to what TensorFlow's converter really made of them.
 
-`keras_lowering_cases.json.gz` holds configs of some 700 models of Keras 2 and Keras 3, the operators of the files that
+`keras_lowering_cases.json.gz` holds configs of some 820 models of Keras 2 and Keras 3, the operators of the files that
 the converter made of them, and what the real runtime did with those files (see make_keras_lowering_cases.py).
 """
 
@@ -75,8 +75,8 @@ def test_forecast_is_what_the_runtime_did(case: dict[str, Any]) -> None:
         assert case["name"].startswith(("keras2_", "keras3_"))
     if case["kernels"] is not None:  # Nothing is listed where the model fails.
         assert [kernel.kernel for kernel in plan.operators] == case["kernels"]
-    bodies = {str(inner.subgraph): [kernel.kernel for kernel in inner.plan.operators] for inner in plan.called}
-    assert {k: v for k, v in bodies.items() if v} == case.get("called_kernels", {})
+        bodies = {str(inner.subgraph): [kernel.kernel for kernel in inner.plan.operators] for inner in plan.called}
+        assert {k: v for k, v in bodies.items() if v} == case.get("called_kernels", {})
 
 
 @pytest.mark.parametrize("source", ["guide_sparse.keras", "guide_sparse.h5"])
@@ -299,6 +299,25 @@ def test_what_the_converter_refuses_with_channels_first_is_said(
     assert "no .tflite file comes out" in reason and found.cures == {"odd": "build the model with channels_last"}
 
 
+@pytest.mark.parametrize(
+    ("shape", "unroll", "word"),
+    [
+        ((None, 6, 8), False, "dynamic batch"),
+        ((None, 6, 8), True, "dynamic batch"),
+        ((1, None, 8), False, "only known at run time"),
+        ((1, 0, 8), True, "no steps"),
+        ((1, 10**9, 8), True, "1,000,000,000 steps"),
+    ],
+)
+def test_loops_that_are_not_lowered(shape: tuple[int | None, ...], unroll: bool, word: str) -> None:
+    """Only what the converter refuses has a cure: with a dynamic batch it converts no loop, but steps."""
+    model = model_of(Layer("loop", "LSTM", {"units": 4, "unroll": unroll, "activation": "tanh"}), shape=shape)
+    model.has_weights = False
+    found = lower(model, path="model", format="live")
+    assert word in found.unknown["loop"]
+    assert ("--batch 1" in found.cures.get("loop", "")) == (shape[0] is None and not unroll)
+
+
 @pytest.mark.parametrize("why", ["custom layer Odd", "Lambda"])
 def test_code_of_the_users_is_taken_to_keep_its_input(why: str) -> None:
     odd = Layer("odd", "Odd", {}, opaque=why)
@@ -387,7 +406,8 @@ def test_every_tensor_that_is_read_is_there() -> None:
     """Rewrites take operators away; what one of those computes must have lost its readers before."""
     for case in CASES:
         graph = structure(case).main
-        there = {t.index for t in graph.tensors if t.is_constant} | set(graph.inputs)
+        # The state of a fused loop is a variable of the file.
+        there = {t.index for t in graph.tensors if t.is_constant or t.is_variable} | set(graph.inputs)
         for op in graph.operators:
             missing = {t for t in op.inputs if t >= 0} - there
             assert not missing, (case["name"], op, missing)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.models import FIXTURES
 from xnnlint.errors import ModelError
 from xnnlint.loaders import load
 from xnnlint.loaders.tflite.read_tflite import load_bytes
@@ -56,6 +58,13 @@ def test_folder_without_a_signature(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path))
     with pytest.raises(ModelError, match="no signature serving_default"):
         convert(tmp_path)
+
+
+def test_json_is_no_file_that_keras_loads(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(zipfile.ZipFile(FIXTURES / "guide_sparse.keras").read("config.json").decode())
+    with pytest.raises(ModelError, match=r"no model from JSON.*save it as \.keras or \.h5"):
+        convert(path)
 
 
 def test_recurrent_layer_with_a_dynamic_batch_asks_for_a_fixed_one(tmp_path: Path) -> None:

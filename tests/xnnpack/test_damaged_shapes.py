@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.models import FIXTURES
+from xnnlint.fixes.check_fixes import add_fixes
 from xnnlint.fixes.tflite import object_api
 from xnnlint.linter.engine import check_model
 from xnnlint.loaders import load
 from xnnlint.modelbuilder.builder import ModelBuilder, Value
+from xnnlint.modelbuilder.flatwriter import table
 from xnnlint.runtime.availability import availability
 from xnnlint.runtime.observe import observe
 from xnnlint.xnnpack.plan import Outcome
@@ -43,6 +45,11 @@ def _damaged() -> dict[str, tuple[bytes, str]]:
     g = ModelBuilder()
     g.output(g.mean(_cluster(g)), g.weight((8, 1, 1, 8), 8, 0.9, "sparse"))
     found["unpacked weights that are an output"] = (g.build(), "wrong-results")
+    g = ModelBuilder()
+    y = g.depth_to_space(_cluster(g), 2)
+    g.tensors[y.id].shape = ()
+    g.output(y)
+    found["a DEPTH_TO_SPACE of no shape"] = (g.build(), "sparse")
     for axes in ((1, 4), (1, 2, 4), (1, -5), (1_058_726_785, 2)):
         for storage in ("sparse", "dense", "int8_direct"):
             found[f"axes {axes}, stored {storage}"] = (_axes(*axes, storage=storage), "fails")
@@ -73,3 +80,19 @@ def test_a_variable_that_only_the_partition_assigns(tmp_path: Path) -> None:
     damaged.write_bytes(object_api.write(file, identifier=True))
     report = check_model(damaged, load_profile("litert-2.3", "arm64"))
     assert report.error is None and report.outcome is Outcome.FAILS
+
+
+@pytest.mark.parametrize("field", ["stride_w", "stride_h", "dilation_w_factor"])
+def test_fixes_leave_windows_without_a_size_alone(field: str, tmp_path: Path) -> None:
+    sizes = {"stride_w": 1, "stride_h": 1, "dilation_w_factor": 1, "dilation_h_factor": 1, "depth_multiplier": 1}
+    g = ModelBuilder()
+    x = g.depthwise(_cluster(g), 3, dilation=2)
+    g.operators[-1].options = table("DepthwiseConv2DOptions", **{**sizes, field: 0})
+    g.output(g.mean(g.conv2d(x, 8, zeros=0.9, storage="sparse")))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(g.build())
+    profile = load_profile("litert-2.3", "x86-sse")
+    report = check_model(path, profile)
+    assert report.error is None
+    add_fixes(report, profile)
+    assert report.fixes is None or not report.fixes.safe

@@ -20,7 +20,7 @@ from xnnlint.cli.console import FINDINGS, OK, TROUBLE, Format, complain, print_l
 from xnnlint.cli.fix_keras_command import KerasFixes
 from xnnlint.cli.fix_tflite_command import TfliteFixes, TfliteOptions
 from xnnlint.cli.option_types import ForceExcludeOption, FormatOption
-from xnnlint.errors import XnnlintError
+from xnnlint.errors import ModelError, XnnlintError
 
 if TYPE_CHECKING:
     from xnnlint.config.settings import Settings
@@ -233,5 +233,9 @@ def _target(model: str, written: WrittenOptions) -> str:
         raise XnnlintError(f"{out}: cannot be written (its folder does not exist)")
     if Path(out).suffix.lower() != Path(model).suffix.lower():
         refuse_named(model)
+        if Path(model).suffix.lower() == ".json":
+            raise ModelError(
+                model, "only .tflite, .keras and .h5 files can be fixed", "save the model as .keras or .h5"
+            )
         raise XnnlintError(f"{out}: the format stays that of the model; end its name in {Path(model).suffix!r}")
     return out

@@ -82,8 +82,8 @@ class Resumed:
         if self.others:
             yield f"{self._file}: {_lines_are(self.others)} of models that are not among these; they stay"
         if self.again:
-            reason = "their models have changed, or could not be read"
-            yield f"{self._file}: {_lines_are(self.again)} made anew: {reason}"
+            whose = "its model has" if self.again == 1 else "their models have"
+            yield f"{self._file}: {_lines_are(self.again)} made anew: {whose} changed, or could not be read"
 
     def known(self) -> Iterator[tuple[Record, str]]:
         """The models of this run that have a line: what it says, and the line without its end."""

@@ -25,6 +25,7 @@ from xnnlint.xnnpack.profile import load_profile
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.loaders.content import Content
     from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
     from xnnlint.xnnpack.profile import Profile
@@ -376,17 +377,22 @@ def _check_file(request: Request) -> ModelReport:
         check = check_with_policy
     else:
         check = engine.check_model
+    # Before it is read: what is written meanwhile has another content then, and is checked again by `--resume`.
+    content = _content(request) if request.content else None
     report = check(request.file, profile, require_sparse=request.require_sparse, wanted=request.wanted)
-    if request.content:
-        from xnnlint.loaders.content import content_of
-
-        content = content_of(request.file)
-        report.content = content and content._replace(version=request.version)
+    report.content = content
     if report.needs_fixes:
         from xnnlint.fixes.check_fixes import add_fixes
 
         add_fixes(report, profile, search=request.fixes)
     return called(report, request.file, request.path)
+
+
+def _content(request: Request) -> Content | None:
+    from xnnlint.loaders.content import content_of
+
+    content = content_of(request.file)
+    return content and content._replace(version=request.version)
 
 
 def died_sentence(task: Task, how: str) -> str:

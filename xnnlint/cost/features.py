@@ -71,7 +71,12 @@ def _image(value: Value) -> tuple[int, int, int, int]:
     shape = value.shape
     if len(shape) == 4:
         return shape
-    return 1, 1, math.prod(shape[:-1]), shape[-1] if shape else 1
+    return 1, 1, math.prod(shape[:-1]), _channels(value)
+
+
+def _channels(value: Value) -> int:
+    """The size of the last dimension; 1 of a scalar, which damaged files take any value to be."""
+    return value.shape[-1] if value.shape else 1
 
 
 def _fetched(context: Context) -> dict[str, float]:
@@ -231,7 +236,7 @@ def _gemm(context: Context) -> Work:
         rows = source.elements // max(1, depth)
         narrow = not context.types and _uses_narrow(context.tiles, columns)
     else:
-        depth, columns = source.shape[-1], context.output.shape[-1]
+        depth, columns = _channels(source), _channels(context.output)
         rows = context.output.elements // max(1, columns)
         narrow = not context.types and columns < context.tiles.gemm[1]
     return _matrix(context, "gemm", (rows, depth, columns), narrow=narrow)
@@ -340,7 +345,7 @@ def _reduce(context: Context) -> Work:
     last = 2 if source.nchw else source.rank - 1
     along = "lines" if last in axes else "columns"
     elements, results = source.elements, context.output.elements
-    columns = source.shape[-1] if source.shape else 1
+    columns = _channels(source)
     rows = elements // max(1, columns)
     counts = {CALL: 1, "elements": elements, "results": results, **_fetched(context)}
     if along == "columns":
@@ -369,30 +374,30 @@ def _joined(context: Context) -> Work:
 
 
 def _sliced(context: Context) -> Work:
-    return _runs(context, "slice", context.output.shape[-1] if context.output.rank else 1)
+    return _runs(context, "slice", _channels(context.output))
 
 
 def _transposed(context: Context) -> Work:
     order = context.node.params.get("perm") or context.node.params.get("order") or ()
     if order and order[-1] == len(order) - 1:
-        return _runs(context, "transpose:rows", context.output.shape[-1])
+        return _runs(context, "transpose:rows", _channels(context.output))
     return _runs(context, "transpose", 1)
 
 
 def _depth_to_space(context: Context) -> Work:
     block = context.node.params.get("block_size", 2)
-    channels = context.output.shape[-1]
+    channels = _channels(context.output)
     if context.input().nchw:
         return _runs(context, "depth_to_space_nchw", channels)
     return _runs(context, "depth_to_space", block * channels)
 
 
 def _space_to_depth(context: Context) -> Work:
-    return _runs(context, "space_to_depth", context.node.params.get("block_size", 2) * context.input().shape[-1])
+    return _runs(context, "space_to_depth", context.node.params.get("block_size", 2) * _channels(context.input()))
 
 
 def _softmax(context: Context) -> Work:
-    return _runs(context, "softmax", context.output.shape[-1] if context.output.rank else 1)
+    return _runs(context, "softmax", _channels(context.output))
 
 
 def _pool(context: Context) -> Work:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # In the error of TensorFlow's converter where a list of unknown sizes is filled in a loop.
 _OF_LOOPS = ("TensorListReserve", "TensorListStack", "element_shape")
+_FROM_JSON = "save it as .keras or .h5 (of TensorFlow.js: tensorflowjs_converter --output_format=keras)"
 _INSTALL = "pip install 'xnnlint[tf]'"
 
 
@@ -72,6 +73,9 @@ def load(path: str | os.PathLike[str]) -> Any:
         ModelError: the file is no Keras model, or Keras cannot load it.
     """
     described = _describe(path)
+    if Path(path).suffix.lower() == ".json":
+        # A bare architecture, or a model of TensorFlow.js: neither is a file that Keras loads.
+        raise ModelError(os.fspath(path), "Keras loads no model from JSON", _FROM_JSON)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _import("tensorflow")
     try:

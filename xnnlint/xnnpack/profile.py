@@ -128,8 +128,15 @@ def runtime_of_litert(version: str) -> tuple[str, bool]:
     return oldest, False
 
 
-# TensorFlow releases, oldest last, and their runtime. Which XNNPACK 2.19 and newer ones hold was neither read nor run.
-_TENSORFLOW = (((2, 19), ""), ((2, 5), "tf-2.18"))
+# TensorFlow releases, oldest last, and their runtime. From 2.18 on the wheels' interpreters were run on all fixtures
+# (`python -m tests.difftest tensorflow`): outcomes and kernels are those of these profiles.
+_TENSORFLOW = (
+    ((2, 22), ""),
+    ((2, 21), "tf-2.21"),
+    ((2, 20), "litert-2.0"),
+    ((2, 19), "litert-1.1"),
+    ((2, 5), "tf-2.18"),
+)
 _OLDEST_TENSORFLOW = "tf-2.4"
 
 

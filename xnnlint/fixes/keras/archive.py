@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from xnnlint.errors import ModelError
 from xnnlint.fixes.keras.hdf5_text import replace_text
-from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5
+from xnnlint.fixes.keras.new_weights import NewWeights, into_archive, into_h5, reshaped
 from xnnlint.fixes.keras.stripped_weights import Off, strip_archive, strip_h5, taken_off, without_wrappers
 from xnnlint.keras.description import KerasModel
 from xnnlint.loaders import other_formats
@@ -141,6 +141,18 @@ class Archive:
                 file.seek(place)
                 file.write(data)
 
+    def without_optimizer(self, before: KerasModel, new: NewWeights) -> list[str]:
+        """The layers for whose new shapes the file loses the state of its optimizer, if it has one."""
+        changed = reshaped(before, new)
+        return changed if changed and self._has_optimizer() else []
+
+    def _has_optimizer(self) -> bool:
+        if self.format == "h5":
+            return "optimizer_weights" in File(memoryview(Path(self.path).read_bytes())).root.links
+        with zipfile.ZipFile(self.path) as archive:
+            root = File(memoryview(archive.read(WEIGHTS))).root
+        return "optimizer" in root.links
+
     def same_weights(self, other: str, new: NewWeights | None = None, *, moved: bool = False) -> bool:
         """Whether another file has the same bytes but for the config, and with them every weight bit for bit.
 
@@ -197,7 +209,7 @@ class _Moves(Struct, frozen=True):
     def in_h5(self, data: bytes) -> bytes:
         if self.off:
             data = strip_h5(data, self.before, self.off)
-        return into_h5(data, self.after, self.new) if self.new else data
+        return into_h5(data, self.bare, self.after, self.new) if self.new else data
 
 
 def _bits(model: KerasModel) -> dict[tuple[str, int], bytes]:

@@ -48,6 +48,10 @@ def write_draft(done: ConfigRepair, archive: Archive, path: str) -> None:
         archive.write(after.document, path, after.new_weights, (done.before.keras, after.keras))
     else:
         shutil.copyfile(done.path, path)
+    lost = archive.without_optimizer(done.before.keras, after.new_weights or {})
+    if lost:
+        why = f"weights have another shape now ({', '.join(lost)})"
+        done.add_facts([f"the optimizer keeps its settings and starts anew, since {why}"])
     moved = bool(taken_off(done.before.keras, after.keras))
     if not archive.same_weights(path, after.new_weights, moved=moved):
         raise XnnlintError("weights would change")

@@ -36,7 +36,14 @@ _VARIABLES = {"DepthwiseConv2D": ("depthwise_kernel:0", "bias:0")}
 _USUAL_VARIABLES = ("kernel:0", "bias:0")
 WEIGHTS_GROUP = "model_weights"
 LISTED = "layer_names"
+_OPTIMIZER = "optimizer_weights"
 AGAIN = "save the model again with Keras, as .keras"
+
+
+def reshaped(before: KerasModel, new: NewWeights) -> list[str]:
+    """The layers whose weights get another shape, for which the state of an optimizer does not fit any more."""
+    stored = {layer.name: [load().shape for load in layer.weights.values()] for layer in before.layers}
+    return [name for name, weights in new.items() if stored.get(name) and stored[name] != [w.shape for w in weights]]
 
 
 def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWeights) -> bytes:
@@ -76,10 +83,13 @@ def into_archive(data: bytes, before: KerasModel, after: KerasModel, new: NewWei
     for class_name, base in _COUNTED.items():
         _count_anew(edit, members, base, *(_count(model, class_name) for model in (before, after)))
     edit.replace(root, container, edit.group(members, other_messages(group)))
+    if reshaped(before, new) and "optimizer" in root.links:
+        # Keras does not load a model whose optimizer has a state of another shape; without one it starts anew.
+        edit.replace(root, "optimizer", edit.group({"vars": edit.group({})}))
     return edit.finish()
 
 
-def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
+def into_h5(data: bytes, before: KerasModel, after: KerasModel, new: NewWeights) -> bytes:
     """A legacy .h5 file with the weights of new layers; its config stays.
 
     Raises:
@@ -99,6 +109,9 @@ def into_h5(data: bytes, after: KerasModel, new: NewWeights) -> bytes:
     order = [layer.name for layer in keras_order(after) if layer.name in {*listed, *new}]
     messages = [*other_messages(group, [LISTED]), attribute_of_texts(LISTED, order)]
     edit.replace(root, WEIGHTS_GROUP, edit.group(members, messages))
+    if reshaped(before, new) and _OPTIMIZER in root.links:
+        # Keras would load it as far as it fits.
+        edit.replace(root, _OPTIMIZER, edit.group({}, [attribute_of_texts("weight_names", [])]))
     return edit.finish()
 
 

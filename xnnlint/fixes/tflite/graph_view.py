@@ -71,6 +71,10 @@ _FORMS = {
 }
 
 
+# What options of windows have at least 1 of.
+_SIZES = ("strideH", "strideW", "dilationHFactor", "dilationWFactor", "filterHeight", "filterWidth")
+
+
 class View(Struct, dict=True):
     """What a fix sees: the graph, which it may change, and the plan that was made of it before this round.
 
@@ -123,6 +127,8 @@ class View(Struct, dict=True):
         if op.options is None and form.options:
             return False
         if op.options is not None and form.table and type(op.options).__name__ != f"{form.table}T":
+            return False
+        if any(getattr(op.options, size, 1) < 1 for size in _SIZES):
             return False
         given = [*zip(op.inputs, form.inputs, strict=False), (op.outputs[0], form.output)]
         return all(t >= 0 and (rank is None or len(graph.shape(t)) == rank) for t, rank in given)

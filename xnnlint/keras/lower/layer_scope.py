@@ -216,7 +216,7 @@ class Scope(Struct):
         import numpy as np
 
         numbers = np.asarray(values)
-        if numbers.dtype == object or (numbers.size and max(abs(numbers.max()), abs(numbers.min())) > _MOST):
+        if numbers.dtype == object or (numbers.size and not -_MOST <= numbers.min() <= numbers.max() <= _MOST):
             raise NotSupported("it computes sizes of more than 32 bits")
         value = self.constant(numbers, at, "INT32")
         assert value.constant is not None

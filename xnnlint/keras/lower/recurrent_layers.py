@@ -43,7 +43,7 @@ _KINDS = {
     "SimpleRNN": _Kind(simple_step, 1, "simple_rnn_cell", gates=False),
 }
 # A config can claim any number of them, and each has operators of its own.
-_MOST_STEPS = 1 << 12
+_MOST_STEPS = 1 << 8
 # In which order operators of more steps are in the file is not known.
 _MOST_STEPS_OF_GRU = 4
 _CELL_VARIABLES = ("kernel", "recurrent_kernel", "bias")
@@ -74,6 +74,8 @@ def _sequence(bound: Arguments) -> Value:
         raise NotConverted("with a dynamic batch", _FIXED_BATCH)
     if steps is None or features is None:
         raise NotSupported("the length of its sequences is only known at run time")
+    if not steps:
+        raise NotSupported("its sequences have no steps")
     return x
 
 
@@ -306,8 +308,8 @@ def _direction(scope: Scope, way: str) -> Scope:
     """
     own = way == "backward" and scope.config.given("backward_layer") is not None
     layer = _inner_layer(scope.config, "backward_layer" if own else "layer")
-    if not own:
-        layer.name = f"{way}_{layer.name.removeprefix('forward_')}"
+    if not own or not scope.is_keras_3:
+        layer.name = f"{way}_{layer.name.removeprefix('forward_').removeprefix('backward_')}"
     if way == "backward" and not own:
         layer.config = {**layer.config, "go_backwards": not layer.config.get("go_backwards")}
     layer.path = (*(scope.layer.path or (scope.layer.name,)), layer.name)

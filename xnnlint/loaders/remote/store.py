@@ -14,8 +14,8 @@ from xnnlint.loaders.addresses import GOOGLE, IN_EXTRA, PACKAGES, WEB, refuse, s
 from xnnlint.loaders.remote.faults import fault_of
 
 _T = TypeVar("_T")
-_ATTEMPTS, _ATTEMPTS_OF_GOOGLE = 4, 2
-"""gcsfs tries six times each, which takes half a minute."""
+_ATTEMPTS, _ATTEMPTS_OF_GOOGLE = 4, 1
+"""gcsfs tries six times itself, which takes half a minute."""
 _PAUSE = 0.5
 """Seconds before the second attempt; twice as long before each further one."""
 _CONNECT, _READ = 10, 60
@@ -58,7 +58,7 @@ class Store:
             except Exception as error:  # each package has its own
                 fault = fault_of(error, self.scheme)
                 if not fault.may_pass or attempt == most:
-                    tried = f", {attempt} times over" if fault.may_pass else ""
+                    tried = f", {attempt} times over" if attempt > 1 else ""
                     raise ModelError(shown(self.address), f"{fault.problem}{tried}", fault.advice) from None
                 # At random, or all workers that a server sent away would come back at once.
                 time.sleep(_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
