@@ -330,10 +330,11 @@ def _inner_layer(config: Options, name: str) -> Layer:
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
         raise NotSupported("the layer that it wraps cannot be read")
     own = str(entry.get("module") or "keras").startswith(("keras", "tf_keras"))
-    if entry.get("class_name") not in _KINDS or not own:
+    kind = str(entry.get("class_name"))
+    if kind not in _KINDS or not own:
         raise NotSupported("it wraps a layer that is not known here")
     inner = dict(entry["config"])
-    return Layer(str(inner.get("name") or entry["class_name"].lower()), entry["class_name"], inner)
+    return Layer(str(inner.get("name") or kind.lower()), kind, inner)
 
 
 _PARAMETERS = ("sequences", "initial_state", "mask")

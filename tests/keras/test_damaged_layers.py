@@ -1,0 +1,46 @@
+"""Layers whose configuration holds something else than Keras writes: they are unknown, and nothing stumbles over them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xnnlint.linter.engine import check_model
+from xnnlint.xnnpack.profile import load_profile
+
+LSTM = {"module": "keras.layers", "class_name": "LSTM", "config": {"name": "lstm", "units": 4}}
+DAMAGED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a wrapped layer without a name": ("Bidirectional", {"layer": {**LSTM, "class_name": {}}}),
+    "a wrapped layer that is a list": ("Bidirectional", {"layer": [LSTM]}),
+    "a wrapped layer of no configuration": ("Bidirectional", {"layer": {**LSTM, "config": None}}),
+    "a module that is a number": ("Bidirectional", {"layer": {**LSTM, "module": 3}}),
+    "a way to merge that is a dict": ("Bidirectional", {"layer": LSTM, "merge_mode": {}}),
+    "units that are a list": ("LSTM", {"units": [4]}),
+    "an activation that is a number": ("GRU", {"units": 4, "activation": 7}),
+    "steps unrolled by a word": ("SimpleRNN", {"units": 4, "unroll": "yes", "go_backwards": {}}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_the_layer_is_unknown(name: str, tmp_path: Path) -> None:
+    kind, config = DAMAGED[name]
+    start = {"name": "input_1", "batch_shape": [1, 5, 3], "dtype": "float32"}
+    layers = [
+        {"class_name": "InputLayer", "config": start, "name": "input_1", "inbound_nodes": []},
+        {
+            "class_name": kind,
+            "config": {"name": "damaged", "dtype": "float32", **config},
+            "name": "damaged",
+            "inbound_nodes": [[["input_1", 0, 0, {}]]],
+        },
+    ]
+    ends = {"input_layers": [["input_1", 0, 0]], "output_layers": [["damaged", 0, 0]]}
+    model = {"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}, "backend": "tensorflow"}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(model))
+    report = check_model(path, load_profile("litert-2.3", "arm64"))
+    assert "itself failed" not in (report.error or "")
+    assert report.error or [f.location.name for f in report.findings if f.rule == "XNN403"] == ["damaged"]
