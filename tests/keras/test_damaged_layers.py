@@ -1,4 +1,4 @@
-"""Layers whose configuration holds something else than Keras writes: they are unknown, and nothing stumbles over them."""
+"""Layers whose configuration holds something else than Keras writes are unknown, and nothing stumbles over them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,17 @@ DAMAGED: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_the_layer_is_unknown(name: str, tmp_path: Path) -> None:
-    kind, config = DAMAGED[name]
-    start = {"name": "input_1", "batch_shape": [1, 5, 3], "dtype": "float32"}
+    _check(*DAMAGED[name], [1, 5, 3], tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Reshape", "Flatten", "Dense", "Conv2D", "GlobalAveragePooling2D", "ReLU", "Softmax"])
+def test_a_layer_needs_a_batch(kind: str, tmp_path: Path) -> None:
+    config = {"target_shape": [4], "units": 2, "filters": 2, "kernel_size": [1, 1]}
+    _check(kind, config, [], tmp_path)
+
+
+def _check(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) -> None:
+    start = {"name": "input_1", "batch_shape": shape, "dtype": "float32"}
     layers = [
         {"class_name": "InputLayer", "config": start, "name": "input_1", "inbound_nodes": []},
         {

@@ -68,7 +68,10 @@ def _lower(scope: Scope, args: list[Any], kwargs: dict[str, Any]) -> Value | lis
         raise NotSupported(f"the lowering of {name} is not known here")
     if not lowering.same_in_training and scope.in_training(args, kwargs):
         raise NotSupported("it is called with training=True")
-    return lowering.emit(scope, [_as_float(scope, x) for x in _tensors(args)])
+    tensors = _tensors(args)
+    if any(x.shape == () for x in tensors):
+        raise NotSupported("its input has no batch")
+    return lowering.emit(scope, [_as_float(scope, x) for x in tensors])
 
 
 def _declared(scope: Scope, declared: Declared | tuple[Layer, ...], args: list[Any]) -> Value | list[Value]:
