@@ -36,6 +36,12 @@ def test_a_layer_needs_a_batch(kind: str, tmp_path: Path) -> None:
 
 
 def _check(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) -> None:
+    report = check_model(_write(kind, config, shape, tmp_path), load_profile("litert-2.3", "arm64"))
+    assert "itself failed" not in (report.error or "")
+    assert report.error or [f.location.name for f in report.findings if f.rule == "XNN403"] == ["damaged"]
+
+
+def _write(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) -> Path:
     start = {"name": "input_1", "batch_shape": shape, "dtype": "float32"}
     layers = [
         {"class_name": "InputLayer", "config": start, "name": "input_1", "inbound_nodes": []},
@@ -50,6 +56,12 @@ def _check(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) 
     model = {"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}, "backend": "tensorflow"}
     path = tmp_path / "model.json"
     path.write_text(json.dumps(model))
+    return path
+
+
+@pytest.mark.parametrize("shape", [[1, 1 << 64, 2, 3], [1, 65536, 65536, 2]], ids=["a size", "a product of sizes"])
+@pytest.mark.parametrize("kind", ["Flatten", "Reshape", "ZeroPadding2D", "ReLU"])
+def test_sizes_that_no_file_can_hold(kind: str, shape: list[int], tmp_path: Path) -> None:
+    path = _write(kind, {"target_shape": [-1], "padding": 1}, shape, tmp_path)
     report = check_model(path, load_profile("litert-2.3", "arm64"))
     assert "itself failed" not in (report.error or "")
-    assert report.error or [f.location.name for f in report.findings if f.rule == "XNN403"] == ["damaged"]

@@ -177,6 +177,6 @@ def shape_in(value: Any) -> tuple[int | None, ...] | None:
         return None
     if isinstance(value[0], (list, tuple)):
         value = value[0]
-    if all(size is None or type(size) is int for size in value):
+    if all(size is None or (type(size) is int and abs(size) <= _MOST) for size in value):
         return tuple(value)
     return None

@@ -173,7 +173,14 @@ class Scope(Struct):
         dtype: str = "FLOAT32",
         custom_code: str = "",
     ) -> list[Value]:
-        """Adds an operator with several outputs."""
+        """Adds an operator with several outputs.
+
+        Raises:
+            NotSupported: a size takes more than 32 bits, which no file can say.
+        """
+        shapes = list(shapes)
+        if any(size is not None and size > _MOST for shape in shapes for size in shape or ()):
+            raise NotSupported("it computes sizes of more than 32 bits")
         step = self.step(at) if isinstance(at, str) else at
         outputs = [Value(shape, dtype, name=step.name) for shape in shapes]
         node = Node(type_, list(inputs), outputs, dict(attributes or {}), self.label, step, step.nodes, custom_code)
