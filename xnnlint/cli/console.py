@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
@@ -106,12 +105,12 @@ def end_cleanly_on_signals() -> None:
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():
-        return  # Python lets only that one ask.
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, end)
+            # Python lets only the main thread ask, and importing threading to know takes a hundredth of a check.
+            with contextlib.suppress(ValueError):
+                signal.signal(number, end)
 
 
 def flushed(code: int) -> int:
