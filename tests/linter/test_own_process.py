@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -102,6 +104,18 @@ def test_an_interrupt_ends_it_at_once():
         in_own_process(_sleep, 60, interrupt)
     assert time.monotonic() - start < 20
     assert _children() == 0
+
+
+def test_a_program_with_many_files_open(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1200:
+        pytest.skip("so many files cannot be open here")
+    with ExitStack() as files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1030):
+            files.enter_context(open(os.devnull))
+        assert in_own_process(_repeat, 1) == "ab"
 
 
 @pytest.mark.parametrize("given", [None, "3"])

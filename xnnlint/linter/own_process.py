@@ -58,7 +58,10 @@ def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[
         if meanwhile is not None:
             meanwhile()
         with open(reading, "rb") as pipe:  # noqa: PTH123
-            in_time = bool(select.select([pipe], [], [], MOST_SECONDS)[0])
+            # select takes no descriptor above 1023, and a program of somebody else's may have opened as many.
+            ready = select.poll()
+            ready.register(pipe, select.POLLIN)
+            in_time = bool(ready.poll(MOST_SECONDS * 1000))
             size = int.from_bytes(pipe.read(_SIZE_BYTES) if in_time else b"", "little")
             # Not up to its end: a process that the work has started would keep it open.
             answer = pipe.read(size)
