@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_a_program_with_many_files_open(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
         files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         for _ in range(1030):
-            files.enter_context(open(os.devnull))
+            files.enter_context(Path(os.devnull).open())
         assert in_own_process(_repeat, 1) == "ab"
 
 

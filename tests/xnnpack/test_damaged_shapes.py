@@ -50,6 +50,11 @@ def _damaged() -> dict[str, tuple[bytes, str]]:
     g.tensors[y.id].shape = ()
     g.output(y)
     found["a DEPTH_TO_SPACE of no shape"] = (g.build(), "sparse")
+    g = ModelBuilder()
+    y = g.unary("RELU", g.binary("MINIMUM", _cluster(g), g.constant(4.0)))
+    g.tensors[y.id].shape = ()
+    g.output(g.mean(g.conv2d(y, 8, zeros=0.9, storage="sparse")))
+    found["an activation of no shape"] = (g.build(), "sparse")
     for axes in ((1, 4), (1, 2, 4), (1, -5), (1_058_726_785, 2)):
         for storage in ("sparse", "dense", "int8_direct"):
             found[f"axes {axes}, stored {storage}"] = (_axes(*axes, storage=storage), "fails")

@@ -191,12 +191,12 @@ class _Runner:
 
     def pointwise_nchw(self, node: Node) -> None:
         """A 1x1 convolution created as SpMM takes N, H, W from its input's shape and never looks at the channels."""
-        source, target = node.inputs[0], self.value(node.outputs[0])
+        source = node.inputs[0]
         self.need_nchw(source)
         shape = self.states[source].shape
         if len(shape) < 3:
             raise RuntimeRefuses(Fault(Wrong.TOO_FEW_DIMENSIONS_FOR_SPMM))
-        channels = target.shape[-1]
+        channels = self.value(node.inputs[1]).shape[0]
         ok = self.arrives(source, as_nchw=True) and shape[:3] == self.value(source).shape[:3]
         self.put(node, (*shape[:3], channels), _order(ok, True), Wrong.READS_WRONG_ORDER)
 
