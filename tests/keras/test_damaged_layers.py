@@ -35,6 +35,12 @@ def test_a_layer_needs_a_batch(kind: str, tmp_path: Path) -> None:
     _check(kind, config, [], tmp_path)
 
 
+@pytest.mark.parametrize("unroll", [True, False])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_a_loop_needs_steps(kind: str, unroll: bool, tmp_path: Path) -> None:
+    _check(kind, {"units": 4, "unroll": unroll, "return_sequences": True}, [1, 0, 3], tmp_path)
+
+
 def _check(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) -> None:
     report = check_model(_write(kind, config, shape, tmp_path), load_profile("litert-2.3", "arm64"))
     assert "itself failed" not in (report.error or "")
