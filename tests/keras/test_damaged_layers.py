@@ -35,10 +35,11 @@ def test_a_layer_needs_a_batch(kind: str, tmp_path: Path) -> None:
     _check(kind, config, [], tmp_path)
 
 
+@pytest.mark.parametrize("steps", [0, -3])
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
-def test_a_loop_needs_steps(kind: str, unroll: bool, tmp_path: Path) -> None:
-    _check(kind, {"units": 4, "unroll": unroll, "return_sequences": True}, [1, 0, 3], tmp_path)
+def test_a_loop_needs_steps(kind: str, unroll: bool, steps: int, tmp_path: Path) -> None:
+    _check(kind, {"units": 4, "unroll": unroll, "return_sequences": True}, [1, steps, 3], tmp_path)
 
 
 def _check(kind: str, config: dict[str, Any], shape: list[int], tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _sequence(bound: Arguments) -> Value:
         raise NotConverted("with a dynamic batch", _FIXED_BATCH)
     if steps is None or features is None:
         raise NotSupported("the length of its sequences is only known at run time")
-    if not steps:
+    if steps < 1:
         raise NotSupported("its sequences have no steps")
     return x
 
@@ -210,8 +210,6 @@ def _unrolled(scope: Scope, x: Value, kind: _Kind, first: _Kept | None, whole: b
     """One step after the other."""
     steps, batch, features = shape_of(x)
     many = int(steps or 0)
-    if not many:
-        raise NotSupported("it is unrolled over no steps")
     if scope.layer.class_name == "GRU" and not (scope.is_keras_3 or scope.config.flag("reset_after")):
         raise NotSupported("it is unrolled, without reset_after")
     if many > (_MOST_STEPS_OF_GRU if scope.layer.class_name == "GRU" else _MOST_STEPS):
