@@ -3,13 +3,11 @@ prints its port."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.models import ROOT
+from tests.served import served
 
 BUCKET = "zoo"
 
@@ -17,19 +15,8 @@ BUCKET = "zoo"
 @contextmanager
 def gcs_server() -> Iterator[dict[str, str]]:
     """The environment in which `gs://zoo` is an empty bucket of that server."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.gcs_server"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert child.stdout is not None
-        yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{int(child.stdout.readline())}"}
-    finally:
-        child.kill()
-        child.wait()
+    with served("tests.gcs_server") as address:
+        yield {"STORAGE_EMULATOR_HOST": address}
 
 
 def _serve() -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.models import ROOT
+from tests.served import served
 
 REPOSITORY = "team/zoo"
 
@@ -25,19 +24,8 @@ REPOSITORY = "team/zoo"
 @contextmanager
 def hf_server(folder: Path) -> Iterator[dict[str, str]]:
     """The environment in which `hf://team/zoo` is a folder's files."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.hf_server", str(folder)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert child.stdout is not None
-        yield {"HF_ENDPOINT": f"http://127.0.0.1:{int(child.stdout.readline())}", "HF_TOKEN": "", "HF_HUB_OFFLINE": "0"}
-    finally:
-        child.kill()
-        child.wait()
+    with served("tests.hf_server", str(folder)) as address:
+        yield {"HF_ENDPOINT": address, "HF_TOKEN": "", "HF_HUB_OFFLINE": "0"}
 
 
 def _serve(folder: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.models import ROOT
+from tests.served import served
 
 BUCKET = "zoo"
 
@@ -17,26 +15,14 @@ BUCKET = "zoo"
 @contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
     """The environment in which `s3://zoo` is an empty bucket of that server."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.s3_server"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert child.stdout is not None
-        port = int(child.stdout.readline())
+    with served("tests.s3_server") as address:
         yield {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ENDPOINT_URL": address,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_CONFIG_FILE": os.devnull,
         }
-    finally:
-        child.kill()
-        child.wait()
 
 
 def _serve() -> None:

@@ -55,9 +55,9 @@ def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[
     os.close(writing)
     answer, in_time = None, False
     try:
-        if meanwhile is not None:
-            meanwhile()
         with open(reading, "rb") as pipe:  # noqa: PTH123
+            if meanwhile is not None:
+                meanwhile()
             # select takes no descriptor above 1023, and a program of somebody else's may have opened as many.
             ready = select.poll()
             ready.register(pipe, select.POLLIN)

@@ -380,6 +380,11 @@ class GraphEdit:
         """Takes an operator out; who reads its outputs must be rewired first."""
         self._links.remove(op)
 
+    def remove_if_unread(self, op: Op) -> None:
+        """Takes an operator out where nothing reads what it writes any more."""
+        if not any(self.consumers(tensor) or tensor in self.outputs for tensor in op.outputs):
+            self.remove(op)
+
     def move(self, op: Op, *, before: Op) -> None:
         """Puts an operator in front of another one, from wherever it is."""
         self._links.remove(op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xnnlint.fixes.tflite import object_api as schema
 
@@ -34,6 +34,7 @@ _AS_THEIR_INPUT = (
     "STRIDED_SLICE",
     "TRANSPOSE",
 )
+_CONVOLUTIONS = {"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"}
 
 
 def is_float(graph: GraphEdit, *tensors: int) -> bool:
@@ -101,6 +102,44 @@ def is_never_negative(view: View, tensor: int) -> bool:
         else:
             return False
     return True
+
+
+def write_as(view: View, op: Op, type_: str, suffix: str, **more: Any) -> None:
+    """Puts a convolution of another type in the place of one with the same window, whose filter has its first and last
+    dimension the other way round.
+
+    Args:
+        suffix: of the filter's name.
+        more: fields that only the other type's options have.
+
+    Raises:
+        CannotChange: its weights cannot be read.
+    """
+    import numpy as np
+
+    from xnnlint.fixes.change import CannotChange
+
+    graph, options = view.graph, op.options
+    kernel = weights(graph, op.inputs[1])
+    if kernel is None:
+        raise CannotChange("its kernel cannot be read")
+    plain_bias(view, op)
+    filters = np.ascontiguousarray(kernel.transpose(3, 1, 2, 0))
+    graph.insert(
+        type_,
+        [op.inputs[0], graph.add_constant(f"{graph.name(op.inputs[1])}_{suffix}", filters), op.inputs[2]],
+        op.outputs,
+        near=op,
+        options=_CONVOLUTIONS[type_],
+        padding=options.padding,
+        strideH=options.strideH,
+        strideW=options.strideW,
+        dilationHFactor=options.dilationHFactor,
+        dilationWFactor=options.dilationWFactor,
+        fusedActivationFunction=schema.number("ActivationFunctionType", activation(op)),
+        **more,
+    )
+    graph.remove(op)
 
 
 def plain_bias(view: View, op: Op) -> None:

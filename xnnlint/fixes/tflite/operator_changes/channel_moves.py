@@ -70,8 +70,8 @@ class AddInPlace(OperatorFixer):
         graph.remove(op)
         for part in pixels:
             resize = graph.producer(part)
-            if resize is not None and not graph.consumers(part) and part not in graph.outputs:
-                graph.remove(resize)
+            if resize is not None:
+                graph.remove_if_unread(resize)
         return f"put its {len(placed)} parts in their places with 1x1 convolutions, and add them"
 
 

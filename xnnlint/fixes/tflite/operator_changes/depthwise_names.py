@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import activation, is_float, plain_bias, weights
+from xnnlint.fixes.tflite.graph_parts import is_float, write_as
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 
@@ -34,32 +32,9 @@ class DepthwiseByName(OperatorFixer):
                 yield op
 
     def apply(self, view: View, op: Op) -> str:
-        import numpy as np
-
-        graph, options = view.graph, op.options
-        kernel = weights(graph, op.inputs[1])
-        if kernel is None:
-            raise CannotChange("its kernel cannot be read")
-        plain_bias(view, op)
+        graph = view.graph
         channels = graph.shape(op.inputs[0])[3]
-        filters = graph.add_constant(
-            f"{graph.name(op.inputs[1])}_depthwise", np.ascontiguousarray(kernel.transpose(3, 1, 2, 0))
-        )
-        graph.insert(
-            "DEPTHWISE_CONV_2D",
-            [op.inputs[0], filters, op.inputs[2]],
-            op.outputs,
-            near=op,
-            options="DepthwiseConv2DOptions",
-            padding=options.padding,
-            strideH=options.strideH,
-            strideW=options.strideW,
-            dilationHFactor=options.dilationHFactor,
-            dilationWFactor=options.dilationWFactor,
-            depthMultiplier=kernel.shape[0] // channels,
-            fusedActivationFunction=number("ActivationFunctionType", activation(op)),
-        )
-        graph.remove(op)
+        write_as(view, op, "DEPTHWISE_CONV_2D", "depthwise", depthMultiplier=graph.shape(op.inputs[1])[0] // channels)
         return f"write its {channels} groups of one channel as a depthwise convolution"
 
 

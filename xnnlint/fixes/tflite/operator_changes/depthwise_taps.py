@@ -69,8 +69,7 @@ class SupportedDepthwise(OperatorFixer):
         was = f"{values.shape[1]}x{values.shape[2]}"
         if pad is not None:
             op.inputs[0] = pad.inputs[0]
-            if not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
-                graph.remove(pad)
+            graph.remove_if_unread(pad)
         same = windows[0].stride == 1
         if not same:
             add_pad(view, op, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
@@ -144,8 +143,8 @@ class DepthwiseInParts(OperatorFixer):
                 part = summed
             total = part
         graph.remove(op)
-        if pad is not None and not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
-            graph.remove(pad)
+        if pad is not None:
+            graph.remove_if_unread(pad)
         return f"write the {values.shape[1]}x{values.shape[2]} kernel as the sum of {len(jobs)} shifted ones"
 
 

@@ -94,8 +94,8 @@ class _Entry(OperatorFixer):
         was = f"{kernel.shape[1]}x{kernel.shape[2]} convolution of {kernel.shape[3]} channels"
         text = self.write(view, op, source, kernel, windows)
         graph = view.graph
-        if pad is not None and not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
-            graph.remove(pad)
+        if pad is not None:
+            graph.remove_if_unread(pad)
         return f"write the {was} as {text}"
 
     def write(self, view: View, op: Op, source: int, kernel: np.ndarray, windows: tuple[Window, Window]) -> str:

@@ -55,8 +55,7 @@ class EntryOfStrideOne(OperatorFixer):
         pad = pad_in_front(view, op)
         if pad is not None:
             op.inputs[0] = pad.inputs[0]
-            if not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
-                graph.remove(pad)
+            graph.remove_if_unread(pad)
         kernel = np.zeros((values.shape[0], *KERNEL, CHANNELS), np.float32)
         for r, row in enumerate(windows[0].taps):
             for c, column in enumerate(windows[1].taps):

@@ -128,14 +128,13 @@ class PoolBeforeTranspose(OperatorFixer):
         graph, transpose = view.graph, _transposed(view, op)
         if transpose is None:
             raise CannotChange("its axes are not known")
-        source, between = transpose.inputs[0], op.inputs[0]
+        source = transpose.inputs[0]
         if op.options.keepDims:
             batch, _, _, channels = graph.shape(source)
             new, old = graph.displace(op, "_kept", (batch, 1, 1, channels))
             add_reshape(view, op, new, old)
         op.inputs = [source, _axes(view)]
-        if not graph.consumers(between) and between not in graph.outputs:
-            graph.remove(transpose)
+        graph.remove_if_unread(transpose)
         return "pool the map in front of the TRANSPOSE"
 
 
@@ -217,7 +216,7 @@ def _given_axes(view: View, op: Op) -> list[int] | None:
 def _transposed(view: View, op: Op) -> Op | None:
     """The TRANSPOSE to NCHW in front of a pooling over [2, 3]; None where it is anything else."""
     graph, axes = view.graph, _given_axes(view, op)
-    transpose = next((t for t in view.of_type("TRANSPOSE") if t.outputs[0] == op.inputs[0]), None)
+    transpose = view.producer(op.inputs[0], "TRANSPOSE")
     if transpose is None or axes is None or _normal(axes) != list(HEIGHT_AND_WIDTH_IN_NCHW):
         return None
     order = graph.constant(transpose.inputs[1])

@@ -185,8 +185,7 @@ class _Rewriting:
             assert writer is not None
             self.form.take_back(self.view, writer, value, old)
         for op in region.before:
-            if not graph.consumers(op.outputs[0]) and op.outputs[0] not in graph.outputs:
-                graph.remove(op)
+            graph.remove_if_unread(op)
 
     def _input(self, op: Op, tensor: int) -> int:
         if tensor not in self.moved:

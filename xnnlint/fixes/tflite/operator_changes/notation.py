@@ -64,8 +64,7 @@ class MergeReshapes(OperatorFixer):
                 raise CannotChange("its order is computed")
             op.inputs[1] = graph.add_constant(f"{graph.name(op.inputs[1])}_merged", inner[outer].astype(np.int32))
         op.inputs[0] = first.inputs[0]
-        if not graph.consumers(first.outputs[0]) and first.outputs[0] not in graph.outputs:
-            graph.remove(first)
+        graph.remove_if_unread(first)
         return f"let one {op.type} do what two did"
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xnnlint.fixes.change import CannotChange
 from xnnlint.fixes.tflite.editor import Op
-from xnnlint.fixes.tflite.graph_parts import activation, is_float, plain_bias, weights
+from xnnlint.fixes.tflite.graph_parts import is_float, write_as
 from xnnlint.fixes.tflite.graph_view import View
-from xnnlint.fixes.tflite.object_api import number
 from xnnlint.fixes.tflite.operator_fixer import OperatorFixer, Stage
 from xnnlint.xnnpack.conditions.condition import Condition
 from xnnlint.xnnpack.conditions.stem import STRIDE
@@ -36,29 +34,9 @@ class ConvolveOneChannel(OperatorFixer):
                     yield op
 
     def apply(self, view: View, op: Op) -> str:
-        import numpy as np
-
-        graph, options = view.graph, op.options
-        kernel = weights(graph, op.inputs[1])
-        if kernel is None:
-            raise CannotChange("its kernel cannot be read")
-        plain_bias(view, op)
-        filters = np.ascontiguousarray(kernel.transpose(3, 1, 2, 0))
-        graph.insert(
-            "CONV_2D",
-            [op.inputs[0], graph.add_constant(f"{graph.name(op.inputs[1])}_filters", filters), op.inputs[2]],
-            op.outputs,
-            near=op,
-            options="Conv2DOptions",
-            padding=options.padding,
-            strideH=options.strideH,
-            strideW=options.strideW,
-            dilationHFactor=options.dilationHFactor,
-            dilationWFactor=options.dilationWFactor,
-            fusedActivationFunction=number("ActivationFunctionType", activation(op)),
-        )
-        graph.remove(op)
-        return f"write it as an ordinary convolution of one channel and {kernel.shape[3]} filters"
+        filters = view.graph.shape(op.inputs[1])[3]
+        write_as(view, op, "CONV_2D", "filters")
+        return f"write it as an ordinary convolution of one channel and {filters} filters"
 
 
 FIXERS: tuple[OperatorFixer, ...] = (ConvolveOneChannel(),)

@@ -79,8 +79,7 @@ class PoolRows(OperatorFixer):
             new, old = graph.displace(op, "_kept", form.shape(graph.shape(op.outputs[0])))
             add_reshape(view, op, new, old)
         op.inputs = [reshape.inputs[0], graph.add_constant("reduction_axes", np.array(axes, np.int32))]
-        if not graph.consumers(reshape.outputs[0]) and reshape.outputs[0] not in graph.outputs:
-            graph.remove(reshape)
+        graph.remove_if_unread(reshape)
         return "pool the map of one row in front of the RESHAPE"
 
 

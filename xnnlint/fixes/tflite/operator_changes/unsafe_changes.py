@@ -59,8 +59,7 @@ class PadAllSides(_Unsafe):
             raise CannotChange("its output would have another size")
         if pad is not None:
             op.inputs[0] = source
-            if not graph.consumers(pad.outputs[0]) and pad.outputs[0] not in graph.outputs:
-                graph.remove(pad)
+            graph.remove_if_unread(pad)
         op.options.padding = number("Padding", "VALID")
         add_pad(view, op, ((0, 0), (side, side), (side, side), (0, 0)))
         return f"pad {side} on every side in front of it, and nothing in it"
