@@ -24,7 +24,7 @@ from pathlib import Path
 from xnnlint.bench.measure import Measurement, measure
 from xnnlint.bench.variants import Comparison, Pair, pair_if_pruned, pair_of, pair_with_fixes
 from xnnlint.calibration.calibrate import cpu_model
-from xnnlint.cost.predict import compared
+from xnnlint.cost.predictor import compared
 from xnnlint.errors import XnnlintError
 from xnnlint.runtime.verify import Setting, choose
 from xnnlint.xnnpack.profile import Profile

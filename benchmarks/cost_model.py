@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xnnlint.cost.plan_work import xnnpack_work
-from xnnlint.cost.predict import OUTSIDE, Prediction, gain, predict
+from xnnlint.cost.prediction import Prediction
+from xnnlint.cost.predictor import OUTSIDE, gain, predict
 from xnnlint.cost.profile import CostProfile, read_profile, shipped_profile
 from xnnlint.errors import XnnlintError
 from xnnlint.fixes.request import FixRequest

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xnnlint.late_names import late_names
 from xnnlint.version import __version__
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_LATE[name]), name)
+__getattr__ = late_names(__name__, _LATE)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,5 @@
 """`python -m xnnlint`."""
 
-from xnnlint.cli.app import main
+from xnnlint.cli.app import program
 
-main()
+program()

@@ -19,7 +19,7 @@ from tests.cli.program import run
 from tests.models import FIXTURES
 from xnnlint.errors import XnnlintError
 from xnnlint.keras.lower.to_graph import lower
-from xnnlint.linter.engine import exit_code, is_sparse
+from xnnlint.linter.exit_codes import exit_code, is_sparse
 from xnnlint.linter.findings import ModelReport, Severity
 from xnnlint.loaders.keras.read_file import read
 from xnnlint.reporters.formats.json_report import document

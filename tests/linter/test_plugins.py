@@ -189,3 +189,11 @@ def test_what_a_rule_prints_is_not_in_the_report(tmp_path):
     folder = announce(tmp_path, "acme = acme_printing", acme_printing=printing.replace("os.write(1, b'raw')", "0"))
     _, out, err = run(folder, "check", "--isolated", "--format", "json", str(SMALL))
     assert json.loads(out)["models"] and "loaded" in err and "checked" in err
+
+
+def test_a_package_with_rules_is_imported_by_one_process(tmp_path):
+    said = "import sys; print('imported', file=sys.stderr)\n" + RULE
+    folder = announce(tmp_path, "acme = said_rules", said_rules=said)
+    code, out, err = run(folder, "check", str(SMALL), "--no-cache", "--format", "concise")
+    assert (code, err.count("imported")) == (0, 1)
+    assert "ACME007" in out

@@ -13,7 +13,8 @@ from xnnlint.fixes.tflite import sparse_encoding
 from xnnlint.fixes.tflite.editor import Edit
 from xnnlint.loaders.tflite.read_tflite import load, load_bytes
 from xnnlint.model.graph import Model
-from xnnlint.model.stored_size import TABLES, StoredSize, stored_size
+from xnnlint.model.stored_bytes import StoredSize
+from xnnlint.model.stored_size import TABLES, stored_size
 from xnnlint.model.weights import dense_values, measure
 from xnnlint.modelbuilder.builder import ModelBuilder
 from xnnlint.modelbuilder.flatwriter import table

@@ -158,7 +158,7 @@ def _with_predictions(
     operators: tuple[TimedOperator, ...], plan: Plan, rates: CostProfile | None
 ) -> tuple[TimedOperator, ...]:
     """The same with the cost model's times, where there are any for the CPU."""
-    from xnnlint.cost.predict import predict
+    from xnnlint.cost.predictor import predict
 
     prediction = predict(plan, rates)
     if prediction is None:

@@ -139,7 +139,7 @@ def _here(options: BenchOptions) -> None:
         )
     gain = None
     if threads == 1:
-        from xnnlint.cost.predict import compared
+        from xnnlint.cost.predictor import compared
 
         gain = compared(pair.before.plan, pair.after.plan, rates)
     if options.output is Format.JSON:

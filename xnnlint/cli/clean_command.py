@@ -15,4 +15,4 @@ def clean(
     """Remove what check has remembered of models (LiteRT releases that were fetched stay)."""
     count = store().clear()
     if not quiet:
-        typer.echo(f"removed {count} answer{'' if count == 1 else 's'}")
+        typer.echo(f"removed {count} {'entry' if count == 1 else 'entries'}")

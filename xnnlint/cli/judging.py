@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from xnnlint.linter.engine import exit_code, is_sparse
+from xnnlint.linter.exit_codes import exit_code, is_sparse
 from xnnlint.linter.findings import Severity
 from xnnlint.reporters.check_report import ModelJudgement
 

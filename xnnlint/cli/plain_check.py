@@ -64,6 +64,13 @@ def options_of(words: list[str]) -> CheckOptions | None:
     return None if read is None else _made(read)
 
 
+def single_path(words: list[str]) -> str | None:
+    """The path of a plain call with one."""
+    read = _read(words[1:])
+    paths = read and read[""]["paths"]
+    return paths[0] if paths and len(paths) == 1 else None
+
+
 _Read = dict[str, dict[str, Any]]
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from xnnlint.cache import seen
 from xnnlint.cache.answers import is_off, store
 from xnnlint.cache.digests import digest_of
 from xnnlint.cache.fingerprints import Stamp, content, program, stamps
@@ -47,6 +48,7 @@ class ResultCache:
 
     def __init__(self, session: Session, files: ReportFiles) -> None:
         self._store = store()
+        self._is_of_one = len(session.tasks) == 1
         rates = session.cost_profile_file
         self._of_run = [
             program(),
@@ -86,6 +88,8 @@ class ResultCache:
         key, before = self._files.get(task.request.path, ("", []))
         if key and stamps(task.request.path) == before and not has_plugins():
             self._store.write(key, {"code": kept.code, "failures": kept.failures, "taken": kept.taken})
+            if self._is_of_one:
+                self._store.write(seen.mark_of(task.request.path), True)
 
     def end(self) -> None:
         self._store.end()

@@ -25,6 +25,7 @@ from xnnlint.xnnpack.profile import load_profile
 if TYPE_CHECKING:
     from xnnlint.config.settings import Resolver, Settings
     from xnnlint.linter.findings import ModelReport
+    from xnnlint.linter.waiting_process import WaitingProcess
     from xnnlint.loaders.content import Content
     from xnnlint.loaders.remote.fetch import Fetching
     from xnnlint.xnnpack.plan import Plan
@@ -181,7 +182,6 @@ class Session:
             alone: stay in this process.
         """
         tasks = self.tasks if tasks is None else tasks
-        load_rules()
         with self._files:
             count = 0 if alone else _processes(self.settings["jobs"], len(tasks))
             found = self._worked(work, died, tasks, count)
@@ -274,12 +274,17 @@ class Session:
     def _worked(
         self, work: Callable[[Task], Result], died: Callable[[Task, str], Result], tasks: Sequence[Task], count: int
     ) -> Generator[Result]:
+        waiting = _waiting() if len(tasks) == count == 1 else None
+        if waiting is None:
+            load_rules()
         if not count:
             yield from map(work, tasks)
             return
         from xnnlint.linter.own_process import Died, can_fork, in_own_process
 
-        if len(tasks) == 1 and can_fork():
+        if waiting is not None:
+            results = iter([waiting.answer(work, tasks[0], _import_reports)])
+        elif len(tasks) == 1 and can_fork():
             results = iter([in_own_process(work, tasks[0], _import_reports)])
         else:
             from xnnlint.linter.jobs import in_processes
@@ -289,11 +294,20 @@ class Session:
             yield died(task, result.how) if isinstance(result, Died) else result
 
 
+def _waiting() -> WaitingProcess | None:
+    """The process that has imported what a check needs, unless rules of other packages have a say: they are imported
+    once, here, where a failure stops the run."""
+    from xnnlint.config.selection import has_plugins
+    from xnnlint.linter import waiting_process
+
+    return None if has_plugins() else waiting_process.taken()
+
+
 def _import_reports() -> None:
     """What a result holds, and what most often tells it: another processor reads the model meanwhile."""
     import xnnlint.cli.judging
-    import xnnlint.cost.predict
-    import xnnlint.model.stored_size
+    import xnnlint.cost.prediction
+    import xnnlint.model.stored_bytes
     import xnnlint.reporters.model_page  # noqa: F401
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct
 
-from xnnlint.cost.predict import Gain, compared, predict
+from xnnlint.cost.prediction import Gain
+from xnnlint.cost.predictor import compared, predict
 from xnnlint.cost.profile import CostProfile, shipped_profile
 from xnnlint.fixes.result import Version
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from xnnlint.linter.findings import FixOutcome
 
 if TYPE_CHECKING:
-    from xnnlint.cost.predict import Gain
+    from xnnlint.cost.prediction import Gain
     from xnnlint.fixes.change import Change
     from xnnlint.fixes.not_made import NotMade
     from xnnlint.linter.findings import Finding

@@ -142,7 +142,7 @@ def compare(before: ModelReport, after: ModelReport) -> Comparison:
     gain = None
     # Times on two CPUs do not say anything about the models.
     if first.profile.cpu == second.profile.cpu and before.speed is not None and after.speed is not None:
-        from xnnlint.cost.predict import compared
+        from xnnlint.cost.predictor import compared
 
         gain = compared(first, second, after.speed.prediction.profile)
     return Comparison(

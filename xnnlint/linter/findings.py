@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.linter.pruning_forecast import PruningForecast
     from xnnlint.linter.speed import Speed
     from xnnlint.loaders.content import Content
-    from xnnlint.model.stored_size import StoredSize
+    from xnnlint.model.stored_bytes import StoredSize
     from xnnlint.xnnpack.conditions.condition import Condition
     from xnnlint.xnnpack.plan import Outcome, Plan, Summary
     from xnnlint.xnnpack.profile import Profile

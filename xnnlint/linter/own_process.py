@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
-import select
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
-
-from msgspec import Struct
+from typing import Any, NamedTuple, NoReturn
 
 MOST_SECONDS = 1800.0
 """What one piece of work may take. It is there to end what hangs, not what is slow: models of 100,000 operators take
@@ -25,7 +21,7 @@ _REASONS = {
 }
 
 
-class Died(Struct, frozen=True):
+class Died(NamedTuple):
     """What comes instead of a result where the process ended in the middle: how, in a user's words."""
 
     how: str
@@ -43,45 +39,72 @@ def in_own_process(work: Callable[[Any], Any], piece: Any, meanwhile: Callable[[
         work: what it returns must be picklable, and it must raise nothing.
         meanwhile: is called here while the process works.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # What waits in their buffers would be written twice; a stream may be missing, closed or broken.
-        with contextlib.suppress(AttributeError, ValueError, OSError):
-            stream.flush()
-    reading, writing = os.pipe()
-    process = os.fork()
-    if not process:
-        os.close(reading)
-        _serve_once(work, piece, writing)
-    os.close(writing)
-    answer, in_time = None, False
-    try:
-        with open(reading, "rb") as pipe:  # noqa: PTH123
-            if meanwhile is not None:
-                meanwhile()
-            # select takes no descriptor above 1023, and a program of somebody else's may have opened as many.
-            ready = select.poll()
-            ready.register(pipe, select.POLLIN)
-            in_time = bool(ready.poll(MOST_SECONDS * 1000))
-            size = int.from_bytes(pipe.read(_SIZE_BYTES) if in_time else b"", "little")
-            # Not up to its end: a process that the work has started would keep it open.
-            answer = pipe.read(size)
-    finally:
-        if not answer:
-            os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-    if not in_time:
-        return Died(overdue())
-    code = os.waitstatus_to_exitcode(status)
-    return pickle.loads(answer) if answer and not code else Died(ending(code))
+    return OwnProcess(lambda: work(piece)).answer(meanwhile)
 
 
-def _serve_once(work: Callable[[Any], Any], piece: Any, writing: int) -> NoReturn:
+class OwnProcess:
+    """A process from its fork until its answer was read, or is not wanted any more.
+
+    Args:
+        serve: what it does; what this returns is its answer, as for `in_own_process`.
+    """
+
+    def __init__(self, serve: Callable[[], Any]) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # What waits in their buffers would be written twice; a stream may be missing, closed or broken.
+            with contextlib.suppress(AttributeError, ValueError, OSError):
+                stream.flush()
+        self._reading, writing = os.pipe()
+        self._number = os.fork()
+        if not self._number:
+            os.close(self._reading)
+            _serve_once(serve, writing)
+        os.close(writing)
+
+    def answer(self, meanwhile: Callable[[], None] | None = None) -> Any:
+        """What it returned, or `Died`; it has ended then."""
+        import pickle
+        import select
+
+        answer, in_time = None, False
+        try:
+            with open(self._reading, "rb") as pipe:  # noqa: PTH123
+                if meanwhile is not None:
+                    meanwhile()
+                # select takes no descriptor above 1023, and a program of somebody else's may have opened as many.
+                ready = select.poll()
+                ready.register(pipe, select.POLLIN)
+                in_time = bool(ready.poll(MOST_SECONDS * 1000))
+                size = int.from_bytes(pipe.read(_SIZE_BYTES) if in_time else b"", "little")
+                # Not up to its end: a process that the work has started would keep it open.
+                answer = pipe.read(size)
+        finally:
+            code = self._ended(kill=not answer)
+        if not in_time:
+            return Died(overdue())
+        return pickle.loads(answer) if answer and not code else Died(ending(code))
+
+    def end(self) -> None:
+        """Whatever it does, its answer is not wanted."""
+        os.close(self._reading)
+        self._ended(kill=True)
+
+    def _ended(self, *, kill: bool) -> int:
+        if kill:
+            os.kill(self._number, signal.SIGKILL)
+        _, status = os.waitpid(self._number, 0)
+        return os.waitstatus_to_exitcode(status)
+
+
+def _serve_once(serve: Callable[[], Any], writing: int) -> NoReturn:
     """The life of the process; whatever happens, it never gets back into what the parent was doing."""
+    import pickle
+
     code = 1
     try:
         be_a_child()
         try:
-            answer = pickle.dumps(work(piece), pickle.HIGHEST_PROTOCOL)
+            answer = pickle.dumps(serve(), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             answer = pickle.dumps(failed(error))
         with contextlib.suppress(OSError), open(writing, "wb") as pipe:

@@ -42,13 +42,18 @@ def plugin_rules() -> Iterator[Rule]:
     Raises:
         XnnlintError: one cannot be loaded, or is no rule as it should be.
     """
-    if not any(map(_may_announce, sys.path)):
+    if not may_be_some():
         return
     from importlib.metadata import entry_points
 
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (_package(entry), entry.name)):
         for kind in _classes(entry):
             yield _made(kind, entry)
+
+
+def may_be_some() -> bool:
+    """Whether an installed package may have rules."""
+    return any(map(_may_announce, sys.path))
 
 
 def _may_announce(place: str) -> bool:

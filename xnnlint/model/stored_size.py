@@ -22,6 +22,7 @@ from xnnlint.model.converter_storage import (
     stores_blocks,
     stores_sparse,
 )
+from xnnlint.model.stored_bytes import StoredSize
 from xnnlint.model.weights import MAX_DECODED_BYTES, Measured, dense_values, measure
 
 if TYPE_CHECKING:
@@ -33,21 +34,6 @@ CHEAP_BYTES = 1 << 18
 """Up to so many bytes are gzipped in some milliseconds."""
 _BYTES = {"FLOAT32": 4, "FLOAT16": 2, "INT8": 1}
 _GZIP = 16 + zlib.MAX_WBITS
-
-
-class StoredSize(NamedTuple):
-    """Bytes of the weights of a model that are pruned: that the file stores sparse, or of which the converter would.
-
-    Attributes:
-        now: what they take in the file.
-        dense, sparse: what they take stored dense and stored sparse.
-        gzipped: what they take stored dense and gzipped; None where that was not tried.
-    """
-
-    now: int
-    dense: int
-    sparse: int
-    gzipped: int | None = None
 
 
 class _Weight(NamedTuple):

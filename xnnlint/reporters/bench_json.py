@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xnnlint.bench.device_log import DeviceLog
     from xnnlint.bench.measure import Measurement, Side
     from xnnlint.bench.operators import TimedOperator
-    from xnnlint.cost.predict import Gain
+    from xnnlint.cost.prediction import Gain
     from xnnlint.runtime.ratio import Ratio
     from xnnlint.runtime.verify import Setting
     from xnnlint.xnnpack.profile import Profile

@@ -28,7 +28,7 @@ from xnnlint.reporters.styled_lines import (
 if TYPE_CHECKING:
     from xnnlint.bench.device import DeviceRun
     from xnnlint.bench.measure import Measurement, Side
-    from xnnlint.cost.predict import Gain
+    from xnnlint.cost.prediction import Gain
     from xnnlint.runtime.ratio import Ratio
     from xnnlint.runtime.verify import Setting
 

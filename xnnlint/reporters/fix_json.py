@@ -12,7 +12,7 @@ from xnnlint.fixes.tflite.file_version import FileVersion
 from xnnlint.reporters.not_made_words import reason
 
 if TYPE_CHECKING:
-    from xnnlint.cost.predict import Gain
+    from xnnlint.cost.prediction import Gain
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 

@@ -17,7 +17,7 @@ from xnnlint.reporters.styled_lines import BAD, FAINT, GOOD, STRONG, Line, Span,
 from xnnlint.xnnpack.plan import Outcome
 
 if TYPE_CHECKING:
-    from xnnlint.cost.predict import Gain
+    from xnnlint.cost.prediction import Gain
     from xnnlint.fixes.keras.config_version import ConfigVersion
 
 _SHOWN = 4

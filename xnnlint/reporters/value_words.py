@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xnnlint.cost import Gain, Prediction
     from xnnlint.linter.findings import ModelReport
     from xnnlint.linter.pruning_forecast import PruningForecast
-    from xnnlint.model.stored_size import StoredSize
+    from xnnlint.model.stored_bytes import StoredSize
 
 _INSTEAD = {
     Outcome.DENSE: "the model runs dense all the same: pruning alone gains nothing",
