@@ -40,6 +40,8 @@ def program() -> NoReturn:
         # As multiprocessing does in its processes: there is no public way to have them called.
         atexit._run_exitfuncs()
         code = end.code if isinstance(end.code, int) else TROUBLE
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     os._exit(code)
 
 
