@@ -98,7 +98,7 @@ def test_one_without_work_is_ended_and_nothing_is_left_of_it():
     waiting_process.end()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_when_the_program_is_killed(number):
     code = f"{WAITS}; print(waiting_process._waiting[0]._process._number, flush=True); time.sleep(60)"
     program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
