@@ -20,7 +20,7 @@ from xnnlint.errors import ModelError
 from xnnlint.loaders.keras.read_file import read
 
 CASES = DATA / "keras_read_cases.zip"
-SECONDS, MEGABYTES = 2, 300
+SECONDS, MEGABYTES = 5, 300
 
 # Reads each file in a process that may grow by so many megabytes only, and says what happened: "read" or the sentence
 # of the error, or the name of any other exception; and the time of the processor that it took. The imports are done
