@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.models import FIXTURES
@@ -85,6 +86,22 @@ def test_a_variable_that_only_the_partition_assigns(tmp_path: Path) -> None:
     damaged.write_bytes(object_api.write(file, identifier=True))
     report = check_model(damaged, load_profile("litert-2.3", "arm64"))
     assert report.error is None and report.outcome is Outcome.FAILS
+
+
+@pytest.mark.parametrize("operator", ["MINIMUM", "MUL"])
+def test_a_scalar_whose_value_is_in_another_file(operator: str, tmp_path: Path) -> None:
+    """The sum over it is no mean that could be told, and the limit no clamp."""
+    g = ModelBuilder()
+    total = g.reduce("SUM", _cluster(g), (1, 2), keep_dims=True)
+    g.output(g.binary(operator, total, g.constant(np.float32(6.0), "limit")))
+    file = object_api.read(g.build())
+    (limit,) = (tensor for tensor in file.subgraphs[0].tensors if tensor.name == b"limit")
+    limit.buffer, limit.externalBuffer = 0, 1
+    path = tmp_path / "model.tflite"
+    path.write_bytes(object_api.write(file, identifier=True))
+    report = check_model(path, load_profile("litert-2.3", "arm64"))
+    assert report.error is None
+    assert "in other files" in report.plan.model.notes[0]
 
 
 @pytest.mark.parametrize("field", ["stride_w", "stride_h", "dilation_w_factor"])

@@ -81,7 +81,7 @@ class Value(Struct, eq=False):
         shape: dimensions when the delegate was applied (dynamic ones count as 1).
         tensor: index of the TFLite tensor it stands for, None for values that only XNNPACK has.
         data: gives the static values as a flat array in the shape's order, decoded as the runtime decodes them (fp16
-            stays float16); None for a value computed at run time.
+            stays float16), none of them where they are in another file; None for a value computed at run time.
         external_input, external_output: whether the value crosses the border of the partition.
         nchw: set by the layout pass.
     """
@@ -115,6 +115,13 @@ class Value(Struct, eq=False):
         for dim in self.shape:
             count *= dim
         return count
+
+    def scalar(self) -> float | None:
+        """The only element; None where it has others, is computed at run time, or has its data in another file."""
+        if self.data is None or self.elements != 1:
+            return None
+        data = self.data()
+        return float(data.reshape(-1)[0]) if data.size else None
 
 
 class Node(Struct, eq=False):

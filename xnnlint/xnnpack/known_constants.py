@@ -48,10 +48,8 @@ def static_scalars(subgraph: Subgraph) -> dict[int, int]:
     """Value id -> 0 or 1, of the static values of one element that are one of these."""
     known = {}
     for value in subgraph.values:
-        if value.data is not None and value.elements == 1 and value.dtype in ("fp32", "fp16"):
-            data = value.data().reshape(-1)
-            if len(data) and data[0] in (0, 1):
-                known[value.id] = int(data[0])
+        if value.dtype in ("fp32", "fp16") and (scalar := value.scalar()) in (0, 1):
+            known[value.id] = int(scalar)
     return known
 
 

@@ -259,11 +259,8 @@ def _min_max_to_clamp(sweep: _Sweep, node: Node, known: dict[int, int]) -> bool:
         return False
     if second.rank > first.rank:
         return False
-    if second.id in known:
-        bound = float(known[second.id])
-    elif second.data is not None:
-        bound = float(second.data().reshape(-1)[0])
-    else:
+    bound = float(known[second.id]) if second.id in known else second.scalar()
+    if bound is None:
         return False
     low, high = (bound, inf) if node.operator == "maximum" else (-inf, bound)
     node.type, node.operator, node.params = NodeType.UNARY, "clamp", {"min": low, "max": high}
@@ -279,11 +276,11 @@ def _scaled_sum_to_mean(sweep: _Sweep, node: Node) -> bool:
     if not (scale.is_static and scale.elements == 1):
         total, scale = scale, total
     producer = sweep.producer(total.id)
-    if scale.data is None or scale.elements != 1 or producer is None or producer.type not in MEANS:
+    found = scale.scalar()
+    if found is None or producer is None or producer.type not in MEANS:
         return False
     shape = sweep.subgraph.values[producer.inputs[0]].shape
     count = prod(shape[a] for a in producer.params["axes"])
-    found = float(scale.data().reshape(-1)[0])
     if not isclose(found, 1 / count if node.operator == "multiply" else count, rel_tol=1e-7):
         return False
     node.type, node.operator, node.params = MEANS[producer.type], "", dict(producer.params)
