@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.difftest.advice import FixJudge, Judge, Kind, main, promise_of
@@ -112,6 +113,27 @@ def test_all_heads_of_a_detector_need_an_end(judge: Judge) -> None:
     one = Path(judge.scratch.name) / "one.tflite"
     one.write_bytes(follow(data, "detector", plan, promise.findings[:1]).data)
     assert judge.observer(one).outcome == "wrong-results"
+
+
+@pytest.mark.judge
+def test_the_first_end_that_can_run_lays_out_what_stands_elsewhere(judge: Judge) -> None:
+    """Nothing is laid out while the MEAN reads a SUB. With an ADD there, the stem is, and only one of its readers."""
+    g = ModelBuilder()
+    x = trunk(g)
+    x = g.binary("MUL", x, g.constant(np.linspace(0.5, 1.5, 240, dtype=np.float32).reshape(1, 12, 20, 1)))
+    g.output(g.mean(g.binary("SUB", pruned(g, x, 16), x), keep_dims=True))
+    data = g.build()
+    plan = make_plan(load_bytes(data, "late"), judge.profile)
+    promise = promise_of(plan, find(plan))
+    assert promise is not None
+    assert promise.rules == "1 XNN105 + 1 XNN106"
+    assert promise.is_all_or_none
+    judge.judge("late", data)
+    assert judge.figures.contradicted == {}
+    (one,) = (finding for finding in promise.findings if finding.rule == "XNN106")
+    path = Path(judge.scratch.name) / "one_of_late.tflite"
+    path.write_bytes(follow(data, "late", plan, (one,)).data)
+    assert judge.observer(path).outcome == "wrong-results"
 
 
 @pytest.mark.judge

@@ -89,12 +89,13 @@ def test_one_that_died_while_it_prepared_is_told():
 def test_one_without_work_is_ended_and_nothing_is_left_of_it():
     before = _descriptors()
     waiting_process.start(lambda: time.sleep(60))
+    number = waiting_process._waiting[0]._process._number
     start = time.monotonic()
     waiting_process.end()
     assert time.monotonic() - start < 20
     assert _descriptors() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
     waiting_process.end()
 
 

@@ -218,7 +218,9 @@ class _Search:
         """Whether a model that is dense and right is so for sure with one change of operators: where no 1x1 convolution
         becomes part of a cluster, none has zeros enough."""
         reach = self.reach_now
-        return reach is not None and reach.is_dense and _only_operators(change) and self._is_vain(change)
+        if reach is None or not reach.is_dense or not _only_operators(change) or not self._is_vain(change):
+            return False
+        return not reach.may_arm([place for _, place in change])
 
     def _without_harmful(self, changes: list[Change]) -> list[Change]:
         """Leave out what makes the others worse, such as a reader that a change pulls into the two-thirds test.

@@ -216,6 +216,8 @@ class Reaching(Protocol):
 
     def may_gain_by_end(self, tensor: int) -> bool: ...
 
+    def may_arm(self, ops: Collection[int]) -> bool: ...
+
 
 class Replanner(Protocol):
     """Plans one model again under other assumptions; see `planner.Planner`."""

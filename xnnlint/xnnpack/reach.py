@@ -61,6 +61,13 @@ class Reach:
         part, value = self._written[tensor]
         return self._regions_of(part).may_gain(frozenset(), (part.writers[value],))
 
+    def may_arm(self, ops: Collection[int]) -> bool:
+        """Whether one of these operators is what a cluster end waits for: while no end has a producer that can run in
+        NCHW, the runtime lays out nothing of the partition, and with the first one whatever is joined elsewhere."""
+        return any(
+            not part.decision.armed and _feeds_end(part, part.nodes_of.get(op, ())) for op, part in self._located(ops)
+        )
+
     def _regions_of(self, part: PartitionPlan) -> _Regions:
         if id(part) not in self._regions:
             self._regions[id(part)] = _Regions(part)
@@ -68,6 +75,11 @@ class Reach:
 
     def _located(self, ops: Iterable[int]) -> list[tuple[int, PartitionPlan]]:
         return [(op, self._part_of[op]) for op in ops if op in self._part_of]
+
+
+def _feeds_end(part: PartitionPlan, nodes: Iterable[int]) -> bool:
+    written = [v for n in nodes for v in part.nodes[n].outputs]
+    return any(part.conditions[r].layout & Layout.EXIT for v in written for r in part.readers.get(v, ()))
 
 
 def _feeds_spmm(part: PartitionPlan, nodes: Iterable[int]) -> bool:
