@@ -517,6 +517,16 @@ def _output(plan: Plan, hazard: Hazard) -> Cause:
             "leave the input out of the model's outputs",
             Applicability.SAFE,
         )
+    if wrong is Wrong.UNREAD_WEIGHT_IS_OUTPUT:
+        return Cause(
+            hazard.op,
+            CauseKind.OUTPUT,
+            text,
+            "outputs that are computed",
+            f"a weight, unpacked at {where}",
+            "leave the weight out of the model's outputs",
+            Applicability.SAFE,
+        )
     return Cause(
         hazard.place,
         CauseKind.OUTPUT,

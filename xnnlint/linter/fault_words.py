@@ -44,6 +44,7 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.FILTER_ZERO_POINT: lambda r, a, s: f"the filter of {s} has zero point {a}",
     Wrong.WEIGHT_TYPES: lambda r, a, s: f"{s} of types that don't go together: {_weight_types(a)}",
     Wrong.GROUPS_UNEVEN: lambda r, a, s: f"{a} output channels can't be split into {r} groups",
+    Wrong.STRIDE_BELOW_1: lambda r, a, s: f"its stride is {a[0]}x{a[1]}, for which the delegate finds no padding",
     Wrong.ONLY_READER_REMOVED: (
         "XNNPACK removes the only reader of its output, a branch that nothing reads, and crashes"
     ),
@@ -75,10 +76,14 @@ _WORDS: dict[Wrong, str | Callable[[Any, Any, Any], str]] = {
     Wrong.UNREAD_INPUT_IS_OUTPUT: (
         "an input of the model that no operator reads is an output, whose buffer LiteRT leaves unfilled"
     ),
+    Wrong.UNREAD_WEIGHT_IS_OUTPUT: (
+        "a float16 weight that no operator reads is an output, which the delegate keeps as float16 and cannot set up"
+    ),
     Wrong.BROADCAST_TO_FEWER: lambda r, a, s: f"it broadcasts {r} dimensions to {a}, which TFLite refuses",
     Wrong.SQUEEZE_OF_MORE: lambda r, a, s: (
         f"it drops dimensions {list(a[0])} of {list(a[1])}, which are not all 1, and TFLite refuses that"
     ),
+    Wrong.WINDOW_BELOW_1: lambda r, a, s: f"its {s} is {a}, which TFLite refuses",
     Wrong.BLOCKS_NOT_READ: lambda r, a, s: f"{s} reads values quantized in blocks, at which the runtime crashes",
     Wrong.TENSOR_TYPE: lambda r, a, s: f"LiteRT's compiled models know no tensors of type {a}",
     Wrong.VARIABLE_TENSOR: lambda r, a, s: f"{_tensor(a)} is a variable, which LiteRT's compiled models do not take",

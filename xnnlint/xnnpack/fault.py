@@ -65,6 +65,7 @@ class Wrong(Enum):
     FILTER_ZERO_POINT = "filter-zero-point", FaultKind.DELEGATION  # actual: the zero point
     WEIGHT_TYPES = "weight-types", FaultKind.DELEGATION  # actual: types of filter, input, bias (or None), output
     GROUPS_UNEVEN = "groups-uneven", FaultKind.DELEGATION  # required: groups; actual: output channels
+    STRIDE_BELOW_1 = "stride-below-1", FaultKind.DELEGATION  # actual: (height, width)
     ONLY_READER_REMOVED = "only-reader-removed", FaultKind.DELEGATION
 
     # What the layouts have nothing to do with.
@@ -79,8 +80,10 @@ class Wrong(Enum):
     NAME_SHARED = "name-shared", FaultKind.NAMES  # inputs or outputs; the tensor's name; whether there is a signature
     INPUT_IS_OUTPUT = "input-is-output", FaultKind.OUTPUT
     UNREAD_INPUT_IS_OUTPUT = "unread-input-is-output", FaultKind.OUTPUT
+    UNREAD_WEIGHT_IS_OUTPUT = "unread-weight-is-output", FaultKind.OUTPUT
     BROADCAST_TO_FEWER = "broadcast-to-fewer", FaultKind.TFLITE  # dimensions
     SQUEEZE_OF_MORE = "squeeze-of-more", FaultKind.TFLITE  # actual: axes, shape
+    WINDOW_BELOW_1 = "window-below-1", FaultKind.TFLITE  # actual: the value; subject: the attribute
     BLOCKS_NOT_READ = "blocks-not-read", FaultKind.TFLITE  # subject: the operator's type
     # What keeps the file from being loaded.
     TENSOR_TYPE = "tensor-type", FaultKind.LOADING  # actual and subject: the type

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from xnnlint.model.graph import Graph, Operator, Tensor
 from xnnlint.xnnpack.computed_shapes import has_late_shape, impossible_reshapes, misled_readers, shapes_at_run_time
+from xnnlint.xnnpack.delegate.delegation import Delegation
 from xnnlint.xnnpack.entry_names import nameless
 from xnnlint.xnnpack.execution import Order, State, is_order_free
 from xnnlint.xnnpack.fault import Fault, FaultKind, Wrong
@@ -51,11 +52,7 @@ class OutcomeJudge:
             plan.hazards.append(Hazard(plan.failure.op, plan.failure.fault, Outcome.FAILS))
         for part in plan.partitions:
             plan.hazards += self._hazards(part)
-        for tensor in sorted(delegation.unwritten & self._mattering if delegation else ()):
-            # It may be an output of the model that nobody reads.
-            op = next(iter(self.graph.consumers(tensor)), self.graph.producer(tensor))
-            index = None if op is None else op.index
-            plan.hazards.append(Hazard(index, Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS))
+        plan.hazards += self._unwritten(delegation)
         plan.hazards += encoding_hazards(plan, self._mattering)
         if self.is_main:
             plan.hazards += self._output_hazards(plan)
@@ -69,6 +66,24 @@ class OutcomeJudge:
             plan.outcome = Outcome.WRONG_RESULTS
         elif any(k.is_spmm for k in plan.kernels) or any(c.op is not None and c.plan.spmm_ops for c in plan.called):
             plan.outcome = Outcome.SPARSE
+
+    def _unwritten(self, delegation: Delegation | None) -> Iterable[Hazard]:
+        """Weights that the delegate should unpack, and leaves as they are.
+
+        A float16 one that is an output and has no readers is handed to XNNPACK as float16, like those of which all
+        readers take float16, and no value can be set up for it. Source: google-ai-edge/LiteRT
+        tflite/delegates/xnnpack/xnnpack_delegate.cc `Delegate::PrepareOpsToDelegate`, `Subgraph::Invoke`.
+        """
+        if delegation is None:
+            return
+        for tensor in sorted(delegation.unwritten & self._mattering):
+            reader = next(iter(self.graph.consumers(tensor)), None)
+            op = reader or self.graph.producer(tensor)
+            if reader is None and tensor in delegation.aliases:
+                fault, outcome = Fault(Wrong.UNREAD_WEIGHT_IS_OUTPUT), Outcome.FAILS
+            else:
+                fault, outcome = Fault(Wrong.WEIGHTS_NOT_UNPACKED), Outcome.WRONG_RESULTS
+            yield Hazard(None if op is None else op.index, fault, outcome)
 
     def _refused_by_tflite(self, plan: Plan) -> Iterable[Hazard]:
         """Operators that TFLite cannot prepare, and that anybody needs."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from xnnlint.model.graph import BLOCKWISE, Graph, Operator
 from xnnlint.xnnpack.fault import Fault, Wrong
 
+_STRIDES = ("stride_h", "stride_w")
+_DILATED = (*_STRIDES, "dilation_h_factor", "dilation_w_factor")
+# What must be above 0. Sources: google-ai-edge/LiteRT tflite/kernels/conv.cc, depthwise_conv.cc, pooling.cc and
+# transpose_conv.cc, each `Prepare`, at f674577 (2026-08-21).
+_ABOVE_0 = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _DILATED),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "L2_POOL_2D", "MAX_POOL_2D", "TRANSPOSE_CONV"), _STRIDES),
+}
 _OF_BLOCKS = ("CONV_2D", "DEQUANTIZE", "EMBEDDING_LOOKUP", "FULLY_CONNECTED", "GATHER")
 
 
@@ -16,7 +24,15 @@ def tflite_refusal(graph: Graph, op: Operator) -> Fault | None:
         return _broadcast_to(graph, op)
     if op.type == "SQUEEZE":
         return _squeeze(graph, op)
-    return _blocks(graph, op)
+    return _window(op) or _blocks(graph, op)
+
+
+def _window(op: Operator) -> Fault | None:
+    for name in _ABOVE_0.get(op.type, ()):
+        value = int(op.attributes.get(name, 0))
+        if value < 1:
+            return Fault(Wrong.WINDOW_BELOW_1, actual=value, subject=name)
+    return None
 
 
 def _broadcast_to(graph: Graph, op: Operator) -> Fault | None:

@@ -91,6 +91,10 @@ def _node(graph: Graph, subgraph: Subgraph, node: Node, profile: Profile) -> Ite
     inputs, outputs = ([subgraph.values[v] for v in ids] for ids in (node.inputs, node.outputs))
     if node.type in _WEIGHTED:
         yield from _weights(graph, node, inputs, outputs[0], profile)
+    # The delegate accepts a TRANSPOSE_CONV with VALID padding whatever its stride: it divides by 0, or the node is
+    # refused when it is reshaped, which is as early. Source: xnnpack_delegate.cc `CalculateTransposeConvPaddings`.
+    if node.type == NodeType.DECONVOLUTION_2D and min(node.params["stride"]) < 1:
+        yield Fault(Wrong.STRIDE_BELOW_1, actual=node.params["stride"])
     # Of a reduction. Refused when it is reshaped, which is as early: src/operators/reduce-nd.c `reshape_reduce_nd`.
     for axis in node.params.get("axes", ()):
         if inputs[0].rank and not 0 <= axis < inputs[0].rank:
