@@ -138,6 +138,7 @@ def test_without_tensorflow_nothing_is_written_and_what_to_install_is_said(tmp_p
     assert not target.exists()
 
 
+@pytest.mark.tensorflow
 def test_an_error_of_the_runtime_is_passed_on(tmp_path, monkeypatch):
     def missing() -> None:
         raise XnnlintError("the real runtime is not here")

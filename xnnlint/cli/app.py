@@ -34,8 +34,8 @@ def program() -> NoReturn:
         with ahead_of(words):
             main()
     except SystemExit as end:
-        # Threads, whatever started them, want Python's own end, and so does who watches, as profilers do.
-        if "threading" in sys.modules or sys.getprofile() or sys.gettrace():
+        # Threads, whatever started them, want Python's own end.
+        if "threading" in sys.modules or _is_watched():
             raise
         # As multiprocessing does in its processes: there is no public way to have them called.
         atexit._run_exitfuncs()
@@ -43,6 +43,15 @@ def program() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     os._exit(code)
+
+
+def _is_watched() -> bool:
+    """Whether a profiler or a debugger looks on, and has something to say at the end."""
+    if sys.getprofile() or sys.gettrace():
+        return True
+    # Since Python 3.12 they may do it this way; there are six numbers for tools.
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and any(monitoring.get_tool(number) for number in range(6))
 
 
 def main() -> NoReturn:
