@@ -15,7 +15,7 @@ from xnnlint.keras.config_values import shape_of_input
 from xnnlint.keras.description import KerasModel, Layer, TensorRef
 from xnnlint.keras.lower.call_order import calls_by_depth
 from xnnlint.keras.lower.calls import lower_call
-from xnnlint.keras.lower.converter_rewrites import rewrite
+from xnnlint.keras.lower.converter.rewrite import rewrite
 from xnnlint.keras.lower.forgotten_sizes import forget_sizes
 from xnnlint.keras.lower.known_shapes import is_loop, known_shape
 from xnnlint.keras.lower.layer_scope import Builder, Misfit, NotConverted, Scope, normalize
