@@ -48,6 +48,19 @@ def test_what_the_layers_reach_is_not_told_twice() -> None:
     assert fixes.converted is fixes.converted_if_slower is None
 
 
+def test_the_bound_says_that_the_own_changes_do_not_reach_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(CASES)
+    _, out, _ = run(capsys, monkeypatch, "check", "tfk_mbv2_same.keras")
+    text = " ".join(out.split())
+    assert "cost of changes aside; those of xnnlint fix take more than they bring, as predicted." in text
+    target = str(tmp_path / "fixed.keras")
+    _, out, _ = run(capsys, monkeypatch, "fix", "tfk_mbv2_same.keras", "-o", target, "--format", "json")
+    (document,) = json.loads(out)["models"]
+    assert document["declined"]["predicted"]["value"] < 1
+
+
 def test_the_report_names_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a model whose layers reach nothing by themselves."""
     monkeypatch.chdir(CASES)

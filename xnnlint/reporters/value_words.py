@@ -55,6 +55,8 @@ def if_fixed_sentence(model: ModelReport) -> str:
     changed = [finding.condition for finding in smallest_set(model.findings)]
     # A cluster end, or a padding, takes time of its own, which is not known before it is there.
     cost = "" if all(condition in _OF_WEIGHTS for condition in changed) else ", cost of changes aside"
+    if cost and model.fixes is not None and model.fixes.declined is not None:
+        cost += "; those of xnnlint fix take more than they bring, as predicted"
     return f"If fixed, at most {_gain(gain, zeros)}{cost}."
 
 
