@@ -343,6 +343,17 @@ def test_an_output_of_a_computed_shape_gets_a_buffer(prover, ignore, dynamic_bat
 
 
 @pytest.mark.judge
+@pytest.mark.parametrize("name", ["resize_ranked", "resize_unranked"])
+def test_an_output_of_a_size_that_the_file_computes_gets_a_buffer(prover, name):
+    """Without a batch to be fixed: of inputs of known sizes it is always the same."""
+    result = fixed((FIXTURES / "cases" / f"{name}.tflite").read_bytes())
+    assert result.before.plan.outcome is Outcome.FAILS
+    assert names(result) == {"reshape-outputs"}
+    proof = prover.prove(result)
+    assert proof.passed, proof.reason
+
+
+@pytest.mark.judge
 def test_an_input_that_is_an_output_is_copied(prover):
     g = ModelBuilder(9)
     image = g.input((1, 24, 40, 3))

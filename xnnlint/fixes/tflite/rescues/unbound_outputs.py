@@ -36,14 +36,17 @@ def unbound_outputs(view: View) -> list[Op]:
 def _reshape_outputs(view: View) -> str:
     """Behind a RESHAPE to a constant shape an output has a buffer of its own."""
     graph, of_one = view.graph, view.options.batch == 1
-    shapes = shapes_at_run_time(view.plan.graph) if of_one else {}
+    # Of inputs that all have their sizes a computed one is always the same.
+    is_known = of_one or all(-1 not in graph.signature(tensor) for tensor in graph.inputs)
+    shapes = shapes_at_run_time(view.plan.graph) if is_known else {}
     for hazard in view.plan.hazards:
         op = view.op(hazard.op) if hazard.of_output and hazard.outcome is Outcome.FAILS else None
         for slot, tensor in enumerate(op.outputs if op is not None else ()):
             if op is not None and tensor in graph.outputs:
                 if of_one:
-                    graph.set_shape(tensor, shapes.get(tensor) or graph.shape(tensor))
                     fix_batch(graph)
+                if is_known:
+                    graph.set_shape(tensor, shapes.get(tensor) or graph.shape(tensor))
                 elif sum(size < 0 for size in graph.signature(tensor)) > 1:
                     raise CannotChange("more than its batch is dynamic (--batch 1 may help)")
                 computed, told = graph.displace(op, "_computed", slot=slot)
