@@ -117,7 +117,8 @@ class OperatorWithoutNchwKernel(NodeRule):
 
 def _operator(operation: Operation) -> str:
     if operation.kernel is not None:
-        return f"{by(operation.kernel)} CONV_2D"
+        groups = f" in {operation.groups} groups" if operation.groups > 1 else ""
+        return f"{by(operation.kernel)} CONV_2D{groups}"
     if operation.flattens_map:
         return "FULLY_CONNECTED, which flattens the map"
     return tflite_type(operation.type, operation.operator)

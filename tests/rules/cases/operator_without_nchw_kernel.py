@@ -55,6 +55,15 @@ PAIRS = [
         "add the branches",
     ),
     Pair(
+        "XNN110 grouped convolution",
+        middle(lambda g, x: g.conv2d(g.pad(x), 16, 3, groups=4, fused="RELU")),
+        middle(lambda g, x: g.depthwise(x, fused="RELU")),
+        "wrong-results",
+        "CONV_2D",
+        "3x3 CONV_2D in 4 groups",
+        "a depthwise and a 1x1 convolution",
+    ),
+    Pair(
         "XNN110 and a stem",
         _stem_and_pool(False),
         _stem_and_pool(True),

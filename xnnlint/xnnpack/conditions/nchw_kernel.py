@@ -26,7 +26,8 @@ class NchwKernel(NodeCondition):
 def operation_of(node: Node, subgraph: Subgraph) -> Operation:
     """What a node computes, as far as it matters here."""
     kernel = node.params["kernel"] if node.type == NodeType.CONVOLUTION_2D else None
-    return Operation(node.type, node.operator, kernel, flattens_map=flattens_for_dense(node, subgraph))
+    groups = node.params["groups"] if node.type == NodeType.CONVOLUTION_2D else 1
+    return Operation(node.type, node.operator, kernel, groups, flattens_map=flattens_for_dense(node, subgraph))
 
 
 def flattens_for_dense(node: Node, subgraph: Subgraph) -> bool:

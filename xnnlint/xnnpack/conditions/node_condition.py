@@ -78,6 +78,7 @@ class Operation(Struct, frozen=True):
     Attributes:
         type, operator: as in `Node`.
         kernel: (height, width) of a convolution.
+        groups: of its channels.
         axes: those of a reduction.
         flattens_map: whether it is the reshape that a FULLY_CONNECTED brings along.
     """
@@ -85,6 +86,7 @@ class Operation(Struct, frozen=True):
     type: str
     operator: str = ""
     kernel: tuple[int, int] | None = None
+    groups: int = 1
     axes: tuple[int, ...] = ()
     flattens_map: bool = False
 
