@@ -12,7 +12,7 @@ from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.plan import Outcome, Plan
 from xnnlint.xnnpack.sparse_readers import FLOAT_BLOCK, INTEGER_BLOCK, MOST_BLOCKS
 
-from ._causes import DECODED, STORE_DENSE_FIX, stored_words
+from ._file_causes import DECODED, STORE_DENSE_FIX, stored_words
 from .operator_not_delegated import BLOCK_SPARSE_VERSION
 
 

@@ -15,7 +15,7 @@ from xnnlint.xnnpack.plan import Outcome, PartitionPlan, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import capable, has_pixels, meets_map
-from ._causes import AXES_FIX, SQUEEZE_FIX
+from ._cause import AXES_FIX, SQUEEZE_FIX
 from ._pytorch import POOLED
 from ._text import dims, type_of
 

@@ -16,7 +16,9 @@ from xnnlint.xnnpack.profile import Profile
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
 from ._branches import leads_to_map, meets_map
-from ._causes import SQUEEZE_FIX, CauseKind, broken_by, flatten_fix
+from ._cause import SQUEEZE_FIX, CauseKind
+from ._causes import broken_by
+from ._layout_causes import flatten_fix
 from ._pytorch import POOLED
 from ._text import listed, named
 

@@ -12,7 +12,8 @@ from xnnlint.xnnpack.fault import FaultKind
 from xnnlint.xnnpack.plan import Hazard, Outcome, Plan
 from xnnlint.xnnpack.waiver import Waiver, WaiverKind
 
-from ._causes import Cause, CauseKind, cause_of
+from ._cause import Cause, CauseKind
+from ._causes import cause_of
 from ._pytorch import ALL
 
 DENSE_IS_RIGHT = "converted without EXPERIMENTAL_SPARSITY the model is correct, and dense"

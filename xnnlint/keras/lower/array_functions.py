@@ -14,9 +14,9 @@ from xnnlint.keras.lower.attention_layers import dot_product_attention
 from xnnlint.keras.lower.einsum import einsum, matmul
 from xnnlint.keras.lower.functions import Arguments, Function, Result, named
 from xnnlint.keras.lower.layer_scope import axis_of, shape_of
+from xnnlint.keras.lower.normalization_layers import normalized
 from xnnlint.keras.lower.program import Value, broadcast
 from xnnlint.keras.lower.shape_layers import number_of, pool, reduce, repeat, reshape_to, tile, transpose_by
-from xnnlint.keras.lower.weighted_layers import normalized
 
 _PLAIN = {"fused_activation_function": "NONE"}
 

@@ -19,10 +19,11 @@ from xnnlint.keras.lower.activations import activate, softmax
 from xnnlint.keras.lower.einsum import decompose, einsum, letters, matmul
 from xnnlint.keras.lower.functions import Arguments, Function, Result
 from xnnlint.keras.lower.layer_scope import Scope, axis_of, shape_of
+from xnnlint.keras.lower.normalization_layers import l2_normalize, normalized
 from xnnlint.keras.lower.program import Value
 from xnnlint.keras.lower.registry import layer, merging_layer
 from xnnlint.keras.lower.shape_layers import expand_axis, reduce, transpose_by
-from xnnlint.keras.lower.weighted_layers import l2_normalize, normalized, reshaped
+from xnnlint.keras.lower.weighted_layers import reshaped
 
 _PLAIN = {"fused_activation_function": "NONE"}
 _MOST_MASKED = 1 << 26

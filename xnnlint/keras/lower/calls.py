@@ -13,6 +13,7 @@ from xnnlint.keras.lower import (  # noqa: F401
     array_functions,
     group_normalization,
     merging_layers,
+    normalization_layers,
     sequence_layers,
     shape_layers,
     volume_layers,

@@ -16,6 +16,7 @@ from xnnlint.keras.lower.activations import activate as named_activation
 from xnnlint.keras.lower.activations import clip, elu_layer, gelu, leaky_relu, log_softmax, relu_layer, softmax, unary
 from xnnlint.keras.lower.additions import add
 from xnnlint.keras.lower.layer_scope import CONSTANT_TYPES, Scope, axis_of, shape_of
+from xnnlint.keras.lower.normalization_layers import l2_normalize
 from xnnlint.keras.lower.program import Value, broadcast
 from xnnlint.keras.lower.shape_layers import (
     concatenate,
@@ -28,7 +29,6 @@ from xnnlint.keras.lower.shape_layers import (
     squeeze_axes,
     transpose_by,
 )
-from xnnlint.keras.lower.weighted_layers import l2_normalize
 
 _NONE = {"fused_activation_function": "NONE"}
 Result = Value | list[Value]

@@ -1,10 +1,10 @@
 """Which layer becomes what: each lowering says it itself, by a decorator.
 
 To add a Keras layer, write the function that adds its operators, in the module of its kind (`weighted_layers`,
-`sequence_layers`, `volume_layers`, `attention_layers`, `shape_layers`, `activations`, `merging_layers`), and put
-`@layer("GroupNormalization")` on it, with every name that the class has in either dialect. A function (`tf.*` of
-Keras 2, `keras.ops` of Keras 3) is added in `functions` or `array_functions` by `named`, with what each dialect calls
-it. What it reads from the config it reads by `Options`, which refuses what cannot be.
+`normalization_layers`, `sequence_layers`, `volume_layers`, `attention_layers`, `shape_layers`, `activations`,
+`merging_layers`), and put `@layer("GroupNormalization")` on it, with every name that the class has in either dialect.
+A function (`tf.*` of Keras 2, `keras.ops` of Keras 3) is added in `functions` or `array_functions` by `named`, with
+what each dialect calls it. What it reads from the config it reads by `Options`, which refuses what cannot be.
 
 Then its case: a model with it in tests/keras/make_keras_lowering_models.py, of which the real converter says what
 becomes of it (tests/keras/make_keras_lowering_cases.py). Two facts more stand elsewhere: which classes are Keras's own,
