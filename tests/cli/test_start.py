@@ -12,7 +12,10 @@ import pytest
 
 from tests.cli.program import spawn
 from tests.models import ROOT
+from xnnlint.cli import app
+from xnnlint.linter.engine import check_made
 from xnnlint.linter.own_process import can_fork
+from xnnlint.xnnpack.profile import load_profile
 
 MODEL = ROOT / "fixtures" / "guide_sparse.tflite"
 TWO = can_fork() and len(os.sched_getaffinity(0)) > 1
@@ -140,3 +143,18 @@ def test_msgspec_does_without_typing_extensions_and_others_have_it():
         pytest.skip("typing has less than msgspec needs")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False Row(kind={'share': 0.5}) typing.Required\n", done.stderr
+
+
+def _wrapped(end: BaseException) -> None:
+    """What Python 3.11 makes of a signal that comes while it makes a class."""
+    raise RuntimeError("Error calling __set_name__ on 'cached_property' instance") from end
+
+
+@pytest.mark.parametrize("end", [SystemExit(143), KeyboardInterrupt()])
+def test_an_end_that_is_asked_for_is_no_mistake(end, monkeypatch, capsys):
+    monkeypatch.setattr(app, "_run", lambda words: _wrapped(end))
+    with pytest.raises(type(end)):
+        app.main()
+    with pytest.raises(type(end)):
+        check_made("m.tflite", lambda: _wrapped(end), load_profile())
+    assert "itself failed" not in capsys.readouterr().err

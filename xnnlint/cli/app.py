@@ -16,7 +16,7 @@ from xnnlint.cli import plain_check
 from xnnlint.cli.console import INTERRUPTED, OK, TROUBLE, complain, end_cleanly_on_signals, flushed, open_streams
 from xnnlint.cli.reading_ahead import ahead_of
 from xnnlint.collection import collect_rarely
-from xnnlint.errors import XnnlintError
+from xnnlint.errors import XnnlintError, end_in
 from xnnlint.msgspec_import import import_msgspec
 
 
@@ -72,6 +72,8 @@ def main() -> NoReturn:
     except Exception as error:
         if os.environ.get("XNNLINT_DEBUG"):
             raise
+        if (end := end_in(error)) is not None:
+            raise end from None
         what = f"{type(error).__name__}: {error}"
         code = complain(f"xnnlint itself failed ({what}); please report it (XNNLINT_DEBUG=1 shows where)")
     sys.exit(flushed(code))

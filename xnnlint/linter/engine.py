@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from xnnlint.errors import XnnlintError
+from xnnlint.errors import XnnlintError, end_in
 from xnnlint.linter.all_runtimes import check_everywhere
 from xnnlint.linter.confidence import hedged
 from xnnlint.linter.findings import Finding, ModelReport, Report, Severity, smallest_set
@@ -186,6 +186,12 @@ def sentence(error: Exception, path: str | os.PathLike[str]) -> str:
 
 
 def internal(error: Exception) -> str:
-    """A mistake of ours, in one sentence."""
+    """A mistake of ours, in one sentence.
+
+    Raises:
+        SystemExit, KeyboardInterrupt: it is none, but the end that was asked for.
+    """
+    if (end := end_in(error)) is not None:
+        raise end
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"xnnlint itself failed ({what}); please report it with the file (XNNLINT_DEBUG=1 shows where)"
