@@ -30,8 +30,8 @@ class NotSupported(Exception):
 
 
 def end_in(error: BaseException) -> SystemExit | KeyboardInterrupt | None:
-    """The end of the program that an error stands for: a signal may come while Python makes a class, and Python 3.11 and
-    older put another error around whatever is raised then."""
+    """The end of the program that an error stands for: a signal may come while Python makes a class, and Python 3.11
+    and older put another error around whatever is raised then."""
     cause = error.__cause__
     return cause if cause is None or isinstance(cause, (SystemExit, KeyboardInterrupt)) else end_in(cause)
 
