@@ -72,8 +72,8 @@ def main() -> NoReturn:
     except Exception as error:
         if os.environ.get("XNNLINT_DEBUG"):
             raise
-        if (end := end_in(error)) is not None:
-            raise end from None
+        if (asked := end_in(error)) is not None:
+            raise asked from None
         what = f"{type(error).__name__}: {error}"
         code = complain(f"xnnlint itself failed ({what}); please report it (XNNLINT_DEBUG=1 shows where)")
     sys.exit(flushed(code))
