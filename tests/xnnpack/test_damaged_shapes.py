@@ -102,6 +102,12 @@ def _damaged() -> dict[str, tuple[bytes, str]]:
     g.tensors[y.id].shape = ()
     g.output(g.mean(g.conv2d(y, 8, zeros=0.9, storage="sparse")))
     found["an activation of no shape"] = (g.build(), "sparse")
+    for shape in ((1, 1, 10, 10, 8), (10, 10, 8)):
+        g = ModelBuilder()
+        y = g.pad(_cluster(g))
+        g.tensors[y.id].shape = shape
+        g.output(y)
+        found[f"a PAD to {len(shape)} dimensions"] = (g.build(), "dense")
     for storage in ("fp16", "sparse_fp16"):
         found[f"an unread weight that is an output, {storage}"] = (_half_weight(storage, is_read=False), "fails")
         found[f"a weight that is an output, {storage}"] = (_half_weight(storage, is_read=True), "wrong-results")

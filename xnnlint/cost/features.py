@@ -330,7 +330,8 @@ def _pad(context: Context) -> Work:
     pre, post = context.node.params["pre"], context.node.params["post"]
     inner = shape[-1] if shape else 1
     padded = [before + after > 0 for before, after in zip(pre, post, strict=True)]
-    for place in range(len(shape) - 2, -1, -1):
+    # A damaged file may claim more or fewer dimensions of the output than are padded.
+    for place in range(-2, -min(len(shape), len(padded)) - 1, -1):
         if padded[place] or padded[place + 1]:
             break
         inner *= shape[place]
