@@ -26,13 +26,13 @@ class OpenBranch(Struct, frozen=True):
         value: the last value of the branch that NCHW operators produce.
         node: the node that writes it.
         output: the output of the partition that it leads to.
-        through: the nodes between the two, from the output upwards.
+        reader: the node that reads it on that way; None where it is the output itself.
     """
 
     value: Value
     node: Node
     output: Value
-    through: tuple[Node, ...]
+    reader: Node | None
 
     @property
     def tensor(self) -> int:
@@ -55,9 +55,9 @@ def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
     for output in values:
         if not output.external_output:
             continue
-        pending: list[tuple[int, tuple[Node, ...]]] = [(output.id, ())]
+        pending: list[tuple[int, Node | None]] = [(output.id, None)]
         while pending:
-            v, through = pending.pop()
+            v, reader = pending.pop()
             if v in seen or v not in producers:
                 continue
             seen.add(v)
@@ -67,9 +67,9 @@ def open_branches(part: PartitionPlan) -> Iterator[OpenBranch]:
             if verdict.layout and is_map(values[v]):
                 if v not in found and values[v].tensor is not None:
                     found.add(v)
-                    yield OpenBranch(values[v], node, output, through)
+                    yield OpenBranch(values[v], node, output, reader)
                 continue
-            pending += [(i, (*through, node)) for i in node.inputs if not values[i].is_static]
+            pending += [(i, node) for i in node.inputs if not values[i].is_static]
 
 
 def is_map(value: Value) -> bool:

@@ -70,8 +70,8 @@ class OutputBranchWithoutPooling(Rule):
                 assert branch.value.tensor is not None
                 if is_read_inside(part, branch.value) or is_pooled_by_tflite(plan, branch.value):
                     continue  # XNN204 and XNN601 tell more of it.
-                if branch.through:
-                    use = f"read by {named(plan.graph, branch.through[-1].op)}"
+                if branch.reader is not None:
+                    use = f"read by {named(plan.graph, branch.reader.op)}"
                 else:
                     use = where_used(plan.graph, branch.value.tensor)
                 yield self.finding(

@@ -145,7 +145,6 @@ class KerasModel(Struct):
         layers: each InputLayer too; one is added where a Sequential was saved without it.
         inputs, outputs: in the order in which Keras flattens them: dictionaries by sorted keys.
         has_weights: False for a bare architecture.
-        input_structure, output_structure: the same as the user nested them, in lists and dicts.
     """
 
     name: str
@@ -155,8 +154,6 @@ class KerasModel(Struct):
     outputs: list[TensorRef]
     has_weights: bool = True
     sequential: bool = False
-    input_structure: Any = None
-    output_structure: Any = None
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)

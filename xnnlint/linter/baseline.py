@@ -27,7 +27,6 @@ from xnnlint.loaders.addresses import is_address
 from xnnlint.plain_files import MEGABYTE, read_plain
 
 VERSION = 1
-USUAL_NAME = "xnnlint-baseline.json"
 MOST = 16 * MEGABYTE
 """Bytes of a baseline; one of ten thousand findings takes a tenth of it."""
 _KEYS = ("rule", "severity", "type", "layer")

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from xnnlint.keras.description import KerasModel
     from xnnlint.model.graph import Operator
 
-ConfigResult = Result[ConfigVersion]
 ConfigRepair = Repair[ConfigVersion]
 # A change can uncover another finding, but only so often.
 _ROUNDS = 5

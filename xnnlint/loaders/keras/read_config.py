@@ -152,8 +152,6 @@ class _Reader:
             inputs=[first],
             outputs=[last],
             sequential=True,
-            input_structure=first,
-            output_structure=last,
         )
 
     def _input_layer(self, entry: Any, config: Any, layers: list[Layer], path: tuple[str, ...]) -> Layer:
@@ -263,8 +261,6 @@ class _Functional:
             self.layers,
             inputs,
             outputs,
-            input_structure=ends["input_layers"],
-            output_structure=ends["output_layers"],
         )
 
     def _refuse_circles(self) -> None:

@@ -9,7 +9,6 @@ from xnnlint.reporters.finding_words import counted, percent
 if TYPE_CHECKING:
     from xnnlint.reporters.page.graph_facts import ClusterFacts
 
-NO_GRAPH = "Nothing is drawn of a model that cannot be read."
 NO_SCRIPT = "Search, zoom, the panel and the tables need JavaScript; the picture is whole without it."
 HINT = "Select an operator in the graph or in the table."
 
