@@ -35,6 +35,18 @@ def test_a_layer_needs_a_batch(kind: str, tmp_path: Path) -> None:
     _check(kind, config, [], tmp_path)
 
 
+def test_attention_needs_something_to_attend_to(tmp_path: Path) -> None:
+    path = _write("MultiHeadAttention", {"num_heads": 2, "key_dim": 8}, [1, 4, 8], tmp_path)
+    model = json.loads(path.read_text())
+    history = {"shape": [1, 4, 8], "dtype": "float32", "keras_history": ["input_1", 0, 0]}
+    arguments = [1000000, {"class_name": "__keras_tensor__", "config": history}]
+    model["config"]["layers"][1]["inbound_nodes"] = [{"args": arguments, "kwargs": {}}]
+    path.write_text(json.dumps(model))
+    report = check_model(path, load_profile("litert-2.3", "arm64"))
+    assert report.error is None
+    assert [f.location.name for f in report.findings if f.rule == "XNN403"] == ["damaged"]
+
+
 @pytest.mark.parametrize("steps", [0, -3])
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])

@@ -122,6 +122,8 @@ def _heads(bound: Arguments) -> Result:
         raise NotSupported("it is called with training=True")
     query, value = bound.tensor("query"), bound.tensor("value")
     key = bound.tensor("key") if bound.given("key") is not None else value
+    if not shape_of(query):
+        raise NotSupported("its query is a number")
     heads, size = config.whole("num_heads", least=1), config.whole("key_dim", least=1)
     values = config.whole("value_dim", default=size, least=1)
     last = config.wholes("output_shape", default=[shape_of(query)[-1] or 0], least=1)
