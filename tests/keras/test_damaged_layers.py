@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.models import FIXTURES
+from xnnlint.keras.lower.to_graph import lower
 from xnnlint.linter.engine import check_model
+from xnnlint.loaders.keras.read_file import read
 from xnnlint.xnnpack.profile import load_profile
 
 LSTM = {"module": "keras.layers", "class_name": "LSTM", "config": {"name": "lstm", "units": 4}}
@@ -45,6 +49,15 @@ def test_attention_needs_something_to_attend_to(tmp_path: Path) -> None:
     report = check_model(path, load_profile("litert-2.3", "arm64"))
     assert report.error is None
     assert [f.location.name for f in report.findings if f.rule == "XNN403"] == ["damaged"]
+
+
+def test_a_variable_of_words_is_no_weight() -> None:
+    _, model = read(FIXTURES / "guide_keras3.keras")
+    convolution = next(layer for layer in model.layers if layer.class_name == "Conv2D")
+    shape = convolution.weights["kernel"]().shape
+    convolution.weights["kernel"] = lambda: np.full(shape, b"x")
+    lowered = lower(model, path="model.keras", format="keras")
+    assert [op.name for op in lowered.main.operators if op.custom_code] == [convolution.name]
 
 
 @pytest.mark.parametrize("steps", [0, -3])

@@ -254,10 +254,12 @@ class Scope(Struct):
         key = (*(self.layer.path or (self.layer.name,)), name)
         source = self.builder.variable(key, f"{self.prefix}/{at}")
         if stored is not None:
-            found = stored().shape
-            if found != expected:
-                problem = f"its variable {name!r} has the shape {list(found)}"
+            found = stored()
+            if found.shape != expected:
+                problem = f"its variable {name!r} has the shape {list(found.shape)}"
                 raise Misfit(f"{problem}, and its config says {list(expected)}")
+            if found.dtype.kind not in "biuf":
+                raise Misfit(f"its variable {name!r} holds no numbers")
             constant = Constant(partial(_floats, stored), ("variable", *key), (source,))
         elif self.builder.has_weights:
             raise NotSupported(f"the file holds no variable {name!r} for it")
