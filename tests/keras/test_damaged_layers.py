@@ -60,6 +60,12 @@ def test_a_variable_of_words_is_no_weight() -> None:
     assert [op.name for op in lowered.main.operators if op.custom_code] == [convolution.name]
 
 
+@pytest.mark.parametrize("kind", ["Conv1DTranspose", "Conv2DTranspose", "Conv2D", "Dense"])
+def test_more_filters_than_any_file_can_hold(kind: str, tmp_path: Path) -> None:
+    shape = [1, 4, 8] if "1D" in kind else [1, 4, 4, 8]
+    _check(kind, {"filters": 10**30, "units": 10**30, "kernel_size": 3, "strides": 2}, shape, tmp_path)
+
+
 @pytest.mark.parametrize("steps", [0, -3])
 @pytest.mark.parametrize("unroll", [True, False])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])

@@ -179,7 +179,7 @@ class Scope(Struct):
             NotSupported: a size takes more than 32 bits, which no file can say.
         """
         shapes = list(shapes)
-        if any(size is not None and size > _MOST for shape in shapes for size in shape or ()):
+        if not all(map(fits_a_file, shapes)):
             raise NotSupported("it computes sizes of more than 32 bits")
         step = self.step(at) if isinstance(at, str) else at
         outputs = [Value(shape, dtype, name=step.name) for shape in shapes]
@@ -278,6 +278,11 @@ class Scope(Struct):
         """The shape of a variable in the file, if it is there."""
         stored = self.layer.weights.get(name)
         return None if stored is None else tuple(stored().shape)
+
+
+def fits_a_file(shape: Shape | None) -> bool:
+    """Whether a file can say a shape: sizes have 32 bits."""
+    return all(size is None or size <= _MOST for size in shape or ())
 
 
 def _floats(stored: Callable[[], np.ndarray]) -> np.ndarray:

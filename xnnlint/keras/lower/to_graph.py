@@ -18,7 +18,7 @@ from xnnlint.keras.lower.calls import lower_call
 from xnnlint.keras.lower.converter.rewrite import rewrite
 from xnnlint.keras.lower.forgotten_sizes import forget_sizes
 from xnnlint.keras.lower.known_shapes import is_loop, known_shape
-from xnnlint.keras.lower.layer_scope import Builder, Misfit, NotConverted, Scope, normalize
+from xnnlint.keras.lower.layer_scope import Builder, Misfit, NotConverted, Scope, fits_a_file, normalize
 from xnnlint.keras.lower.operator_order import order
 from xnnlint.keras.lower.program import Node, Program, Value
 from xnnlint.keras.lower.stored_weights import Encoding, is_encoded, uses_blocks
@@ -289,6 +289,8 @@ class _Calls:
         shape = next((o.build_shape for _, o in readers if o.build_shape is not None and len(o.calls) == 1), None)
         if shape is None:
             shape = known_shape(layer, [value.shape for value in inputs])
+        if not fits_a_file(shape):
+            shape = None
         program = self.builder.program
         may_keep = self.builder.keep and layer.opaque and not layer.weights and len(inputs) == count == 1
         if may_keep and (shape is None or inputs[0].shape is None or shape[1:] == inputs[0].shape[1:]):
