@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -53,7 +54,13 @@ def plugin_rules() -> Iterator[Rule]:
 
 def may_be_some() -> bool:
     """Whether an installed package may have rules."""
-    return any(map(_may_announce, sys.path))
+    return _any_may_announce(tuple(sys.path))
+
+
+@cache
+def _any_may_announce(places: tuple[str, ...]) -> bool:
+    # Asked by who reads a model and by who remembers what came of it, and each package costs a file.
+    return any(map(_may_announce, places))
 
 
 def _may_announce(place: str) -> bool:
